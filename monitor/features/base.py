@@ -1,0 +1,81 @@
+"""What a feature extractor is: the contract that every family in this package keeps.
+
+A family (length, format, tone, ...) is one module with one class. It declares its features and maps a batch of events
+to columns. It is pure: same events in, same columns out, whatever else is in the batch. Missing is missing (NaN for
+numbers, counts and flags, None for categories), never zero. Time is linear in the length of the texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from monitor.features.words import EventBatch
+
+Column: TypeAlias = NDArray[np.float32] | Sequence[str | None]
+"""n values: float32 with NaN for missing (number, count, flag), or strings with None for missing (category)."""
+
+
+class Kind(StrEnum):
+    """Which bets a detector may place on a feature."""
+
+    NUMBER = "number"  # real-valued
+    COUNT = "count"  # non-negative integer, zeros often in excess
+    FLAG = "flag"  # 0 or 1
+    CATEGORY = "category"  # string
+    VECTOR = "vector"  # fixed-length float vector
+
+
+class Worse(StrEnum):
+    """The direction of change that hurts a user; severity and wording follow it, detection does not."""
+
+    UP = "up"
+    DOWN = "down"
+    EITHER = "either"
+
+
+class FeatureSpec(msgspec.Struct, frozen=True):
+    """Declaration of one feature.
+
+    `name` is `<side>.<family>.<name>` with side input, output or call. `unit` is empty for pure numbers. `meaning` is
+    one line for people on call. `failure` marks flags whose being true is a fault in itself (empty output, error):
+    they have the lower effect floor.
+    """
+
+    name: str
+    kind: Kind
+    meaning: str
+    unit: str = ""
+    worse: Worse = Worse.EITHER
+    failure: bool = False
+
+    @property
+    def side(self) -> str:
+        """`input`, `output` or `call`."""
+        return self.name.split(".", 1)[0]
+
+
+class Extractor(Protocol):
+    """One family of features.
+
+    `word_columns` are functions of a single whitespace-separated word, summed over each text in the one pass that all
+    families share (`monitor.features.words`); a family reads its sums from the batch instead of scanning the text.
+    Each function is called once per distinct word and must be pure.
+
+    `extract` is called once per micro-batch from one thread. It may raise: the caller then extracts event by event and
+    only the event that fails is missing, counted by family.
+    """
+
+    family: str
+    features: tuple[FeatureSpec, ...]
+    word_columns: Mapping[str, Callable[[str], float]]
+
+    def extract(self, batch: EventBatch) -> Mapping[str, Column]:
+        """Columns by feature name, one value per event, in the batch's order."""
+        ...

@@ -1,0 +1,99 @@
+"""`FeatureBatch`: the columns of a micro-batch of events, as they travel through `oqm.features` and into detection.
+
+Rows keep the order of the log. A batch may hold rows of many streams. Pure data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
+
+
+def _pick(items: Sequence[T], rows: NDArray[np.intp]) -> list[T]:
+    return [items[i] for i in rows]
+
+
+@dataclass(slots=True)
+class FeatureBatch:
+    """Columnar rows, one per event.
+
+    Attributes
+    ----------
+    names
+        Names of the k scalar features (number, count, flag), in column order.
+    values
+        float32 (n, k); NaN is missing.
+    categories
+        Category features by name, n strings each; None is missing.
+    embeddings
+        float16 (n, d), unit length or all zero for an empty text; None where embedding is off.
+    streams, ids
+        n strings each.
+    times
+        float64 (n), seconds since 1970; NaN where a replay has none.
+    digests
+        uint64 (n), hash of the event's content (without id and time): tells a redelivery from an id used twice.
+    segments
+        n mappings attribute -> value: what attribution may name (model.version, prompt.version, attributes.tenant).
+    input_excerpts, output_excerpts
+        n masked excerpts of at most 160 characters, or empty strings with `excerpts: off`.
+    source
+        Id of the source topic (or a file's name), one per batch.
+    source_partitions, source_offsets
+        int32 (n) and int64 (n): where each event stands in its source; the fence against redelivery.
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float32]
+    streams: Sequence[str]
+    ids: Sequence[str]
+    times: NDArray[np.float64]
+    digests: NDArray[np.uint64]
+    source: str
+    source_partitions: NDArray[np.int32]
+    source_offsets: NDArray[np.int64]
+    segments: Sequence[dict[str, str]]
+    input_excerpts: Sequence[str]
+    output_excerpts: Sequence[str]
+    categories: dict[str, Sequence[str | None]] = field(default_factory=dict)
+    embeddings: NDArray[np.float16] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.intp]) -> FeatureBatch:
+        """The rows with these positions, in this order, as a new batch."""
+
+        return FeatureBatch(
+            names=self.names,
+            values=self.values[rows],
+            streams=_pick(self.streams, rows),
+            ids=_pick(self.ids, rows),
+            times=self.times[rows],
+            digests=self.digests[rows],
+            source=self.source,
+            source_partitions=self.source_partitions[rows],
+            source_offsets=self.source_offsets[rows],
+            segments=_pick(self.segments, rows),
+            input_excerpts=_pick(self.input_excerpts, rows),
+            output_excerpts=_pick(self.output_excerpts, rows),
+            categories={name: _pick(column, rows) for name, column in self.categories.items()},
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+        )
+
+    def by_stream(self) -> Iterator[tuple[str, FeatureBatch]]:
+        """Each stream's rows as one batch, streams in order of first appearance."""
+        positions: dict[str, list[int]] = {}
+        for row, stream in enumerate(self.streams):
+            positions.setdefault(stream, []).append(row)
+        if len(positions) == 1:
+            yield self.streams[0], self
+            return
+        for stream, rows in positions.items():
+            yield stream, self.take(np.asarray(rows, dtype=np.intp))
