@@ -1,0 +1,130 @@
+"""River's drift detectors behind the `Detector` contract: ADWIN, Page-Hinkley, KSWIN.
+
+What river leaves to the caller is done here: non-finite values are rejected before they reach the detector (one NaN
+blinds ADWIN and Page-Hinkley for good, without an error, in 0.26), parameters are checked against the range in which
+the algorithm means something, and KSWIN is seeded so that a restored detector goes on as the original would.
+
+A snapshot holds a pickle, because ADWIN keeps its state in compiled code. A pickle is code: such a snapshot is only
+ever read from this application's own checkpoint topic.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+from river import drift
+
+from monitor.detection.base import Reading, Status
+from monitor.errors import StateError
+
+FORMAT = 1
+
+# (lowest, highest) value with a meaning, both exclusive unless integral
+RANGES: dict[str, dict[str, tuple[float, float]]] = {
+    "adwin": {
+        "delta": (0, 1),
+        "clock": (0, 1e9),
+        "max_buckets": (1, 1e3),
+        "min_window_length": (0, 1e6),
+        "grace_period": (0, 1e9),
+    },
+    "page_hinkley": {"min_instances": (0, 1e9), "delta": (0, 1e12), "threshold": (0, 1e12), "alpha": (0, 1.0000001)},
+    "kswin": {"alpha": (0, 1), "window_size": (1, 1e6), "stat_size": (0, 1e6), "seed": (-1, 2**32)},
+}
+INTEGRAL = {
+    "clock",
+    "max_buckets",
+    "min_window_length",
+    "grace_period",
+    "min_instances",
+    "window_size",
+    "stat_size",
+    "seed",
+}
+
+
+def check_parameters(detector: str, parameters: Mapping[str, float]) -> None:
+    """Raise `ValueError` that names the parameter and its range where river itself would accept nonsense."""
+    allowed = RANGES[detector]
+    for name, value in parameters.items():
+        if name not in allowed:
+            raise ValueError(f"{detector} has no parameter {name!r}; it has {', '.join(sorted(allowed))}")
+        low, high = allowed[name]
+        if not low < value < high:
+            raise ValueError(f"{detector} {name} must be > {low:g} and < {high:g}, not {value:g}")
+        if name in INTEGRAL and value != int(value):
+            raise ValueError(f"{detector} {name} must be a whole number, not {value:g}")
+    if detector == "kswin" and parameters.get("window_size", 100) < 2 * parameters.get("stat_size", 30):
+        raise ValueError("kswin window_size must be at least twice stat_size")
+
+
+class RiverDetector:
+    """One river detector on one feature.
+
+    Parameters
+    ----------
+    detector
+        `adwin` (Bifet and Gavalda 2007), `page_hinkley` (Page 1954) or `kswin` (Raab, Heusinger, Schleif 2020).
+    parameters
+        River's own keyword arguments; river's defaults where absent.
+    """
+
+    def __init__(self, detector: str, parameters: Mapping[str, float] | None = None) -> None:
+        self.detector = detector
+        self.parameters = {k: int(v) if k in INTEGRAL else float(v) for k, v in (parameters or {}).items()}
+        check_parameters(detector, self.parameters)
+        self._n = 0
+        self._inner = self._fresh()
+        self._last = Reading(Status.WARMING, 0.0, self._threshold(), 0)
+
+    def _fresh(self) -> Any:
+        if self.detector == "adwin":
+            return drift.ADWIN(**self.parameters)
+        if self.detector == "page_hinkley":
+            return drift.PageHinkley(**self.parameters)
+        return drift.KSWIN(**{"seed": 1, **self.parameters})
+
+    def _threshold(self) -> float:
+        defaults = {"adwin": ("delta", 0.002), "page_hinkley": ("threshold", 50.0), "kswin": ("alpha", 0.005)}
+        name, value = defaults[self.detector]
+        return float(self.parameters.get(name, value))
+
+    def update(self, value: float) -> Reading:
+        """Take one value; non-finite ones change nothing. River's detectors start afresh by themselves after drift."""
+        if not math.isfinite(value):
+            return self._last
+        self._inner.update(value)
+        self._n += 1
+        found = bool(self._inner.drift_detected)
+        score = float(getattr(self._inner, "p_value", 0.0) or 0.0) if self.detector == "kswin" else float(found)
+        warm = self._n >= int(self.parameters.get("min_instances", self.parameters.get("window_size", 30)))
+        status = Status.DRIFT if found else Status.STABLE if warm else Status.WARMING
+        self._last = Reading(status, score, self._threshold(), self._n)
+        return self._last
+
+    def snapshot(self) -> dict[str, Any]:
+        """Format, name, parameters, count and river's own state."""
+        return {
+            "format": FORMAT,
+            "detector": self.detector,
+            "parameters": self.parameters,
+            "n": self._n,
+            "inner": pickle.dumps(self._inner),
+            "last": [self._last.status.value, self._last.score, self._last.threshold, self._last.n_seen],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over a snapshot of the same detector with the same parameters."""
+        if state.get("format") != FORMAT or state.get("detector") != self.detector:
+            raise StateError(
+                f"snapshot of {state.get('detector')!r} format {state.get('format')!r} cannot be read by "
+                f"{self.detector!r} format {FORMAT}"
+            )
+        self.parameters = dict(state["parameters"])
+        self._n = int(state["n"])
+        self._inner = pickle.loads(state["inner"])
+        status, score, threshold, n = state["last"]
+        self._last = Reading(Status(status), score, threshold, n)

@@ -1,0 +1,91 @@
+"""Settings of detection for one stream, with their defaults and the reason for each.
+
+These models are composed into `monitor.settings` and may be overridden per stream pattern in `monitor.yaml`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def parse_budget(text: object) -> tuple[float, float]:
+    """`"1 per 30d"` -> (1.0, 2592000.0): alerts allowed, and the period in seconds."""
+    if isinstance(text, (tuple, list)) and len(text) == 2:
+        alerts, period = float(text[0]), float(text[1])
+    else:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:per|/)\s*(\d+(?:\.\d+)?)?\s*([smhdw])\s*", str(text))
+        if match is None:
+            raise ValueError('must look like "1 per 30d" (units s, m, h, d, w)')
+        alerts, period = float(match[1]), float(match[2] or 1) * SECONDS[match[3]]
+    if alerts <= 0 or period <= 0:
+        raise ValueError("must be > 0")
+    return alerts, period
+
+
+def _format_budget(budget: tuple[float, float]) -> str:
+    alerts, period = budget
+    for unit in ("d", "h", "m", "s"):
+        if period % SECONDS[unit] == 0:
+            return f"{alerts:g} per {period / SECONDS[unit]:g}{unit}"
+    return f"{alerts:g} per {period:g}s"
+
+
+AlertBudget = Annotated[
+    tuple[float, float], BeforeValidator(parse_budget), PlainSerializer(_format_budget, return_type=str)
+]
+
+
+class Floors(BaseModel):
+    """Effect floors: the smallest change worth waking for, in natural units and per kind (DESIGN: Effect floor)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: float = Field(0.25, ge=0, description="robust standard deviations of the reference")
+    flag: float = Field(0.03, ge=0, le=1, description="absolute change of a rate")
+    failure: float = Field(0.01, ge=0, le=1, description="absolute change of a failure flag's rate")
+    category: float = Field(0.05, ge=0, le=1, description="total variation between the shares")
+
+
+class DetectorChoice(BaseModel):
+    """One of river's detectors for the features that match `features` (glob over feature names)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: str = "*"
+    detector: Literal["adwin", "page_hinkley", "kswin"]
+    parameters: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _parameters_make_sense(self) -> DetectorChoice:
+        from monitor.detection.river_adapters import check_parameters
+
+        check_parameters(self.detector, self.parameters)
+        return self
+
+
+class DetectionSettings(BaseModel):
+    """How one stream is watched."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alert_budget: AlertBudget = Field(
+        (1.0, 30 * SECONDS["d"]), validate_default=True, description='false alerts a stream may raise, "1 per 30d"'
+    )
+    warmup: int = Field(400, ge=100, le=5000, description="events of the first reference")
+    mature: int = Field(2000, ge=0, le=20000, description="calm events after which the reference is frozen for good")
+    features: tuple[str, ...] = Field(("*",), description="globs of the features that detection uses")
+    exclude: tuple[str, ...] = Field((), description="globs of features that detection leaves out")
+    floors: Floors = Field(default_factory=Floors)
+    detectors: tuple[DetectorChoice, ...] = Field((), description="river detectors in place of the evidence")
+    alert_on: tuple[Literal["output", "call", "input", "mix"], ...] = Field(
+        ("output", "call"), description="drivers that page; the others are information"
+    )
+    recovery: int = Field(200, ge=20, le=5000, description="events within the floor that resolve an alert")
+    silence_after: float | None = Field(
+        None, gt=0, description="seconds without an event that count as silence; none: from the stream's own rate"
+    )
