@@ -1,0 +1,249 @@
+"""What travels in the log `oqm.features`: batches of feature rows, ticks and control rows, as versioned msgpack.
+
+A message is one msgpack map with `v` (format version) and `kind` (`rows`, `tick` or `control`). Rows are columnar:
+numbers as little-endian arrays, strings as one UTF-8 text with the length of each, strings that repeat (streams,
+categories, segments) as a table of the distinct ones and a code per row. Decoding gives back exactly what was encoded.
+
+Pure. May import `monitor.detection.control`, `monitor.features` and `monitor.errors` only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.control import Control
+from monitor.errors import StateError
+from monitor.features.batch import FeatureBatch
+
+VERSION = 1
+MAX_MESSAGE_BYTES = 900_000
+"""Below the 1,000,000 bytes that brokers and clients accept by default, with room for the record's own header."""
+
+_ABSENT = -1  # code of a missing category
+
+
+class Tick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
+    """The clock of a detect partition, in its log: `time` is seconds since 1970."""
+
+    time: float
+    v: int = VERSION
+
+
+class _Text(msgspec.Struct, array_like=True):
+    """n strings as one UTF-8 text (lone surrogates pass) and n lengths in characters (uint32)."""
+
+    text: bytes
+    lengths: bytes
+
+
+class _Coded(msgspec.Struct, array_like=True):
+    """n strings or None as codes (int32) into a table."""
+
+    table: _Text
+    codes: bytes
+
+
+class _Rows(msgspec.Struct, tag_field="kind", tag="rows"):
+    n: int
+    names: list[str]
+    values: bytes
+    streams: _Coded
+    ids: _Text
+    times: bytes
+    digests: bytes
+    source: str
+    source_partitions: bytes
+    source_offsets: bytes
+    segments: list[list[tuple[bytes, bytes]]]
+    segment_codes: bytes
+    input_excerpts: _Text
+    output_excerpts: _Text
+    categories: dict[str, _Coded]
+    dimensions: int | None
+    embeddings: bytes
+    v: int = VERSION
+
+
+class _ControlRow(msgspec.Struct, tag_field="kind", tag="control"):
+    control: Control
+    v: int = VERSION
+
+
+class _Version(msgspec.Struct):
+    v: int
+
+
+Message: TypeAlias = FeatureBatch | Tick | Control
+
+_encoder = msgspec.msgpack.Encoder()
+_version = msgspec.msgpack.Decoder(_Version)
+_decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(_Rows | Tick | _ControlRow)
+
+
+def _text(strings: Sequence[str]) -> _Text:
+    lengths = np.fromiter(map(len, strings), dtype="<u4", count=len(strings))
+    return _Text("".join(strings).encode("utf-8", "surrogatepass"), lengths.tobytes())
+
+
+def _strings(packed: _Text) -> list[str]:
+    text = packed.text.decode("utf-8", "surrogatepass")
+    lengths = np.frombuffer(packed.lengths, dtype="<u4").tolist()
+    return [text[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
+
+
+def _codes(items: Iterable[Any], n: int) -> tuple[list[Any], NDArray[np.int32]]:
+    """Distinct items but None in order of first appearance, and the code of each item."""
+    table: dict[Any, int] = {}
+    found = (_ABSENT if item is None else table.setdefault(item, len(table)) for item in items)
+    codes = np.fromiter(found, dtype="<i4", count=n)
+    return list(table), codes
+
+
+def _coded(strings: Sequence[str | None]) -> _Coded:
+    table, codes = _codes(strings, len(strings))
+    return _Coded(_text(table), codes.tobytes())
+
+
+def _uncoded(packed: _Coded) -> list[str | None]:
+    table: list[str | None] = [*_strings(packed.table), None]  # code -1 is the last one
+    return [table[code] for code in np.frombuffer(packed.codes, dtype="<i4").tolist()]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _array(values: NDArray[Any], dtype: str) -> bytes:
+    return np.ascontiguousarray(values, dtype=dtype).tobytes()
+
+
+def _encode_rows(batch: FeatureBatch) -> bytes:
+    n = len(batch)
+    # Keys sorted: the order in which a row's attributes are seen must not depend on which rows it travels with.
+    mappings, segment_codes = _codes((tuple(sorted(row.items())) for row in batch.segments), n)
+    embeddings = batch.embeddings
+    return _encoder.encode(
+        _Rows(
+            n=n,
+            names=list(batch.names),
+            values=_array(batch.values, "<f4"),
+            streams=_coded(batch.streams),
+            ids=_text(batch.ids),
+            times=_array(batch.times, "<f8"),
+            digests=_array(batch.digests, "<u8"),
+            source=batch.source,
+            source_partitions=_array(batch.source_partitions, "<i4"),
+            source_offsets=_array(batch.source_offsets, "<i8"),
+            segments=[[(_bytes(key), _bytes(value)) for key, value in mapping] for mapping in mappings],
+            segment_codes=segment_codes.tobytes(),
+            input_excerpts=_text(batch.input_excerpts),
+            output_excerpts=_text(batch.output_excerpts),
+            categories={name: _coded(column) for name, column in batch.categories.items()},
+            dimensions=None if embeddings is None else embeddings.shape[1],
+            embeddings=b"" if embeddings is None else _array(embeddings, "<f2"),
+        )
+    )
+
+
+def encode(batch: FeatureBatch, limit: int = MAX_MESSAGE_BYTES) -> list[bytes]:
+    """The batch as one message, or as several in row order where one would be larger than `limit` bytes.
+
+    Raises `StateError` where a single row is larger than that.
+    """
+    message = _encode_rows(batch)
+    if len(message) <= limit:
+        return [message]
+    if len(batch) <= 1:
+        raise StateError(f"one row takes {len(message)} bytes, a message may take {limit}")
+    parts = min(len(batch), len(message) // limit + 1)
+    return [part for rows in np.array_split(np.arange(len(batch)), parts) for part in encode(batch.take(rows), limit)]
+
+
+def encode_tick(time: float) -> bytes:
+    """A tick as one message; `time` in seconds since 1970."""
+    return _encoder.encode(Tick(time))
+
+
+def encode_control(control: Control) -> bytes:
+    """A control row as one message."""
+    return _encoder.encode(_ControlRow(control))
+
+
+def decode_message(message: bytes) -> Message:
+    """What a message of `oqm.features` holds.
+
+    Arrays of a batch are read-only views of the message. Raises `StateError` for bytes that are no such message and
+    for a format version that this code does not read.
+    """
+    try:
+        version = _version.decode(message).v
+        if version != VERSION:
+            raise StateError(
+                f"a message of oqm.features has format version {version}, this worker reads {VERSION}: "
+                "upgrade the detect workers before the featurize workers"
+            )
+        row = _decoder.decode(message)
+        if isinstance(row, Tick):
+            return row
+        if isinstance(row, _ControlRow):
+            return row.control
+        return _decode_rows(row)
+    except (msgspec.DecodeError, ValueError, IndexError) as error:
+        raise StateError(f"not a message of oqm.features: {error}") from error
+
+
+def _decode_rows(rows: _Rows) -> FeatureBatch:
+    n = rows.n
+    mappings = [
+        {key.decode("utf-8", "surrogatepass"): value.decode("utf-8", "surrogatepass") for key, value in mapping}
+        for mapping in rows.segments
+    ]
+    streams = _uncoded(rows.streams)
+    batch = FeatureBatch(
+        names=tuple(rows.names),
+        values=np.frombuffer(rows.values, dtype="<f4").reshape(n, len(rows.names)),
+        streams=[stream for stream in streams if stream is not None],
+        ids=_strings(rows.ids),
+        times=np.frombuffer(rows.times, dtype="<f8"),
+        digests=np.frombuffer(rows.digests, dtype="<u8"),
+        source=rows.source,
+        source_partitions=np.frombuffer(rows.source_partitions, dtype="<i4"),
+        source_offsets=np.frombuffer(rows.source_offsets, dtype="<i8"),
+        segments=[mappings[code] for code in np.frombuffer(rows.segment_codes, dtype="<i4").tolist()],
+        input_excerpts=_strings(rows.input_excerpts),
+        output_excerpts=_strings(rows.output_excerpts),
+        categories={name: _uncoded(column) for name, column in rows.categories.items()},
+        embeddings=None
+        if rows.dimensions is None
+        else np.frombuffer(rows.embeddings, dtype="<f2").reshape(n, rows.dimensions),
+    )
+    columns = (
+        batch.streams,
+        batch.ids,
+        batch.times,
+        batch.digests,
+        batch.source_partitions,
+        batch.source_offsets,
+        batch.segments,
+        batch.input_excerpts,
+        batch.output_excerpts,
+        *batch.categories.values(),
+    )
+    if any(len(column) != n for column in columns):
+        raise ValueError("columns of unequal length")
+    return batch
+
+
+@lru_cache(maxsize=65_536)
+def partition_for(stream: str, n_partitions: int) -> int:
+    """The detect partition of a stream: the same everywhere and for good, from 0 to `n_partitions` - 1."""
+    digest = hashlib.blake2b(_bytes(stream), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % n_partitions
