@@ -1,0 +1,113 @@
+"""WordPiece ids of single whitespace-separated chunks, exactly those that all-MiniLM-L6-v2's tokenizer gives.
+
+BERT's normaliser and pre-tokenizer work within whitespace (lower-casing, accent stripping, isolation of punctuation and
+CJK characters), so the pieces of a text are the pieces of its chunks, one after the other. That lets a chunk's pieces
+be looked up once and kept. Plain ASCII chunks, nearly all of English, are cut here; the rest goes to `tokenizers`.
+
+Source of the algorithm: Devlin et al., BERT (2019); of the vocabulary: bert-base-uncased (Apache-2.0).
+May import `monitor.errors` only.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib import resources
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_MAX_SEGMENT = 100  # BERT: a longer word is unknown as a whole
+_SEGMENT = re.compile(r"[a-z0-9]+|[^a-z0-9]")
+_CACHED_SEGMENTS = 1 << 16
+
+NOT_SPACE = "\x0b\x0c\x1c\x1d\x1e\x1f\x85"
+"""Control characters that `str.split` takes for whitespace and BERT's normaliser drops without a trace."""
+_DROP_NOT_SPACE = dict.fromkeys(map(ord, NOT_SPACE))
+
+
+def split_chunks(text: str) -> list[str]:
+    """Whitespace-separated chunks of a text, cut where BERT's tokenizer sees whitespace."""
+    if (
+        "\x0c" in text
+        or "\x0b" in text
+        or "\x1c" in text
+        or "\x1d" in text
+        or "\x1e" in text
+        or "\x1f" in text
+        or "\x85" in text
+    ):
+        text = text.translate(_DROP_NOT_SPACE)
+    return text.split()
+
+
+class WordPiece:
+    """Cuts one chunk into WordPiece ids; pure, with a bounded memory of segments that only saves time."""
+
+    def __init__(self, vocabulary: list[str]) -> None:
+        self.vocabulary = {piece: row for row, piece in enumerate(vocabulary)}
+        self._unknown = self.vocabulary["[UNK]"]
+        tokenizer = Tokenizer(
+            models.WordPiece(self.vocabulary, unk_token="[UNK]", max_input_chars_per_word=_MAX_SEGMENT)
+        )
+        tokenizer.normalizer = normalizers.BertNormalizer()
+        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        tokenizer.add_special_tokens(list(SPECIAL))
+        self._tokenizer = tokenizer
+        self._segments: dict[str, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def pieces(self, chunk: str) -> list[int]:
+        """Ids of a chunk without whitespace; empty where the normaliser drops every character."""
+        if not chunk.isascii() or not chunk.isprintable() or "[" in chunk:
+            # lone surrogates cannot be encoded; BERT's normaliser drops them like other unassigned characters
+            clean = chunk.encode("utf-8", "ignore").decode("utf-8")
+            ids: list[int] = self._tokenizer.encode(clean, add_special_tokens=False).ids
+            return ids
+        lowered = chunk.lower()
+        if lowered.isalnum():
+            return self._segment(lowered)
+        found: list[int] = []
+        for segment in _SEGMENT.findall(lowered):
+            found += self._segment(segment)
+        return found
+
+    def _segment(self, segment: str) -> list[int]:
+        whole = self.vocabulary.get(segment)
+        if whole is not None:
+            return [whole]
+        known = self._segments.get(segment)
+        if known is None:
+            known = self._cut(segment)
+            if len(self._segments) >= _CACHED_SEGMENTS:
+                self._segments.clear()
+            if len(segment) <= _MAX_SEGMENT:
+                self._segments[segment] = known
+        return known
+
+    def _cut(self, segment: str) -> list[int]:
+        """Greedy longest match first."""
+        if len(segment) > _MAX_SEGMENT:
+            return [self._unknown]
+        found: list[int] = []
+        start = 0
+        while start < len(segment):
+            prefix = "##" if start else ""
+            for end in range(len(segment), start, -1):
+                row = self.vocabulary.get(prefix + segment[start:end])
+                if row is not None:
+                    found.append(row)
+                    start = end
+                    break
+            else:
+                return [self._unknown]
+        return found
+
+
+@cache
+def default_vocabulary() -> list[str]:
+    """The 30,522 pieces of bert-base-uncased, as all-MiniLM-L6-v2 uses them; row i is piece id i."""
+    text = resources.files("monitor.features").joinpath("data/wordpiece_vocab.txt").read_text("utf-8")
+    return text.removesuffix("\n").split("\n")

@@ -1,0 +1,406 @@
+"""The one pass over the words that all families share.
+
+A text is split once at whitespace. Each chunk is mapped through a dictionary to a row of a growing `WordTable`, which
+holds what any family wants to know of a single chunk: its WordPiece ids, its length, its syllables, and the columns
+that extractors declare (`Extractor.word_columns`). Sums over a text are then sparse counts times table, for the whole
+batch at once, so a feature that is a sum over words costs some nanoseconds a word and no scan of the text.
+
+For extractors
+--------------
+`batch.output` and `batch.input` are `TextBatch`es. Of n texts with m chunks in all:
+
+    text.texts        n str or None            text.present   bool (n), False where the text is None
+    text.chars        int64 (n)                text.words     int64 (n), chunks that hold a letter or digit
+    text.sums["x"]    float64 (n), sum of word column x over each text (0 for an empty text)
+    text.values("x")  float64 (m), word column x chunk by chunk, in order: negation before a valence word,
+                      bigrams and the like are array logic on these
+    text.chunks       m str, as they stand     text.ids       int32 (m), equal exactly where chunks are equal
+    text.offsets      int64 (n + 1), text i owns chunks offsets[i]:offsets[i + 1]
+    text.text_of      int32 (m)                text.position  int64 (m), index of the chunk in its text
+    text.reduce(v)    float64 (n), sums of per-chunk values v (m) over each text
+    text.pieces       int64 (n), WordPieces    text.embedding float32 (n, d), unit length or zero
+    text.distinct     int64 (n), distinct chunks
+    text.stripped / text.lower                 n str ("" for None), made on first use
+    text.masked(v)    float32 (n), v with NaN where the text is None: what an extractor returns
+
+Built-in word columns are in `BUILT_IN`. A function of a word must be pure and linear in its length; if it raises or
+returns a non-finite number, the texts with that word miss that column, and `WordTable.failures` counts it.
+
+Nothing depends on what the table has seen before or on what else is in the batch: word values are rounded to
+multiples of 2**-20, so that their sums are exact in any order, and embedding rows are added in the order of their ids.
+
+May import `monitor.events.schema` and its neighbours in this package only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from monitor.events.schema import OutputEvent
+from monitor.features import english
+from monitor.features.static_table import StaticTable, default_table
+from monitor.features.wordpiece import WordPiece, split_chunks
+
+Float = NDArray[np.float64]
+
+_GRAIN = 2.0**20
+_LONGEST_KEPT = 64
+_SENTENCE_END = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
+_CLOSING = "\"'\u201d\u2019)]*_\u00bb"
+_OPENING = "\"'\u201c\u2018([*_"
+
+
+def _is_word_like(chunk: str) -> float:
+    return float(bool(english.core(chunk)))
+
+
+def _is_alphabetic(chunk: str) -> float:
+    return float(english.core(chunk).replace("'", "").replace("-", "").isalpha())
+
+
+def _is_known(chunk: str) -> float:
+    return float(english.is_word(english.core(chunk)))
+
+
+def _zipf(chunk: str) -> float:
+    return english.zipf(english.core(chunk))
+
+
+def _syllables(chunk: str) -> float:
+    return float(english.syllables(english.core(chunk)))
+
+
+def _ends_sentence(chunk: str) -> float:
+    if chunk.isalnum():
+        return 0.0
+    bare = chunk.rstrip(_CLOSING)
+    if not bare.endswith(_SENTENCE_END):
+        return 0.0
+    stem = bare.rstrip(".!?\u2026").lstrip(_OPENING)
+    # list numbers ("1."), initials ("J.") and dotted abbreviations ("e.g.") end no sentence
+    return float(not (bare.endswith(".") and (stem.isdigit() or (len(stem) < 2 and stem != "I") or "." in stem)))
+
+
+BUILT_IN: Mapping[str, Callable[[str], float]] = {
+    "word": _is_word_like,  # holds a letter or a digit
+    "alphabetic": _is_alphabetic,  # its core is letters, apostrophes and hyphens only
+    "known": _is_known,  # its core is in the English word list
+    "zipf": _zipf,  # Zipf frequency of its core in English, 0 where not listed
+    "syllables": _syllables,  # of its core, estimated; 0 where it holds no letter
+    "length": len,  # characters of the chunk as it stands
+    "sentence_end": _ends_sentence,  # it closes a sentence
+}
+
+
+class _Rows:
+    """What is known of the chunks met so far: values, and pieces in compressed rows. Rows are never changed."""
+
+    __slots__ = ("_columns", "pieces", "pieces_used", "starts", "used", "values")
+
+    def __init__(self, columns: int) -> None:
+        self._columns = columns
+        self.values: Float = np.empty((1024, columns))
+        self.starts = np.zeros(1025, dtype=np.int64)
+        self.pieces = np.empty(4096, dtype=np.int32)
+        self.used = 0
+        self.pieces_used = 0
+
+    def append(self, values: Float, pieces: Sequence[Sequence[int]]) -> None:
+        used = self.used + len(pieces)
+        if used > len(self.values):
+            capacity = max(used, 2 * len(self.values))
+            grown = np.empty((capacity, self._columns))
+            grown[: self.used] = self.values[: self.used]
+            self.values = grown
+            self.starts = np.concatenate([self.starts[: self.used + 1], np.zeros(capacity - self.used, dtype=np.int64)])
+        lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
+        flat = np.fromiter((piece for row in pieces for piece in row), dtype=np.int32, count=int(lengths.sum()))
+        pieces_used = self.pieces_used + len(flat)
+        if pieces_used > len(self.pieces):
+            self.pieces = np.concatenate(
+                [self.pieces[: self.pieces_used], np.empty(max(pieces_used, len(self.pieces)), dtype=np.int32)]
+            )
+        self.values[self.used : used] = values
+        self.pieces[self.pieces_used : pieces_used] = flat
+        self.starts[self.used + 1 : used + 1] = self.pieces_used + np.cumsum(lengths)
+        self.used = used
+        self.pieces_used = pieces_used
+
+
+class _Index(dict[str, int]):
+    """Chunk to row; an unknown chunk gets the next row and is noted for `WordTable` to fill in."""
+
+    def __init__(self) -> None:
+        self.missed: list[str] = []
+        self.next_row = 0
+
+    def __missing__(self, chunk: str) -> int:
+        row = self.next_row
+        self.next_row += 1
+        self.missed.append(chunk)
+        if len(chunk) <= _LONGEST_KEPT:
+            self[chunk] = row
+        return row
+
+
+class WordTable:
+    """Everything known of single chunks, grown as they are met and started afresh when it is full.
+
+    Parameters
+    ----------
+    columns
+        Word columns by name, beside `BUILT_IN`. Raises `ValueError` for a name that is taken.
+    static
+        Embedding table; its WordPiece cuts the chunks.
+    limit
+        Chunks kept; a batch that meets a fuller table starts a new one. 100,000 chunks take about 60 MB.
+    """
+
+    def __init__(
+        self, columns: Mapping[str, Callable[[str], float]], static: StaticTable, *, limit: int = 100_000
+    ) -> None:
+        taken = set(columns) & set(BUILT_IN)
+        if taken:
+            raise ValueError(f"word columns {sorted(taken)} are built in: choose other names")
+        self._functions = {**BUILT_IN, **columns}
+        self.column = {name: position for position, name in enumerate(self._functions)}
+        self.static = static
+        self.failures: Counter[str] = Counter()
+        self._wordpiece: WordPiece = static.wordpiece
+        self._limit = limit
+        self._index = _Index()
+        self._rows = _Rows(len(self._functions))
+
+    def __len__(self) -> int:
+        return self._rows.used
+
+    def look_up(self, chunks: Sequence[str]) -> tuple[NDArray[np.int32], _Rows]:
+        """Row of each chunk, and the rows, which stay valid when the table starts afresh."""
+        if self._rows.used > self._limit or self._rows.pieces_used > 8 * self._limit:
+            self._start_afresh()
+        index = self._index
+        ids = np.fromiter(map(index.__getitem__, chunks), dtype=np.int32, count=len(chunks))
+        if index.missed:
+            missed, index.missed = index.missed, []
+            try:
+                self._rows.append(self._measure(missed), list(map(self._wordpiece.pieces, missed)))
+            except BaseException:
+                self._start_afresh()  # the index names rows that were never filled
+                raise
+        return ids, self._rows
+
+    def _start_afresh(self) -> None:
+        self._index = _Index()
+        self._rows = _Rows(len(self._functions))
+
+    def _measure(self, chunks: list[str]) -> Float:
+        values = np.empty((len(chunks), len(self._functions)))
+        functions = list(self._functions.values())
+        for row, chunk in enumerate(chunks):
+            try:
+                values[row] = [function(chunk) for function in functions]
+            except Exception:  # one family's function failed on one word: find out which, keep the others
+                values[row] = self._measure_singly(chunk)
+        odd = ~np.isfinite(values)
+        if odd.any():
+            for name, count in zip(self._functions, odd.sum(axis=0), strict=True):
+                if count:
+                    self.failures[name] += int(count)
+            values[odd] = np.nan
+        np.rint(values * _GRAIN, out=values)
+        values /= _GRAIN
+        return values
+
+    def _measure_singly(self, chunk: str) -> list[float]:
+        found = []
+        for function in self._functions.values():
+            try:
+                found.append(float(function(chunk)))
+            except Exception:
+                found.append(np.nan)
+        return found
+
+
+class _Sums(Mapping[str, Float]):
+    """Word columns summed over each text, by name."""
+
+    def __init__(self, column: Mapping[str, int], sums: Float) -> None:
+        self._column = column
+        self._sums = sums
+
+    def __getitem__(self, name: str) -> Float:
+        return self._sums[:, self._column[name]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._column)
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+
+class TextBatch:
+    """One side's texts of a batch after the one pass; the module's head lists what it offers."""
+
+    def __init__(self, texts: Sequence[str | None], table: WordTable) -> None:
+        self.texts = texts
+        self.table = table
+        self.n = len(texts)
+        self.present: NDArray[np.bool_] = np.fromiter((t is not None for t in texts), dtype=np.bool_, count=self.n)
+        self.chars: NDArray[np.int64] = np.fromiter((len(t) if t else 0 for t in texts), np.int64, count=self.n)
+        chunks: list[str] = []
+        ends = [0]
+        for text in texts:
+            if text:
+                chunks += split_chunks(text)
+            ends.append(len(chunks))
+        self.chunks = chunks
+        self.offsets: NDArray[np.int64] = np.array(ends, dtype=np.int64)
+        self.ids, self._rows = table.look_up(chunks)
+
+    @cached_property
+    def text_of(self) -> NDArray[np.int32]:
+        """Which text each chunk belongs to."""
+        return np.repeat(np.arange(self.n, dtype=np.int32), np.diff(self.offsets))
+
+    @cached_property
+    def position(self) -> NDArray[np.int64]:
+        """Index of each chunk in its own text."""
+        return np.arange(len(self.ids), dtype=np.int64) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
+
+    @cached_property
+    def _counts(self) -> csr_array:
+        """How often each row occurs in each text: (n, rows), rows ascending."""
+        rows = self._rows.used
+        return _count(self.text_of, self.ids, self.n, rows)
+
+    @property
+    def distinct(self) -> NDArray[np.int64]:
+        """Distinct chunks of each text (a chunk longer than 64 characters counts as new each time)."""
+        return np.diff(self._counts.indptr).astype(np.int64)
+
+    @cached_property
+    def sums(self) -> Mapping[str, Float]:
+        """Word columns summed over each text."""
+        return _Sums(self.table.column, self._counts @ self._rows.values[: self._rows.used])
+
+    @property
+    def words(self) -> NDArray[np.int64]:
+        """Chunks of each text that hold a letter or a digit."""
+        return self.sums["word"].astype(np.int64)
+
+    def values(self, name: str) -> Float:
+        """A word column chunk by chunk, in order of the texts."""
+        values: Float = self._rows.values[self.ids, self.table.column[name]]
+        return values
+
+    def reduce(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> Float:
+        """Sums of per-chunk values over each text, added in order."""
+        return np.bincount(self.text_of, weights=values, minlength=self.n).astype(np.float64)
+
+    @cached_property
+    def _piece_counts(self) -> csr_array:
+        starts = self._rows.starts
+        first = starts[self.ids]
+        lengths = starts[self.ids + 1] - first
+        ends = np.cumsum(lengths)
+        total = int(ends[-1]) if len(ends) else 0
+        pieces: NDArray[np.int32] = self._rows.pieces[np.arange(total) + np.repeat(first - (ends - lengths), lengths)]
+        return _count(np.repeat(self.text_of, lengths), pieces, self.n, len(self.table.static.rows))
+
+    @cached_property
+    def pieces(self) -> NDArray[np.int64]:
+        """WordPiece tokens of each text, as the embedding model's own tokenizer counts them."""
+        starts = self._rows.starts
+        return self.reduce((starts[self.ids + 1] - starts[self.ids]).astype(np.float64)).astype(np.int64)
+
+    @cached_property
+    def embedding(self) -> NDArray[np.float32]:
+        """(n, d): sum of the static rows of each text's pieces, of unit length, or zero without any piece."""
+        total: NDArray[np.float32] = self._piece_counts @ self.table.static.rows
+        norm = np.sqrt(np.einsum("ij,ij->i", total, total, dtype=np.float64))
+        return np.asarray(total / np.where(norm > 0, norm, 1.0)[:, None], dtype=np.float32)
+
+    @cached_property
+    def stripped(self) -> list[str]:
+        """Each text without whitespace at its ends; empty for None."""
+        return [text.strip() if text else "" for text in self.texts]
+
+    @cached_property
+    def lower(self) -> list[str]:
+        """Each text in lower case; empty for None."""
+        return [text.lower() if text else "" for text in self.texts]
+
+    def masked(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
+        """A column of n values with NaN where the text is None."""
+        return np.where(self.present, values, np.nan).astype(np.float32)
+
+
+def _count(text_of: NDArray[np.int32], ids: NDArray[np.int32], n: int, width: int) -> csr_array:
+    """Occurrences of each id in each text: sparse (n, width), float32, ids ascending within a text."""
+    wide = n * max(width, 1) >= 2**31
+    starts = np.arange(n, dtype=np.int64 if wide else np.int32) * np.array(width, dtype=np.int64 if wide else np.int32)
+    keys: NDArray[Any] = starts[text_of] + ids
+    keys.sort()
+    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(keys)), dtype=bool), keys[1:] != keys[:-1]]))
+    counts = np.diff(np.append(first, len(keys)))
+    texts, columns = np.divmod(keys[first], max(width, 1))
+    ends = np.zeros(n + 1, dtype=np.int32)
+    np.cumsum(np.bincount(texts, minlength=n), out=ends[1:])
+    return csr_array((counts.astype(np.float32), columns.astype(np.int32), ends), shape=(n, width))
+
+
+class EventBatch:
+    """The events of a micro-batch with both sides' texts, each passed over once, on first use.
+
+    Parameters
+    ----------
+    events
+        n events, in the order of the log.
+    table
+        Where chunks are looked up; one per worker thread.
+    """
+
+    def __init__(self, events: Sequence[OutputEvent], table: WordTable) -> None:
+        self.events = events
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    @cached_property
+    def output(self) -> TextBatch:
+        """The outputs; an event without one has None."""
+        return TextBatch([event.output for event in self.events], self.table)
+
+    @cached_property
+    def input(self) -> TextBatch:
+        """The inputs; where an event has none but a prompt's text, that text."""
+        return TextBatch([_input_of(event) for event in self.events], self.table)
+
+
+def _input_of(event: OutputEvent) -> str | None:
+    return event.prompt.text if event.input is None else event.input
+
+
+def table_for(extractors: Sequence[object], static: StaticTable | None = None) -> WordTable:
+    """A table with the word columns of these extractors and, unless another is given, the shipped embedding."""
+    return WordTable(word_columns(extractors), default_table() if static is None else static)
+
+
+def word_columns(extractors: Sequence[object]) -> dict[str, Callable[[str], float]]:
+    """The word columns that extractors declare, by name. Raises `ValueError` where two families claim one name."""
+    columns: dict[str, Callable[[str], float]] = {}
+    for extractor in extractors:
+        declared: Mapping[str, Callable[[str], float]] = getattr(extractor, "word_columns", {})
+        for name, function in declared.items():
+            if name in columns:
+                raise ValueError(f"two families declare the word column {name!r}: prefix it with the family's name")
+            columns[name] = function
+    return columns
