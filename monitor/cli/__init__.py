@@ -1,0 +1,11 @@
+"""`oqm`: the command line. One module a command; what they share is in `app`, `connection` and `output`.
+
+Commands import what they need when they run, so that `oqm --help` and a command without Kafka load neither Faust nor
+the feature tables. The top layer: nothing imports this package.
+"""
+
+from __future__ import annotations
+
+from monitor.cli.app import main
+
+__all__ = ["main"]

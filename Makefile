@@ -1,0 +1,67 @@
+# Sets up and runs everything on a fresh machine. Each step is an ordinary command that can be typed by hand;
+# stamp files in the virtual environment make the second run quick.
+#
+#   make demo    the whole path in two minutes: needs Python >= 3.11 and nothing else
+#   make test    the gate, here and in CI: lint, layers, types, tests (on a real Kafka broker where Java is there)
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# uv only makes installing quicker. By hand, or with INSTALL='.venv/bin/pip install', plain pip does the same.
+INSTALL ?= $(BIN)/uv pip install --quiet --python $(BIN)/python
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test venv lint types tests kafka wheel clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
+		"Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=/path/to/python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+venv: $(VENV)/.created
+
+$(VENV)/.demo: $(VENV)/.created pyproject.toml
+	$(INSTALL) -e '.[embedded]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.created pyproject.toml
+	$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	$(BIN)/oqm demo $(DEMO_ARGS)
+
+test: lint types tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev
+	$(BIN)/mypy --strict
+
+tests: $(VENV)/.dev kafka
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+# Apache Kafka for the tests: one KRaft process, no Docker; its jars come by Maven once, into ~/.cache/oqm. Without Java
+# and Maven those tests skip and say so.
+kafka: $(VENV)/.dev
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
+		$(BIN)/python -c 'from pipelines.brokers.apache import fetch_jars; fetch_jars()'; \
+	else \
+		echo "make test: NO REAL KAFKA: Java and Maven are not on the PATH, so the tests marked kafka will skip."; \
+	fi
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --wheel --installer uv
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,87 @@
+"""The `oqm` program: its commands, and how it ends.
+
+Exit codes: 0 done; 1 the answer is "no" (`--fail-on-finding` found something, the demo's alert did not come);
+2 wrong input, configuration or broker, said in one line on stderr; 130 interrupted; 141 the reader of a pipe left.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from monitor.cli import (
+    check_config,
+    demo,
+    features,
+    publish,
+    reference,
+    replay,
+    schema,
+    streams,
+    topics,
+    version,
+    worker,
+)
+from monitor.errors import OqmError
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, what a shell reports of any program whose reader left
+
+
+def build_app() -> typer.Typer:
+    """The command tree."""
+    app = typer.Typer(
+        name="oqm",
+        help="Output quality monitor: tells what changed in what an AI system says, since when and because of what.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command("demo")(demo.command)
+    app.command("worker")(worker.command)
+    app.command("replay")(replay.command)
+    app.command("features")(features.command)
+    app.command("publish")(publish.command)
+    app.command("topics")(topics.command)
+    app.command("streams")(streams.command)
+    app.command("schema")(schema.command)
+    app.command("check-config")(check_config.command)
+    app.command("version")(version.command)
+    app.add_typer(reference.group(), name="reference")
+    return app
+
+
+def main() -> None:
+    """Entry point of the console script: run a command; errors of this project become one line and exit code 2."""
+    try:
+        build_app()()
+    except OqmError as error:
+        _last_words(str(error))
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        _forget_stdout()
+        sys.exit(EXIT_BROKEN_PIPE)
+    except SystemExit:
+        # What is still buffered meets the closed pipe only now, at the end.
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_stdout()
+            sys.exit(EXIT_BROKEN_PIPE)
+        raise
+
+
+def _last_words(message: str) -> None:
+    line = " ".join(message.split())
+    sys.stderr.write(f"oqm: {line}\n")
+
+
+def _forget_stdout() -> None:
+    """Point stdout at nothing, or the interpreter's own flush at exit would complain about the closed pipe again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
