@@ -1,0 +1,42 @@
+"""Spans of time as operators write them: `30s`, `15m`, `12h`, `7d`, or a bare number of seconds.
+
+May import nothing from this project.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+_TEXT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|[smhdw])?\s*", re.ASCII)
+
+
+def parse_duration(value: object) -> float:
+    """Seconds in `value`: a number, or a text such as `90s`, `15m`, `12h`, `7d`, `2w`, `250ms`.
+
+    Raises `ValueError` for anything else; the sign and range are the caller's to check.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("must be a duration such as 30s, 15m, 12h or 7d")
+    if isinstance(value, int | float):
+        return float(value)
+    match = _TEXT.fullmatch(value)
+    if match is None:
+        raise ValueError("must be a duration such as 30s, 15m, 12h or 7d")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest exact form: 90 -> `90s`, 900 -> `15m`, 604800 -> `7d`; the inverse of `parse_duration`."""
+    for unit in ("d", "h", "m", "s", "ms"):
+        count = seconds / _UNITS[unit]
+        if count >= 1 and count == round(count) and not (unit == "m" and count < 2):
+            return f"{round(count)}{unit}"
+    return f"{seconds:g}s"
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")]
+"""A pydantic field in seconds that reads `15m` and writes it back."""

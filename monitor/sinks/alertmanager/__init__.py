@@ -1,0 +1,1 @@
+"""Sink: Prometheus Alertmanager, API v2."""

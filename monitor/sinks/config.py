@@ -1,0 +1,24 @@
+"""What the configuration of every sink has in common. Each sink's own folder adds its type.
+
+May import `monitor.alerting` and below.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from monitor.detection.finding import Severity
+
+SinkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+
+
+class SinkConfig(BaseModel):
+    """Which alerts a sink takes, under which name it is known in metrics, the outbox and the log."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: SinkName = Field(description="unique; renaming it sends open alerts once more")
+    routes: tuple[str, ...] = Field(("*",), min_length=1, description="globs of the routes it takes (streams[].route)")
+    min_severity: Severity = Field(Severity.INFO, description="info, warning or critical: the least it takes")

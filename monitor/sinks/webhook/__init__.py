@@ -1,0 +1,1 @@
+"""Sink: any HTTP endpoint, signed."""

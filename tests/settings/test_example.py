@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from monitor.config_files import config_dir
+from monitor.settings import Settings, load_settings
+from monitor.settings_example import EXAMPLES, example
+
+FILE = config_dir() / "monitor.yaml"
+
+
+def test_the_shipped_file_is_the_one_the_models_write() -> None:
+    assert FILE.read_text() == example(), "run: python -m monitor.settings_example > config/monitor.yaml"
+
+
+def test_the_shipped_file_equals_the_defaults() -> None:
+    assert load_settings(FILE, environ={}).model_dump() == Settings().model_dump()
+
+
+def paths(model: BaseModel, before: str = "") -> list[str]:
+    found = []
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        found += paths(value, f"{before}{name}.") if isinstance(value, BaseModel) else [before + name]
+    return found
+
+
+@pytest.mark.parametrize("path", paths(Settings()))
+def test_every_setting_stands_in_the_shipped_file(path: str) -> None:
+    data = yaml.safe_load(FILE.read_text())
+    for key in path.split("."):
+        assert key in data
+        data = data[key]
+
+
+def test_every_setting_says_what_it_means() -> None:
+    def check(model: BaseModel) -> None:
+        for name, field in type(model).model_fields.items():
+            value = getattr(model, name)
+            if isinstance(value, BaseModel):
+                check(value)
+            else:
+                assert field.description, f"{type(model).__name__}.{name}"
+
+    check(Settings())
+
+
+@pytest.mark.parametrize("section", EXAMPLES)
+def test_the_examples_in_comments_are_valid(section: str, tmp_path: object) -> None:
+    lines = [line.removeprefix("# ") for line in EXAMPLES[section].splitlines() if re.match(r"# {3,}", line)]
+    path = FILE.__class__(str(tmp_path)) / "monitor.yaml"
+    path.write_text(f"{section}:\n" + "\n".join(lines))
+    settings = load_settings(path, environ={"OQM_WEBHOOK_SECRET": "s", "OQM_WEBHOOK_TOKEN": "t"})
+    assert len(getattr(settings, section)) == sum(line.lstrip().startswith("- ") for line in lines)
