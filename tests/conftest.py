@@ -1,7 +1,7 @@
 """What holds for every test: required services may not be skipped over in silence.
 
 `OQM_REQUIRE_KAFKA=1` (set by `.ci/run`) turns each skip of a test marked `kafka` into a failure, and a run in which no
-such test passed into a failed run.
+such test passed into a failed run. `OQM_REQUIRE_TRANSFORMERS=1` does the same for the marker `transformers`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ settings.register_profile("dev", deadline=None, suppress_health_check=[HealthChe
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-_KAFKA_PASSED = pytest.StashKey[int]()
+_REQUIRED = {"kafka": "OQM_REQUIRE_KAFKA", "transformers": "OQM_REQUIRE_TRANSFORMERS"}
+_PASSED = pytest.StashKey[set[str]]()
 
 
-def _kafka_required() -> bool:
-    return os.environ.get("OQM_REQUIRE_KAFKA") == "1"
+def _required() -> list[str]:
+    return [marker for marker, variable in _REQUIRED.items() if os.environ.get(variable) == "1"]
+
+
+def _never_passed(config: pytest.Config) -> list[str]:
+    return [marker for marker in _required() if marker not in config.stash.get(_PASSED, set())]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -29,22 +34,25 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if not _kafka_required() or item.get_closest_marker("kafka") is None:
-        return report
-    if report.skipped and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        report.longrepr = f"real Kafka is required (OQM_REQUIRE_KAFKA=1), but this test skipped: {reason}"
-    elif report.when == "call" and report.passed:
-        item.config.stash[_KAFKA_PASSED] = item.config.stash.get(_KAFKA_PASSED, 0) + 1
+    for marker in _required():
+        if item.get_closest_marker(marker) is None:
+            continue
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+            report.outcome = "failed"
+            report.longrepr = f"{_REQUIRED[marker]}=1, but this test skipped: {reason}"
+        elif report.when == "call" and report.passed:
+            item.config.stash.setdefault(_PASSED, set()).add(marker)
     return report
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if _kafka_required() and exitstatus == pytest.ExitCode.OK and not session.config.stash.get(_KAFKA_PASSED, 0):
+    if exitstatus == pytest.ExitCode.OK and _never_passed(session.config):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _kafka_required() and not terminalreporter.config.stash.get(_KAFKA_PASSED, 0):
-        terminalreporter.write_line("OQM_REQUIRE_KAFKA=1, but no test marked `kafka` passed: the run fails.", red=True)
+    for marker in _never_passed(terminalreporter.config):
+        terminalreporter.write_line(
+            f"{_REQUIRED[marker]}=1, but no test marked `{marker}` passed: the run fails.", red=True
+        )

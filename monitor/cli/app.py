@@ -78,8 +78,10 @@ def main() -> None:
 
 
 def _last_words(message: str) -> None:
-    line = " ".join(message.split())
-    sys.stderr.write(f"oqm: {line}\n")
+    # Configuration errors have a line for each mistake; everything else is one line.
+    for line in message.splitlines():
+        if line.strip():
+            sys.stderr.write(f"oqm: {line.strip()}\n")
 
 
 def _forget_stdout() -> None:

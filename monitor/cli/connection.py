@@ -1,4 +1,7 @@
-"""How a command finds its Kafka: `--broker` or `OQM_BROKER`, and the security options of the client."""
+"""How a command finds its Kafka: `--broker` or `OQM_BROKER`, the security options of the client, or the file's section.
+
+The order is option, environment, configuration file, default.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,32 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from pydantic import ValidationError
 
 from monitor.errors import ConfigError
+from monitor.settings import Broker, Settings
 
 PANEL = "Kafka"
 
-Broker = Annotated[
+BrokerOption = Annotated[
     str | None,
     typer.Option(
         "--broker",
         envvar="OQM_BROKER",
         metavar="HOST:PORT[,...]",
-        help="Bootstrap servers.",
+        help="Bootstrap servers; wins over the configuration file.",
         show_default=False,
         rich_help_panel=PANEL,
     ),
 ]
 Protocol = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--security-protocol",
         envvar="OQM_SECURITY_PROTOCOL",
         metavar="NAME",
         help="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+        show_default=False,
         rich_help_panel=PANEL,
     ),
 ]
@@ -95,33 +101,52 @@ KeyFile = Annotated[
     ),
 ]
 
-_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where Kafka is and how to talk to it, as given on the command line."""
+    """Where Kafka is and how to talk to it, as far as the command line or the environment said."""
 
-    broker: str | None
-    security_protocol: str
-    sasl_mechanism: str | None
-    sasl_username: str | None
-    sasl_password: str | None
-    ssl_cafile: str | None
-    ssl_certfile: str | None
-    ssl_keyfile: str | None
+    broker: str | None = None
+    security_protocol: str | None = None
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: str | None = None
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
 
-    def required(self) -> Connection:
-        """Itself; raises `ConfigError` where no broker was named."""
-        if not self.broker:
-            raise ConfigError("no broker given: use --broker HOST:PORT or set OQM_BROKER")
-        return self
+    def over(self, settings: Settings) -> Settings:
+        """`settings` with the broker section that the options ask for; raises `ConfigError` where they do not fit."""
+        section = settings.broker
+        sasl = {
+            "mechanism": self.sasl_mechanism.upper() if self.sasl_mechanism else section.sasl.mechanism,
+            "username": self.sasl_username or section.sasl.username,
+            "password": self.sasl_password or section.sasl.password,
+        }
+        files = {"ca_file": self.ssl_cafile, "cert_file": self.ssl_certfile, "key_file": self.ssl_keyfile}
+        for path in files.values():
+            if path is not None and not path.is_file():
+                raise ConfigError(f"{path}: no such file")
+        ssl = section.ssl.model_dump() | {name: str(path) for name, path in files.items() if path is not None}
+        try:
+            broker = Broker.model_validate(
+                {
+                    "bootstrap": self.broker or section.bootstrap,
+                    "security": self.security_protocol.upper() if self.security_protocol else section.security,
+                    "sasl": sasl,
+                    "ssl": ssl,
+                }
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "options"
+            raise ConfigError(f"broker {where}: {first['msg'].removeprefix('Value error, ')}") from None
+        return settings.model_copy(update={"broker": broker})
 
 
 def connection_from_options(
-    broker: Broker = None,
-    security_protocol: Protocol = "PLAINTEXT",
+    broker: BrokerOption = None,
+    security_protocol: Protocol = None,
     sasl_mechanism: Mechanism = None,
     sasl_username: Username = None,
     sasl_password: Password = None,
@@ -129,32 +154,16 @@ def connection_from_options(
     ssl_certfile: CertFile = None,
     ssl_keyfile: KeyFile = None,
 ) -> Connection:
-    """The connection that the options name; raises `ConfigError` for options that do not go together."""
-    protocol = security_protocol.upper()
-    if protocol not in _PROTOCOLS:
-        raise ConfigError(f"--security-protocol {security_protocol}: must be one of {', '.join(_PROTOCOLS)}")
-    if sasl_mechanism is not None and sasl_mechanism.upper() not in _MECHANISMS:
-        raise ConfigError(f"--sasl-mechanism {sasl_mechanism}: must be one of {', '.join(_MECHANISMS)}")
-    if protocol.startswith("SASL") and not (sasl_mechanism and sasl_username and sasl_password):
-        raise ConfigError(f"--security-protocol {protocol} needs --sasl-mechanism, --sasl-username and --sasl-password")
-    if protocol.endswith("PLAINTEXT") and (ssl_cafile or ssl_certfile or ssl_keyfile):
-        raise ConfigError(f"--ssl-... options mean nothing with --security-protocol {protocol}: use SSL or SASL_SSL")
-    for option, path in (("cafile", ssl_cafile), ("certfile", ssl_certfile), ("keyfile", ssl_keyfile)):
-        if path is not None and not path.is_file():
-            raise ConfigError(f"--ssl-{option} {path}: no such file")
-    for server in (broker or "").split(","):
-        host, _, port = server.strip().rpartition(":")
-        if broker and not (host and port.isdigit() and 0 < int(port) < 65536):
-            raise ConfigError(f"--broker {broker}: must be HOST:PORT[,HOST:PORT...]")
+    """The connection that the options name."""
     return Connection(
         broker=broker,
-        security_protocol=protocol,
-        sasl_mechanism=sasl_mechanism.upper() if sasl_mechanism else None,
+        security_protocol=security_protocol,
+        sasl_mechanism=sasl_mechanism,
         sasl_username=sasl_username,
         sasl_password=sasl_password,
-        ssl_cafile=str(ssl_cafile) if ssl_cafile else None,
-        ssl_certfile=str(ssl_certfile) if ssl_certfile else None,
-        ssl_keyfile=str(ssl_keyfile) if ssl_keyfile else None,
+        ssl_cafile=ssl_cafile,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
     )
 
 

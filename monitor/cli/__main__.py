@@ -1,0 +1,7 @@
+"""`python -m monitor.cli`: the same as `oqm`."""
+
+from __future__ import annotations
+
+from monitor.cli import main
+
+main()

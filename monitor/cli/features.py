@@ -1,0 +1,122 @@
+"""`oqm features FILE`: what the monitor measures of each event in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.cli.options import AsJson, ColumnMap, ConfigFile, Limit, StreamName, column_map, existing
+from monitor.cli.output import notes, print_json, progress, tables
+
+if TYPE_CHECKING:
+    from monitor.features.base import FeatureSpec
+    from monitor.features.batch import FeatureBatch
+
+BATCH = 512
+"""Events featurized at once: numpy's cost per call is shared, and a batch of long texts still fits in memory."""
+
+
+def command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL, CSV or Parquet, plain or compressed.")],
+    json: AsJson = False,
+    stream: StreamName = None,
+    map: ColumnMap = None,
+    limit: Limit = None,
+    config: ConfigFile = None,
+) -> None:
+    """Measure every event of a file: one JSON object an event, or a table of what is typical.
+
+    Numbers and counts are numbers, flags true or false, a feature that is missing for an event is null; vectors are
+    left out.
+    """
+    from monitor.cli.reading import batches, featurizer_for
+    from monitor.settings import load_settings
+
+    existing([file])
+    featurizer = featurizer_for(load_settings(config))
+    console = notes()
+    seen: list[FeatureBatch] = []
+    with progress(console) as bar:
+        task = bar.add_task("features", total=None, note="")
+        for batch in batches([file], featurizer, mapping=column_map(map), stream=stream, limit=limit, size=BATCH):
+            bar.advance(task, len(batch))
+            if json:
+                for record in records(batch, featurizer.specs):
+                    print_json(record)
+            else:
+                seen.append(batch)
+    if not json:
+        _print_table(seen, featurizer.specs)
+
+
+def records(batch: FeatureBatch, specs: Sequence[FeatureSpec]) -> Iterator[dict[str, Any]]:
+    """One record an event: `{"id", "stream", "features": {name: number, true/false, string or null}}`."""
+    columns = python_columns(batch, specs)
+    names = list(columns)
+    for identity, stream, *row in zip(batch.ids, batch.streams, *columns.values(), strict=True):
+        yield {"id": identity, "stream": stream, "features": dict(zip(names, row, strict=True))}
+
+
+def python_columns(batch: FeatureBatch, specs: Sequence[FeatureSpec]) -> dict[str, list[Any]]:
+    """The batch's columns as plain Python values in the order of declaration, None where missing."""
+    import numpy as np
+
+    from monitor.features.base import Kind
+
+    place = {name: k for k, name in enumerate(batch.names)}
+    columns: dict[str, list[Any]] = {}
+    for spec in specs:
+        if spec.kind is Kind.CATEGORY:
+            columns[spec.name] = list(batch.categories.get(spec.name, [None] * len(batch)))
+            continue
+        if spec.kind is Kind.VECTOR or spec.name not in place:
+            continue
+        values = batch.values[:, place[spec.name]]
+        there = np.isfinite(values).tolist()
+        if spec.kind is Kind.FLAG:
+            plain: list[Any] = (values > 0.5).tolist()
+        elif spec.kind is Kind.COUNT:
+            plain = np.where(np.isfinite(values), values, 0).astype(np.int64).tolist()
+        else:
+            # The shortest decimal that is this float32: 0.1, not 0.10000000149011612.
+            plain = [float(text) for text in values.astype(str).tolist()]
+        columns[spec.name] = [value if ok else None for value, ok in zip(plain, there, strict=True)]
+    return columns
+
+
+def _print_table(batches: Sequence[FeatureBatch], specs: Sequence[FeatureSpec]) -> None:
+    from collections import Counter
+
+    import numpy as np
+    from rich.table import Table
+
+    from monitor.features.base import Kind
+
+    table = Table(title=f"{sum(map(len, batches)):,} events", title_justify="left")
+    for heading in ("feature", "kind", "typical", "middle half", "missing", "meaning"):
+        table.add_column(heading, overflow="fold", ratio=2 if heading == "meaning" else None)
+    for spec in specs:
+        if spec.kind is Kind.VECTOR or not batches:
+            continue
+        if spec.kind is Kind.CATEGORY:
+            counted = Counter(value for batch in batches for value in batch.categories.get(spec.name, ()))
+            n = counted.total()
+            missing = counted.pop(None, 0)
+            typical = ", ".join(f"{value} {count / n:.0%}" for value, count in counted.most_common(2))
+            spread = ""
+        else:
+            parts = [b.values[:, b.names.index(spec.name)] for b in batches if spec.name in b.names]
+            values = np.concatenate(parts) if parts else np.empty(0, np.float32)
+            present = values[np.isfinite(values)].astype(np.float64)
+            n, missing = len(values), len(values) - len(present)
+            typical, spread = "", ""
+            if len(present) and spec.kind is Kind.FLAG:
+                typical = f"{present.mean():.1%}"
+            elif len(present):
+                low, median, high = np.quantile(present, [0.25, 0.5, 0.75])
+                typical, spread = f"{median:.4g} {spec.unit}".rstrip(), f"{low:.4g} to {high:.4g}"
+        table.add_row(spec.name, spec.kind.value, typical, spread, f"{missing / n:.0%}" if n else "", spec.meaning)
+    tables().print(table)
