@@ -1,0 +1,29 @@
+"""`oqm schema`: the published records as JSON Schema."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from monitor.cli.output import print_json
+
+
+class Record(StrEnum):
+    """The records that others build on."""
+
+    EVENT = "event"
+    FINDING = "finding"
+    ALERT = "alert"
+
+
+def command(
+    record: Annotated[Record, typer.Argument(help="Which record.")] = Record.EVENT,
+) -> None:
+    """Print the JSON Schema of a record: what applications publish, what a replay prints, what `oqm.alerts` holds."""
+    import msgspec
+
+    from monitor.cli.schemas import schema_of
+
+    print_json(msgspec.Raw(msgspec.json.format(msgspec.json.encode(schema_of(record)), indent=2)))
