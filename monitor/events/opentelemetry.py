@@ -1,0 +1,199 @@
+"""OpenTelemetry's names for what an output event says: `gen_ai.*` attributes, at the top level or in `attributes`.
+
+A native field that is given too wins over its alias. The model's `name` is the one asked for and its `version` the one
+that answered, so that a provider's silent move from one build to the next is seen as a change of version. Deprecated
+names (`gen_ai.system`, `gen_ai.prompt`, `gen_ai.completion`, `gen_ai.usage.prompt_tokens`) are read as well. Scalars
+without a place of their own (`gen_ai.request.temperature`, `gen_ai.agent.name`, ...) become attributes, by which a
+finding may name the segment that changed; the rest is kept in `extra`.
+
+Source: OpenTelemetry semantic conventions for generative AI, attribute registry and message schemas (2026, status
+development). May import `monitor.errors` and this package.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from monitor.errors import InvalidEvent
+from monitor.events.reasons import Reason
+
+PREFIX = "gen_ai."
+
+# Alias -> where it belongs. Of several aliases for one place the first present wins: the current name before
+# deprecated ones.
+_PLACES: dict[str, tuple[str, ...]] = {
+    "gen_ai.response.id": ("id",),
+    "gen_ai.conversation.id": ("session", "id"),
+    "gen_ai.provider.name": ("model", "provider"),
+    "gen_ai.system": ("model", "provider"),
+    "gen_ai.request.model": ("model", "name"),
+    "openai.response.system_fingerprint": ("model", "fingerprint"),
+    "gen_ai.openai.response.system_fingerprint": ("model", "fingerprint"),
+    "gen_ai.prompt.name": ("prompt", "name"),
+    "gen_ai.prompt.version": ("prompt", "version"),
+    "gen_ai.usage.input_tokens": ("usage", "input_tokens"),
+    "gen_ai.usage.prompt_tokens": ("usage", "input_tokens"),
+    "gen_ai.usage.output_tokens": ("usage", "output_tokens"),
+    "gen_ai.usage.completion_tokens": ("usage", "output_tokens"),
+    "gen_ai.client.operation.duration": ("latency", "total_s"),
+    "gen_ai.response.time_to_first_chunk": ("latency", "first_token_s"),
+    "gen_ai.server.time_to_first_token": ("latency", "first_token_s"),
+    "error.type": ("error",),
+    "trace_id": ("trace", "trace_id"),
+    "span_id": ("trace", "span_id"),
+    "parent_span_id": ("trace", "parent_id"),
+}
+_RESPONSE_MODEL = "gen_ai.response.model"
+_FINISH_REASONS = "gen_ai.response.finish_reasons"
+_SYSTEM = "gen_ai.system_instructions"
+_INPUTS = ("gen_ai.input.messages", "gen_ai.prompt")
+_OUTPUTS = ("gen_ai.output.messages", "gen_ai.completion")
+
+
+def present(fields: dict[str, Any]) -> bool:
+    """Whether any name is OpenTelemetry's, at the top level or in `attributes`."""
+    for name in fields:
+        if name.startswith(PREFIX):
+            return True
+    attributes = fields.get("attributes")
+    return type(attributes) is dict and any(type(name) is str and name.startswith(PREFIX) for name in attributes)
+
+
+def translate(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same object under native names. `fields` is used up. Raises `InvalidEvent` for content of another form."""
+    nested = fields.get("attributes")
+    attributes: dict[str, Any] = dict(nested) if type(nested) is dict else {}
+    # Both levels as one, the upper one first; native top-level fields stay where they are.
+    found = {name: attributes.pop(name) for name in list(attributes) if _ours(name)}
+    found.update({name: fields.pop(name) for name in list(fields) if _ours(name)})
+    found = {name: content for name, content in found.items() if content is not None}
+
+    for alias, place in _PLACES.items():
+        if alias in found:
+            _put(fields, place, found.pop(alias))
+    answered = found.pop(_RESPONSE_MODEL, None)
+    if answered is not None:
+        named = isinstance(fields.get("model"), dict) and fields["model"].get("name") is not None
+        _put(fields, ("model", "version") if named else ("model", "name"), answered)
+    if _SYSTEM in found:
+        _put(fields, ("prompt", "text"), _joined(_parts(_structured(found.pop(_SYSTEM), _SYSTEM), _SYSTEM)))
+    for alias in _INPUTS:
+        if alias in found:
+            _put(fields, ("input",), _input(found.pop(alias), alias))
+    for alias in _OUTPUTS:
+        if alias in found:
+            _output(fields, found.pop(alias), alias)
+    reasons = found.pop(_FINISH_REASONS, None)
+    if isinstance(reasons, list):
+        reasons = reasons[0] if reasons else None
+    if reasons is not None:
+        _put(fields, ("finish_reason",), reasons)
+    if fields.get("stream") is None and isinstance(attributes.get("service.name", fields.get("service.name")), str):
+        service = attributes.get("service.name", fields.get("service.name"))
+        use_case = found.get("gen_ai.agent.name", found.get("gen_ai.operation.name"))
+        fields["stream"] = f"{service}/{use_case}" if isinstance(use_case, str) else service
+
+    for name, content in found.items():
+        if isinstance(content, (str, int, float)):
+            attributes[name] = content
+        else:
+            fields[name] = content  # unknown to the reader, which keeps it in `extra`
+    if attributes:
+        fields["attributes"] = attributes
+    return fields
+
+
+def _ours(name: Any) -> bool:
+    return type(name) is str and (name.startswith(PREFIX) or name in _PLACES)
+
+
+def _put(fields: dict[str, Any], place: tuple[str, ...], content: Any) -> None:
+    """Set a field unless it is there already."""
+    target = fields
+    for name in place[:-1]:
+        part = target.get(name)
+        if part is None:
+            part = target[name] = {}
+        if type(part) is not dict:
+            return  # a wrong type, which the reader reports under the field's own name
+        target = part
+    if target.get(place[-1]) is None:
+        target[place[-1]] = content
+
+
+def _structured(content: Any, alias: str) -> Any:
+    """Messages as a list; on spans they may come as a JSON text, and the deprecated names carry plain text."""
+    if isinstance(content, str) and content.lstrip()[:1] in ("[", "{"):
+        try:
+            return msgspec.json.decode(content)
+        except (ValueError, RecursionError):
+            if alias in (_INPUTS[0], _OUTPUTS[0]):
+                raise InvalidEvent(Reason.BAD_GEN_AI, f"{alias}: a text that is not JSON; send an array") from None
+    return content
+
+
+def _parts(content: Any, alias: str) -> list[Any]:
+    if isinstance(content, dict):
+        content = content.get("parts", content.get("content", content))
+    if isinstance(content, str):
+        return [{"type": "text", "content": content}]
+    if isinstance(content, dict):
+        return [content]
+    if isinstance(content, list):
+        return content
+    raise InvalidEvent(Reason.BAD_GEN_AI, f"{alias}: a message must be an object with role and parts")
+
+
+def _joined(parts: list[Any]) -> str:
+    """The text parts, one after another; tool calls, reasoning, images and files carry no text of the answer."""
+    texts: list[str] = []
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+        elif isinstance(part, dict) and part.get("type", "text") == "text":
+            text = part.get("content", part.get("text"))
+            if isinstance(text, str):
+                texts.append(text)
+    return "\n".join(texts)
+
+
+def _messages(content: Any, alias: str) -> list[Any] | str:
+    content = _structured(content, alias)
+    if isinstance(content, str):
+        return content
+    if isinstance(content, dict):
+        return [content]
+    if isinstance(content, list):
+        return content
+    raise InvalidEvent(Reason.BAD_GEN_AI, f"{alias}: must be an array of messages with role and parts")
+
+
+def _input(content: Any, alias: str) -> str:
+    """What was asked: the last message of role user, or all of them where none says so."""
+    messages = _messages(content, alias)
+    if isinstance(messages, str):
+        return messages
+    for message in reversed(messages):
+        if isinstance(message, dict) and message.get("role") == "user":
+            return _joined(_parts(message, alias))
+    return "\n".join(_joined(_parts(message, alias)) for message in messages)
+
+
+def _output(fields: dict[str, Any], content: Any, alias: str) -> None:
+    """The first choice: its text, its finish reason, and the tools it asked for as steps."""
+    messages = _messages(content, alias)
+    if isinstance(messages, str):
+        _put(fields, ("output",), messages)
+        return
+    if not messages:
+        return
+    choice = messages[0]
+    parts = _parts(choice, alias)
+    _put(fields, ("output",), _joined(parts))
+    if isinstance(choice, dict) and isinstance(choice.get("finish_reason"), str):
+        _put(fields, ("finish_reason",), choice["finish_reason"])
+    tools = [part for part in parts if isinstance(part, dict) and part.get("type") == "tool_call"]
+    if tools:
+        _put(fields, ("steps",), tools)

@@ -1,0 +1,186 @@
+"""Excerpts for people on call: the first characters of a text, with secrets and personal data masked.
+
+What is masked: private keys, API keys and tokens by their issuers' prefixes, JSON web tokens, bearer and basic
+credentials, passwords and the like by the word before them, credentials in URLs, long random strings, e-mail
+addresses, phone numbers, payment cards (Luhn and issuer range), IBANs (check digits), US social security numbers. It
+is a net, not a proof: what has no form of its own (a name, a street) passes, which is why excerpts can be turned off.
+
+Only the piece that may appear is looked at, with a margin so that a secret that the limit would cut is still seen. Each
+expression runs only where a cheap test says that it might find something. May import nothing from this project.
+"""
+
+from __future__ import annotations
+
+import re
+
+EXCERPT_CHARS = 160
+_MARGIN = 96  # more than any of the forms below needs to be recognised by its beginning
+
+# Beginnings of keys and tokens as their issuers document them.
+_PREFIXES = (
+    "sk-", "sk_live_", "sk_test_", "rk_live_", "rk_test_", "pk_live_", "whsec_",  # OpenAI, Anthropic, Stripe
+    "AKIA", "ASIA",  # AWS access key ids
+    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-",  # GitHub, GitLab
+    "xoxb-", "xoxp-", "xoxa-", "xoxr-", "xoxs-", "xapp-",  # Slack
+    "AIza", "ya29.",  # Google
+    "hf_", "npm_", "pypi-", "dop_v1_", "SG.", "shpat_", "gsk_", "r8_", "xai-", "eyJ",  # ..., JSON web tokens
+)  # fmt: skip
+_PREFIXED = re.compile(
+    r"(?<![A-Za-z0-9_])(?:"
+    r"(?:sk-|sk_live_|sk_test_|rk_live_|rk_test_|pk_live_|whsec_|github_pat_|glpat-|xox[abprs]-|xapp-|hf_|npm_|pypi-"
+    r"|dop_v1_|shpat_|gsk_|r8_|xai-)(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_\-]{12,}"
+    r"|A[KS]IA[0-9A-Z]{12,}|gh[pousr]_[A-Za-z0-9]{16,}|AIza[0-9A-Za-z_\-]{20,}|ya29\.[0-9A-Za-z_\-]{16,}"
+    r"|SG\.[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)?"
+    r"|eyJ[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*){0,2})"
+)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:.*?-----END [A-Z0-9 ]{0,30}KEY(?: BLOCK)?-----|.*)",
+    re.DOTALL,
+)
+_CREDENTIAL = re.compile(r"(?i)(?<![a-z])(?P<scheme>bearer|basic)\s+(?P<secret>[A-Za-z0-9+/_.\-]{12,}=*)")
+_URL_PASSWORD = re.compile(r"://[^\s/:@]{1,64}:(?P<secret>[^\s/@]{1,64})@")
+_NAMED_HINTS = (
+    "passw",
+    "passp",
+    "passc",
+    "passe",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "kennwort",
+    "contrase",
+    "senha",
+    "pin",
+)
+# Runs on the text in lower case: half the cost of ignoring case.
+_NAMED = re.compile(
+    r"(?:pass(?:word|wort|phrase|code|wd)|pwd|kennwort|contrase[nñ]a|senha|mot de passe"
+    r"|secret(?:[_ -]?(?:access[_ -]?)?key)?|(?:api|access|private|auth)[_ -]?key|token|(?<![a-z])pin(?:[_ -]?code)?)"
+    r"[\"']?\s{0,3}(?P<sign>=>|[=:]|\bis\b|\bist\b|\bes\b)\s{0,3}(?P<quote>[\"'`]?)(?P<secret>[^\s\"'`,;&<>]{3,})"
+)
+_LONG_RANDOM = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{32,}={0,2}")
+_EMAIL = re.compile(
+    r"(?<![A-Za-z0-9.!#$%&'*+/=?^_`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}"
+)
+# Every card, social security and phone number lies within a run of these characters.
+_DIGIT_RUN = re.compile(r"[+(0-9][0-9 ().+\-/]{6,}[0-9]")
+_CARD = re.compile(r"(?<![0-9.\-])[2-6][0-9]{3}(?:[ \-]?[0-9]){8,15}(?![0-9])")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
+_SOCIAL_SECURITY = re.compile(r"(?<![0-9\-])(?!000|666|9)[0-9]{3}-(?!00)[0-9]{2}-(?!0000)[0-9]{4}(?![0-9\-])")
+_PHONE = re.compile(
+    r"(?<![\w.\-/])(?:"
+    r"(?:\+|00)[1-9](?:[ .\-/]{0,2}\(?[0-9]\)?){6,14}"  # international
+    r"|(?:1[ .\-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .\-])[2-9][0-9]{2}[ .\-][0-9]{4}"  # North America
+    r"|\(?0[1-9][0-9]{1,4}\)?[ /\-]{1,3}[0-9]{2,4}(?:[ \-]?[0-9]{2,4}){1,4}"  # a trunk 0, then groups
+    r"|0[1-9](?:[ .][0-9]{2}){4}"  # France
+    r"|0[1-9][0-9]{8,9}"  # a trunk 0, in one piece
+    r")(?![\w\-/]|\.[0-9])"
+)
+_PHONE_HINTS = ("phone", "tel", "mobil", "cell", "call", "whatsapp", "fax", "sms", "handy")
+_PHONE_BY_NAME = re.compile(
+    r"(?<![a-z])(?:phone|tel(?:efon|ephone)?|mobile|mobil|cell|call(?: me)?(?: at| on)?|whatsapp|fax|sms|handy)"
+    r"(?: number| no)?\.?\s{0,2}(?:is|:|=)?\s{0,2}(?P<secret>\+?[0-9](?:[ .\-/()]{0,2}[0-9]){6,14})(?![0-9])"
+)
+
+
+def excerpt(text: str | None, limit: int = EXCERPT_CHARS, mask: bool = True) -> str:
+    """The first `limit` characters of a text, secrets and personal data replaced by `[masked ...]`.
+
+    Never longer than `limit`. None gives the empty text. Half surrogate pairs become a question mark, so that the
+    excerpt can be encoded. Linear in `limit`, whatever the length of the text.
+    """
+    if not text or limit <= 0:
+        return ""
+    piece = text[: limit + _MARGIN]
+    if not piece.isascii():
+        piece = piece.encode("utf-8", "replace").decode()
+    if not mask:
+        return piece[:limit]
+    spans = find_sensitive(piece)
+    if not spans:
+        return piece[:limit]
+    spans.sort()
+    parts: list[str] = []
+    position = 0
+    for start, end, kind in spans:
+        if start >= limit:
+            break
+        if start >= position:
+            parts.append(piece[position:start])
+            parts.append(f"[masked {kind}]")
+        position = max(position, end)
+    # Text beyond the limit stays out even where masks have made room: its own secrets may be cut by the margin.
+    parts.append(piece[position:limit])
+    return "".join(parts)[:limit]
+
+
+def find_sensitive(text: str) -> list[tuple[int, int, str]]:
+    """Spans (start, end, kind) of what must not be shown, unsorted, possibly overlapping."""
+    spans: list[tuple[int, int, str]] = []
+    lowered = text.lower()
+    if len(lowered) != len(text):  # a few letters become two; positions must stay those of the text
+        lowered = "".join(char.lower() if char.isascii() else char for char in text)
+    if "-----begin" in lowered:
+        spans += [(*found.span(), "private key") for found in _PRIVATE_KEY.finditer(text)]
+    longest = max(map(len, text.split()), default=0)
+    if longest >= 12 and any(map(text.__contains__, _PREFIXES)):
+        spans += [(*found.span(), "key") for found in _PREFIXED.finditer(text)]
+    if longest >= 12 and ("bearer" in lowered or "basic" in lowered):
+        spans += [(*found.span("secret"), "credential") for found in _CREDENTIAL.finditer(text)]
+    if any(map(lowered.__contains__, _NAMED_HINTS)):
+        spans += [(*found.span("secret"), "secret") for found in _NAMED.finditer(lowered) if _is_secret(found, text)]
+    if "@" in text:
+        spans += [(*found.span(), "email") for found in _EMAIL.finditer(text)]
+        if "://" in text:
+            spans += [(*found.span("secret"), "password") for found in _URL_PASSWORD.finditer(text)]
+    if longest >= 32:
+        spans += [(*found.span(), "token") for found in _LONG_RANDOM.finditer(text) if _is_random(found[0])]
+    numbers = False
+    for run in _DIGIT_RUN.finditer(text):
+        numbers = True
+        area = run.start(), run.end() + 2  # with what the expressions look ahead for
+        spans += [(*found.span(), "card") for found in _CARD.finditer(text, *area) if _is_card(found[0])]
+        spans += [(*found.span(), "id number") for found in _SOCIAL_SECURITY.finditer(text, *area)]
+        spans += [(*found.span(), "phone") for found in _PHONE.finditer(text, *area)]
+    if numbers:
+        if any(map(lowered.__contains__, _PHONE_HINTS)):
+            spans += [(*found.span("secret"), "phone") for found in _PHONE_BY_NAME.finditer(lowered)]
+        spans += [(*found.span(), "iban") for found in _IBAN.finditer(text) if _is_iban(found[0])]
+    return spans
+
+
+def _is_secret(found: re.Match[str], text: str) -> bool:
+    """Whether what follows `password:` is one, rather than the next word of a sentence."""
+    secret = text[slice(*found.span("secret"))]
+    if found["quote"] or found["sign"] in ("=", "=>"):
+        return True
+    if any(not char.isalpha() for char in secret.rstrip(".!?)")):
+        return True
+    if found["sign"] == ":":
+        # A bare word after a colon: a password where the line ends with it, prose where it goes on.
+        rest = text[found.end() :]
+        return not rest.strip(" .!?)") or rest.lstrip(" .!?)")[:1] == "\n"
+    return False
+
+
+def _is_random(word: str) -> bool:
+    digits = sum(char.isdigit() for char in word)
+    return digits >= 3 and any(char.islower() for char in word) and any(char.isupper() for char in word)
+
+
+def _is_card(text: str) -> bool:
+    digits = [int(char) for char in text if char.isdigit()]
+    if not 13 <= len(digits) <= 19:
+        return False
+    odd = sum(digits[-1::-2])
+    even = sum(sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
+    return (odd + even) % 10 == 0
+
+
+def _is_iban(text: str) -> bool:
+    """ISO 13616: letters as numbers from 10, the first four characters moved to the end, remainder 1 modulo 97."""
+    compact = text.replace(" ", "")
+    if not 15 <= len(compact) <= 34:
+        return False
+    return int("".join(str(int(char, 36)) for char in compact[4:] + compact[:4])) % 97 == 1
