@@ -87,6 +87,10 @@ class FeatureBatch:
             embeddings=None if self.embeddings is None else self.embeddings[rows],
         )
 
+    def rows(self, start: int, stop: int) -> FeatureBatch:
+        """Rows from `start` to `stop`."""
+        return self.take(np.arange(start, min(stop, len(self)), dtype=np.intp))
+
     def by_stream(self) -> Iterator[tuple[str, FeatureBatch]]:
         """Each stream's rows as one batch, streams in order of first appearance."""
         positions: dict[str, list[int]] = {}
@@ -97,3 +101,28 @@ class FeatureBatch:
             return
         for stream, rows in positions.items():
             yield stream, self.take(np.asarray(rows, dtype=np.intp))
+
+
+def concat(batches: Sequence[FeatureBatch]) -> FeatureBatch:
+    """Rows of several batches with the same columns, one after another."""
+    if len(batches) == 1:
+        return batches[0]
+    first = batches[0]
+    return FeatureBatch(
+        names=first.names,
+        values=np.concatenate([b.values for b in batches]),
+        streams=[s for b in batches for s in b.streams],
+        ids=[i for b in batches for i in b.ids],
+        times=np.concatenate([b.times for b in batches]),
+        digests=np.concatenate([b.digests for b in batches]),
+        source=first.source,
+        source_partitions=np.concatenate([b.source_partitions for b in batches]),
+        source_offsets=np.concatenate([b.source_offsets for b in batches]),
+        segments=[s for b in batches for s in b.segments],
+        input_excerpts=[e for b in batches for e in b.input_excerpts],
+        output_excerpts=[e for b in batches for e in b.output_excerpts],
+        categories={name: [v for b in batches for v in b.categories[name]] for name in first.categories},
+        embeddings=None
+        if any(b.embeddings is None for b in batches)
+        else np.concatenate([b.embeddings for b in batches if b.embeddings is not None]),
+    )

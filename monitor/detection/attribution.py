@@ -1,0 +1,251 @@
+"""Who carries a change: a segment, the mix of segments, the inputs, or the outputs themselves.
+
+The reference keeps, for each attribute with few values, how often each value came and the mean row it came with. So
+after a change each segment is compared with itself before, and the rest with itself (within), and what a mere change of
+shares would have done is computed (between).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.change import Shift
+from monitor.detection.history import Segments
+from monitor.detection.plain import pack, unpack
+from monitor.detection.reference import Reference
+
+Array = NDArray[np.float64]
+
+MOST_ATTRIBUTES = 12
+MOST_VALUES = 12
+"""An attribute with more values than this (a user id, say) cannot be a segment; its rarest values are dropped."""
+VERSIONS = (
+    "model.provider",
+    "model.name",
+    "model.version",
+    "model.fingerprint",
+    "prompt.name",
+    "prompt.version",
+    "prompt.hash",
+)
+"""Attributes whose change is an event of its own, most general first."""
+
+
+class SegmentTable:
+    """Counts and sums of rows by attribute value."""
+
+    def __init__(self, d: int) -> None:
+        self.d = d
+        self.n = 0
+        self._cells: dict[str, dict[str, tuple[int, Array]]] = {}
+        self._wide: set[str] = set()
+
+    def add(self, y: Array, segments: Sequence[Segments]) -> None:
+        """Count rows y (n, d) with their segments."""
+        self.n += len(y)
+        groups: dict[Segments, list[int]] = {}
+        for row, segment in enumerate(segments):
+            groups.setdefault(segment, []).append(row)
+        for segment, rows in groups.items():
+            total = y[rows].sum(0)
+            for attribute, value in segment:
+                if attribute in self._wide:
+                    continue
+                cells = self._cells.get(attribute)
+                if cells is None:
+                    if len(self._cells) >= MOST_ATTRIBUTES:
+                        continue
+                    cells = self._cells[attribute] = {}
+                count, held = cells.get(value, (0, None))
+                cells[value] = (count + len(rows), total if held is None else held + total)
+                if len(cells) > MOST_VALUES:
+                    del self._cells[attribute]
+                    self._wide.add(attribute)
+
+    def share(self, attribute: str, value: str) -> float:
+        """Share of the reference's rows with this value."""
+        count, _ = self._cells.get(attribute, {}).get(value, (0, None))
+        return count / self.n if self.n else 0.0
+
+    def mean(self, attribute: str, value: str, at_least: int = 20) -> Array | None:
+        """Mean row of a value that came often enough, else None."""
+        count, total = self._cells.get(attribute, {}).get(value, (0, None))
+        return total / count if total is not None and count >= at_least else None
+
+    def attributes(self) -> list[str]:
+        """Attributes with few enough values."""
+        return list(self._cells)
+
+    def values(self, attribute: str) -> list[str]:
+        """Values seen of an attribute."""
+        return list(self._cells.get(attribute, {}))
+
+    def is_wide(self, attribute: str) -> bool:
+        """Whether the attribute had too many values to be a segment."""
+        return attribute in self._wide
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        cells = {a: {v: [count, pack(total)] for v, (count, total) in c.items()} for a, c in self._cells.items()}
+        return [self.d, self.n, cells, sorted(self._wide)]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> SegmentTable:
+        """The table that `plain` described."""
+        d, n, cells, wide = plain
+        table = cls(d)
+        table.n = n
+        table._cells = {a: {v: (count, unpack(total)) for v, (count, total) in c.items()} for a, c in cells.items()}
+        table._wide = set(wide)
+        return table
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What a change is laid to.
+
+    `segment` carries it, or None for the whole stream; `new_versions` are version attributes with a value that the
+    reference had not; `mix` says that only the shares of segments moved.
+    """
+
+    segment: dict[str, str] | None = None
+    new_versions: dict[str, str] = field(default_factory=dict)
+    known_versions: bool = False
+    mix: bool = False
+
+
+def attribute(reference: Reference, table: SegmentTable, y: Array, segments: Sequence[Segments], moved: Shift) -> Attribution:
+    """Compare rows y (n, d) after a change with the reference, segment by segment."""
+    n = len(y)
+    columns = _telling(reference, moved)
+    members: dict[tuple[str, str], list[int]] = {}
+    for row, segment in enumerate(segments):
+        for pair in segment:
+            members.setdefault(pair, []).append(row)
+    enough = max(4, 0.03 * n)
+    new_versions: dict[str, str] = {}
+    known = False
+    for name in VERSIONS:
+        known = known or bool(table.values(name))
+        fresh = {v: len(rows) for (a, v), rows in members.items() if a == name and table.share(a, v) < 0.01}
+        if fresh and not table.is_wide(name):
+            value = max(fresh, key=lambda v: (fresh[v], v))
+            if fresh[value] >= enough:
+                new_versions[name] = value
+    if not len(columns):
+        return Attribution(None, new_versions, known)
+    best: tuple[tuple[float, int, int], dict[str, str]] | None = None
+    for (name, value), rows in sorted(members.items()):
+        if len(rows) < enough or table.is_wide(name) or table.share(name, value) > 0.9:
+            continue
+        if name not in table.attributes() and name not in new_versions:
+            continue
+        inside = _effect(reference, columns, y[rows], table.mean(name, value))
+        rest = np.setdiff1d(np.arange(n), rows)
+        outside = (0.0, 0.0)
+        if len(rest):
+            outside = _effect(reference, columns, y[rest], _rest_mean(table, name, segments, rest))
+        if inside[1] < 3.0 or (len(rest) >= 4 and (outside[0] > 0.4 * inside[0])):
+            continue
+        preferred = -VERSIONS.index(name) if name in VERSIONS else -len(VERSIONS)
+        key = (round(inside[0] - outside[0], 1), len(rows), preferred)
+        if best is None or key > best[0]:
+            best = (key, {name: value})
+    segment = best[1] if best else None
+    if segment is None and new_versions:
+        name = next(iter(new_versions))
+        if len(members[(name, new_versions[name])]) > 0.9 * n:
+            segment = {name: new_versions[name]}
+    mix = not new_versions and _is_mix(reference, table, y, members, columns)
+    return Attribution(None if mix else segment, new_versions, known, mix)
+
+
+def _telling(reference: Reference, moved: Shift) -> NDArray[np.intp]:
+    """The columns that moved most surely, inputs left out."""
+    surety = np.where(reference.is_input, 0.0, np.abs(moved.size) / np.maximum(moved.error, 1e-9))
+    order = np.argsort(-surety)[:8]
+    return order[surety[order] > 2.5]
+
+
+def _effect(reference: Reference, columns: NDArray[np.intp], y: Array, base: Array | None) -> tuple[float, float]:
+    """Mean absolute shift of the columns in standard deviations, and in standard errors."""
+    mean = reference.mean if base is None else base
+    size = np.abs(y[:, columns].mean(0) - mean[columns]) / reference.sd[columns]
+    # The mean absolute value of noise alone is 0.8 standard errors.
+    noise = 0.8 / np.sqrt(len(y))
+    effect = float(np.maximum(size - noise, 0).mean())
+    return effect, float(np.sqrt((size * size).mean() * len(y)))
+
+
+def _rest_mean(
+    table: SegmentTable, name: str, segments: Sequence[Segments], rows: NDArray[np.intp]
+) -> Array | None:
+    """What the reference says of rows with these values of an attribute."""
+    total = np.zeros(table.d)
+    weight = 0
+    for row in rows:
+        value = dict(segments[row]).get(name)
+        mean = table.mean(name, value) if value is not None else None
+        if mean is not None:
+            total += mean
+            weight += 1
+    return total / weight if weight else None
+
+
+def _is_mix(
+    reference: Reference,
+    table: SegmentTable,
+    y: Array,
+    members: dict[tuple[str, str], list[int]],
+    columns: NDArray[np.intp],
+) -> bool:
+    n = len(y)
+    actual = (y[:, columns].mean(0) - reference.mean[columns]) / reference.sd[columns]
+    size = float(np.abs(actual).mean())
+    for name in table.attributes():
+        values = table.values(name)
+        if len(values) < 2:
+            continue
+        now = {value: len(members.get((name, value), ())) / n for value in values}
+        moved = 0.5 * sum(abs(now[value] - table.share(name, value)) for value in values)
+        if moved < 0.1 or sum(now.values()) < 0.95:
+            continue
+        expected = np.zeros(table.d)
+        for value in values:
+            mean = table.mean(name, value)
+            expected += now[value] * (reference.mean if mean is None else mean)
+        left = (y[:, columns].mean(0) - expected[columns]) / reference.sd[columns]
+        noise = 0.8 / np.sqrt(n)
+        if float(np.maximum(np.abs(left) - noise, 0).mean()) < 0.3 * max(size - noise, 1e-9):
+            return True
+    return False
+
+
+def inputs_moved(reference: Reference, moved: Shift) -> bool:
+    """Whether any input feature shifted surely."""
+    sure = reference.is_input & moved.certain(4.0)
+    k = reference.moments.numbers
+    size = np.abs(moved.size)
+    large = np.concatenate([size[:k] > 0.25, size[k:] > 0.05])
+    return bool((sure & large).any())
+
+
+def explained_by_inputs(reference: Reference, y: Array) -> bool:
+    """Whether outputs are as they should be for these inputs: the residual view of the outputs has not moved."""
+    joints = reference.outputs.joints
+    if len(joints) < 2 or not len(y):
+        return False
+    residual = joints[1]
+    n = len(y)
+    u = (y - reference.mean) @ residual.project
+    mean = u.mean(0)
+    error = np.sqrt(np.maximum(u.var(0), 1.0) * residual.long_run / n + residual.error**2)
+    plain = (y - reference.mean) @ joints[0].project
+    excess = float(np.maximum(np.abs(mean) - 2 * error, 0).sum())
+    total = float(np.maximum(np.abs(plain.mean(0)) - 2 * error, 0).sum())
+    return excess < 0.4 * total

@@ -1,0 +1,167 @@
+"""Sequential evidence over all features of a stream at once.
+
+Each kind of evidence is a set of Shiryaev-Roberts sums R <- (1 + R) e^g over events (Shiryaev 1963; Roberts 1966), g
+being the log of a bet against "as in the reference". For bets that are fair under the reference, R grows by one an
+event on average, so an alarm at R >= A comes at most once in A events in the mean: the threshold *is* the mean number
+of events between false alarms. Sums of such sums, weighted by one in all, keep that property, so evidence averages over
+features and kinds without a penalty for their number. This is an e-detector (Shin, Ramdas, Rinaldo 2023).
+
+joint    Whitened scores u. The bet leans where u has leaned lately (exponentially weighted means at three rates, taken
+         before the event, soft-thresholded) and pays for the reference's own long-run variance. Once with the outputs
+         as they are, once with what a regression on the inputs leaves of them: changed answers to the same questions.
+         Finds what many features share.
+single   Each number alone, fixed bets up and down. Finds one feature that whitening would dilute.
+rates    Likelihood ratios for each flag against the credible bound of its rate. Finds five broken answers in a hundred.
+
+Every bet first pays an indifference zone plus the reference's standard error: against *near the reference*, not against
+equality, or the noise of a finite reference would become a certain false alarm on a long run.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.moments import BLOCK, CLIP, TILTS
+from monitor.detection.plain import pack, unpack
+from monitor.detection.reference import Joint, View
+
+Array = NDArray[np.float64]
+
+LEAN_RATES = np.array([0.2, 0.07, 0.02])
+"""Memory of the leaning bets: about 5, 14 and 50 events."""
+ZONE_JOINT = 0.12
+"""Standard deviations of a whitened coordinate that count as the same."""
+ZONE_SINGLE = 0.2
+"""Standard deviations of a single number that count as the same."""
+STEP = (-2.0, 3.0)
+"""Bounds of one event's log bet: no single event decides."""
+CEILING = 1e200
+RATE_STEPS = np.array([0.03, 0.08, 0.2, 0.5])
+"""Alternatives for a rate that rose: this share of the way from its upper bound to 1."""
+RATE_FALLS = np.array([0.7, 0.4, 0.1, 0.03])
+"""Alternatives for a rate that fell: its lower bound times this."""
+SMALLEST_FALLING = 0.05
+"""A rate whose lower bound is below this gets no bets on falling: a bound above the true rate would win for ever."""
+
+_AGE = np.arange(BLOCK)
+_WEIGHTS = [
+    np.where(_AGE[:, None] > _AGE, a * (1 - a) ** np.maximum(_AGE[:, None] - 1 - _AGE, 0), 0.0) for a in LEAN_RATES
+]
+_DECAY = (1 - LEAN_RATES[:, None]) ** np.arange(BLOCK + 1)
+
+
+class LeaningBet:
+    """The joint bet on one whitened view: state is where recent scores lean, (3 rates, m)."""
+
+    def __init__(self, joint: Joint) -> None:
+        self.joint = joint
+        m = joint.project.shape[1]
+        self.lean = np.zeros((len(LEAN_RATES), m))
+        a = LEAN_RATES[:, None]
+        self._threshold = 0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))
+        self._floor = ZONE_JOINT + joint.error
+
+    def log_bets(self, centred: Array) -> Array:
+        """Log bets (rows, rates) of a block's rows y - mean (rows, d); moves the lean on."""
+        rows = len(centred)
+        joint = self.joint
+        u = np.clip(centred @ joint.project, -CLIP, CLIP)
+        before = np.stack(
+            [_WEIGHTS[i][:rows, :rows] @ u + _DECAY[i, :rows, None] * self.lean[i] for i in range(len(LEAN_RATES))]
+        )
+        size = np.minimum(np.maximum(np.abs(before) - self._threshold[:, None], 0) / joint.long_run, 1.0)
+        tilt = np.copysign(size, before)
+        cost = 0.5 * ((size * size) @ joint.long_run + (tilt @ joint.axes) ** 2 @ joint.extra)
+        gain = np.einsum("rtm,tm->rt", tilt, u) - size @ self._floor - cost
+        fade = (1 - LEAN_RATES[:, None]) ** np.arange(rows - 1, -1, -1)
+        self.lean = self.lean * _DECAY[:, rows, None] + LEAN_RATES[:, None] * (fade @ u)
+        return np.clip(gain, *STEP).T
+
+
+class Evidence:
+    """All kinds of evidence of one view, for one reference.
+
+    Attributes
+    ----------
+    sums
+        Shiryaev-Roberts sums, one per bet.
+    """
+
+    def __init__(self, view: View, mean: Array) -> None:
+        self.view = view
+        self._mean = mean
+        self.leaning = [LeaningBet(joint) for joint in view.joints]
+        singles, rates = view.singles, view.rates
+        self._norm = singles.log_norm + np.abs(TILTS)[:, None] * (ZONE_SINGLE + singles.error)
+        self._rise = (
+            np.minimum(0.995, rates.upper + RATE_STEPS[:, None] * (1 - rates.upper)),
+            rates.upper,
+        )
+        low = np.maximum(rates.lower, SMALLEST_FALLING)
+        falling = rates.lower > SMALLEST_FALLING
+        fall = np.maximum(0.002, low * RATE_FALLS[:, None])
+        up, bound = self._rise
+        hit = np.concatenate([np.log(up / bound), np.where(falling, np.log(fall / low), -1.0)])
+        miss = np.concatenate([np.log((1 - up) / (1 - bound)), np.where(falling, np.log((1 - fall) / (1 - low)), -1.0)])
+        self._miss = miss / rates.long_run
+        self._hit = hit / rates.long_run - self._miss
+        sizes = [len(LEAN_RATES)] * len(self.leaning) + [self._norm.size, self._miss.size]
+        names = ["joint", "residual"][: len(self.leaning)] + ["single", "rate"]
+        kept = [(name, size) for name, size in zip(names, sizes, strict=True) if size]
+        self.kinds = [name for name, _ in kept]
+        self._cuts = np.cumsum([0] + [size for _, size in kept])
+        self._weights = np.concatenate([np.full(size, 1 / len(kept) / size) for _, size in kept] or [np.empty(0)])
+        self.sums = np.zeros(len(self._weights))
+
+    def restart(self) -> None:
+        """Forget all evidence so far."""
+        self.sums[:] = 0
+        for bet in self.leaning:
+            bet.lean[:] = 0
+
+    def block(self, y: Array) -> Array:
+        """Take a block's rows (rows <= BLOCK, d); evidence after each row (rows), to hold against the threshold."""
+        rows = len(y)
+        if not len(self.sums):
+            return np.zeros(rows)
+        centred = y - self._mean
+        bets = [bet.log_bets(centred) for bet in self.leaning]
+        singles, rates = self.view.singles, self.view.rates
+        if len(singles.columns):
+            z = np.clip(y[:, singles.columns], -CLIP, CLIP)
+            bets.append(np.clip(TILTS[:, None] * z[:, None, :] - self._norm, *STEP).reshape(rows, -1))
+        if len(rates.columns):
+            bets.append((self._miss + y[:, None, rates.columns] * self._hit).reshape(rows, -1))
+        growth = np.exp(np.concatenate(bets, axis=1))
+        sums = self.sums
+        path = np.empty_like(growth)
+        for row in range(rows):
+            sums += 1.0
+            sums *= growth[row]
+            np.minimum(sums, CEILING, out=sums)
+            path[row] = sums
+        self._path = path
+        total: Array = path @ self._weights
+        return total
+
+    def by_kind(self, row: int) -> dict[str, float]:
+        """Evidence of each kind after a row of the last block, each as if it were alone."""
+        weighted = self._path[row] * self._weights * len(self.kinds)
+        return {
+            kind: float(weighted[start:stop].sum())
+            for kind, start, stop in zip(self.kinds, self._cuts[:-1], self._cuts[1:], strict=True)
+        }
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [pack(self.sums), [pack(bet.lean) for bet in self.leaning]]
+
+    def restore(self, plain: list[Any]) -> None:
+        """Take over what `plain` described; the reference must be the same."""
+        sums, leans = plain
+        self.sums = unpack(sums)
+        for bet, lean in zip(self.leaning, leans, strict=True):
+            bet.lean = unpack(lean)

@@ -1,0 +1,219 @@
+"""A finding in words: which features moved together, of what kind that is, and one line for whoever is woken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.attribution import Attribution
+from monitor.detection.change import Shift
+from monitor.detection.finding import Driver, FeatureChange, FindingKind, Severity
+from monitor.detection.layout import MISSING, FlagKind
+from monitor.detection.ranks import expand
+from monitor.detection.reference import Reference
+from monitor.detection.settings import Floors
+from monitor.features.base import FeatureSpec, Kind, Worse
+
+Array = NDArray[np.float64]
+
+MOST_FEATURES = 12
+CALL_KINDS = {
+    "call.latency": FindingKind.LATENCY,
+    "call.dependency": FindingKind.DEPENDENCY,
+    "call.context": FindingKind.CONTEXT,
+    "call.error": FindingKind.ERRORS,
+}
+
+
+def effects(reference: Reference, moved: Shift, floors: Floors, specs: Mapping[str, FeatureSpec]) -> Array:
+    """Shift of each watched column in multiples of its effect floor, signed (d)."""
+    k = reference.moments.numbers
+    out = moved.size.copy()
+    out[:k] /= max(floors.number, 1e-9)
+    for m, flag in enumerate(reference.layout.flags):
+        spec = specs.get(flag.feature)
+        if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
+            floor = floors.category
+        elif spec is not None and spec.failure and flag.kind is FlagKind.DECLARED:
+            floor = floors.failure
+        else:
+            floor = floors.flag
+        out[k + m] /= max(floor, 1e-9)
+    return out
+
+
+def feature_changes(
+    reference: Reference,
+    moved: Shift,
+    effect: Array,
+    numbers: NDArray[np.float16],
+    flags: Array,
+    *,
+    sure: float = 2.5,
+) -> list[FeatureChange]:
+    """What moved, largest first: features whose shift is sure and at least their floor.
+
+    numbers (n, k) and flags (n, m) are the rows after the change, before ranking.
+    """
+    k = reference.moments.numbers
+    layout = reference.layout
+    before = reference.ranks.medians()
+    certain = moved.certain(sure)
+    surety = np.abs(moved.size) / np.maximum(moved.error, 1e-9)
+    found: dict[str, tuple[float, FeatureChange]] = {}
+    for j in np.argsort(-surety):
+        if abs(effect[j]) < 1.0 or not certain[j]:
+            continue
+        if j < k:
+            name = layout.numbers[j]
+            after = _median(expand(numbers[:, j]))
+            change = FeatureChange(name, _round(before[j]), after, round(float(effect[j]), 2))
+        else:
+            flag = layout.flags[j - k]
+            name = flag.feature if flag.kind is not FlagKind.MISSING else f"{flag.feature}.missing"
+            now = flags[:, j - k]
+            now = now[np.isfinite(now)]
+            rate = float(now.mean()) if len(now) else None
+            change = FeatureChange(
+                name,
+                _round(float(reference.mean[j])),
+                None if rate is None else _round(rate),
+                round(float(effect[j]), 2),
+            )
+        if name not in found:
+            found[name] = (float(surety[j]), change)
+    ordered = sorted(found.values(), key=lambda item: -item[0])
+    return [change for _, change in ordered[:MOST_FEATURES]]
+
+
+def _median(values: Array) -> float | None:
+    values = values[np.isfinite(values)]
+    return _round(float(np.median(values))) if len(values) else None
+
+
+def _round(value: float) -> float:
+    """Four significant digits: more would claim what a sample cannot tell."""
+    return float(f"{value:.4g}")
+
+
+def driver_of(changes: Sequence[FeatureChange]) -> Driver:
+    """Whether outputs or the call around them moved, by where most of the surest changes are."""
+    calls = [c for c in changes[:4] if c.name.startswith("call.")]
+    return Driver.CALL if calls and len(calls) * 2 >= len(changes[:4]) else Driver.OUTPUT
+
+
+def kind_of(changes: Sequence[FeatureChange], driver: Driver, attribution: Attribution) -> FindingKind:
+    """The kind of a finding from what moved and whether a version did."""
+    if driver is Driver.INPUT:
+        return FindingKind.INPUT_DRIFT
+    if driver is Driver.MIX:
+        return FindingKind.MIX_SHIFT
+    if driver is Driver.CALL and changes:
+        for change in changes:
+            for family, kind in CALL_KINDS.items():
+                if change.name.startswith(family):
+                    return kind
+    if attribution.known_versions and not attribution.new_versions:
+        return FindingKind.SILENT_UPDATE
+    return FindingKind.DRIFT
+
+
+def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange]) -> str:
+    """Path of the runbook: of the kind, or of what broke where that says more."""
+    if kind in (FindingKind.DRIFT, FindingKind.SILENT_UPDATE) and changes:
+        top = [c.name for c in changes[:3]]
+        if any(name == "output.tone.refusal" for name in top):
+            return "runbooks/refusal.md"
+        if sum(name.startswith("output.format.") for name in top) >= 2:
+            return "runbooks/format.md"
+    return f"runbooks/{kind.value}.md"
+
+
+def severity_of(changes: Sequence[FeatureChange], specs: Mapping[str, FeatureSpec]) -> Severity:
+    """Critical where a failure flag rose or something moved by eight floors in the direction that hurts."""
+    for change in changes:
+        spec = specs.get(change.name)
+        if spec is None:
+            continue
+        if spec.failure and change.effect > 1:
+            return Severity.CRITICAL
+        hurts = (spec.worse is Worse.UP and change.effect > 0) or (spec.worse is Worse.DOWN and change.effect < 0)
+        if hurts and abs(change.effect) >= 8:
+            return Severity.CRITICAL
+    return Severity.WARNING
+
+
+def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
+    """`output.length.chars rose from 812 to 1,903 characters (+134 %)`."""
+    spec = specs.get(change.name)
+    rate = spec is not None and spec.kind in (Kind.FLAG, Kind.CATEGORY)
+    rate = rate or change.name.endswith(".missing")
+    if not isinstance(change.before, float) or not isinstance(change.after, float):
+        return f"{change.name} changed"
+    if change.before == change.after:
+        return f"{change.name} {'rose' if change.effect > 0 else 'fell'} (median still {number(change.before)})"
+    verb = "rose" if change.after > change.before else "fell"
+    if rate:
+        return f"{change.name} {verb} from {change.before:.1%} to {change.after:.1%} of events"
+    unit = f" {spec.unit}" if spec is not None and spec.unit else ""
+    relative = ""
+    if change.before > 0:
+        relative = f" ({(change.after - change.before) / change.before:+.0%})"
+    return f"{change.name} {verb} from {number(change.before)} to {number(change.after)}{unit}{relative}"
+
+
+def number(value: float) -> str:
+    """A number as a person writes it."""
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def words(
+    stream: str,
+    kind: FindingKind,
+    driver: Driver,
+    changes: Sequence[FeatureChange],
+    attribution: Attribution,
+    began: int,
+    specs: Mapping[str, FeatureSpec],
+) -> tuple[str, str]:
+    """Title (one line) and cause (one or two sentences)."""
+    where = ""
+    if attribution.segment:
+        where = " in " + ", ".join(f"{k}={v}" for k, v in attribution.segment.items())
+    lead = phrase(changes[0], specs) if changes else "many features moved a little, together"
+    title = f"{stream}: {lead}{where}"
+    parts = [phrase(c, specs) for c in changes[:3]] or ["no single feature moved by its floor, many did together"]
+    more = len(changes) - 3
+    sentence = "; ".join(parts) + (f"; and {more} more features moved with them" if more > 0 else "")
+    if driver is Driver.INPUT:
+        why = "The inputs changed, and the outputs are as this stream gives them for such inputs."
+    elif driver is Driver.MIX:
+        why = "The shares of its segments moved; within each segment outputs are as before."
+    elif attribution.new_versions:
+        named = ", ".join(f"{k}={v}" for k, v in attribution.new_versions.items())
+        why = f"It came with a new version: {named}."
+    elif kind is FindingKind.SILENT_UPDATE:
+        why = "No version or fingerprint changed with it: a silent update, or something around the model."
+    elif driver is Driver.CALL:
+        why = "The call around the model changed, not what it says."
+    else:
+        why = "The inputs did not change with it."
+    place = f" in {', '.join(f'{k}={v}' for k, v in attribution.segment.items())}" if attribution.segment else ""
+    return title, f"Since event {began}{place}: {sentence}. {why}"
+
+
+__all__ = [
+    "MISSING",
+    "driver_of",
+    "effects",
+    "feature_changes",
+    "kind_of",
+    "phrase",
+    "runbook_of",
+    "severity_of",
+    "words",
+]

@@ -1,0 +1,108 @@
+"""Normal scores: a value becomes the normal quantile of its mid-rank in the reference.
+
+Ranks make evidence independent of a feature's unit and of how heavy its tails are; mid-ranks treat ties exactly
+(Lehmann, *Nonparametrics*, 1975). The reference is kept as at most `KNOTS` points per feature, not as rows, so the map
+costs a few kilobytes; between knots it is linear, beyond them it is constant.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from monitor.detection.plain import pack, unpack
+
+KNOTS = 40
+"""Points per feature: a quantile is off by 1/80 at most, a tenth of the uncertainty of a reference of 400."""
+
+
+def compress(values: NDArray[Any]) -> NDArray[np.float16]:
+    """sign(x) log(1 + |x|) in half precision: 0.1 to 0.8 % of the value, for values up to 10^28."""
+    x = np.asarray(values, dtype=np.float64)
+    x = np.where(np.isfinite(x), x, np.nan)
+    squeezed: NDArray[np.float16] = (np.sign(x) * np.log1p(np.abs(x))).astype(np.float16)
+    return squeezed
+
+
+def expand(squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
+    """The values that `compress` squeezed."""
+    s = squeezed.astype(np.float64)
+    values: NDArray[np.float64] = np.sign(s) * np.expm1(np.abs(s))
+    return values
+
+
+class RankMap:
+    """Compressed values (n, d) to normal scores (n, d); missing values score 0, which no bet profits from.
+
+    Attributes
+    ----------
+    x, z
+        d arrays each: knots in compressed units, ascending, and their normal scores.
+    """
+
+    def __init__(self, x: list[NDArray[np.float64]], z: list[NDArray[np.float64]]) -> None:
+        self.x = x
+        self.z = z
+
+    @classmethod
+    def learn(cls, squeezed: NDArray[np.float16]) -> RankMap:
+        """Knots from the rows of a reference (n, d)."""
+        xs, zs = [], []
+        for column in squeezed.T.astype(np.float64):
+            x, z = _knots(column[np.isfinite(column)])
+            xs.append(x)
+            zs.append(z)
+        return cls(xs, zs)
+
+    def scores(self, squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
+        """Normal scores of rows (n, d)."""
+        rows = squeezed.astype(np.float64)
+        out = np.empty(rows.shape)
+        for j, (x, z) in enumerate(zip(self.x, self.z, strict=True)):
+            out[:, j] = np.interp(rows[:, j], x, z)
+        out[~np.isfinite(rows)] = 0.0
+        return out
+
+    def medians(self) -> NDArray[np.float64]:
+        """The reference's median per feature (d), in natural units."""
+        middle = [np.interp(0.0, z, x) if z[-1] > z[0] else x[len(x) // 2] for x, z in zip(self.x, self.z, strict=True)]
+        s = np.asarray(middle)
+        return np.asarray(np.sign(s) * np.expm1(np.abs(s)), dtype=np.float64)
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        lengths = np.asarray([len(x) for x in self.x], dtype=np.int16)
+        flat = [np.concatenate(part) if part else np.empty(0) for part in (self.x, self.z)]
+        return [pack(lengths), pack(flat[0]), pack(flat[1])]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> RankMap:
+        """The map that `plain` described."""
+        lengths, x, z = (unpack(part) for part in plain)
+        cuts = np.cumsum(lengths.astype(np.int64))[:-1]
+        if not len(lengths):
+            return cls([], [])
+        return cls(list(np.split(x, cuts)), list(np.split(z, cuts)))
+
+
+def _knots(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    n = len(values)
+    if n == 0:
+        return np.array([0.0, 1.0]), np.zeros(2)
+    x, counts = np.unique(values, return_counts=True)
+    right = np.cumsum(counts) / n
+    middle = right - counts / n / 2
+    if len(x) > KNOTS:
+        inner = np.searchsorted(right, np.linspace(0, 1, KNOTS - 4)[1:-1])
+        keep = np.unique(np.concatenate([inner, [0, 1, len(x) - 2, len(x) - 1]]))
+        x, middle = x[keep], middle[keep]
+    z = ndtri(np.clip(middle, 0.5 / n, 1 - 0.5 / n))
+    # A value beyond all that the reference saw scores a little more than its extreme.
+    margin = 1e-3 * (x[-1] - x[0]) + 1e-3 * max(1.0, abs(x[-1]))
+    edge = float(ndtri(0.3 / n))
+    x = np.concatenate(([x[0] - margin], x, [x[-1] + margin]))
+    z = np.concatenate(([min(edge, z[0])], z, [max(-edge, z[-1])]))
+    return x, z

@@ -1,0 +1,227 @@
+"""What is normal for a stream: the reference, and what evidence derives from it.
+
+A reference keeps no rows. It is a layout (which columns are watched), a rank map (knots per number), and moments of the
+resulting scores; from these come means, the whitening of correlated features, long-run variances (so that a stream pays
+for autocorrelation only if its reference shows it) and credible bounds of every rate. It is uncertain, and says so: all
+floors of evidence widen with the standard error, which counts *distinct* events, since a thousand repetitions of ten
+prompts tell what ten prompts tell.
+
+A young reference goes on maturing: blocks that stayed calm are added to the moments after a delay, until it is frozen.
+The rank map and the layout are those of the warm-up; any monotone map would do, since its distribution is learned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from monitor.detection.layout import Layout
+from monitor.detection.moments import BLOCK, CLIP, SCALES, TILTS, Moments
+from monitor.detection.plain import pack, unpack
+from monitor.detection.ranks import RankMap
+
+Array = NDArray[np.float64]
+
+SHRINKAGE = 0.2
+"""Least weight of the identity in the shrunken correlation; a young reference with many features takes more."""
+SMALLEST_SD = 0.05
+"""Standard deviations are never taken below this: a flag never seen in the reference must not be infinitely telling."""
+LEADING = 3
+"""Eigenvectors of the lag-1 covariance along which autocorrelation is allowed for on top of single coordinates."""
+SURE = 0.9
+"""Credible level of a rate's bounds."""
+
+
+@dataclass
+class Joint:
+    """A whitened view of some columns: u = (y - mean) @ project, about uncorrelated with variance 1 in the reference.
+
+    `long_run` is each coordinate's long-run over marginal variance (m), `axes` (m, 3) with `extra` (3) what the leading
+    directions have on top, `error` the standard error of a coordinate's mean (m).
+    """
+
+    project: Array
+    long_run: Array
+    axes: Array
+    extra: Array
+    error: Array
+
+
+@dataclass
+class Singles:
+    """Numbers one by one: columns, log normalisers of the fixed bets (tilts, k) and standard errors (k)."""
+
+    columns: NDArray[np.intp]
+    log_norm: Array
+    error: Array
+
+
+@dataclass
+class Rates:
+    """Flags one by one: columns, credible bounds of the rate (m each) and long-run variance over marginal (m)."""
+
+    columns: NDArray[np.intp]
+    upper: Array
+    lower: Array
+    long_run: Array
+
+
+@dataclass
+class View:
+    """What one audience bets on: the outputs and calls, or the inputs alone."""
+
+    joints: list[Joint]
+    singles: Singles
+    rates: Rates
+
+
+class Reference:
+    """What is normal, derived from moments.
+
+    Parameters
+    ----------
+    layout, ranks
+        Which columns are watched, and their normal scores.
+    moments
+        Sums over the reference's rows.
+    distinct
+        How many different events the rows held.
+    fill
+        Rate of each flag, taken where an event lacks it (m).
+    """
+
+    def __init__(self, layout: Layout, ranks: RankMap, moments: Moments, distinct: float, fill: Array) -> None:
+        self.layout = layout
+        self.ranks = ranks
+        self.moments = moments
+        self.fill = fill
+        self.distinct = distinct
+        self.derive()
+
+    def derive(self) -> None:
+        """Work out means, covariance and the two views from the moments as they are now."""
+        moments = self.moments
+        n = moments.n
+        self.n = n
+        self.effective = max(min(float(self.distinct), float(n)), n / 6)
+        self.mean = moments.first / n
+        outer = np.outer(self.mean, self.mean)
+        self.covariance = moments.second / n - outer
+        lagged = moments.lagged / max(moments.pairs, 1) - outer
+        self._lagged = (lagged + lagged.T) / 2
+        self._runs = [
+            (scale, int(k), means / max(int(k), 1) - outer)
+            for scale, k, means in zip(SCALES, moments.runs, moments.run_means, strict=True)
+        ]
+        self.sd = np.maximum(np.sqrt(np.maximum(np.diag(self.covariance), 0)), SMALLEST_SD)
+        sides = np.asarray(
+            [name.startswith("input.") for name in self.layout.numbers]
+            + [flag.feature.startswith("input") for flag in self.layout.flags],
+            dtype=bool,
+        )
+        self.is_input = sides
+        self.outputs = self._view(~sides, given=sides)
+        self.inputs = self._view(sides, given=None)
+
+    def _view(self, columns: NDArray[np.bool_], given: NDArray[np.bool_] | None) -> View:
+        k = self.moments.numbers
+        here = np.flatnonzero(columns)
+        select = np.zeros((len(columns), len(here)))
+        select[here, np.arange(len(here))] = 1.0
+        joints = [self._joint(select)] if len(here) else []
+        if given is not None and given.any() and len(here):
+            joints.append(self._joint(self._residual(select, np.flatnonzero(given))))
+        numbers = here[here < k]
+        flags = here[here >= k]
+        return View(joints, self._singles(numbers), self._rates(flags))
+
+    def _residual(self, select: Array, given: NDArray[np.intp]) -> Array:
+        """Projection onto what a ridge regression on the given columns leaves of the selected ones."""
+        within = self.covariance[np.ix_(given, given)] / np.outer(self.sd[given], self.sd[given])
+        across = (self.covariance[given] @ select) / self.sd[given][:, None]
+        ridge = 0.05 + len(given) / self.effective
+        slopes = np.linalg.solve(within + ridge * np.eye(len(given)), across)
+        residual = select.copy()
+        residual[given] -= slopes / self.sd[given][:, None]
+        return residual
+
+    def _joint(self, base: Array) -> Joint:
+        covariance = base.T @ self.covariance @ base
+        d = len(covariance)
+        sd = np.maximum(np.sqrt(np.maximum(np.diag(covariance), 0)), SMALLEST_SD)
+        correlation = covariance / np.outer(sd, sd)
+        shrinkage = min(0.6, max(SHRINKAGE, 2.0 * d / self.effective))
+        values, vectors = np.linalg.eigh((1 - shrinkage) * correlation + shrinkage * np.eye(d))
+        whiten = (vectors / np.sqrt(np.maximum(values, 1e-9))) @ vectors.T
+        spread = np.maximum(np.sqrt(np.maximum(np.diag(whiten @ correlation @ whiten), 0)), 0.3)
+        project = base @ (whiten / sd[:, None] / spread[None, :])
+        long_run = self._long_run(project)
+        neighbours = project.T @ self._lagged @ project
+        values, vectors = np.linalg.eigh((neighbours + neighbours.T) / 2)
+        r, axes = values[-LEADING:], vectors[:, -LEADING:]
+        r = np.where(r > 1.15 * 2 * np.sqrt(d / (2 * self.n)), np.minimum(r, 0.9), 0.0)
+        return Joint(project, long_run, axes, (1 + r) / (1 - r) - 1, np.sqrt(long_run / self.effective))
+
+    def _long_run(self, project: Array) -> Array:
+        """Long-run over marginal variance of each projected coordinate, never below 1."""
+        variance = np.maximum(np.einsum("ij,ij->j", project, self.covariance @ project), 1e-4)
+        ratio = np.ones(project.shape[1])
+        for scale, k, means in self._runs:
+            if k >= 8:
+                inflated = np.einsum("ij,ij->j", project, means @ project) * scale / variance
+                ratio = np.maximum(ratio, inflated * (1 - np.sqrt(2 / k)))
+        r = np.einsum("ij,ij->j", project, self._lagged @ project) / variance - 1 / np.sqrt(self.n)
+        r = np.clip(r, 0, 0.9)
+        return np.maximum(ratio, (1 + r) / (1 - r))
+
+    def _alone(self, columns: NDArray[np.intp]) -> Array:
+        base = np.zeros((len(self.mean), len(columns)))
+        base[columns, np.arange(len(columns))] = 1 / self.sd[columns]
+        return self._long_run(base)
+
+    def _singles(self, columns: NDArray[np.intp]) -> Singles:
+        n = self.n
+        long_run = self._alone(columns)
+        tilted = self.moments.tilted[:, :, columns]
+        mean = tilted[0] / n
+        error = np.sqrt(np.maximum(tilted[1] / n - mean * mean, 0) / n * long_run)
+        log_norm = np.log(mean + error) + (long_run - 1) * TILTS[:, None] ** 2 / 2
+        return Singles(columns, log_norm, np.sqrt(long_run / self.effective))
+
+    def _rates(self, columns: NDArray[np.intp]) -> Rates:
+        rate = np.clip(self.mean[columns], 0, 1)
+        long_run = self._alone(columns)
+        seen = self.effective / long_run
+        a, b = rate * seen + 0.5, (1 - rate) * seen + 0.5
+        upper = np.minimum(0.99, beta.ppf(SURE, a, b) * 1.15 + 0.001)
+        lower = beta.ppf(1 - SURE, a, b) / 1.15
+        return Rates(columns, upper, lower, long_run)
+
+    def scores(self, numbers: NDArray[np.float16], flags: Array) -> Array:
+        """Rows y (n, d) from compressed numbers (n, k) and flags (n, m), NaN for missing."""
+        return np.concatenate([self.ranks.scores(numbers), np.where(np.isfinite(flags), flags, self.fill)], axis=1)
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [
+            self.layout.plain(),
+            self.ranks.plain(),
+            self.moments.plain(),
+            self.distinct,
+            pack(self.fill),
+        ]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> Reference:
+        """The reference that `plain` described."""
+        layout, ranks, moments, distinct, fill = plain
+        return cls(
+            Layout.from_plain(layout), RankMap.from_plain(ranks), Moments.from_plain(moments), distinct, unpack(fill)
+        )
+
+
+__all__ = ["BLOCK", "CLIP", "Joint", "Rates", "Reference", "Singles", "View"]
