@@ -1,0 +1,33 @@
+"""Watches what AI systems say, and tells on-call what drifted, since when and why.
+
+What an application or a notebook needs, and no more. Each name is loaded when it is first used, so that an application
+that only publishes does not import numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monitor.detection import StreamMonitor
+    from monitor.events import OutputEvent
+    from monitor.publisher import OutputPublisher
+
+__all__ = ["OutputEvent", "OutputPublisher", "StreamMonitor"]
+
+_HOMES = {
+    "OutputEvent": "monitor.events",
+    "OutputPublisher": "monitor.publisher",
+    "StreamMonitor": "monitor.detection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted((*globals(), *__all__))

@@ -66,8 +66,8 @@ def translate(fields: dict[str, Any]) -> dict[str, Any]:
     nested = fields.get("attributes")
     attributes: dict[str, Any] = dict(nested) if type(nested) is dict else {}
     # Both levels as one, the upper one first; native top-level fields stay where they are.
-    found = {name: attributes.pop(name) for name in list(attributes) if _ours(name)}
-    found.update({name: fields.pop(name) for name in list(fields) if _ours(name)})
+    found = {name: attributes.pop(name) for name in list(attributes) if is_name(name)}
+    found.update({name: fields.pop(name) for name in list(fields) if is_name(name)})
     found = {name: content for name, content in found.items() if content is not None}
 
     for alias, place in _PLACES.items():
@@ -105,7 +105,8 @@ def translate(fields: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _ours(name: Any) -> bool:
+def is_name(name: Any) -> bool:
+    """Whether this is a name that `translate` reads."""
     return type(name) is str and (name.startswith(PREFIX) or name in _PLACES)
 
 

@@ -87,7 +87,7 @@ def decode_event(
         plain = _decode_plain(value, default_id, timestamp)
         if plain is not None:
             return plain
-    fields, repaired = _parse(value)
+    fields, repaired = parse_json(value)
     if named or "specversion" in fields:
         fields = cloudevents.unwrap(fields, named)
     event, clamped = build_event(fields, default_id=default_id, timestamp=timestamp)
@@ -134,7 +134,8 @@ def _decode_plain(value: bytes, default_id: str, timestamp: float | None) -> Dec
 _decoder = msgspec.json.Decoder()
 
 
-def _parse(value: bytes) -> tuple[dict[str, Any], bool]:
+def parse_json(value: bytes) -> tuple[dict[str, Any], bool]:
+    """The JSON object in these bytes, and whether half surrogate pairs were replaced. Raises `InvalidEvent`."""
     repaired = False
     try:
         content = _decoder.decode(value)
