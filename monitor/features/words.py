@@ -15,6 +15,7 @@ For extractors
     text.values("x")  float64 (m), word column x chunk by chunk, in order: negation before a valence word,
                       bigrams and the like are array logic on these
     text.chunks       m str, as they stand     text.ids       int32 (m), equal exactly where chunks are equal
+    text.cores        int32 (m), equal exactly where chunks are but for case and punctuation at their ends
     text.offsets      int64 (n + 1), text i owns chunks offsets[i]:offsets[i + 1]
     text.text_of      int32 (m)                text.position  int64 (m), index of the chunk in its text
     text.reduce(v)    float64 (n), sums of per-chunk values v (m) over each text
@@ -37,7 +38,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from itertools import chain
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +47,9 @@ from scipy.sparse import csr_array
 
 from monitor.events.schema import OutputEvent
 from monitor.features import english
+from monitor.features.ngrams import NGrams, count_ngrams
 from monitor.features.static_table import StaticTable, default_table
-from monitor.features.wordpiece import WordPiece, split_chunks
+from monitor.features.wordpiece import split_chunks
 
 Float = NDArray[np.float64]
 
@@ -100,42 +103,46 @@ BUILT_IN: Mapping[str, Callable[[str], float]] = {
 
 
 class _Rows:
-    """What is known of the chunks met so far: values, and pieces in compressed rows. Rows are never changed."""
+    """What is known of the chunks met so far: values, core and pieces, in compressed rows. Rows are never changed."""
 
-    __slots__ = ("_columns", "pieces", "pieces_used", "starts", "used", "values")
+    __slots__ = ("_columns", "cores", "pieces", "pieces_used", "starts", "used", "values")
 
     def __init__(self, columns: int) -> None:
         self._columns = columns
         self.values: Float = np.empty((1024, columns))
+        self.cores = np.empty(1024, dtype=np.int32)
         self.starts = np.zeros(1025, dtype=np.int64)
         self.pieces = np.empty(4096, dtype=np.int32)
         self.used = 0
         self.pieces_used = 0
 
-    def append(self, values: Float, pieces: Sequence[Sequence[int]]) -> None:
+    def append(self, values: Float, cores: Sequence[int], pieces: Sequence[Sequence[int]]) -> None:
         used = self.used + len(pieces)
         if used > len(self.values):
             capacity = max(used, 2 * len(self.values))
-            grown = np.empty((capacity, self._columns))
-            grown[: self.used] = self.values[: self.used]
-            self.values = grown
+            self.values = np.concatenate([self.values[: self.used], np.empty((capacity - self.used, self._columns))])
+            self.cores = np.concatenate([self.cores[: self.used], np.empty(capacity - self.used, dtype=np.int32)])
             self.starts = np.concatenate([self.starts[: self.used + 1], np.zeros(capacity - self.used, dtype=np.int64)])
         lengths = np.fromiter(map(len, pieces), dtype=np.int64, count=len(pieces))
-        flat = np.fromiter((piece for row in pieces for piece in row), dtype=np.int32, count=int(lengths.sum()))
+        flat = np.fromiter(chain.from_iterable(pieces), dtype=np.int32, count=int(lengths.sum()))
         pieces_used = self.pieces_used + len(flat)
         if pieces_used > len(self.pieces):
-            self.pieces = np.concatenate(
-                [self.pieces[: self.pieces_used], np.empty(max(pieces_used, len(self.pieces)), dtype=np.int32)]
-            )
+            more = np.empty(max(pieces_used, len(self.pieces)), dtype=np.int32)
+            self.pieces = np.concatenate([self.pieces[: self.pieces_used], more])
         self.values[self.used : used] = values
+        self.cores[self.used : used] = cores
         self.pieces[self.pieces_used : pieces_used] = flat
         self.starts[self.used + 1 : used + 1] = self.pieces_used + np.cumsum(lengths)
         self.used = used
         self.pieces_used = pieces_used
 
+    def pieces_of(self, row: int) -> list[int]:
+        found: list[int] = self.pieces[self.starts[row] : self.starts[row + 1]].tolist()
+        return found
+
 
 class _Index(dict[str, int]):
-    """Chunk to row; an unknown chunk gets the next row and is noted for `WordTable` to fill in."""
+    """Chunk to row; an unknown chunk gets the next row and is noted, to be filled in for the whole batch at once."""
 
     def __init__(self) -> None:
         self.missed: list[str] = []
@@ -150,8 +157,23 @@ class _Index(dict[str, int]):
         return row
 
 
+class _Generation:
+    """The chunks met since the table last started afresh, and those of the generation before to take over from."""
+
+    __slots__ = ("cores", "index", "older", "rows")
+
+    def __init__(self, columns: int, older: _Generation | None) -> None:
+        self.index = _Index()
+        self.rows = _Rows(columns)
+        self.cores: dict[str, int] = {"": 0}
+        self.older = older
+
+
 class WordTable:
-    """Everything known of single chunks, grown as they are met and started afresh when it is full.
+    """Everything known of single chunks, grown as they are met.
+
+    When it is full a new generation starts, which takes over what it needs from the one before; the one before that is
+    dropped. Batches keep the generation that they began with. Not for use from several threads at once.
 
     Parameters
     ----------
@@ -160,11 +182,11 @@ class WordTable:
     static
         Embedding table; its WordPiece cuts the chunks.
     limit
-        Chunks kept; a batch that meets a fuller table starts a new one. 100,000 chunks take about 60 MB.
+        Chunks in a generation, after which the next batch starts a new one. 131,072 take about 60 MB.
     """
 
     def __init__(
-        self, columns: Mapping[str, Callable[[str], float]], static: StaticTable, *, limit: int = 100_000
+        self, columns: Mapping[str, Callable[[str], float]], static: StaticTable, *, limit: int = 1 << 17
     ) -> None:
         taken = set(columns) & set(BUILT_IN)
         if taken:
@@ -173,32 +195,51 @@ class WordTable:
         self.column = {name: position for position, name in enumerate(self._functions)}
         self.static = static
         self.failures: Counter[str] = Counter()
-        self._wordpiece: WordPiece = static.wordpiece
         self._limit = limit
-        self._index = _Index()
-        self._rows = _Rows(len(self._functions))
+        self._current = _Generation(len(self._functions), None)
 
     def __len__(self) -> int:
-        return self._rows.used
+        return self._current.rows.used
 
-    def look_up(self, chunks: Sequence[str]) -> tuple[NDArray[np.int32], _Rows]:
-        """Row of each chunk, and the rows, which stay valid when the table starts afresh."""
-        if self._rows.used > self._limit or self._rows.pieces_used > 8 * self._limit:
-            self._start_afresh()
-        index = self._index
+    def generation(self) -> _Generation:
+        """Where a new batch looks its chunks up."""
+        current = self._current
+        if current.rows.used > self._limit or current.rows.pieces_used > 8 * self._limit:
+            current.older = None
+            self._current = _Generation(len(self._functions), current)
+        return self._current
+
+    def look_up(self, chunks: Sequence[str], generation: _Generation) -> NDArray[np.int32]:
+        """Row of each chunk in the generation's rows."""
+        index = generation.index
         ids = np.fromiter(map(index.__getitem__, chunks), dtype=np.int32, count=len(chunks))
         if index.missed:
             missed, index.missed = index.missed, []
             try:
-                self._rows.append(self._measure(missed), list(map(self._wordpiece.pieces, missed)))
+                self._fill(missed, generation)
             except BaseException:
-                self._start_afresh()  # the index names rows that were never filled
+                # the index names rows that were never filled: nothing of it may be used again
+                self._current = _Generation(len(self._functions), None)
                 raise
-        return ids, self._rows
+        return ids
 
-    def _start_afresh(self) -> None:
-        self._index = _Index()
-        self._rows = _Rows(len(self._functions))
+    def _fill(self, missed: list[str], generation: _Generation) -> None:
+        cores = generation.cores
+        core_ids = [cores.setdefault(english.core(chunk), len(cores)) for chunk in missed]
+        older = generation.older
+        if older is None:
+            generation.rows.append(self._measure(missed), core_ids, list(map(self.static.wordpiece.pieces, missed)))
+            return
+        before = [older.index.get(chunk, -1) for chunk in missed]
+        values = np.empty((len(missed), len(self._functions)))
+        rows = np.array(before, dtype=np.int64)
+        values[rows >= 0] = older.rows.values[rows[rows >= 0]]
+        values[rows < 0] = self._measure([chunk for chunk, row in zip(missed, before, strict=True) if row < 0])
+        pieces = [
+            self.static.wordpiece.pieces(chunk) if row < 0 else older.rows.pieces_of(row)
+            for chunk, row in zip(missed, before, strict=True)
+        ]
+        generation.rows.append(values, core_ids, pieces)
 
     def _measure(self, chunks: list[str]) -> Float:
         values = np.empty((len(chunks), len(self._functions)))
@@ -248,7 +289,7 @@ class _Sums(Mapping[str, Float]):
 class TextBatch:
     """One side's texts of a batch after the one pass; the module's head lists what it offers."""
 
-    def __init__(self, texts: Sequence[str | None], table: WordTable) -> None:
+    def __init__(self, texts: Sequence[str | None], table: WordTable, generation: _Generation | None = None) -> None:
         self.texts = texts
         self.table = table
         self.n = len(texts)
@@ -262,7 +303,9 @@ class TextBatch:
             ends.append(len(chunks))
         self.chunks = chunks
         self.offsets: NDArray[np.int64] = np.array(ends, dtype=np.int64)
-        self.ids, self._rows = table.look_up(chunks)
+        generation = generation or table.generation()
+        self.ids = table.look_up(chunks, generation)
+        self._rows = generation.rows
 
     @cached_property
     def text_of(self) -> NDArray[np.int32]:
@@ -275,15 +318,25 @@ class TextBatch:
         return np.arange(len(self.ids), dtype=np.int64) - np.repeat(self.offsets[:-1], np.diff(self.offsets))
 
     @cached_property
+    def cores(self) -> NDArray[np.int32]:
+        """Equal exactly where chunks are equal but for case and punctuation at their ends; 0 for punctuation alone."""
+        return self._rows.cores[self.ids]
+
+    @cached_property
     def _counts(self) -> csr_array:
         """How often each row occurs in each text: (n, rows), rows ascending."""
-        rows = self._rows.used
-        return _count(self.text_of, self.ids, self.n, rows)
+        return _count(self.text_of, self.ids, self.n, self._rows.used)
 
     @property
     def distinct(self) -> NDArray[np.int64]:
         """Distinct chunks of each text (a chunk longer than 64 characters counts as new each time)."""
         return np.diff(self._counts.indptr).astype(np.int64)
+
+    @cached_property
+    def distinct_cores(self) -> NDArray[np.int64]:
+        """Distinct words of each text, by their cores; punctuation alone is no word."""
+        spoken = self.cores > 0
+        return count_ngrams(self.cores[spoken], self.text_of[spoken], 1).distinct(self.n)
 
     @cached_property
     def sums(self) -> Mapping[str, Float]:
@@ -356,6 +409,21 @@ def _count(text_of: NDArray[np.int32], ids: NDArray[np.int32], n: int, width: in
     return csr_array((counts.astype(np.float32), columns.astype(np.int32), ends), shape=(n, width))
 
 
+class Embedder(Protocol):
+    """Turns texts into vectors in place of the static table.
+
+    `embed` is called from one thread, once per side and micro-batch, and may block for as long as the model takes. It
+    returns float32 (n, d) of unit length, or zero rows for None and empty texts, each row a function of its text alone.
+    """
+
+    name: str
+    dimensions: int
+
+    def embed(self, texts: Sequence[str | None]) -> NDArray[np.float32]:
+        """Vectors of n texts."""
+        ...
+
+
 class EventBatch:
     """The events of a micro-batch with both sides' texts, each passed over once, on first use.
 
@@ -364,12 +432,16 @@ class EventBatch:
     events
         n events, in the order of the log.
     table
-        Where chunks are looked up; one per worker thread.
+        Where chunks are looked up; one per worker thread. Ids of output and input mean the same chunks.
+    embedder
+        Who embeds the texts; the table's static embedding if None.
     """
 
-    def __init__(self, events: Sequence[OutputEvent], table: WordTable) -> None:
+    def __init__(self, events: Sequence[OutputEvent], table: WordTable, embedder: Embedder | None = None) -> None:
         self.events = events
         self.table = table
+        self._embedder = embedder
+        self._generation = table.generation()
 
     def __len__(self) -> int:
         return len(self.events)
@@ -377,12 +449,31 @@ class EventBatch:
     @cached_property
     def output(self) -> TextBatch:
         """The outputs; an event without one has None."""
-        return TextBatch([event.output for event in self.events], self.table)
+        return TextBatch([event.output for event in self.events], self.table, self._generation)
 
     @cached_property
     def input(self) -> TextBatch:
         """The inputs; where an event has none but a prompt's text, that text."""
-        return TextBatch([_input_of(event) for event in self.events], self.table)
+        return TextBatch([_input_of(event) for event in self.events], self.table, self._generation)
+
+    @cached_property
+    def output_embedding(self) -> NDArray[np.float32]:
+        """(n, d): the outputs' embeddings, of unit length, or zero for an empty text."""
+        return self.output.embedding if self._embedder is None else self._embedder.embed(self.output.texts)
+
+    @cached_property
+    def input_embedding(self) -> NDArray[np.float32]:
+        """(n, d): the inputs' embeddings, of unit length, or zero for an empty text."""
+        return self.input.embedding if self._embedder is None else self._embedder.embed(self.input.texts)
+
+    @cached_property
+    def trigrams(self) -> NGrams:
+        """Trigrams of words (by their cores), of the outputs as texts 0..n-1 and of the inputs as n..2n-1."""
+        output, source = self.output, self.input
+        words = np.concatenate([output.cores, source.cores])
+        owner = np.concatenate([output.text_of, source.text_of + np.int32(len(self.events))])
+        spoken = words > 0
+        return count_ngrams(words[spoken], owner[spoken], 3)
 
 
 def _input_of(event: OutputEvent) -> str | None:

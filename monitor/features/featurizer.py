@@ -1,0 +1,151 @@
+"""`Featurizer`: from events to the columns that detection reads.
+
+Runs the extractors of an explicit table over a micro-batch. An extractor that raises is asked again event by event, so
+that only the events at fault miss its columns; failures are counted by family. May import `monitor.events` and its
+neighbours in this package only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.events.identity import content_digest, segments
+from monitor.events.redaction import excerpt
+from monitor.events.schema import OutputEvent
+from monitor.features.base import Column, Extractor, FeatureSpec, Kind
+from monitor.features.batch import FeatureBatch
+from monitor.features.words import Embedder, EventBatch, table_for
+
+_BATCH_CHARACTERS = 4_000_000
+"""Characters taken through the one pass at once; a larger micro-batch is worked off in parts to bound the memory."""
+
+
+class Featurizer:
+    """Measures events. One per worker thread; holds no state but memories that only save time.
+
+    Parameters
+    ----------
+    extractors
+        Families in column order (`monitor.features.registry.default_extractors`).
+    embedder
+        Replaces the static embedding; `NoEmbedding` turns embeddings off.
+    excerpts
+        Whether batches carry masked excerpts of input and output.
+
+    Attributes
+    ----------
+    specs
+        Declarations of all features, in column order; categories stand among them but have their own columns.
+    failures
+        Events that a family failed on, by family; `<family>.word` counts words that a family's word column failed on.
+    """
+
+    def __init__(
+        self, extractors: Sequence[Extractor], *, embedder: Embedder | None = None, excerpts: bool = True
+    ) -> None:
+        self.extractors = tuple(extractors)
+        self.specs: tuple[FeatureSpec, ...] = tuple(spec for family in extractors for spec in family.features)
+        names = Counter(spec.name for spec in self.specs)
+        repeated = sorted(name for name, count in names.items() if count > 1)
+        if repeated:
+            raise ValueError(f"declared by more than one extractor: {', '.join(repeated)}")
+        self._scalars = tuple(spec.name for spec in self.specs if spec.kind not in (Kind.CATEGORY, Kind.VECTOR))
+        self._position = {name: position for position, name in enumerate(self._scalars)}
+        self._categories = tuple(spec.name for spec in self.specs if spec.kind is Kind.CATEGORY)
+        self._table = table_for(extractors)
+        self._owner = {name: family.family for family in extractors for name in family.word_columns}
+        self._embedder = embedder
+        self._excerpts = excerpts
+        self._failed: Counter[str] = Counter()
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Failures so far, by family."""
+        words = Counter({f"{self._owner.get(name, 'words')}.word": n for name, n in self._table.failures.items()})
+        return self._failed + words
+
+    def featurize(
+        self,
+        events: Sequence[OutputEvent],
+        *,
+        source: str,
+        partitions: NDArray[np.int32] | None = None,
+        offsets: NDArray[np.int64] | None = None,
+    ) -> FeatureBatch:
+        """Columns of n events in their order.
+
+        `source` names the topic or file, `partitions` and `offsets` (n) say where each event stands in it; without
+        them the batch counts as the whole of partition 0. Event ids must be filled in (`decode_event` does).
+        """
+        n = len(events)
+        values = np.full((n, len(self._scalars)), np.nan, dtype=np.float32)
+        categories: dict[str, list[str | None]] = {name: [None] * n for name in self._categories}
+        vectors: list[NDArray[np.float16]] = []
+        for rows, part in _parts(events):
+            batch = EventBatch(part, self._table, self._embedder)
+            for extractor in self.extractors:
+                columns = self._extract(extractor, batch)
+                for spec in extractor.features:
+                    if spec.kind is Kind.CATEGORY:
+                        categories[spec.name][rows] = [None if v is None else str(v) for v in columns[spec.name]]
+                    elif spec.kind is not Kind.VECTOR:
+                        values[rows, self._position[spec.name]] = columns[spec.name]
+            vectors.append(batch.output_embedding.astype(np.float16))
+        values[~np.isfinite(values)] = np.nan
+        embeddings = np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float16)
+        return FeatureBatch(
+            names=self._scalars,
+            values=values,
+            streams=[event.stream for event in events],
+            ids=[event.id or "" for event in events],
+            times=np.array([np.nan if event.time is None else event.time for event in events], dtype=np.float64),
+            digests=np.fromiter(map(content_digest, events), dtype=np.uint64, count=n),
+            source=source,
+            source_partitions=np.zeros(n, np.int32) if partitions is None else partitions,
+            source_offsets=np.arange(n, dtype=np.int64) if offsets is None else offsets,
+            segments=[segments(event) for event in events],
+            input_excerpts=[excerpt(event.input) if self._excerpts else "" for event in events],
+            output_excerpts=[excerpt(event.output) if self._excerpts else "" for event in events],
+            categories=dict(categories),
+            embeddings=embeddings if embeddings.shape[1] else None,
+        )
+
+    def _extract(self, extractor: Extractor, batch: EventBatch) -> Mapping[str, Column]:
+        try:
+            return extractor.extract(batch)
+        except Exception:  # the contract lets a family raise; which event is at fault shows event by event
+            return self._extract_singly(extractor, batch)
+
+    def _extract_singly(self, extractor: Extractor, batch: EventBatch) -> Mapping[str, Column]:
+        rows: list[Mapping[str, Column] | None] = []
+        for event in batch.events:
+            try:
+                rows.append(extractor.extract(EventBatch([event], self._table, self._embedder)))
+            except Exception:
+                self._failed[extractor.family] += 1
+                rows.append(None)
+        columns: dict[str, Column] = {}
+        for spec in extractor.features:
+            found = [None if row is None else row[spec.name][0] for row in rows]
+            if spec.kind is Kind.CATEGORY:
+                columns[spec.name] = [None if value is None else str(value) for value in found]
+            else:
+                columns[spec.name] = np.array([np.nan if v is None else v for v in found], dtype=np.float32)
+        return columns
+
+
+def _parts(events: Sequence[OutputEvent]) -> Iterator[tuple[slice, Sequence[OutputEvent]]]:
+    """Consecutive events of at most `_BATCH_CHARACTERS` characters together, or one longer one alone."""
+    start = characters = 0
+    for row, event in enumerate(events):
+        size = len(event.output or "") + len(event.input or "") + len(event.prompt.text or "")
+        if characters + size > _BATCH_CHARACTERS and row > start:
+            yield slice(start, row), events[start:row]
+            start, characters = row, 0
+        characters += size
+    if start < len(events):
+        yield slice(start, len(events)), events[start:]

@@ -1,0 +1,60 @@
+"""Length of a text, in every unit that a person or a bill counts. May import its neighbours in this package only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+
+from monitor.features.base import Column, FeatureSpec, Kind
+from monitor.features.words import EventBatch
+
+Side = Literal["input", "output"]
+
+
+class Length:
+    """Characters, words, sentences, lines and WordPiece tokens of the inputs or the outputs; of outputs also whether
+    there is anything at all.
+
+    An empty output counts 0 everywhere and is flagged; a missing one (null beside an error) is missing.
+    """
+
+    word_columns: Mapping[str, Callable[[str], float]] = {}
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self.family = "length"
+        specs = [
+            FeatureSpec(f"{side}.length.chars", Kind.NUMBER, f"length of the {side}", "characters"),
+            FeatureSpec(f"{side}.length.words", Kind.NUMBER, f"length of the {side}", "words"),
+            FeatureSpec(f"{side}.length.sentences", Kind.NUMBER, f"sentences in the {side}", "sentences"),
+            FeatureSpec(f"{side}.length.lines", Kind.NUMBER, f"lines of the {side}", "lines"),
+            FeatureSpec(f"{side}.length.tokens", Kind.NUMBER, f"length of the {side}", "WordPiece tokens"),
+        ]
+        if side == "output":
+            specs.append(
+                FeatureSpec("output.length.empty", Kind.FLAG, "the output holds nothing but whitespace", failure=True)
+            )
+        self.features = tuple(specs)
+
+    def extract(self, batch: EventBatch) -> Mapping[str, Column]:
+        """Columns by feature name."""
+        text = batch.output if self._side == "output" else batch.input
+        sizes = np.diff(text.offsets)
+        ends = text.sums["sentence_end"]
+        # words after the last sentence mark are a sentence too
+        last = text.offsets[1:] - 1
+        closed = np.zeros(text.n)
+        closed[sizes > 0] = text.values("sentence_end")[last[sizes > 0]]
+        lines = np.fromiter((t.count("\n") + 1 if t else 0 for t in text.stripped), dtype=np.int64, count=text.n)
+        columns: dict[str, Column] = {
+            f"{self._side}.length.chars": text.masked(text.chars),
+            f"{self._side}.length.words": text.masked(text.words),
+            f"{self._side}.length.sentences": text.masked(ends + ((sizes > 0) & (closed == 0))),
+            f"{self._side}.length.lines": text.masked(lines),
+            f"{self._side}.length.tokens": text.masked(text.pieces),
+        }
+        if self._side == "output":
+            columns["output.length.empty"] = text.masked(sizes == 0)
+        return columns

@@ -1,0 +1,55 @@
+"""The explicit table of feature families, in column order. A new family is one line here and one module beside it.
+
+May import its neighbours in this package only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from monitor.features.base import Extractor
+from monitor.features.call import CallFacts
+from monitor.features.embedding import Embedding, NoEmbedding, random_projections
+from monitor.features.featurizer import Featurizer
+from monitor.features.length import Length
+from monitor.features.overlap import Overlap
+from monitor.features.repetition import Repetition
+from monitor.features.static_table import default_table
+from monitor.features.words import Embedder
+
+STATIC = "static"
+OFF = "off"
+
+
+def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | None = None) -> tuple[Extractor, ...]:
+    """All families whose name matches one of the globs, in column order.
+
+    `embedder` is what will embed the texts, None for the static table: the projections depend on it.
+    """
+    projections = default_table().projections if embedder is None else random_projections(embedder.dimensions)
+    table: tuple[Extractor, ...] = (
+        Length("output"),
+        Repetition(),
+        Embedding(projections),
+        Overlap(),
+        Length("input"),
+        CallFacts(),
+    )
+    return tuple(family for family in table if any(fnmatchcase(family.family, glob) for glob in families))
+
+
+def build_featurizer(families: Sequence[str] = ("*",), embedding: str = STATIC, *, excerpts: bool = True) -> Featurizer:
+    """The featurizer that configuration asks for.
+
+    `embedding` is `static`, `off`, or the name or folder of a sentence-transformers model (the extra `transformers`).
+    Raises `ConfigError` where the extra or the model is not there.
+    """
+    embedder: Embedder | None = None
+    if embedding == OFF:
+        embedder = NoEmbedding()
+    elif embedding != STATIC:
+        from monitor.features.transformer import TransformerEmbedder
+
+        embedder = TransformerEmbedder(embedding)
+    return Featurizer(default_extractors(families, embedder), embedder=embedder, excerpts=excerpts)
