@@ -32,10 +32,10 @@ def parse_duration(value: object) -> float:
 def format_duration(seconds: float) -> str:
     """The shortest exact form: 90 -> `90s`, 900 -> `15m`, 604800 -> `7d`; the inverse of `parse_duration`."""
     for unit in ("d", "h", "m", "s", "ms"):
-        count = seconds / _UNITS[unit]
-        if count >= 1 and count == round(count) and not (unit == "m" and count < 2):
-            return f"{round(count)}{unit}"
-    return f"{seconds:g}s"
+        text = f"{round(seconds / _UNITS[unit])}{unit}"
+        if parse_duration(text) == seconds and text != "1m":
+            return text
+    return f"{seconds!r}s"
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(format_duration, when_used="json")]

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.alerting.alert import Alert, decode, encode, from_finding, transition_key
+from monitor.alerting.guidance import HEADLINES, next_steps
+from monitor.alerting.links import PLACEHOLDERS, LinkTemplates, fill
+from monitor.alerting.sample import SPECS, sample_alert, sample_finding
+from monitor.detection.finding import FindingKind, State
+
+
+def test_an_alert_keeps_the_findings_identity() -> None:
+    finding = sample_finding()
+    alert = from_finding(finding, specs=SPECS)
+    assert (alert.id, alert.fingerprint, alert.state) == (finding.id, finding.id, State.FIRING)
+    assert alert.transition == transition_key(finding.id, State.FIRING) == f"{finding.id}:firing"
+    assert (alert.began_at, alert.raised_at, alert.examples) == (finding.began_at, finding.raised_at, finding.examples)
+
+
+def test_json_and_back_is_the_same_alert() -> None:
+    alert = sample_alert()
+    assert decode(encode(alert)) == alert
+    with pytest.raises(msgspec.DecodeError):
+        decode(b'{"fingerprint": 3}')
+
+
+def test_a_later_versions_additional_fields_are_ignored() -> None:
+    data = msgspec.json.decode(encode(sample_alert()))
+    assert decode(msgspec.json.encode({**data, "from_the_future": 1})) == sample_alert()
+
+
+def test_the_schema_of_the_record_can_be_exported() -> None:
+    schema = msgspec.json.schema(Alert)
+    assert "fingerprint" in schema["$defs"]["Alert"]["required"]
+
+
+@pytest.mark.parametrize("kind", list(FindingKind))
+def test_every_kind_has_a_headline_and_next_steps(kind: FindingKind) -> None:
+    assert HEADLINES[kind]
+    steps = next_steps(kind, "a stream; rm -rf /")
+    assert 2 <= len(steps) <= 4
+    assert all("{" not in step for step in steps)
+    for step in steps:
+        if "a stream" in step:
+            assert "'a stream; rm -rf /'" in step  # to be pasted into a shell
+
+
+@pytest.mark.parametrize("kind", list(FindingKind))
+def test_an_alert_of_every_kind_names_its_runbook(kind: FindingKind) -> None:
+    finding = msgspec.structs.replace(sample_finding(), kind=kind, runbook="", title="")
+    alert = from_finding(finding)
+    assert alert.links.runbook == f"config/runbooks/{kind.value}.md"
+    assert alert.title == f"{HEADLINES[kind]} in support-bot/answer"
+
+
+@pytest.mark.parametrize("runbook", ["silent_update", "silent_update.md", "config/runbooks/silent_update.md"])
+def test_the_runbook_may_be_named_as_name_or_path(runbook: str) -> None:
+    templates = LinkTemplates(runbook="https://wiki/{runbook}")
+    alert = from_finding(msgspec.structs.replace(sample_finding(), runbook=runbook), links=templates)
+    assert alert.links.runbook == "https://wiki/silent_update"
+
+
+def test_labels_are_the_same_in_every_state_and_hold_no_score() -> None:
+    firing, resolved = sample_alert(State.FIRING), sample_alert(State.RESOLVED)
+    assert firing.labels == resolved.labels
+    assert firing.labels == {
+        "alertname": "SilentUpdate",
+        "fingerprint": firing.fingerprint,
+        "stream": "support-bot/answer",
+        "kind": "silent_update",
+        "driver": "output",
+        "severity": "warning",
+        "owner": "team-support",
+        "route": "default",
+    }
+    assert firing.annotations["evidence"] == "6.21"
+
+
+def test_changes_are_told_in_their_own_units() -> None:
+    told = {c.name: (c.before_text, c.after_text, c.difference) for c in sample_alert().changes}
+    assert told == {
+        "output.length.chars": ("412", "1,180", "2.9x"),
+        "output.tone.hedging": ("0.41", "1.93", "4.7x"),
+        "output.format.bullets": ("12 %", "71 %", "+59 points"),
+        "output.tone.sentiment": ("-0.05", "0.38", "+0.43"),
+        "call.latency.total_s": ("1.84", "3.9", "2.1x"),
+    }
+
+
+def test_links_are_filled_and_encoded() -> None:
+    templates = LinkTemplates(
+        dashboard="http://g/d?var-stream={stream}&from={from_ms}&to={to_ms}", trace="http://t/{event_id}"
+    )
+    links = sample_alert(links=templates, stream="a b/ü&c", time=10_000.0).links
+    assert links.dashboard == "http://g/d?var-stream=a%20b%2F%C3%BC%26c&from=6213000&to=13600000"
+    assert links.trace == "http://t/evt-1211"
+
+
+def test_a_link_that_lacks_a_value_is_left_out() -> None:
+    templates = LinkTemplates(dashboard="http://g/?from={from_ms}", trace="http://t/{event_id}")
+    links = sample_alert(links=templates, time=None).links
+    assert links.dashboard is None
+    assert links.trace is not None
+
+
+@given(st.text())
+def test_a_template_is_refused_or_can_be_filled(template: str) -> None:
+    try:
+        LinkTemplates(dashboard=template)
+    except ValueError:
+        return
+    fill(template, dict.fromkeys(PLACEHOLDERS, "x"))
