@@ -27,21 +27,28 @@ from vaderSentiment import vaderSentiment as vader
 
 OUT = Path(__file__).resolve().parents[1] / "monitor" / "features" / "data" / "tone_lexicon.tsv.gz"
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 # The list calls itself "supposed" hedges. These of it mark certainty, quantity, or plain speaking and finding instead.
-NO_HEDGES = frozenset(
+NO_HEDGES = _set(
     "always can certain certainly clear clearly couple definite definitely few find finds found like little many most "
     "much must necessarily read say says several some somebody someone something somewhere surely understand "
-    "understands understood will really consider considered considers bunch diagnostic around about".split()
+    "understands understood will really consider considered considers bunch diagnostic around about"
 )
 # Listed as profane, but the name of a crime or a body part: a subject, not a tone.
-SUBJECTS = frozenset("rape rapist incest pedophile negro hooker sodomy masturbate spunky twink "
-    "niggard niggarded niggarding niggardliness niggardlinesss niggards niggaracci".split())
+SUBJECTS = _set(
+    "rape rapist incest pedophile negro hooker sodomy masturbate spunky twink "
+    "niggard niggarded niggarding niggardliness niggardlinesss niggards niggaracci"
+)
 
 
 def hedges(folder: Path) -> set[str]:
     """Single words of the hedge list that express uncertainty."""
     text = (folder / "hedges" / "package" / "index.js").read_text(encoding="utf-8")
-    return {word for word in re.findall(r"^ +'([a-z]+)'", text, re.MULTILINE)} - NO_HEDGES
+    return set(re.findall(r"^ +'([a-z]+)'", text, re.MULTILINE)) - NO_HEDGES
 
 
 def profanity(folder: Path, valence: dict[str, float]) -> set[str]:

@@ -41,39 +41,44 @@ UNUSED_NEGATION = -0.5
 BEFORE_BUT, AFTER_BUT = 0.5, 1.5
 ALPHA = 15.0
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 # Closed classes of English, after Quirk et al., A Comprehensive Grammar of the English Language (1985).
-FIRST_PERSON = frozenset("i me my mine myself we us our ours ourselves i'm i've i'd i'll we're we've we'd we'll".split())
-SECOND_PERSON = frozenset("you your yours yourself yourselves you're you've you'd you'll u ur".split())
-THIRD_PERSON = frozenset(
+FIRST_PERSON = _set("i me my mine myself we us our ours ourselves i'm i've i'd i'll we're we've we'd we'll")
+SECOND_PERSON = _set("you your yours yourself yourselves you're you've you'd you'll u ur")
+THIRD_PERSON = _set(
     "he him his himself she her hers herself it its itself they them their theirs themselves he's she's it's they're "
-    "they've he'd she'd they'd he'll she'll it'll they'll who whom whose this that these those that's".split()
+    "they've he'd she'd they'd he'll she'll it'll they'll who whom whose this that these those that's"
 )
-AUXILIARY = frozenset(
+AUXILIARY = _set(
     "am is are was were be been being do does did have has had having can could may might must shall should will would "
     "isn't aren't wasn't weren't don't doesn't didn't haven't hasn't hadn't can't couldn't shouldn't won't wouldn't "
-    "let's".split()
+    "let's"
 )
 ARTICLE = frozenset(("a", "an", "the"))
-PREPOSITION = frozenset(
+PREPOSITION = _set(
     "about above across after against along amid among amongst around at before behind below beneath beside besides "
     "between beyond by concerning despite during except for from in inside into near of off on onto opposite outside "
     "over past per regarding since through throughout to toward towards under underneath until unto upon via with "
-    "within without".split()
+    "within without"
 )
-INTERJECTION = frozenset(
+INTERJECTION = _set(
     "ah aha alas alright aw aww bye eh gosh haha hello hey hi hmm huh lol nah oh oi okay ok omg oops ouch please sure "
-    "thanks ugh uh um wow yay yeah yep yes yikes yo yup gonna wanna gotta kinda sorta ain't y'all cool awesome".split()
+    "thanks ugh uh um wow yay yeah yep yes yikes yo yup gonna wanna gotta kinda sorta ain't y'all cool awesome"
 )
-APOLOGY = frozenset(
+APOLOGY = _set(
     "sorry apologise apologised apologises apologising apologize apologized apologizes apologizing apology apologies "
-    "apologetic regret regrets regretful regretfully regrettably".split()
+    "apologetic regret regrets regretful regretfully regrettably"
 )
-COURTESY = frozenset("please thanks thank thankful grateful appreciate appreciated welcome glad pleasure kindly".split())
+COURTESY = _set("please thanks thank thankful grateful appreciate appreciated welcome glad pleasure kindly")
 
 # Endings by which English makes nouns and adjectives out of other words: the mark of a nominal, formal style.
 NOMINAL_ENDINGS = (
-    "tion", "sion", "ment", "ness", "ity", "ance", "ence", "ship", "ism", "ure", "age", "al", "ive", "ous", "ic", "able",
-    "ible", "ful", "ary", "tions", "sions", "ments", "ities", "ances", "ences",
+    "tion", "sion", "ment", "ness", "ity", "ance", "ence", "ship", "ism", "ure", "age", "al", "ive", "ous", "ic",
+    "able", "ible", "ful", "ary", "tions", "sions", "ments", "ities", "ances", "ences",
 )  # fmt: skip
 _SHORTEST_NOMINAL = 6
 _STRONG = 2.5  # valence from which a word counts as enthusiastic: "great" 3.1, "love" 3.2, "good" 1.9
@@ -176,7 +181,8 @@ def _is_pictograph(char: str) -> bool:
 
 def _per_hundred(count: Float, words: NDArray[np.int64]) -> Float:
     """Occurrences per 100 words; NaN where there are no words."""
-    return np.divide(100.0 * count, words, out=np.full(len(words), np.nan), where=words > 0)
+    rate: Float = np.divide(100.0 * count, words, out=np.full(len(words), np.nan), where=words > 0)
+    return rate
 
 
 def sentences(text: TextBatch) -> Float:
@@ -224,7 +230,7 @@ def sentiment(text: TextBatch, bits: NDArray[np.int32], per_sentence: Float) -> 
             negation &= (bits & NO) == 0
     value *= factor
     value *= _but(text, bits, at)
-    total = np.bincount(text.text_of[at], weights=value, minlength=text.n)
+    total: Float = np.bincount(text.text_of[at], weights=value, minlength=text.n).astype(np.float64)
     total += UNUSED_NEGATION * text.reduce(_unused(text, (bits & NEGATION) != 0, valence))
     exclamations = np.fromiter((t.count("!") if t else 0 for t in text.texts), np.float64, count=text.n)
     total += np.sign(total) * EXCLAMATION * np.minimum(exclamations, 4.0 * per_sentence)
@@ -264,7 +270,7 @@ def _but(text: TextBatch, bits: NDArray[np.int32], at: NDArray[np.intp]) -> Floa
     return weight
 
 
-class ToneExtractor:
+class Tone:
     """Family `tone`: features of the output's manner, computed for a whole batch in array operations."""
 
     family = "tone"
@@ -375,5 +381,5 @@ def _bit_counts(text: TextBatch, bits: NDArray[np.int32]) -> dict[int, Float]:
     histogram = np.bincount(text.text_of.astype(np.int64) * width + code, minlength=text.n * width)
     histogram = histogram.reshape(text.n, width)[:, : len(combinations)]
     set_bits = ((combinations[:, None] >> np.arange(_BITS)) & 1).astype(np.float64)
-    counts = histogram @ set_bits
+    counts: Float = histogram @ set_bits
     return {1 << bit: counts[:, bit] for bit in range(_BITS)}
