@@ -5,10 +5,13 @@ May import `monitor.alerting` and below.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from monitor.alerting.alert import Alert
+from monitor.alerting.book import is_at_least
 from monitor.detection.finding import Severity
 
 SinkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
@@ -22,3 +25,9 @@ class SinkConfig(BaseModel):
     name: SinkName = Field(description="unique; renaming it sends open alerts once more")
     routes: tuple[str, ...] = Field(("*",), min_length=1, description="globs of the routes it takes (streams[].route)")
     min_severity: Severity = Field(Severity.INFO, description="info, warning or critical: the least it takes")
+
+    def takes(self, alert: Alert) -> bool:
+        """Whether the alert's route and severity are for this sink."""
+        return is_at_least(alert.severity, self.min_severity) and any(
+            fnmatchcase(alert.route, pattern) for pattern in self.routes
+        )

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from monitor.duration import Duration
 from monitor.sinks.config import SinkConfig, SinkName
+from monitor.sinks.webhook.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER
+from monitor.sinks.webhook.template import check_template
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OURS = {"content-length", "content-type", "host", "idempotency-key", "transfer-encoding"} | {
+    SIGNATURE_HEADER.lower(),
+    TIMESTAMP_HEADER.lower(),
+}
 
 
 class WebhookSinkConfig(SinkConfig):
@@ -29,3 +38,22 @@ class WebhookSinkConfig(SinkConfig):
         if secret is not None and not secret.get_secret_value():
             raise ValueError("must not be empty: an empty key signs nothing; leave it out for unsigned posts")
         return secret
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, value in headers.items():
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of an HTTP header")
+            if not all(" " <= c <= "~" for c in value.get_secret_value()):
+                raise ValueError(f"the value of {name} must be printable ASCII on one line")
+            if name.lower() in _OURS:
+                raise ValueError(f"{name} is set by the sink itself")
+        return headers
+
+    @field_validator("template")
+    @classmethod
+    def _template_renders(cls, template: str | None) -> str | None:
+        if template is not None:
+            check_template(template)
+        return template
