@@ -379,6 +379,7 @@ def _events(
 ) -> Iterator[OutputEvent | InvalidEvent]:
     texts = kind == "csv"
     for line, row in rows:
+        columns: list[str] = []
         try:
             if isinstance(row, InvalidEvent):
                 raise row
@@ -388,11 +389,10 @@ def _events(
             fields = _shape(row, mapping, texts)
             if fields.get("stream") in (None, ""):
                 fields["stream"] = stream
-            if fields.get("output") is None and not fields.get("error"):
-                raise InvalidEvent(Reason.MISSING_OUTPUT, _no_output(mapping, columns))
             yield build_event(fields, default_id=f"{file}:{line}", timestamp=None)[0]
         except InvalidEvent as invalid:
-            yield InvalidEvent(invalid.reason, f"{file}:{line}: {invalid.detail}")
+            detail = _no_output(mapping, columns) if invalid.reason == Reason.MISSING_OUTPUT else invalid.detail
+            yield InvalidEvent(invalid.reason, f"{file}:{line}: {detail}")
 
 
 def _no_output(mapping: Mapping[str, str], columns: list[str]) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -17,7 +16,6 @@ from monitor.events.schema import OutputEvent
 MAX_SEGMENTS = 16
 MAX_SEGMENT_CHARS = 64
 
-_content = attrgetter(*(name for name in OutputEvent.__struct_fields__ if name not in ("id", "time")))
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
@@ -25,14 +23,15 @@ def content_digest(event: OutputEvent) -> int:
     """Unsigned 64-bit hash of everything in the event but `id` and `time`.
 
     A redelivery has the digest of the original; the same id with another digest is an id used twice. `time` is left
-    out because a producer's retry may stamp it anew. Equal on every machine and in every process.
+    out because a producer's retry may stamp it anew. Equal on every machine and in every process, and by a later version
+    too: fields at their defaults do not count, so that a field added to the schema changes no digest.
     """
-    content = _content(event)
+    content = msgspec.structs.replace(event, id=None, time=None)
     try:
         encoded = _encoder.encode(content)
     except (UnicodeEncodeError, OverflowError, TypeError):
         # Events built in Python may hold what no message can: half surrogate pairs, objects, integers beyond 64 bits.
-        encoded = repr(_ordered(content)).encode("utf-8", "surrogatepass")
+        encoded = repr(_ordered(msgspec.structs.asdict(content))).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest(), "big")
 
 

@@ -64,7 +64,7 @@ _EMAIL = re.compile(
     r"(?<![A-Za-z0-9.!#$%&'*+/=?^_`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}"
 )
 # Every card, social security and phone number lies within a run of these characters.
-_DIGIT_RUN = re.compile(r"[+(0-9][0-9 ().+\-/]{6,}[0-9]")
+_DIGIT_RUN = re.compile(r"[+(0-9][0-9 ().+\-/]{5,}[0-9]")
 _CARD = re.compile(r"(?<![0-9.\-])[2-6][0-9]{3}(?:[ \-]?[0-9]){8,15}(?![0-9])")
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
 _SOCIAL_SECURITY = re.compile(r"(?<![0-9\-])(?!000|666|9)[0-9]{3}-(?!00)[0-9]{2}-(?!0000)[0-9]{4}(?![0-9\-])")
@@ -127,7 +127,9 @@ def find_sensitive(text: str) -> list[tuple[int, int, str]]:
     if longest >= 12 and any(map(text.__contains__, _PREFIXES)):
         spans += [(*found.span(), "key") for found in _PREFIXED.finditer(text)]
     if longest >= 12 and ("bearer" in lowered or "basic" in lowered):
-        spans += [(*found.span("secret"), "credential") for found in _CREDENTIAL.finditer(text)]
+        spans += [
+            (*found.span("secret"), "credential") for found in _CREDENTIAL.finditer(text) if _is_mixed(found["secret"])
+        ]
     if any(map(lowered.__contains__, _NAMED_HINTS)):
         spans += [(*found.span("secret"), "secret") for found in _NAMED.finditer(lowered) if _is_secret(found, text)]
     if "@" in text:
@@ -162,6 +164,11 @@ def _is_secret(found: re.Match[str], text: str) -> bool:
         rest = text[found.end() :]
         return not rest.strip(" .!?)") or rest.lstrip(" .!?)")[:1] == "\n"
     return False
+
+
+def _is_mixed(word: str) -> bool:
+    """Whether a word has more in it than a word of prose: digits, signs, capitals inside."""
+    return not word.isalpha() or not word[1:].islower()
 
 
 def _is_random(word: str) -> bool:
