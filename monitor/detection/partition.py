@@ -136,8 +136,11 @@ class PartitionMonitor:
         self._changed.clear()
         return snapshots
 
-    def restore(self, stream: str, snapshot: bytes) -> None:
-        """Take over a stream's snapshot; an older one than what is held is ignored."""
+    def restore(self, stream: str, snapshot: bytes, *, new_log: bool = False) -> None:
+        """Take over a stream's snapshot; an older one than what is held is ignored.
+
+        `new_log`: the snapshot is of another incarnation of `oqm.features`; its place in that log says nothing here.
+        """
         record = msgspec.msgpack.decode(snapshot, strict=False)
         if record.get("format") != FORMAT:
             raise StateError(
@@ -146,6 +149,6 @@ class PartitionMonitor:
         owned = self._own(stream)
         if record["applied"] < owned.applied:
             return
-        owned.applied = record["applied"]
+        owned.applied = -1 if new_log else record["applied"]
         owned.fence = {source: {int(p): o for p, o in fence.items()} for source, fence in record["fence"].items()}
         owned.monitor.restore(record["monitor"])

@@ -10,7 +10,7 @@ Pure. May import `monitor.detection.control`, `monitor.features` and `monitor.er
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any, TypeAlias
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.control import Control
-from monitor.errors import StateError
+from monitor.errors import InvalidEvent, StateError
 from monitor.features.batch import FeatureBatch
 
 VERSION = 1
@@ -180,8 +180,8 @@ def encode_control(control: Control) -> bytes:
 def decode_message(message: bytes) -> Message:
     """What a message of `oqm.features` holds.
 
-    Arrays of a batch are read-only views of the message. Raises `StateError` for bytes that are no such message and
-    for a format version that this code does not read.
+    Arrays of a batch are read-only views of the message. Raises `InvalidEvent` for bytes that are no such message, and
+    `StateError` for a format version that this code does not read.
     """
     try:
         version = _version.decode(message).v
@@ -197,7 +197,7 @@ def decode_message(message: bytes) -> Message:
             return row.control
         return _decode_rows(row)
     except (msgspec.DecodeError, ValueError, IndexError) as error:
-        raise StateError(f"not a message of oqm.features: {error}") from error
+        raise InvalidEvent("not_features", f"not a message of oqm.features: {error}") from error
 
 
 def _decode_rows(rows: _Rows) -> FeatureBatch:
@@ -225,7 +225,7 @@ def _decode_rows(rows: _Rows) -> FeatureBatch:
         if rows.dimensions is None
         else np.frombuffer(rows.embeddings, dtype="<f2").reshape(n, rows.dimensions),
     )
-    columns = (
+    columns: tuple[Sized, ...] = (
         batch.streams,
         batch.ids,
         batch.times,

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as npst
 
 from monitor.detection.control import Action, Control
 from monitor.detection.wire import Tick, decode_message, encode, encode_control, encode_tick, partition_for
-from monitor.errors import StateError
+from monitor.errors import InvalidEvent, StateError
 from monitor.features.batch import FeatureBatch
 
 # Lone surrogates included: JSON can carry them, UTF-8 cannot.
@@ -138,7 +138,7 @@ def test_another_format_version_is_refused_with_what_to_do(kind: str) -> None:
 
 @given(st.binary(max_size=60))
 def test_foreign_bytes_are_refused(message: bytes) -> None:
-    with pytest.raises(StateError):
+    with pytest.raises(InvalidEvent):
         decode_message(message)
 
 
@@ -147,7 +147,7 @@ def test_foreign_bytes_are_refused(message: bytes) -> None:
 def test_a_damaged_message_is_refused_or_read_never_a_crash(data: st.DataObject) -> None:
     message = bytearray(encode(rows(5))[0])
     message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
-    with contextlib.suppress(StateError):
+    with contextlib.suppress(InvalidEvent, StateError):
         decode_message(bytes(message))
 
 

@@ -1,0 +1,222 @@
+"""The Faust app: one agent a stage, each handing raw messages to its `Intake`; and what happens on a rebalance.
+
+Nothing is made at import: `build_app` makes an app. What Faust 0.15.3 does and how this lives with it:
+
+* `on_partitions_assigned` does not hold the flow back while its handler awaits, `on_rebalance_complete` does: state is
+  restored there.
+* A `seek` in a running flow is undone by the batch in flight: stop the flow, wait, seek and wait, resume.
+* Acknowledgements are not used at all (`noack`): the group's offsets are moved by `commit`, to positions that have been
+  written, for lag monitors and as the place where Faust starts to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers.aiokafka import Consumer
+from faust.types import TP
+
+from monitor.errors import OqmError
+from monitor.settings import Broker
+from pipelines.checkpoint import read_at
+from pipelines.connection import faust_options
+from pipelines.intake import Intake
+from pipelines.stage import Stage
+from pipelines.stats import WorkerStats
+
+log = logging.getLogger(__name__)
+
+_STALLED_AFTER_S = 5.0
+_REPAIR_EVERY_S = 0.5
+# Messages between Faust's consumer and an agent. They may be large, and the intake buffers in bytes: a short queue.
+_QUEUE = 512
+
+
+class Flow:
+    """A Faust app and the stages it feeds."""
+
+    def __init__(
+        self,
+        *,
+        broker: Broker,
+        group: str,
+        stages: Iterable[Stage],
+        stats: WorkerStats,
+        fail: Callable[[BaseException], None],
+        session_timeout_s: float,
+        folder: Path,
+    ) -> None:
+        self._broker = broker
+        self._stages = {stage.source.name: stage for stage in stages}
+        self._stats = stats
+        self._fail = fail
+        self._repairing = asyncio.Lock()
+        self._repairs: set[asyncio.Task[None]] = set()
+        self._repaired_at: dict[TP, float] = {}
+        self._heard_at: dict[TP, float] = {}
+        self._seen_next: dict[TP, int] = {}
+        self.app = self._build(group, session_timeout_s, folder)
+
+    def _build(self, group: str, session_timeout_s: float, folder: Path) -> faust.App:
+        app = faust.App(
+            group,
+            **faust_options(self._broker),
+            broker_session_timeout=session_timeout_s,
+            # Kafka's own rule: a third of the session at most.
+            broker_heartbeat_interval=min(3.0, session_timeout_s / 4),
+            broker_request_timeout=max(90.0, session_timeout_s + 30.0),
+            consumer_auto_offset_reset="earliest",
+            stream_buffer_maxsize=_QUEUE,
+            producer_max_request_size=2**20,
+            # Nothing is created behind the operator's back, and no topic that we do not use.
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            store="memory://",
+            stream_wait_empty=False,
+            web_enabled=False,
+            worker_redirect_stdouts=False,
+            autodiscover=False,
+            datadir=folder,
+            loop=asyncio.get_running_loop(),
+        )
+        for name, stage in self._stages.items():
+            topic = app.topic(
+                name, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw", internal=False
+            )
+            app.agent(topic, name=stage.name)(_feeder(stage.intake))
+        app.on_rebalance_complete.connect(self._restore, weak=False)
+        app.on_partitions_revoked.connect(self._settle, weak=False)
+        return app
+
+    async def _restore(self, *_: Any, **__: Any) -> None:
+        owned = self.app.consumer.assignment()
+        try:
+            for name, stage in self._stages.items():
+                await stage.restore(tp.partition for tp in owned if tp.topic == name)
+        except (OqmError, OSError) as error:
+            self._fail(error)
+            return
+        now = time.monotonic()
+        self._heard_at = dict.fromkeys(owned, now)
+        self._stats.ready = True
+
+    async def _settle(self, *_: Any, **__: Any) -> None:
+        self._stats.ready = False
+        try:
+            for stage in self._stages.values():
+                await stage.settle()
+            await self._tell_group()
+        except OqmError as error:
+            self._fail(error)
+
+    def on_gap(self, topic: str, partition: int, offset: int) -> None:
+        """A later offset came than the expected one: set the flow back to that."""
+        tp = TP(topic, partition)
+        if self._repairing.locked() or time.monotonic() - self._repaired_at.get(tp, 0.0) < _REPAIR_EVERY_S:
+            return
+        task = asyncio.get_running_loop().create_task(self._repair(tp, offset), name=f"repair-{topic}-{partition}")
+        self._repairs.add(task)
+        task.add_done_callback(self._repaired)
+
+    def _repaired(self, task: asyncio.Task[None]) -> None:
+        self._repairs.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    async def _repair(self, tp: TP, came: int | None) -> None:
+        async with self._repairing:
+            intake = self._stages[tp.topic].intake
+            epoch, expected = intake.epoch, intake.next.get(tp.partition)
+            self._repaired_at[tp] = self._heard_at[tp] = time.monotonic()
+            if expected is None:
+                return
+            # The gap may be real: transaction markers take offsets, retention takes messages.
+            start, first = await read_at(self._broker, tp.topic, tp.partition, expected)
+            if intake.epoch != epoch or intake.next.get(tp.partition) != expected:
+                return
+            if expected < start:
+                gone = start - expected
+                log.error("%s: %d messages from offset %d are gone from the log, not applied", tp, gone, expected)
+                self._stats.lost[tp.topic] += gone
+            if first is not None and first > expected:
+                intake.next[tp.partition] = expected = first
+            if first is None:
+                return  # nothing to come back to yet
+            self._stats.repairs[tp.topic] += 1
+            log.info("%s: offset %s came, %d is next: back to it", tp, came, expected)
+            consumer = cast(Consumer, self.app.consumer)
+            consumer.stop_flow()
+            await consumer.wait_for_stopped_flow()
+            await consumer.seek_wait({tp: expected})
+            consumer.resume_flow()
+
+    async def commit(self) -> None:
+        """Tell the consumer group the written positions, and measure lag."""
+        consumer = self.app.consumer
+        lag: dict[tuple[str, int], int] = {}
+        for name, stage in self._stages.items():
+            for partition, following in stage.intake.next.items():
+                tp = TP(name, partition)
+                lag[name, partition] = max(0, (consumer.highwater(tp) or 0) - following)
+        self._stats.lag = lag
+        await self._tell_group()
+
+    async def _tell_group(self) -> None:
+        owned = self.app.consumer.assignment()
+        positions = {
+            TopicPartition(name, partition): OffsetAndMetadata(at, "")
+            for name, stage in self._stages.items()
+            for partition, at in stage.done.items()
+            if at and (name, partition) in owned
+        }
+        if not positions:
+            return
+        # Past Faust: its `Consumer.commit` commits what it takes for acknowledged, and its driver's commit crashes the
+        # app where a broker restarts. These offsets are for others to look at: one that fails comes again in 2 s.
+        thread = cast(Consumer, self.app.consumer)._thread
+        try:
+            await thread.call_thread(thread._ensure_consumer().commit, positions)
+        except KafkaError as error:
+            log.info("the group's offsets were not moved: %s", error or type(error).__name__)
+        else:
+            # What Faust's own look at a stuck commit goes by.
+            now = time.monotonic()
+            thread.tp_last_committed_at.update({TP(tp.topic, tp.partition): now for tp in positions})
+
+    async def look_for_stalls(self) -> None:
+        """Where nothing comes although the log holds more, set the flow back to the position (Faust drops messages)."""
+        consumer, now = self.app.consumer, time.monotonic()
+        for name, stage in self._stages.items():
+            for partition, following in list(stage.intake.next.items()):
+                tp = TP(name, partition)
+                waiting = stage.intake.full or not stage.intake.idle
+                if waiting or self._moved(tp, following) or (consumer.highwater(tp) or 0) <= following:
+                    self._heard_at[tp] = now
+                elif now - self._heard_at.get(tp, now) > _STALLED_AFTER_S and not self._repairing.locked():
+                    await self._repair(tp, None)
+
+    def _moved(self, tp: TP, following: int) -> bool:
+        before = self._seen_next.get(tp)
+        self._seen_next[tp] = following
+        return before != following
+
+
+def _feeder(intake: Intake) -> Callable[[Any], Any]:
+    async def feed(stream: Any) -> None:
+        # `async for value in stream` with `current_event`: one generator less per event than `.events()`.
+        messages = stream.noack()
+        async for _ in messages:
+            intake.offer(messages.current_event.message)
+            if intake.full:
+                await intake.room()
+
+    return feed

@@ -1,0 +1,86 @@
+"""How each Kafka client is told where the broker is and how to speak to it, from the settings' `broker` section."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import faust
+from kafka.errors import KafkaError
+
+from monitor.errors import BrokerError, ConfigError
+from monitor.settings import Broker
+
+
+def _ssl_context(broker: Broker) -> ssl.SSLContext | None:
+    if not broker.security.endswith("SSL"):
+        return None
+    given = broker.ssl
+    try:
+        context = ssl.create_default_context(cafile=given.ca_file)
+        context.check_hostname = given.check_hostname
+        if given.cert_file:
+            password = given.key_password.get_secret_value() if given.key_password else None
+            context.load_cert_chain(given.cert_file, given.key_file, password)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"broker.ssl: the certificates cannot be used: {error}") from error
+    return context
+
+
+def _security(broker: Broker) -> dict[str, Any]:
+    """Options that kafka-python and aiokafka name alike."""
+    options: dict[str, Any] = {"security_protocol": broker.security, "ssl_context": _ssl_context(broker)}
+    if broker.security.startswith("SASL") and broker.sasl.password is not None:
+        options["sasl_mechanism"] = broker.sasl.mechanism
+        options["sasl_plain_username"] = broker.sasl.username
+        options["sasl_plain_password"] = broker.sasl.password.get_secret_value()
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def servers(broker: Broker) -> list[str]:
+    """The bootstrap servers, `host:port` each."""
+    return [server.strip() for server in broker.bootstrap.split(",")]
+
+
+def client_options(broker: Broker) -> dict[str, Any]:
+    """Keyword arguments of kafka-python's and aiokafka's clients."""
+    return {"bootstrap_servers": servers(broker), **_security(broker)}
+
+
+def faust_options(broker: Broker) -> dict[str, Any]:
+    """Keyword arguments of `faust.App`."""
+    options: dict[str, Any] = {"broker": [f"kafka://{server}" for server in servers(broker)]}
+    context = _ssl_context(broker)
+    if broker.security.startswith("SASL") and broker.sasl.password is not None:
+        options["broker_credentials"] = faust.SASLCredentials(
+            username=broker.sasl.username,
+            password=broker.sasl.password.get_secret_value(),
+            mechanism=broker.sasl.mechanism,
+            ssl_context=context,
+        )
+    elif context is not None:
+        options["broker_credentials"] = faust.SSLCredentials(context=context)
+    return options
+
+
+@contextmanager
+def quiet_client_logs() -> Iterator[None]:
+    """While the first contact is tried: the clients log each refused attempt, our one line says it better."""
+    loggers = [logging.getLogger(name) for name in ("kafka", "aiokafka")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def unreachable(broker: Broker, error: KafkaError | Exception) -> BrokerError:
+    """The one line for a broker that does not answer."""
+    said = str(error) or type(error).__name__
+    return BrokerError(f"no Kafka broker answers at {broker.bootstrap} ({broker.security}): {said}")

@@ -1,0 +1,193 @@
+"""detect: feature rows in, findings out. One owner per detect partition; what it concludes is a function of the log.
+
+Per batch: apply in the worker thread; alerts confirmed on `oqm.alerts`; and every so often a checkpoint (snapshots of
+the streams that changed, then the position). The alerts come first: a crash in between repeats them under the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from monitor.alerting import alert as alerts
+from monitor.alerting.alert import Alert
+from monitor.detection import Finding, PartitionMonitor
+from monitor.detection.control import Control
+from monitor.detection.status import StreamStatus
+from monitor.detection.wire import Tick, decode_message, encode_tick
+from monitor.errors import InvalidEvent, OqmError
+from monitor.features.batch import FeatureBatch
+from pipelines.checkpoint import DetectCheckpoint
+from pipelines.deadletter import PROCESSING_FAILED, DeadLetter, DeadLetterBox
+from pipelines.intake import Batch, Intake, Message
+from pipelines.producer import LogProducer, Outgoing
+from pipelines.stage import Stage
+from pipelines.stats import WorkerStats
+from pipelines.topics import TopicMap
+
+log = logging.getLogger(__name__)
+
+TICK_EVERY_S = 5.0
+
+
+@dataclass(slots=True)
+class Applied:
+    """A batch after the worker thread."""
+
+    findings: list[Finding] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def apply_message(monitor: PartitionMonitor, message: Message) -> list[Finding]:
+    """Apply one message of `oqm.features`.
+
+    Raises `InvalidEvent` for foreign bytes, `StateError` for another version's.
+    """
+    content = decode_message(message.value or b"")
+    if isinstance(content, FeatureBatch):
+        return monitor.apply(content, message.offset)
+    if isinstance(content, Tick):
+        return monitor.tick(content.time, message.offset)
+    assert isinstance(content, Control)
+    return monitor.control(content, message.offset)
+
+
+class Detect(Stage):
+    """The stage behind the detect agent."""
+
+    name = "detect"
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        topics: TopicMap,
+        monitor: Callable[[], PartitionMonitor],
+        alert: Callable[[Finding], Alert],
+        producer: LogProducer,
+        checkpoint: DetectCheckpoint,
+        checkpoint_every_s: float,
+        letters: DeadLetterBox,
+        pool: Executor,
+        stats: WorkerStats,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(topics.features, intake)
+        self._topics = topics
+        self._monitor = monitor
+        self._alert = alert
+        self._producer = producer
+        self._checkpoint = checkpoint
+        self._checkpoint_every_s = checkpoint_every_s
+        self._letters = letters
+        self._pool = pool
+        self._stats = stats
+        self._clock = clock
+        self._monitors: dict[int, PartitionMonitor] = {}
+        self._applied: dict[int, int] = {}
+        self._statuses: dict[str, StreamStatus] = {}
+        self._written_at = 0.0
+
+    async def _restored(self, partitions: list[int]) -> dict[int, int]:
+        found = await self._checkpoint.restore(partitions)
+        self._monitors = {partition: self._monitor() for partition in partitions}
+        self._applied = {partition: found[partition].position for partition in partitions}
+        self._statuses = {}
+
+        def take_over() -> None:
+            for partition, restored in found.items():
+                monitor = self._monitors[partition]
+                for stream, record in restored.streams.items():
+                    monitor.restore(stream, record.snapshot)
+                for stream, record in restored.elsewhere.items():
+                    monitor.restore(stream, record.snapshot, new_log=True)
+                for stream, watched in monitor.streams.items():
+                    self._statuses[stream] = watched.status()
+
+        await asyncio.get_running_loop().run_in_executor(self._pool, take_over)
+        self._stats.statuses = dict(self._statuses)
+        self._written_at = self._clock()
+        return dict(self._applied)
+
+    def _apply(self, messages: Sequence[Message]) -> Applied:
+        started = time.perf_counter()
+        result = Applied()
+        for message in messages:
+            monitor = self._monitors[message.partition]
+            try:
+                result.findings += apply_message(monitor, message)
+            except InvalidEvent as error:
+                result.letters.append(DeadLetter(message, error.reason, error.detail))
+            except OqmError:
+                raise  # a log of another version: going on would misread it
+            except Exception as error:
+                # A fault of ours in one message. Its rows are kept in the dead letter; the log goes on without them.
+                log.exception("detect failed on partition %d offset %d", message.partition, message.offset)
+                result.letters.append(DeadLetter(message, PROCESSING_FAILED, f"{type(error).__name__}: {error}"))
+        result.seconds = time.perf_counter() - started
+        return result
+
+    async def _process(self, batch: Batch) -> None:
+        result = await asyncio.get_running_loop().run_in_executor(self._pool, self._apply, batch.messages)
+        await self._letters.write(result.letters, self.source.name)
+        if result.findings:
+            raised = [self._alert(finding) for finding in result.findings]
+            await self._producer.send(
+                Outgoing(self._topics.alerts.name, key=alert.id.encode(), value=alerts.encode(alert))
+                for alert in raised
+            )
+        self._applied.update(batch.positions())
+        stats = self._stats
+        stats.messages[self.name] += len(batch.messages)
+        stats.batches[self.name] += 1
+        stats.busy_s[self.name] += result.seconds
+        stats.findings.update(finding.state.value for finding in result.findings)
+        stats.progress_at = self._clock()
+        self._letters.check_share(len(batch.messages), result.letters)
+        if self._clock() - self._written_at >= self._checkpoint_every_s:
+            await self._write_positions()
+
+    async def _write_positions(self) -> None:
+        moved = {p: offset for p, offset in self._applied.items() if self.done.get(p) != offset}
+        loop = asyncio.get_running_loop()
+        for partition, position in moved.items():
+            changed = await loop.run_in_executor(self._pool, self._changed, partition)
+            await self._checkpoint.write(partition, position, changed)
+            self.done[partition] = position
+            for stream, (status, _) in changed.items():
+                self._statuses[stream] = status
+        if moved:
+            self._stats.statuses = dict(self._statuses)
+        self._written_at = self._clock()
+
+    def _changed(self, partition: int) -> dict[str, tuple[StreamStatus, bytes]]:
+        monitor = self._monitors[partition]
+        return {stream: (monitor.streams[stream].status(), data) for stream, data in monitor.changed().items()}
+
+    async def settle(self) -> None:
+        """As for every stage; streams of partitions given back vanish from the metrics."""
+        await super().settle()
+        self._monitors = {}
+        self._applied = {}
+        self._statuses = {}
+        self._stats.statuses = {}
+
+    async def idle(self) -> None:
+        """Write a checkpoint when it is due and nothing comes: called by the worker's timer."""
+        due = self._clock() - self._written_at >= self._checkpoint_every_s
+        if due and self.intake.idle and not self._lock.locked():
+            async with self._lock:
+                await self._write_positions()
+
+    async def tick(self) -> None:
+        """Append the time to every detect partition that this worker owns."""
+        now = self._clock()
+        name = self._topics.features.name
+        await self._producer.send(
+            Outgoing(name, partition=partition, value=encode_tick(now)) for partition in self.intake.next
+        )

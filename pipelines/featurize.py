@@ -1,0 +1,210 @@
+"""featurize: outputs in, feature rows out. No state but its positions; all the expensive work.
+
+A batch is decoded and measured in the one worker thread while the batch before it is being confirmed by the broker.
+Rows reach a detect partition in the order of their source offsets, each message confirmed before the next is sent
+(`pipelines.producer` says why).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+import numpy as np
+
+from monitor.detection.wire import encode, partition_for
+from monitor.errors import InvalidEvent, StateError
+from monitor.events import decode_event
+from monitor.events.schema import OutputEvent
+from monitor.features.batch import FeatureBatch
+from monitor.features.featurizer import Featurizer
+from pipelines.checkpoint import Positions
+from pipelines.deadletter import PROCESSING_FAILED, DeadLetter, DeadLetterBox
+from pipelines.intake import Batch, Intake, Message
+from pipelines.producer import LogProducer, Outgoing
+from pipelines.stage import Stage
+from pipelines.stats import WorkerStats
+from pipelines.topics import TopicFacts, TopicMap
+
+log = logging.getLogger(__name__)
+
+# A crash repeats at most this much work of featurize; its repeated rows stop at the fence.
+_POSITIONS_EVERY_S = 1.0
+
+
+@dataclass(slots=True)
+class Featurized:
+    """A batch after the worker thread: messages per detect partition in order, and what could not be used."""
+
+    messages: dict[int, list[bytes]] = field(default_factory=dict)
+    letters: list[DeadLetter] = field(default_factory=list)
+    events: int = 0
+    seconds: float = 0.0
+
+
+class EventReader:
+    """Bytes of `oqm.outputs` to messages of `oqm.features`; pure but for the features' own caches, and total."""
+
+    def __init__(self, featurizer: Featurizer, source: TopicFacts, detect_partitions: int) -> None:
+        self._featurizer = featurizer
+        self._source = source
+        self._partitions = detect_partitions
+
+    def read(self, messages: Sequence[Message]) -> Featurized:
+        """Decode, measure, encode. Never raises for what a message holds."""
+        started = time.perf_counter()
+        result = Featurized()
+        usable: list[Message] = []
+        events: list[OutputEvent] = []
+        for message in messages:
+            try:
+                decoded = decode_event(
+                    message.value,
+                    message.headers or (),
+                    default_id=f"{self._source.name}/{message.partition}/{message.offset}",
+                    timestamp=message.timestamp,
+                )
+            except InvalidEvent as error:
+                result.letters.append(DeadLetter(message, error.reason, error.detail))
+            except Exception as error:
+                # A fault of the reader, not of the message: kept whole for whoever mends it, and counted towards the
+                # limit that stops the worker.
+                result.letters.append(_failed(message, error))
+            else:
+                usable.append(message)
+                events.append(decoded.event)
+        if events:
+            self._measure(usable, events, result)
+        result.events = len(events)
+        result.seconds = time.perf_counter() - started
+        return result
+
+    def _measure(self, usable: list[Message], events: list[OutputEvent], result: Featurized) -> None:
+        try:
+            batch = self._featurizer.featurize(
+                events,
+                source=self._source.id,
+                partitions=np.array([message.partition for message in usable], dtype=np.int32),
+                offsets=np.array([message.offset for message in usable], dtype=np.int64),
+            )
+            self._encode(batch, result)
+        except Exception as error:
+            if len(events) == 1:
+                result.letters.append(_failed(usable[0], error))
+                return
+            # Something in this batch is poison beyond what the featurizer itself contains. One by one, only that is
+            # lost; rows keep their order.
+            result.messages.clear()
+            for message, event in zip(usable, events, strict=True):
+                self._measure([message], [event], result)
+
+    def _encode(self, batch: FeatureBatch, result: Featurized) -> None:
+        """Rows grouped by detect partition, and there by stream; a stream's rows keep their order."""
+        rows_of: dict[str, list[int]] = {}
+        for row, stream in enumerate(batch.streams):
+            rows_of.setdefault(stream, []).append(row)
+        rows_in: dict[int, list[int]] = {}
+        for stream, rows in rows_of.items():
+            rows_in.setdefault(partition_for(stream, self._partitions), []).extend(rows)
+        encoded = {partition: encode(batch.take(np.array(rows, dtype=np.intp))) for partition, rows in rows_in.items()}
+        for partition, parts in encoded.items():
+            result.messages.setdefault(partition, []).extend(parts)
+
+
+def _failed(message: Message, error: Exception) -> DeadLetter:
+    if not isinstance(error, StateError):
+        log.exception("processing failed on partition %d offset %d", message.partition, message.offset, exc_info=error)
+    return DeadLetter(message, PROCESSING_FAILED, f"{type(error).__name__}: {error}")
+
+
+class Featurize(Stage):
+    """The stage behind the featurize agent."""
+
+    name = "featurize"
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        topics: TopicMap,
+        reader: EventReader,
+        failures: Callable[[], Counter[str]],
+        producer: LogProducer,
+        positions: Positions,
+        letters: DeadLetterBox,
+        pool: Executor,
+        stats: WorkerStats,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(topics.outputs, intake)
+        self._topics = topics
+        self._reader = reader
+        self._failures = failures
+        self._producer = producer
+        self._positions = positions
+        self._letters = letters
+        self._pool = pool
+        self._stats = stats
+        self._clock = clock
+        self._sent: dict[int, int] = {}
+        self._sending: asyncio.Task[None] | None = None
+        self._written_at = 0.0
+
+    async def _restored(self, partitions: list[int]) -> dict[int, int]:
+        self._sent = await self._positions.restore(partitions)
+        return dict(self._sent)
+
+    async def _process(self, batch: Batch) -> None:
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._pool, self._reader.read, batch.messages)
+        await self._sending_done()
+        self._sending = asyncio.create_task(self._send(batch, result), name="featurize-send")
+
+    async def _sending_done(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            await sending
+
+    async def _send(self, batch: Batch, result: Featurized) -> None:
+        await self._letters.write(result.letters, self.source.name)
+        name = self._topics.features.name
+        for messages in zip_longest(*result.messages.values()):
+            await self._producer.send(
+                Outgoing(name, partition=partition, value=value)
+                for partition, value in zip(result.messages, messages, strict=True)
+                if value is not None
+            )
+        self._sent.update(batch.positions())
+        stats = self._stats
+        stats.events += result.events
+        stats.messages[self.name] += len(batch.messages)
+        stats.batches[self.name] += 1
+        stats.busy_s[self.name] += result.seconds
+        stats.feature_failures = self._failures()
+        stats.progress_at = self._clock()
+        self._letters.check_share(len(batch.messages), result.letters)
+        if self._clock() - self._written_at >= _POSITIONS_EVERY_S:
+            await self._write_sent()
+
+    async def _write_sent(self) -> None:
+        moved = {partition: offset for partition, offset in self._sent.items() if self.done.get(partition) != offset}
+        if moved:
+            await self._positions.write(moved)
+            self.done.update(moved)
+        self._written_at = self._clock()
+
+    async def _write_positions(self) -> None:
+        await self._sending_done()
+        await self._write_sent()
+
+    async def idle(self) -> None:
+        """Write positions when nothing comes: called by the worker's timer."""
+        if self.intake.idle and not self._lock.locked():
+            async with self._lock:
+                await self._write_positions()

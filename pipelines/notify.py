@@ -1,0 +1,276 @@
+"""notify: alerts in, deliveries out. Nothing upstream ever waits for a receiver.
+
+Each transition of an alert becomes, per sink that takes it, a record in the compacted outbox: first `pending` with the
+alert itself, confirmed, before the position moves; then `delivered` or `failed`. So a restart goes on with what is
+pending, and what was delivered is not sent again but for a crash between the receiver's answer and our record: then it
+arrives twice under the same idempotency key. Transitions of one alert reach a sink in their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from enum import StrEnum
+
+import msgspec
+
+from monitor.alerting import alert as alerts
+from monitor.alerting.alert import Alert
+from monitor.alerting.book import AlertBook
+from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery, StateError
+from monitor.settings import Broker, Delivery
+from monitor.sinks.base import KeepsAlive, Sink
+from pipelines.checkpoint import Positions, read_to_end
+from pipelines.deadletter import DeadLetter, DeadLetterBox
+from pipelines.intake import Batch, Intake
+from pipelines.producer import LogProducer, Outgoing
+from pipelines.stage import Stage
+from pipelines.stats import WorkerStats
+from pipelines.topics import TopicMap
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+
+
+class Outcome(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class OutboxRecord(msgspec.Struct, frozen=True):
+    """One transition for one sink. `alert` is its JSON while pending, empty afterwards; `since` in seconds of 1970."""
+
+    outcome: Outcome
+    sink: str
+    alert: bytes
+    since: float
+    v: int = VERSION
+
+
+class OutboxKey(msgspec.Struct, frozen=True, array_like=True):
+    """What makes a delivery the same delivery."""
+
+    transition: str
+    sink: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_record = msgspec.msgpack.Decoder(OutboxRecord)
+_key = msgspec.json.Decoder(OutboxKey)
+
+
+class _Pending(msgspec.Struct, frozen=True):
+    key: OutboxKey
+    partition: int
+    alert: Alert
+    since: float
+
+
+def wait_before(attempt: int, delivery: Delivery, asked_s: float | None, uniform: Callable[[], float]) -> float:
+    """Seconds to wait before attempt `attempt` + 1: doubling with jitter, never less than the receiver asked for.
+
+    The jitter (half to all of the wait) keeps many workers from knocking at a recovering receiver together.
+    """
+    longest = min(delivery.longest_retry, delivery.first_retry * 2.0 ** min(attempt - 1, 30))
+    return max(longest * (0.5 + 0.5 * uniform()), asked_s or 0.0)
+
+
+class Notify(Stage):
+    """The stage behind the notify agent."""
+
+    name = "notify"
+
+    def __init__(
+        self,
+        *,
+        intake: Intake,
+        topics: TopicMap,
+        broker: Broker,
+        sinks: Sequence[Sink],
+        book: Callable[[], AlertBook],
+        delivery: Delivery,
+        producer: LogProducer,
+        positions: Positions,
+        letters: DeadLetterBox,
+        stats: WorkerStats,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        uniform: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__(topics.alerts, intake)
+        self._topics = topics
+        self._broker = broker
+        self._book = book
+        self._books: dict[int, AlertBook] = {}
+        self._sinks = {sink.name: sink for sink in sinks}
+        self._delivery = delivery
+        self._producer = producer
+        self._positions = positions
+        self._letters = letters
+        self._stats = stats
+        self._clock = clock
+        self._sleep = sleep
+        self._uniform = uniform
+        self._known: set[OutboxKey] = set()
+        self._queues: dict[tuple[str, str], deque[_Pending]] = defaultdict(deque)
+        self._couriers: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._taken: dict[int, int] = {}
+        self._fault: Exception | None = None
+        self._kept_alive_at: dict[str, float] = {}
+        self._keeping_alive: dict[str, asyncio.Task[None]] = {}
+
+    async def _restored(self, partitions: list[int]) -> dict[int, int]:
+        self._taken = await self._positions.restore(partitions)
+        self._books = {partition: self._book() for partition in partitions}
+        # What the book knows is a function of the alerts up to the position: so it is read from them, not kept twice.
+        async for record in read_to_end(self._broker, self.source.name, partitions):
+            if record.offset < self._taken[record.partition]:
+                with contextlib.suppress(msgspec.DecodeError):
+                    self._books[record.partition].apply(alerts.decode(record.value or b""))
+        pending: dict[OutboxKey, _Pending] = {}
+        async for record in read_to_end(self._broker, self._topics.outbox.name, partitions):
+            if record.value is None or record.key is None:
+                continue
+            try:
+                key, entry = _key.decode(record.key), _record.decode(record.value)
+            except msgspec.DecodeError as error:
+                raise StateError(
+                    f"{record.topic} partition {record.partition} offset {record.offset} cannot be read: {error}"
+                ) from error
+            self._known.add(key)
+            if entry.outcome is Outcome.PENDING and entry.sink in self._sinks:
+                alert = alerts.decode(entry.alert)
+                pending.setdefault(key, _Pending(key, record.partition, alert, entry.since))
+            else:
+                pending.pop(key, None)
+        self._enqueue(pending.values())
+        return dict(self._taken)
+
+    async def _process(self, batch: Batch) -> None:
+        wanted: list[_Pending] = []
+        letters: list[DeadLetter] = []
+        now = self._clock()
+        for message in batch.messages:
+            try:
+                alert = self._books[message.partition].apply(alerts.decode(message.value or b""))
+            except msgspec.DecodeError as error:
+                letters.append(DeadLetter(message, "not_an_alert", str(error)))
+                continue
+            if alert is None:
+                continue  # told before
+            for sink in self._sinks.values():
+                key = OutboxKey(alert.transition, sink.name)
+                if key not in self._known and sink.takes(alert):
+                    self._known.add(key)
+                    wanted.append(_Pending(key, message.partition, alert, now))
+        await self._letters.write(letters, self.source.name)
+        await self._producer.send(self._outbox(one, Outcome.PENDING, alerts.encode(one.alert)) for one in wanted)
+        self._enqueue(wanted)
+        self._taken.update(batch.positions())
+        await self._write_positions()
+        self._stats.messages[self.name] += len(batch.messages)
+        self._stats.batches[self.name] += 1
+        self._stats.progress_at = self._clock()
+
+    def _outbox(self, one: _Pending, outcome: Outcome, alert: bytes = b"") -> Outgoing:
+        record = OutboxRecord(outcome, one.key.sink, alert, one.since)
+        return Outgoing(
+            self._topics.outbox.name,
+            key=msgspec.json.encode(one.key),
+            partition=one.partition,
+            value=_encoder.encode(record),
+        )
+
+    async def _write_positions(self) -> None:
+        moved = {p: offset for p, offset in self._taken.items() if self.done.get(p) != offset}
+        if moved:
+            await self._positions.write(moved)
+            self.done.update(moved)
+
+    def _enqueue(self, pending: Iterable[_Pending]) -> None:
+        for one in pending:
+            line = (one.key.sink, one.alert.fingerprint)
+            self._queues[line].append(one)
+            self._stats.pending_deliveries += 1
+            if line not in self._couriers:
+                self._couriers[line] = asyncio.create_task(self._carry(line), name=f"deliver-{one.key.sink}")
+
+    async def _carry(self, line: tuple[str, str]) -> None:
+        """Deliver the transitions of one alert to one sink, one after the other."""
+        queue = self._queues[line]
+        try:
+            while queue:
+                one = queue[0]
+                outcome = await self._deliver(one)
+                await self._producer.send([self._outbox(one, outcome)])
+                queue.popleft()
+                self._stats.pending_deliveries -= 1
+                self._stats.deliveries[one.key.sink, outcome.value] += 1
+        except Exception as error:
+            self._fault = error
+        finally:
+            self._queues.pop(line, None)
+            self._couriers.pop(line, None)
+
+    async def _deliver(self, one: _Pending) -> Outcome:
+        sink, attempt = self._sinks[one.key.sink], 0
+        while True:
+            attempt += 1
+            try:
+                await sink.send(one.alert)
+                return Outcome.DELIVERED
+            except PermanentDelivery as error:
+                log.error("alert %s refused by %s for good: %s", one.key.transition, sink.name, error)
+                return Outcome.FAILED
+            except RetryableDelivery as error:
+                wait = wait_before(attempt, self._delivery, error.retry_after_s, self._uniform)
+                if self._clock() + wait - one.since > self._delivery.give_up_after:
+                    log.error("alert %s given up for %s: %s", one.key.transition, sink.name, error)
+                    return Outcome.FAILED
+                log.warning("alert %s to %s again in %.1f s: %s", one.key.transition, sink.name, wait, error)
+                self._stats.deliveries[sink.name, "retried"] += 1
+                await self._sleep(wait)
+
+    async def idle(self) -> None:
+        """Remind receivers that forget; raise the first error of a delivery that is none of the receiver's."""
+        if self._fault is not None:
+            raise self._fault
+        now = self._clock()
+        for name, sink in self._sinks.items():
+            due = isinstance(sink, KeepsAlive) and now - self._kept_alive_at.get(name, 0.0) >= sink.keep_alive_s
+            if due and name not in self._keeping_alive and self.intake.next:
+                self._kept_alive_at[name] = now
+                self._keeping_alive[name] = asyncio.create_task(self._keep_alive(sink), name=f"keep-alive-{name}")
+
+    async def _keep_alive(self, sink: Sink) -> None:
+        firing = [alert for book in self._books.values() for alert in book.firing() if sink.takes(alert)]
+        try:
+            if firing and isinstance(sink, KeepsAlive):
+                await sink.keep_alive(firing)
+        except DeliveryError as error:
+            log.warning("%s was not reminded of %d alerts: %s", sink.name, len(firing), error)
+        except Exception as error:
+            self._fault = error
+        finally:
+            self._keeping_alive.pop(sink.name, None)
+
+    async def settle(self) -> None:
+        """As for every stage; what is pending stays in the outbox for the next owner."""
+        await super().settle()
+        couriers = [*self._couriers.values(), *self._keeping_alive.values()]
+        for courier in couriers:
+            courier.cancel()
+        await asyncio.gather(*couriers, return_exceptions=True)
+        self._queues.clear()
+        self._couriers.clear()
+        self._known.clear()
+        self._taken = {}
+        self._stats.pending_deliveries = 0

@@ -1,0 +1,64 @@
+"""`WorkerStats`: plain numbers that the agents keep and telemetry exports; and nothing that knows of Prometheus."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from monitor.detection.status import StreamStatus
+
+
+@dataclass(slots=True)
+class WorkerStats:
+    """What one worker has done and where it stands. Written by the event loop only; safe to read from any thread.
+
+    Attributes
+    ----------
+    events
+        Events featurized.
+    rejects
+        Messages written to the dead-letter topic, by reason.
+    feature_failures
+        Events for which a family of features failed, by family.
+    messages
+        Messages applied, by stage (`featurize`, `detect`, `notify`).
+    batches
+        Batches processed, by stage.
+    busy_s
+        Seconds of processing in the worker thread, by stage.
+    findings
+        Transitions found, by state.
+    deliveries
+        Deliveries of alerts, by (sink, `delivered` | `retried` | `failed`).
+    pending_deliveries
+        Transitions that wait for their receiver.
+    lost
+        Messages that the log no longer held when their turn came, by topic.
+    repairs
+        How often the flow was set back to the offset expected, by topic.
+    lag
+        Messages not yet applied, by (topic, partition) that this worker owns.
+    statuses
+        Status of each stream that this worker owns, as of the last change.
+    ready
+        Whether partitions are assigned and their state restored.
+    progress_at
+        Clock time of the last batch applied, or of the last moment with nothing to do.
+    """
+
+    events: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    feature_failures: Counter[str] = field(default_factory=Counter)
+    messages: Counter[str] = field(default_factory=Counter)
+    batches: Counter[str] = field(default_factory=Counter)
+    busy_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    findings: Counter[str] = field(default_factory=Counter)
+    deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
+    pending_deliveries: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    repairs: Counter[str] = field(default_factory=Counter)
+    lag: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    statuses: Mapping[str, StreamStatus] = field(default_factory=dict)
+    ready: bool = False
+    progress_at: float = 0.0

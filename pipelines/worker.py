@@ -1,0 +1,296 @@
+"""`run_worker`: one process with the featurize, detect and notify agents, or some of them, until it is told to stop.
+
+It stops by itself, with a non-zero exit, when going on would do harm: no broker, topics missing, a write that Kafka did
+not take, state of another format. Whoever supervises it starts it again; everything it had not finished comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from monitor.alerting.alert import from_finding
+from monitor.alerting.book import AlertBook
+from monitor.detection import Finding, PartitionMonitor
+from monitor.errors import BrokerError
+from monitor.features.registry import build_featurizer
+from monitor.settings import Settings
+from monitor.sinks.base import Sink
+from monitor.sinks.build import build_sinks
+from pipelines.app import Flow
+from pipelines.checkpoint import DetectCheckpoint, Positions
+from pipelines.deadletter import DeadLetterBox
+from pipelines.detect import TICK_EVERY_S, Detect
+from pipelines.featurize import EventReader, Featurize
+from pipelines.intake import Intake
+from pipelines.notify import Notify
+from pipelines.producer import LogProducer
+from pipelines.stage import Stage
+from pipelines.stats import WorkerStats
+from pipelines.topics import TopicMap, read_topics
+
+log = logging.getLogger(__name__)
+
+SESSION_TIMEOUT_S = 60.0
+"""Consumer session time-out: longer than any pause of a healthy worker, and what a killed one's partitions wait for."""
+
+_COMMIT_EVERY_S = 2.0
+
+
+class Role(StrEnum):
+    """The agents of a worker."""
+
+    FEATURIZE = "featurize"
+    DETECT = "detect"
+    NOTIFY = "notify"
+
+
+class Worker:
+    """One worker. `run` it in an event loop; `stop` it from any thread.
+
+    Parameters
+    ----------
+    settings
+        All settings; `settings.broker` says where Kafka is.
+    roles
+        The agents to run; all by default.
+    sinks
+        Where notify delivers; from the settings where None.
+    group
+        Consumer group. Workers of one group share the partitions.
+    session_timeout_s
+        Consumer session time-out.
+    ticks
+        Whether detect appends the time to its partitions every 5 s; a replay derives its ticks from its events.
+    clock
+        Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        roles: Collection[Role] = tuple(Role),
+        *,
+        sinks: Sequence[Sink] | None = None,
+        group: str | None = None,
+        session_timeout_s: float = SESSION_TIMEOUT_S,
+        ticks: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.roles = frozenset(roles)
+        self.stats = WorkerStats()
+        self._sinks = sinks
+        self._group = group or f"{settings.topics.outputs.name}.monitor"
+        self._session_timeout_s = session_timeout_s
+        self._ticks = ticks
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._flow: Flow
+        self._ended: asyncio.Future[None] | None = None
+        self._stop_asked = threading.Event()
+
+    def stop(self) -> None:
+        """Ask the worker to finish what it has in hand and end. From any thread, repeatable."""
+        self._stop_asked.set()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._end, None)
+
+    def _end(self, error: BaseException | None) -> None:
+        ended = self._ended
+        if ended is not None and not ended.done():
+            if error is None:
+                ended.set_result(None)
+            else:
+                ended.set_exception(error)
+
+    async def run(self) -> None:
+        """Work until `stop`. Raises `BrokerError` and others of `OqmError` where it cannot start or go on."""
+        self._loop = asyncio.get_running_loop()
+        self._ended = self._loop.create_future()
+        if self._stop_asked.is_set():
+            return
+        topics = await asyncio.to_thread(read_topics, self.settings.broker, self.settings.topics)
+        async with contextlib.AsyncExitStack() as stack:
+            pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="oqm-compute"))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oqm-worker-")))
+            producer = LogProducer(self.settings.broker)
+            await producer.start()
+            stack.push_async_callback(producer.stop)
+            letters = DeadLetterBox(
+                self.settings.broker, topics.deadletter.name, self.settings.worker.dead_letters, self.stats
+            )
+            await letters.start()
+            stack.push_async_callback(letters.stop)
+            sinks = self._sinks
+            if sinks is None:
+                sinks = build_sinks(self.settings.sinks, clock=self._clock) if Role.NOTIFY in self.roles else []
+                for sink in sinks:
+                    stack.push_async_callback(sink.close)
+            stages = await asyncio.to_thread(self._stages, topics, producer, letters, sinks, pool)
+            flow = Flow(
+                broker=self.settings.broker,
+                group=self._group,
+                stages=stages.values(),
+                stats=self.stats,
+                fail=self._end,
+                session_timeout_s=self._session_timeout_s,
+                folder=folder,
+            )
+            self._flow = flow
+            await self._run(flow, stages)
+
+    async def _run(self, flow: Flow, stages: dict[Role, Stage]) -> None:
+        assert self._ended is not None
+        await flow.app.start()
+        tasks = [self._task(stage.run(), f"{role}-run") for role, stage in stages.items()]
+        tasks.append(self._task(self._every(_COMMIT_EVERY_S, functools.partial(self._look, flow, stages)), "look"))
+        detect = stages.get(Role.DETECT)
+        if self._ticks and isinstance(detect, Detect):
+            tasks.append(self._task(self._every(TICK_EVERY_S, detect.tick), "tick"))
+        log.info("worker ready: %s", ", ".join(sorted(self.roles)))
+        try:
+            await self._ended
+        finally:
+            clean = self._ended.exception() is None
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if clean:
+                for stage in stages.values():
+                    await stage.settle()
+                with contextlib.suppress(BrokerError):
+                    await flow.commit()
+            await flow.app.stop()
+
+    def _task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(coroutine, name=name)
+        task.add_done_callback(self._task_ended)
+        return task
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._end(error)
+
+    async def _every(self, seconds: float, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await act()
+
+    async def _look(self, flow: Flow, stages: dict[Role, Stage]) -> None:
+        """Write what is due, tell the group, and look after the flow."""
+        if flow.app.crashed:
+            raise BrokerError(f"the Kafka consumer ended: {flow.app.crash_reason!r}")
+        if flow.app.rebalancing:
+            return
+        for stage in stages.values():
+            await stage.idle()
+        await flow.commit()
+        await flow.look_for_stalls()
+        if all(stage.intake.idle for stage in stages.values()):
+            self.stats.progress_at = self._clock()
+
+    def _stages(
+        self,
+        topics: TopicMap,
+        producer: LogProducer,
+        letters: DeadLetterBox,
+        sinks: Sequence[Sink],
+        pool: ThreadPoolExecutor,
+    ) -> dict[Role, Stage]:
+        settings, options, clock = self.settings, self.settings.worker, self._clock
+        broker = settings.broker
+
+        def gap(topic: str) -> Callable[[int, int], None]:
+            return lambda partition, offset: self._flow.on_gap(topic, partition, offset)
+
+        stages: dict[Role, Stage] = {}
+        features = settings.features
+        featurizer = build_featurizer(features.families, features.embedding, excerpts=features.excerpts)
+        specs = featurizer.specs
+        if Role.FEATURIZE in self.roles:
+            stages[Role.FEATURIZE] = Featurize(
+                intake=Intake(options.featurize_batch, options.featurize_linger, gap(topics.outputs.name)),
+                topics=topics,
+                reader=EventReader(featurizer, topics.outputs, topics.features.partitions),
+                failures=lambda: featurizer.failures,
+                producer=producer,
+                positions=Positions(broker, producer, topics, topics.outputs),
+                letters=letters,
+                pool=pool,
+                stats=self.stats,
+                clock=clock,
+            )
+        if Role.DETECT in self.roles:
+            by_name = {spec.name: spec for spec in specs}
+
+            def alert(finding: Finding) -> Any:
+                stream = settings.for_stream(finding.stream)
+                return from_finding(
+                    finding, owner=stream.owner, route=stream.route, links=settings.links, specs=by_name
+                )
+
+            stages[Role.DETECT] = Detect(
+                # No linger: what has arrived is applied, and while it is, more arrives.
+                intake=Intake(options.detect_batch, 0.0, gap(topics.features.name)),
+                topics=topics,
+                monitor=lambda: PartitionMonitor(lambda stream: settings.for_stream(stream).detection, specs),
+                alert=alert,
+                producer=producer,
+                checkpoint=DetectCheckpoint(broker, producer, topics),
+                checkpoint_every_s=options.checkpoint_interval,
+                letters=letters,
+                pool=pool,
+                stats=self.stats,
+                clock=clock,
+            )
+        if Role.NOTIFY in self.roles:
+            stages[Role.NOTIFY] = Notify(
+                intake=Intake(100, 0.0, gap(topics.alerts.name)),
+                topics=topics,
+                broker=broker,
+                sinks=sinks,
+                book=lambda: AlertBook(settings.alerting.group_window),
+                delivery=settings.delivery,
+                producer=producer,
+                positions=Positions(broker, producer, topics, topics.alerts),
+                letters=letters,
+                stats=self.stats,
+                clock=clock,
+            )
+        return stages
+
+
+def run_worker(
+    settings: Settings,
+    roles: Collection[Role] = tuple(Role),
+    *,
+    metrics_port: int | None = None,
+    session_timeout_s: float = SESSION_TIMEOUT_S,
+) -> None:
+    """Run a worker in this process until SIGTERM or Ctrl-C.
+
+    `metrics_port` overrides the settings' (0 for none). Raises `BrokerError` or another `OqmError`, in one line, where
+    it cannot start or go on.
+    """
+
+    async def run() -> None:
+        worker = Worker(settings, roles, session_timeout_s=session_timeout_s)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        await worker.run()
+
+    asyncio.run(run())
