@@ -12,7 +12,9 @@ from monitor.features.base import Extractor
 from monitor.features.call import CallFacts
 from monitor.features.embedding import Embedding, NoEmbedding, random_projections
 from monitor.features.featurizer import Featurizer
+from monitor.features.language import Language
 from monitor.features.length import Length
+from monitor.features.noise import Noise
 from monitor.features.overlap import Overlap
 from monitor.features.repetition import Repetition
 from monitor.features.static_table import default_table
@@ -30,10 +32,13 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
     projections = default_table().projections if embedder is None else random_projections(embedder.dimensions)
     table: tuple[Extractor, ...] = (
         Length("output"),
+        Language("output"),
         Repetition(),
         Embedding(projections),
         Overlap(),
         Length("input"),
+        Language("input"),
+        Noise(),
         CallFacts(),
     )
     return tuple(family for family in table if any(fnmatchcase(family.family, glob) for glob in families))

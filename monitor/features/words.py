@@ -22,6 +22,7 @@ For extractors
     text.pieces       int64 (n), WordPieces    text.embedding float32 (n, d), unit length or zero
     text.distinct     int64 (n), distinct chunks
     text.stripped / text.lower                 n str ("" for None), made on first use
+    text.memory       dict, by family, for what one family works out and another wants too
     text.masked(v)    float32 (n), v with NaN where the text is None: what an extractor returns
 
 Built-in word columns are in `BUILT_IN`. A function of a word must be pure and linear in its length; if it raises or
@@ -293,6 +294,7 @@ class TextBatch:
         self.texts = texts
         self.table = table
         self.n = len(texts)
+        self.memory: dict[str, Any] = {}
         self.present: NDArray[np.bool_] = np.fromiter((t is not None for t in texts), dtype=np.bool_, count=self.n)
         self.chars: NDArray[np.int64] = np.fromiter((len(t) if t else 0 for t in texts), np.int64, count=self.n)
         chunks: list[str] = []
@@ -486,12 +488,14 @@ def table_for(extractors: Sequence[object], static: StaticTable | None = None) -
 
 
 def word_columns(extractors: Sequence[object]) -> dict[str, Callable[[str], float]]:
-    """The word columns that extractors declare, by name. Raises `ValueError` where two families claim one name."""
+    """The word columns that extractors declare, by name; several may declare the same one.
+
+    Raises `ValueError` where two families use one name for different functions.
+    """
     columns: dict[str, Callable[[str], float]] = {}
     for extractor in extractors:
         declared: Mapping[str, Callable[[str], float]] = getattr(extractor, "word_columns", {})
         for name, function in declared.items():
-            if name in columns:
+            if columns.setdefault(name, function) is not function:
                 raise ValueError(f"two families declare the word column {name!r}: prefix it with the family's name")
-            columns[name] = function
     return columns
