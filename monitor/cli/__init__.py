@@ -6,6 +6,11 @@ the feature tables. The top layer: nothing imports this package.
 
 from __future__ import annotations
 
-from monitor.cli.app import main
-
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    from monitor.cli.app import main as run
+
+    run()

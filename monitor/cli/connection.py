@@ -10,13 +10,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
-from pydantic import ValidationError
 
 from monitor.errors import ConfigError
-from monitor.settings import Broker, Settings
+
+if TYPE_CHECKING:
+    from monitor.settings import Settings
 
 PANEL = "Kafka"
 
@@ -117,6 +118,10 @@ class Connection:
 
     def over(self, settings: Settings) -> Settings:
         """`settings` with the broker section that the options ask for; raises `ConfigError` where they do not fit."""
+        from pydantic import ValidationError
+
+        from monitor.settings import Broker
+
         section = settings.broker
         sasl = {
             "mechanism": self.sasl_mechanism.upper() if self.sasl_mechanism else section.sasl.mechanism,
@@ -169,22 +174,45 @@ def connection_from_options(
 
 def with_connection(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command that takes `connection: Connection` the options above in its place."""
-    options = inspect.signature(connection_from_options).parameters
+    return _with_connection(command, list(inspect.signature(connection_from_options).parameters.values()))
+
+
+def with_optional_connection(command: Callable[..., None]) -> Callable[..., None]:
+    """The same for a command that runs without Kafka too: only `--broker` itself, not `OQM_BROKER`, takes it there.
+
+    Nobody should create topics on a production cluster because a variable happened to be set.
+    """
+    options = list(inspect.signature(connection_from_options).parameters.values())
+    broker = Annotated[
+        str | None,
+        typer.Option(
+            "--broker",
+            metavar="HOST:PORT[,...]",
+            help="Go through this Kafka (OQM_BROKER alone does not).",
+            show_default=False,
+            rich_help_panel=PANEL,
+        ),
+    ]
+    return _with_connection(command, [options[0].replace(annotation=broker), *options[1:]])
+
+
+def _with_connection(command: Callable[..., None], options: list[inspect.Parameter]) -> Callable[..., None]:
     own = inspect.signature(command).parameters
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        chosen = {name: arguments.pop(name) for name in options}
+        chosen = {option.name: arguments.pop(option.name) for option in options}
         command(connection=connection_from_options(**chosen), **arguments)
 
     hints = {
-        **get_type_hints(command, include_extras=True),
         **get_type_hints(connection_from_options, include_extras=True),
+        **{option.name: option.annotation for option in options if not isinstance(option.annotation, str)},
+        **get_type_hints(command, include_extras=True),
         "return": None,
     }
-    parameters = [own[name] for name in own if name != "connection"] + list(options.values())
+    parameters = [own[name] for name in own if name != "connection"] + options
     parameters = [p.replace(annotation=hints[p.name], kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {name: hint for name, hint in hints.items() if name != "connection"}
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return run

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from monitor.cli.options import AsJson, ColumnMap, ConfigFile, Limit, StreamName, column_map, existing
-from monitor.cli.output import notes, print_json, progress, tables
+from monitor.cli.output import Rejected, notes, print_json, progress, tables
 
 if TYPE_CHECKING:
     from monitor.features.base import FeatureSpec
@@ -32,22 +33,30 @@ def command(
     Numbers and counts are numbers, flags true or false, a feature that is missing for an event is null; vectors are
     left out.
     """
-    from monitor.cli.reading import batches, featurizer_for
+    from monitor.events.files import read_events
+    from monitor.features import build_featurizer
     from monitor.settings import load_settings
 
-    existing([file])
-    featurizer = featurizer_for(load_settings(config))
+    wanted = load_settings(config).features
+    records_of_file = read_events(existing([file])[0], column_map(map), stream)
+    featurizer = build_featurizer(wanted.families, wanted.embedding, excerpts=False)
     console = notes()
+    rejected = Rejected(console)
     seen: list[FeatureBatch] = []
     with progress(console) as bar:
         task = bar.add_task("features", total=None, note="")
-        for batch in batches([file], featurizer, mapping=column_map(map), stream=stream, limit=limit, size=BATCH):
+        events = rejected.drop_from(islice(records_of_file, limit))
+        while some := list(islice(events, BATCH)):
+            batch = featurizer.featurize(some, source=file.name)
             bar.advance(task, len(batch))
             if json:
                 for record in records(batch, featurizer.specs):
                     print_json(record)
             else:
                 seen.append(batch)
+    rejected.summarise()
+    for family, count in featurizer.failures.items():
+        console.print(f"{family}: failed on {count:,} events, whose columns are missing")
     if not json:
         _print_table(seen, featurizer.specs)
 

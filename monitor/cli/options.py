@@ -23,9 +23,7 @@ ConfigFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, nothing else.")]
 Files = Annotated[
     list[Path],
-    typer.Argument(
-        metavar="FILE...", help="JSONL, CSV or Parquet; .gz, .bz2, .xz and .zst too.", show_default=False
-    ),
+    typer.Argument(metavar="FILE...", help="JSONL, CSV or Parquet; .gz, .bz2, .xz and .zst too.", show_default=False),
 ]
 StreamName = Annotated[
     str | None,
@@ -47,17 +45,11 @@ Limit = Annotated[
 ]
 
 
-def column_map(pairs: list[str] | None) -> dict[str, str] | None:
+def column_map(pairs: list[str] | None) -> dict[str, str]:
     """`["output=text"]` as `{"output": "text"}`; raises `ConfigError` for what is no such pair."""
-    if not pairs:
-        return None
-    mapping: dict[str, str] = {}
-    for pair in pairs:
-        field, separator, column = pair.partition("=")
-        if not (field.strip() and separator and column.strip()):
-            raise ConfigError(f"--map {pair}: must be FIELD=COLUMN, such as output=completion")
-        mapping[field.strip()] = column.strip()
-    return mapping
+    from monitor.events.files import parse_mapping
+
+    return parse_mapping(",".join(pairs or ()))
 
 
 def existing(files: list[Path]) -> list[Path]:

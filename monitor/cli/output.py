@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from monitor.errors import InvalidEvent
+
+if TYPE_CHECKING:
+    from monitor.events.schema import OutputEvent
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -60,3 +67,33 @@ def progress(console: Console, *, shown: bool = True) -> Progress:
         transient=True,
         disable=not (shown and console.is_terminal),
     )
+
+
+class Rejected:
+    """Records of a file that are no events: the first few are told one by one, all are counted."""
+
+    told_singly = 5
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.reasons: Counter[str] = Counter()
+
+    def drop_from(self, records: Iterable[OutputEvent | InvalidEvent]) -> Iterator[OutputEvent]:
+        """The events among the records."""
+        for record in records:
+            if isinstance(record, InvalidEvent):
+                self.add(record)
+            else:
+                yield record
+
+    def add(self, error: InvalidEvent) -> None:
+        """Count one, and say so while they are few."""
+        self.reasons[error.reason] += 1
+        if self.reasons.total() <= self.told_singly:
+            self._console.print(f"skipped: {error.detail}", style="yellow", soft_wrap=True, markup=False)
+
+    def summarise(self) -> None:
+        """Say how many there were in all, where more were than were told."""
+        if self.reasons.total() > self.told_singly:
+            counted = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.most_common())
+            self._console.print(f"skipped {self.reasons.total():,} records: {counted}", style="yellow", soft_wrap=True)

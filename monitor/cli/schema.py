@@ -24,6 +24,10 @@ def command(
     """Print the JSON Schema of a record: what applications publish, what a replay prints, what `oqm.alerts` holds."""
     import msgspec
 
-    from monitor.cli.schemas import schema_of
+    from monitor.alerting.alert import Alert
+    from monitor.detection.finding import Finding
+    from monitor.events import OutputEvent, json_schema
 
-    print_json(msgspec.Raw(msgspec.json.format(msgspec.json.encode(schema_of(record)), indent=2)))
+    types: dict[Record, type] = {Record.EVENT: OutputEvent, Record.FINDING: Finding, Record.ALERT: Alert}
+    schema = msgspec.json.encode(json_schema(types[record]))
+    print_json(msgspec.Raw(msgspec.json.format(schema, indent=2)))

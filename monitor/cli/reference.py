@@ -1,0 +1,91 @@
+"""`oqm reference`: what is normal for a stream, as a decision of a person.
+
+The decision is a control row in `oqm.features` and takes effect at its place in the log, for the worker that owns the
+stream as for every later pass over the same log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from monitor.cli.connection import Connection, with_connection
+from monitor.cli.options import ConfigFile
+from monitor.cli.output import notes
+from monitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from monitor.detection.control import Control
+    from monitor.settings import Settings
+
+Stream = Annotated[str, typer.Argument(help="Name of the stream.")]
+By = Annotated[
+    str | None, typer.Option("--by", help="Who decided, for the record; your user name by default.", show_default=False)
+]
+
+
+def group() -> typer.Typer:
+    """The command group."""
+    app = typer.Typer(help="Say what is normal for a stream.", no_args_is_help=True, rich_markup_mode=None)
+    app.command("pin")(pin)
+    app.command("accept")(accept)
+    return app
+
+
+@with_connection
+def pin(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
+    """Learn a new reference from the stream's next events, and keep it until somebody pins again."""
+    _decide(connection, config, "pin", stream, by)
+
+
+@with_connection
+def accept(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
+    """Accept what fires now as the new normal: the provisional reference becomes the reference."""
+    _decide(connection, config, "accept", stream, by)
+
+
+def _decide(connection: Connection, config: ConfigFile, action: str, stream: str, by: str | None) -> None:
+    from monitor.detection.control import Action, Control
+    from monitor.settings import load_settings
+
+    if not stream.strip():
+        raise ConfigError("STREAM: must not be empty")
+    settings = connection.over(load_settings(config))
+    control = Control(action=Action(action), stream=stream, time=time.time(), by=by or _user())
+    partition = asyncio.run(append_control(settings, control))
+    notes().print(
+        f"{action} of {stream} by {control.by}: appended to {settings.topics.features.name}, partition {partition}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+async def append_control(settings: Settings, control: Control) -> int:
+    """Append a control row to its stream's detect partition, confirmed by the broker; returns that partition.
+
+    Raises `BrokerError` where Kafka cannot be reached or the topics are missing.
+    """
+    from monitor.detection.wire import encode_control, partition_for
+    from pipelines.producer import LogProducer, Outgoing
+    from pipelines.topics import read_topics
+
+    topics = await asyncio.to_thread(read_topics, settings.broker, settings.topics)
+    partition = partition_for(control.stream, topics.features.partitions)
+    producer = LogProducer(settings.broker)
+    await producer.start()
+    try:
+        await producer.send([Outgoing(topics.features.name, partition=partition, value=encode_control(control))])
+    finally:
+        await producer.stop()
+    return partition
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no such user in a container, no variable that says
+        return "unknown"

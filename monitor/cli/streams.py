@@ -1,0 +1,118 @@
+"""`oqm streams`: what is watched, and where it stands, as detect last wrote it down in Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from monitor.cli.connection import Connection, with_connection
+from monitor.cli.options import AsJson, ConfigFile
+from monitor.cli.output import print_json, tables
+
+if TYPE_CHECKING:
+    from monitor.detection.status import StreamStatus
+    from monitor.settings import Settings
+
+_REFRESH_S = 2.0
+_COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
+_LOUDEST_FIRST = ("drift", "silent", "unknown", "warming", "stable")
+
+
+@with_connection
+def command(
+    connection: Connection,
+    json: AsJson = False,
+    once: Annotated[bool, typer.Option("--once", help="Print once instead of a live table on a terminal.")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show every stream with its state: warming, stable, drift, silent or unknown.
+
+    Read from the state that detect keeps in Kafka, so any machine can ask; as old as the last checkpoint (seconds).
+    """
+    from monitor.settings import load_settings
+
+    settings = connection.over(load_settings(config))
+    statuses = asyncio.run(read_statuses(settings))
+    if json:
+        for status in statuses:
+            print_json(as_record(status))
+        return
+    console = tables()
+    if once or not console.is_terminal:
+        console.print(_table(statuses, time.time()))
+        return
+    with Live(_table(statuses, time.time()), console=console, auto_refresh=False) as live:
+        while True:
+            time.sleep(_REFRESH_S)
+            live.update(_table(asyncio.run(read_statuses(settings)), time.time()), refresh=True)
+
+
+async def read_statuses(settings: Settings) -> list[StreamStatus]:
+    """The latest checkpointed status of every stream, by name.
+
+    A stream whose state speaks of a features topic that has since been made anew is `unknown`. Raises `BrokerError`
+    where Kafka cannot be reached or topics are missing, `StateError` for another version's state.
+    """
+    import msgspec
+
+    from monitor.detection.status import StreamState
+    from pipelines.checkpoint import DetectCheckpoint
+    from pipelines.producer import LogProducer
+    from pipelines.topics import read_topics
+
+    topics = await asyncio.to_thread(read_topics, settings.broker, settings.topics)
+    # Restoring only reads; the producer is what writing would need and is never started.
+    checkpoint = DetectCheckpoint(settings.broker, LogProducer(settings.broker), topics)
+    found: dict[str, StreamStatus] = {}
+    for restored in (await checkpoint.restore(range(topics.features.partitions))).values():
+        for stream, record in restored.elsewhere.items():
+            found[stream] = msgspec.structs.replace(record.status, state=StreamState.UNKNOWN)
+        found |= {stream: record.status for stream, record in restored.streams.items()}
+    return [found[stream] for stream in sorted(found)]
+
+
+def as_record(status: StreamStatus) -> dict[str, Any]:
+    """A status as the published record."""
+    return {
+        "stream": status.stream,
+        "state": status.state.value,
+        "events": status.events,
+        "last_event_time": status.last_event_time,
+        "firing": status.firing,
+    }
+
+
+def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
+    ordered = sorted(statuses, key=lambda status: (_LOUDEST_FIRST.index(status.state.value), status.stream))
+    table = Table("stream", "state", "events", "last event", "evidence", "firing", title_justify="left")
+    table.title = f"{len(ordered):,} streams at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
+    for status in ordered:
+        # log10 of the evidence against log10 of what an alert takes.
+        evidence = f"{max(0.0, status.log_evidence):.1f} of {status.log_threshold:.1f}"
+        table.add_row(
+            Text(status.stream),
+            Text(status.state.value, style=_COLOURS[status.state.value]),
+            f"{status.events:,}",
+            _ago(now, status.last_event_time),
+            evidence,
+            ", ".join(status.firing),
+        )
+    return table
+
+
+def _ago(now: float, then: float | None) -> str:
+    if then is None:
+        return "-"
+    seconds = max(0.0, now - then)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

@@ -1,0 +1,3 @@
+"""What the demo reads off the worker's /metrics, as Prometheus would."""
+
+from __future__ import annotations

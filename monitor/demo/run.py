@@ -1,0 +1,253 @@
+"""One run of the demo: broker, topics, worker, traffic, fault, and the wait for the alert."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from kafka import KafkaConsumer, TopicPartition
+from rich.panel import Panel
+from rich.text import Text
+
+from monitor.alerting.alert import Alert, decode
+from monitor.alerting.text import block
+from monitor.demo.assistant import ANSWER, TRIAGE, SupportAssistant
+from monitor.demo.faults import Fault
+from monitor.demo.metrics import WorkerMetrics
+from monitor.demo.screen import Screen, View
+from monitor.demo.traffic import Traffic
+from monitor.demo.worker_process import WorkerProcess
+from monitor.detection.finding import State
+from monitor.publisher import OutputPublisher
+from monitor.settings import Broker, Settings
+from pipelines.brokers import EmbeddedBroker, free_port
+from pipelines.connection import client_options
+from pipelines.topics import delete_topics, ensure_topics, private_topics
+
+_LOOK_EVERY_S = 0.25
+_METRICS_EVERY_S = 1.0
+_AFTERMATH_S = 3.0
+"""What is still watched after the alert, so that the metrics and the table show it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to happen. Nothing here reaches the worker, which runs with its defaults.
+
+    `healthy_s` is the least time before the fault; it also waits until the monitor has learned what is normal.
+    """
+
+    fault: Fault = Fault.SILENT_UPDATE
+    rate: float = 150.0
+    healthy_s: float = 25.0
+    duration_s: float = 115.0
+    seed: int = 7
+
+    @property
+    def watched(self) -> str:
+        """The stream that the fault strikes."""
+        return TRIAGE if self.fault is Fault.FORMAT_BREAK else ANSWER
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of it. Times in seconds; `events_to_alert` counts the struck stream's events since the fault."""
+
+    fault: Fault
+    duration_s: float = 0.0
+    events: int = 0
+    alert: Alert | None = None
+    alert_after_start_s: float | None = None
+    alert_after_fault_s: float | None = None
+    events_to_alert: int | None = None
+    other_alerts: list[Alert] = field(default_factory=list)
+    metrics: list[str] = field(default_factory=list)
+
+    @property
+    def as_hoped(self) -> bool:
+        """The fault raised its alert; or nothing was wrong and nothing was raised."""
+        if self.fault is Fault.NONE:
+            return self.alert is None and not self.other_alerts
+        return self.alert is not None
+
+    def summary(self) -> str:
+        """One sentence for the end."""
+        if self.fault is Fault.NONE:
+            verdict = "nothing was raised" if self.as_hoped else f"{len(self.other_alerts)} false alerts"
+            return f"{self.events:,} outputs in {self.duration_s:.0f} s, nothing was wrong, and {verdict}."
+        if self.alert is None:
+            return f"{self.events:,} outputs in {self.duration_s:.0f} s, and no alert for {self.fault.value}."
+        return (
+            f"{self.fault.value} was called out {self.alert_after_fault_s:.0f} s and {self.events_to_alert:,} outputs "
+            f"of {self.alert.stream} after it began, {self.alert_after_start_s:.0f} s after the start."
+        )
+
+    def record(self) -> dict[str, Any]:
+        """As plain data, for `--json`."""
+        return {
+            "fault": self.fault.value,
+            "as_hoped": self.as_hoped,
+            "duration_s": round(self.duration_s, 1),
+            "events": self.events,
+            "alert_after_start_s": self.alert_after_start_s and round(self.alert_after_start_s, 1),
+            "alert_after_fault_s": self.alert_after_fault_s and round(self.alert_after_fault_s, 1),
+            "events_to_alert": self.events_to_alert,
+            "alert": msgspec.to_builtins(self.alert) if self.alert else None,
+            "other_alerts": [msgspec.to_builtins(alert) for alert in self.other_alerts],
+            "metrics": self.metrics,
+        }
+
+
+def run_demo(plan: Plan, screen: Screen, broker: Broker | None = None) -> Outcome:
+    """Run the plan and return what came of it.
+
+    Parameters
+    ----------
+    broker
+        A Kafka to go through, on topics of the demo's own that are deleted afterwards; the embedded broker where None.
+
+    Raises `BrokerError` where a broker or the worker does not start.
+    """
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oqm-demo-")))
+        settings, arguments = stack.enter_context(_kafka(broker, folder))
+        worker = stack.enter_context(
+            WorkerProcess(arguments, _environment(settings.broker), free_port(), folder / "worker.log")
+        )
+        publisher = OutputPublisher(settings.broker.bootstrap)
+        stack.callback(publisher.close)
+        consumer = stack.enter_context(_alerts(settings))
+        traffic = Traffic(SupportAssistant(plan.seed), publisher.publish, plan.rate, plan.fault)
+        stack.enter_context(screen)
+        traffic.start()
+        stack.callback(traffic.stop)
+        return _watch(plan, screen, settings, worker, consumer, traffic)
+
+
+def _watch(
+    plan: Plan, screen: Screen, settings: Settings, worker: WorkerProcess, consumer: KafkaConsumer, traffic: Traffic
+) -> Outcome:
+    outcome = Outcome(plan.fault)
+    view = View(broker=settings.broker.bootstrap, watched=plan.watched)
+    metrics = WorkerMetrics()
+    began = time.monotonic()
+    metrics_due = 0.0
+    end = plan.duration_s
+    screen.say(f"A support assistant publishes about {plan.rate:.0f} outputs a second; the monitor learns its normal.")
+    while (elapsed := time.monotonic() - began) < end:
+        traffic.check()
+        worker.check()
+        if elapsed >= metrics_due:
+            metrics_due = elapsed + _METRICS_EVERY_S
+            metrics = WorkerMetrics.parse(worker.metrics() or "")
+        for alert in _poll(consumer):
+            _note(alert, plan, outcome, traffic, elapsed, screen)
+            if outcome.alert is not None and end == plan.duration_s:
+                end = min(plan.duration_s, elapsed + _AFTERMATH_S)
+        learned = metrics.state(plan.watched) in ("stable", "drift")
+        if traffic.fault_at is None and plan.fault is not Fault.NONE and learned and elapsed >= plan.healthy_s:
+            traffic.start_fault()
+            screen.say(Text.assemble((f"{elapsed:.0f} s  {plan.fault.value}: ", "bold yellow"), plan.fault.story))
+        _fill(view, elapsed, plan, traffic, metrics, outcome)
+        screen.show(view)
+    outcome.duration_s = elapsed
+    outcome.events = traffic.published
+    outcome.metrics = WorkerMetrics.parse(worker.metrics() or "").excerpt(plan.watched)
+    return outcome
+
+
+def _note(alert: Alert, plan: Plan, outcome: Outcome, traffic: Traffic, elapsed: float, screen: Screen) -> None:
+    """Take an alert for the one that was hoped for, or for another."""
+    screen.say(Panel(Text(block(alert)), title=f"alert after {elapsed:.0f} s", title_align="left", border_style="red"))
+    if alert.state is not State.FIRING:
+        return
+    caused = traffic.fault_at is not None and (alert.raised_at.time or 0.0) >= traffic.fault_at
+    if outcome.alert is not None or not caused or alert.stream != plan.watched:
+        outcome.other_alerts.append(alert)
+        return
+    outcome.alert = alert
+    outcome.alert_after_start_s = elapsed
+    assert traffic.fault_at is not None
+    assert traffic.fault_counts is not None
+    outcome.alert_after_fault_s = time.time() - traffic.fault_at
+    outcome.events_to_alert = max(0, alert.raised_at.index + 1 - traffic.fault_counts.get(alert.stream, 0))
+
+
+def _fill(view: View, elapsed: float, plan: Plan, traffic: Traffic, metrics: WorkerMetrics, outcome: Outcome) -> None:
+    view.elapsed_s = elapsed
+    view.published = traffic.published
+    view.latest = list(traffic.latest)
+    view.streams = {stream: metrics.state(stream) for stream in (ANSWER, TRIAGE)}
+    view.features = metrics.features(plan.watched)
+    if outcome.alert is not None:
+        view.phase = "alert"
+    elif traffic.fault_at is not None:
+        view.phase = f"fault {plan.fault.value} for {time.time() - traffic.fault_at:.0f} s"
+    else:
+        view.phase = "learning what is normal" if metrics.state(plan.watched) == "warming" else "watching"
+
+
+@contextmanager
+def _kafka(broker: Broker | None, folder: Path) -> Iterator[tuple[Settings, list[str]]]:
+    """Settings with a broker and its topics, and the arguments that take a worker to them."""
+    if broker is None:
+        with EmbeddedBroker() as embedded:
+            settings = Settings(broker=Broker(bootstrap=embedded.address))
+            ensure_topics(settings.broker, settings.topics)
+            yield settings, ["--session-timeout", str(embedded.session_timeout_s)]
+        return
+    # A cluster that others use: topics of our own, and gone afterwards.
+    topics = private_topics(Settings().topics, f"demo-{uuid.uuid4().hex[:8]}")
+    settings = Settings(broker=broker, topics=topics)
+    file = folder / "demo.yaml"
+    file.write_text(yaml.safe_dump({"topics": topics.model_dump(mode="json")}))
+    ensure_topics(settings.broker, topics)
+    try:
+        yield settings, ["--config", str(file)]
+    finally:
+        delete_topics(broker, topics)
+
+
+def _environment(broker: Broker) -> dict[str, str]:
+    """The connection as `oqm` reads it from the environment: a password is not for the command line."""
+    values = {
+        "OQM_BROKER": broker.bootstrap,
+        "OQM_SECURITY_PROTOCOL": broker.security,
+        "OQM_SASL_MECHANISM": broker.sasl.mechanism if broker.sasl.username else None,
+        "OQM_SASL_USERNAME": broker.sasl.username,
+        "OQM_SASL_PASSWORD": broker.sasl.password.get_secret_value() if broker.sasl.password else None,
+        "OQM_SSL_CAFILE": broker.ssl.ca_file,
+        "OQM_SSL_CERTFILE": broker.ssl.cert_file,
+        "OQM_SSL_KEYFILE": broker.ssl.key_file,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@contextmanager
+def _alerts(settings: Settings) -> Iterator[KafkaConsumer]:
+    """A consumer of all alerts from the first on, without a group and so without waiting for one."""
+    consumer = KafkaConsumer(
+        **client_options(settings.broker), client_id="oqm-demo", enable_auto_commit=False, group_id=None
+    )
+    try:
+        topic = settings.topics.alerts
+        partitions = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _poll(consumer: KafkaConsumer) -> Iterator[Alert]:
+    for records in consumer.poll(timeout_ms=int(_LOOK_EVERY_S * 1000)).values():
+        for record in records:
+            yield decode(record.value)

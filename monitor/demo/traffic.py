@@ -1,0 +1,91 @@
+"""The application's side of the demo: events at a steady pace, with Poisson gaps, and a fault from some moment on."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from monitor.demo.assistant import SupportAssistant
+from monitor.demo.faults import Fault
+from monitor.events.schema import OutputEvent
+
+Publish = Callable[[OutputEvent], object]
+
+
+class Traffic:
+    """Publishes from a thread of its own until stopped.
+
+    Parameters
+    ----------
+    assistant
+        Makes the events.
+    publish
+        Takes each event; called from the thread.
+    rate
+        Events a second on average.
+    fault
+        What goes wrong once `start_fault` is called.
+    """
+
+    def __init__(self, assistant: SupportAssistant, publish: Publish, rate: float, fault: Fault) -> None:
+        self._assistant = assistant
+        self._publish = publish
+        self._rate = rate
+        self._fault = fault
+        self._gaps = random.Random(rate)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="demo-traffic", daemon=True)
+        self._error: BaseException | None = None
+        self.latest: deque[OutputEvent] = deque(maxlen=12)
+        self.counts: dict[str, int] = {}
+        self.fault_at: float | None = None
+        self.fault_counts: dict[str, int] | None = None
+
+    @property
+    def published(self) -> int:
+        """Events handed to the publisher so far."""
+        return sum(self.counts.values())
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self._thread.start()
+
+    def start_fault(self) -> None:
+        """From the next event on the fault is there."""
+        self.fault_counts = dict(self.counts)
+        self.fault_at = time.time()
+
+    def stop(self) -> None:
+        """Publish nothing more, and raise what ended the thread early, if anything did. Repeatable."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what ended the thread early, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        due = time.time()
+        try:
+            while not self._stop.is_set():
+                now = time.time()
+                if now < due:
+                    self._stop.wait(due - now)
+                    continue
+                due += self._gaps.expovariate(self._rate)
+                began = self.fault_at
+                if began is None:
+                    event = self._assistant.event(now)
+                else:
+                    event = self._assistant.event(now, self._fault, now - began)
+                self._publish(event)
+                self.counts[event.stream] = self.counts.get(event.stream, 0) + 1
+                self.latest.append(event)
+        except BaseException as error:  # handed to the thread that waits, which raises it
+            self._error = error
