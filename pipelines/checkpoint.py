@@ -135,6 +135,13 @@ async def read_at(broker: Broker, topic: str, partition: int, offset: int) -> tu
         return start, None
 
 
+async def log_ends(broker: Broker, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The offset after the last message of each partition."""
+    async with reader(broker) as consumer:
+        ends = await consumer.end_offsets([TopicPartition(topic, partition) for partition in partitions])
+    return {where.partition: end for where, end in ends.items()}
+
+
 @dataclass(slots=True)
 class Restored:
     """A detect partition as it was checkpointed: where to go on, and each stream's record.
@@ -221,6 +228,22 @@ class DetectCheckpoint:
                 f"{features.partitions}: streams would change owners without their state. Go back to {written}, or "
                 f"stop all workers, delete {features.name} and {state.name} and run: oqm topics"
             )
+
+
+async def read_statuses(broker: Broker, topics: TopicMap) -> dict[str, tuple[StreamStatus, bool]]:
+    """Each stream's latest status, and whether it speaks of the features topic that is there now."""
+    found: dict[str, tuple[bool, int, StreamStatus]] = {}
+    async for record in read_to_end(broker, topics.state.name, range(topics.features.partitions)):
+        key, value = record.key or b"", record.value
+        if value is None or not key.startswith(_STREAM):
+            continue
+        written = _decode(_stream_record, record, value)
+        current, stream = written.topic == topics.features.id, stream_of(key)
+        before = found.get(stream)
+        # Of the topic that is there now the highest position counts, of others the last one written.
+        if before is None or (current, written.at if current else before[1]) >= before[:2]:
+            found[stream] = (current, written.at, written.status)
+    return {stream: (status, current) for stream, (current, _, status) in found.items()}
 
 
 class Positions:

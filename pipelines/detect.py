@@ -16,22 +16,19 @@ from dataclasses import dataclass, field
 from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
 from monitor.detection import Finding, PartitionMonitor
-from monitor.detection.control import Control
 from monitor.detection.status import StreamStatus
-from monitor.detection.wire import Tick, decode_message, encode_tick
+from monitor.detection.wire import decode_message, encode_tick
 from monitor.errors import InvalidEvent, OqmError
-from monitor.features.batch import FeatureBatch
 from pipelines.checkpoint import DetectCheckpoint
 from pipelines.deadletter import PROCESSING_FAILED, DeadLetter, DeadLetterBox
 from pipelines.intake import Batch, Intake, Message
+from pipelines.offline import apply
 from pipelines.producer import LogProducer, Outgoing
 from pipelines.stage import Stage
 from pipelines.stats import WorkerStats
 from pipelines.topics import TopicMap
 
 log = logging.getLogger(__name__)
-
-TICK_EVERY_S = 5.0
 
 
 @dataclass(slots=True)
@@ -41,20 +38,6 @@ class Applied:
     findings: list[Finding] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     seconds: float = 0.0
-
-
-def apply_message(monitor: PartitionMonitor, message: Message) -> list[Finding]:
-    """Apply one message of `oqm.features`.
-
-    Raises `InvalidEvent` for foreign bytes, `StateError` for another version's.
-    """
-    content = decode_message(message.value or b"")
-    if isinstance(content, FeatureBatch):
-        return monitor.apply(content, message.offset)
-    if isinstance(content, Tick):
-        return monitor.tick(content.time, message.offset)
-    assert isinstance(content, Control)
-    return monitor.control(content, message.offset)
 
 
 class Detect(Stage):
@@ -76,6 +59,7 @@ class Detect(Stage):
         pool: Executor,
         stats: WorkerStats,
         clock: Callable[[], float],
+        on_findings: Callable[[list[Finding]], None] | None = None,
     ) -> None:
         super().__init__(topics.features, intake)
         self._topics = topics
@@ -88,6 +72,7 @@ class Detect(Stage):
         self._pool = pool
         self._stats = stats
         self._clock = clock
+        self._on_findings = on_findings
         self._monitors: dict[int, PartitionMonitor] = {}
         self._applied: dict[int, int] = {}
         self._statuses: dict[str, StreamStatus] = {}
@@ -120,7 +105,7 @@ class Detect(Stage):
         for message in messages:
             monitor = self._monitors[message.partition]
             try:
-                result.findings += apply_message(monitor, message)
+                result.findings += apply(monitor, decode_message(message.value or b""), message.offset)
             except InvalidEvent as error:
                 result.letters.append(DeadLetter(message, error.reason, error.detail))
             except OqmError:
@@ -135,22 +120,39 @@ class Detect(Stage):
     async def _process(self, batch: Batch) -> None:
         result = await asyncio.get_running_loop().run_in_executor(self._pool, self._apply, batch.messages)
         await self._letters.write(result.letters, self.source.name)
-        if result.findings:
-            raised = [self._alert(finding) for finding in result.findings]
-            await self._producer.send(
-                Outgoing(self._topics.alerts.name, key=alert.id.encode(), value=alerts.encode(alert))
-                for alert in raised
-            )
+        await self._raise(result.findings)
         self._applied.update(batch.positions())
         stats = self._stats
         stats.messages[self.name] += len(batch.messages)
         stats.batches[self.name] += 1
         stats.busy_s[self.name] += result.seconds
-        stats.findings.update(finding.state.value for finding in result.findings)
         stats.progress_at = self._clock()
         self._letters.check_share(len(batch.messages), result.letters)
         if self._clock() - self._written_at >= self._checkpoint_every_s:
             await self._write_positions()
+
+    async def _raise(self, findings: list[Finding]) -> None:
+        """Put alerts on `oqm.alerts`, confirmed."""
+        if not findings:
+            return
+        raised = [self._alert(finding) for finding in findings]
+        await self._producer.send(
+            Outgoing(self._topics.alerts.name, key=alert.id.encode(), value=alerts.encode(alert)) for alert in raised
+        )
+        self._stats.findings.update(finding.state.value for finding in findings)
+        if self._on_findings is not None:
+            self._on_findings(findings)
+
+    async def close(self) -> None:
+        """The end of a replay: judge the rows that wait for their block to fill."""
+        async with self._lock:
+            for monitor in self._monitors.values():
+                await self._raise(await asyncio.get_running_loop().run_in_executor(self._pool, monitor.close))
+
+    @property
+    def applied(self) -> dict[int, int]:
+        """Per partition the next offset to apply."""
+        return dict(self._applied)
 
     async def _write_positions(self) -> None:
         moved = {p: offset for p, offset in self._applied.items() if self.done.get(p) != offset}

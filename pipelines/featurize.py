@@ -18,7 +18,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from monitor.detection.wire import encode, partition_for
+from monitor.detection.wire import Tick, encode, encode_tick, partition_for
 from monitor.errors import InvalidEvent, StateError
 from monitor.events import decode_event
 from monitor.events.schema import OutputEvent
@@ -26,6 +26,7 @@ from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
 from pipelines.checkpoint import Positions
 from pipelines.deadletter import PROCESSING_FAILED, DeadLetter, DeadLetterBox
+from pipelines.event_time import EventTimeTicks
 from pipelines.intake import Batch, Intake, Message
 from pipelines.producer import LogProducer, Outgoing
 from pipelines.stage import Stage
@@ -49,10 +50,29 @@ class Featurized:
 
 
 class EventReader:
-    """Bytes of `oqm.outputs` to messages of `oqm.features`; pure but for the features' own caches, and total."""
+    """Bytes of `oqm.outputs` to messages of `oqm.features`; pure but for the features' own caches, and total.
 
-    def __init__(self, featurizer: Featurizer, source: TopicFacts, detect_partitions: int) -> None:
+    Parameters
+    ----------
+    featurizer
+        Measures the events.
+    source
+        The topic that is read: its id goes with each row, for the fence.
+    detect_partitions
+        Number of partitions of `oqm.features`.
+    ticks
+        In a replay: where the time in the log comes from, in place of the wall clock.
+    """
+
+    def __init__(
+        self,
+        featurizer: Featurizer,
+        source: TopicFacts,
+        detect_partitions: int,
+        ticks: EventTimeTicks | None = None,
+    ) -> None:
         self._featurizer = featurizer
+        self._ticks = ticks
         self._source = source
         self._partitions = detect_partitions
 
@@ -93,7 +113,10 @@ class EventReader:
                 partitions=np.array([message.partition for message in usable], dtype=np.int32),
                 offsets=np.array([message.offset for message in usable], dtype=np.int64),
             )
-            self._encode(batch, result)
+            if self._ticks is None:
+                self._encode(batch, result)
+            else:
+                self._encode_with_ticks(batch, self._ticks, result)
         except Exception as error:
             if len(events) == 1:
                 result.letters.append(_failed(usable[0], error))
@@ -103,6 +126,14 @@ class EventReader:
             result.messages.clear()
             for message, event in zip(usable, events, strict=True):
                 self._measure([message], [event], result)
+
+    def _encode_with_ticks(self, batch: FeatureBatch, ticks: EventTimeTicks, result: Featurized) -> None:
+        for part in ticks.interleave(batch):
+            if isinstance(part, Tick):
+                for partition in range(self._partitions):
+                    result.messages.setdefault(partition, []).append(encode_tick(part.time))
+            else:
+                self._encode(part, result)
 
     def _encode(self, batch: FeatureBatch, result: Featurized) -> None:
         """Rows grouped by detect partition, and there by stream; a stream's rows keep their order."""

@@ -22,19 +22,20 @@ from typing import Any
 
 from monitor.alerting.alert import from_finding
 from monitor.alerting.book import AlertBook
-from monitor.detection import Finding, PartitionMonitor
+from monitor.detection import Finding
 from monitor.errors import BrokerError
-from monitor.features.registry import build_featurizer
 from monitor.settings import Settings
 from monitor.sinks.base import Sink
 from monitor.sinks.build import build_sinks
 from pipelines.app import Flow
 from pipelines.checkpoint import DetectCheckpoint, Positions
 from pipelines.deadletter import DeadLetterBox
-from pipelines.detect import TICK_EVERY_S, Detect
+from pipelines.detect import Detect
+from pipelines.event_time import TICK_EVERY_S, EventTimeTicks
 from pipelines.featurize import EventReader, Featurize
 from pipelines.intake import Intake
 from pipelines.notify import Notify
+from pipelines.offline import featurizer_for, partition_monitor
 from pipelines.producer import LogProducer
 from pipelines.stage import Stage
 from pipelines.stats import WorkerStats
@@ -71,8 +72,10 @@ class Worker:
         Consumer group. Workers of one group share the partitions.
     session_timeout_s
         Consumer session time-out.
-    ticks
-        Whether detect appends the time to its partitions every 5 s; a replay derives its ticks from its events.
+    event_time
+        For a replay: the time in the log comes from the events, not from the clock. One partition of each topic.
+    on_findings
+        Called with findings once their alerts are confirmed.
     clock
         Seconds since 1970.
     """
@@ -85,7 +88,8 @@ class Worker:
         sinks: Sequence[Sink] | None = None,
         group: str | None = None,
         session_timeout_s: float = SESSION_TIMEOUT_S,
-        ticks: bool = True,
+        event_time: bool = False,
+        on_findings: Callable[[list[Finding]], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -94,7 +98,9 @@ class Worker:
         self._sinks = sinks
         self._group = group or f"{settings.topics.outputs.name}.monitor"
         self._session_timeout_s = session_timeout_s
-        self._ticks = ticks
+        self._event_time = event_time
+        self._on_findings = on_findings
+        self.stages: dict[Role, Stage] = {}
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flow: Flow
@@ -139,7 +145,7 @@ class Worker:
                 sinks = build_sinks(self.settings.sinks, clock=self._clock) if Role.NOTIFY in self.roles else []
                 for sink in sinks:
                     stack.push_async_callback(sink.close)
-            stages = await asyncio.to_thread(self._stages, topics, producer, letters, sinks, pool)
+            self.stages = stages = await asyncio.to_thread(self._stages, topics, producer, letters, sinks, pool)
             flow = Flow(
                 broker=self.settings.broker,
                 group=self._group,
@@ -158,7 +164,7 @@ class Worker:
         tasks = [self._task(stage.run(), f"{role}-run") for role, stage in stages.items()]
         tasks.append(self._task(self._every(_COMMIT_EVERY_S, functools.partial(self._look, flow, stages)), "look"))
         detect = stages.get(Role.DETECT)
-        if self._ticks and isinstance(detect, Detect):
+        if not self._event_time and isinstance(detect, Detect):
             tasks.append(self._task(self._every(TICK_EVERY_S, detect.tick), "tick"))
         log.info("worker ready: %s", ", ".join(sorted(self.roles)))
         try:
@@ -217,14 +223,18 @@ class Worker:
             return lambda partition, offset: self._flow.on_gap(topic, partition, offset)
 
         stages: dict[Role, Stage] = {}
-        features = settings.features
-        featurizer = build_featurizer(features.families, features.embedding, excerpts=features.excerpts)
+        featurizer = featurizer_for(settings)
         specs = featurizer.specs
         if Role.FEATURIZE in self.roles:
             stages[Role.FEATURIZE] = Featurize(
                 intake=Intake(options.featurize_batch, options.featurize_linger, gap(topics.outputs.name)),
                 topics=topics,
-                reader=EventReader(featurizer, topics.outputs, topics.features.partitions),
+                reader=EventReader(
+                    featurizer,
+                    topics.outputs,
+                    topics.features.partitions,
+                    EventTimeTicks() if self._event_time else None,
+                ),
                 failures=lambda: featurizer.failures,
                 producer=producer,
                 positions=Positions(broker, producer, topics, topics.outputs),
@@ -246,7 +256,7 @@ class Worker:
                 # No linger: what has arrived is applied, and while it is, more arrives.
                 intake=Intake(options.detect_batch, 0.0, gap(topics.features.name)),
                 topics=topics,
-                monitor=lambda: PartitionMonitor(lambda stream: settings.for_stream(stream).detection, specs),
+                monitor=lambda: partition_monitor(settings, specs),
                 alert=alert,
                 producer=producer,
                 checkpoint=DetectCheckpoint(broker, producer, topics),
@@ -255,6 +265,7 @@ class Worker:
                 pool=pool,
                 stats=self.stats,
                 clock=clock,
+                on_findings=self._on_findings,
             )
         if Role.NOTIFY in self.roles:
             stages[Role.NOTIFY] = Notify(

@@ -1,0 +1,26 @@
+"""What `oqm streams` shows: the state of every stream, read from what detect keeps in Kafka; from any machine."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from monitor.detection.status import StreamState, StreamStatus
+from monitor.settings import Settings
+from pipelines.checkpoint import read_statuses
+from pipelines.topics import read_topics
+
+
+async def stream_statuses(settings: Settings) -> list[StreamStatus]:
+    """The latest checkpointed status of every stream, by name.
+
+    A stream whose state speaks of a features topic that has since been made anew is `unknown`. Raises `BrokerError`
+    where Kafka cannot be reached or topics are missing, `StateError` for another version's state.
+    """
+    topics = await asyncio.to_thread(read_topics, settings.broker, settings.topics)
+    found = await read_statuses(settings.broker, topics)
+    return [
+        status if current else msgspec.structs.replace(status, state=StreamState.UNKNOWN)
+        for _, (status, current) in sorted(found.items())
+    ]
