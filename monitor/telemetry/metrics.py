@@ -1,0 +1,122 @@
+"""Every metric that a worker exports: the one table of names, kinds, labels and meanings.
+
+Names follow Prometheus' rules (https://prometheus.io/docs/practices/naming/): one prefix, base units as suffix,
+`_total` for counters. Labels are bounded: by configuration (sink, topic, stage), by code (reason, family, state), or
+by the caps of `monitor.telemetry.collectors` (stream, feature). May import nothing from this project.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class MetricKind(StrEnum):
+    """Prometheus' kinds, as far as they are used."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Metric(NamedTuple):
+    """Declaration of one metric. `name` is the exported one, with `_total` where it is a counter."""
+
+    name: str
+    kind: MetricKind
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+_C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
+
+BUILD = Metric("oqm_build_info", _G, "Always 1; the labels say what runs.", ("version", "python"))
+READY = Metric("oqm_worker_ready", _G, "1 once partitions are assigned and their state is restored.")
+PROGRESS = Metric(
+    "oqm_worker_progress_timestamp_seconds", _G, "When the worker last applied a batch, or had nothing to do."
+)
+EVENTS = Metric("oqm_events_total", _C, "Output events turned into features.")
+REJECTS = Metric("oqm_rejects_total", _C, "Messages written to the dead-letter topic, by reason.", ("reason",))
+FEATURE_FAILURES = Metric(
+    "oqm_feature_failures_total", _C, "Events for which a family of features failed and is missing.", ("family",)
+)
+CLAMPED = Metric("oqm_clamped_times_total", _C, "Events whose time was too far off Kafka's and was moved to its limit.")
+MESSAGES = Metric("oqm_messages_total", _C, "Kafka messages applied, by stage.", ("stage",))
+BATCHES = Metric("oqm_batches_total", _C, "Batches processed, by stage.", ("stage",))
+BUSY = Metric("oqm_busy_seconds_total", _C, "Time spent in computation, by stage.", ("stage",))
+BATCH_SECONDS = Metric("oqm_batch_seconds", _H, "Computation per batch, by stage.", ("stage",))
+DELAY = Metric("oqm_event_delay_seconds", _H, "From an event's time to its being applied by detect.")
+FINDINGS = Metric("oqm_findings_total", _C, "Transitions of findings, by the state entered.", ("state",))
+DELIVERIES = Metric(
+    "oqm_deliveries_total", _C, "Deliveries of alerts: delivered, retried, or failed for good.", ("sink", "outcome")
+)
+PENDING = Metric("oqm_pending_deliveries", _G, "Transitions that wait for their receiver.")
+LOST = Metric("oqm_lost_messages_total", _C, "Messages that the log no longer held when their turn came.", ("topic",))
+REPAIRS = Metric("oqm_flow_repairs_total", _C, "How often the flow was set back to the offset expected.", ("topic",))
+LAG = Metric("oqm_lag_messages", _G, "Messages not yet applied, of partitions owned here.", ("topic", "partition"))
+STREAMS = Metric("oqm_streams", _G, "Streams owned here, by state; none is left out.", ("state",))
+STREAMS_LEFT_OUT = Metric("oqm_unexported_streams", _G, "Streams owned here without series of their own (the cap).")
+SERIES_LEFT_OUT = Metric("oqm_unexported_series", _G, "Feature series of streams owned here left out by the caps.")
+STREAM_STATE = Metric("oqm_stream_state", _G, "1 for the state that the stream is in.", ("stream", "state"))
+STREAM_EVENTS = Metric("oqm_stream_events_total", _C, "Events applied to the stream, once each.", ("stream",))
+STREAM_DUPLICATES = Metric(
+    "oqm_stream_duplicates_total", _C, "Events of the stream seen before and not applied.", ("stream",)
+)
+STREAM_CONFLICTS = Metric(
+    "oqm_stream_id_conflicts_total", _C, "Events of the stream with a known id but other content.", ("stream",)
+)
+STREAM_FIRING = Metric("oqm_stream_firing_alerts", _G, "Alerts of the stream that fire now.", ("stream",))
+STREAM_EVIDENCE = Metric(
+    "oqm_stream_evidence_log10", _G, "Evidence of change, log10; 0 where there is none.", ("stream",)
+)
+STREAM_THRESHOLD = Metric(
+    "oqm_stream_threshold_log10", _G, "Evidence at which the stream's alert fires, log10.", ("stream",)
+)
+STREAM_LAST_EVENT = Metric(
+    "oqm_stream_last_event_timestamp_seconds", _G, "Time of the stream's latest event.", ("stream",)
+)
+FEATURE_REFERENCE = Metric(
+    "oqm_feature_reference", _G, "The feature in the reference: median or rate, in its own unit.", ("stream", "feature")
+)
+FEATURE_CURRENT = Metric(
+    "oqm_feature_current", _G, "The feature lately: median or rate, in its own unit.", ("stream", "feature")
+)
+FEATURE_EVIDENCE = Metric(
+    "oqm_feature_evidence_log10", _G, "Evidence for this feature alone, log10.", ("stream", "feature")
+)
+
+METRICS: tuple[Metric, ...] = (
+    BUILD,
+    READY,
+    PROGRESS,
+    EVENTS,
+    REJECTS,
+    FEATURE_FAILURES,
+    CLAMPED,
+    MESSAGES,
+    BATCHES,
+    BUSY,
+    BATCH_SECONDS,
+    DELAY,
+    FINDINGS,
+    DELIVERIES,
+    PENDING,
+    LOST,
+    REPAIRS,
+    LAG,
+    STREAMS,
+    STREAMS_LEFT_OUT,
+    SERIES_LEFT_OUT,
+    STREAM_STATE,
+    STREAM_EVENTS,
+    STREAM_DUPLICATES,
+    STREAM_CONFLICTS,
+    STREAM_FIRING,
+    STREAM_EVIDENCE,
+    STREAM_THRESHOLD,
+    STREAM_LAST_EVENT,
+    FEATURE_REFERENCE,
+    FEATURE_CURRENT,
+    FEATURE_EVIDENCE,
+)
+"""All of them, in the order in which they are exported."""

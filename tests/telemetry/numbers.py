@@ -1,0 +1,74 @@
+"""What a worker counts, made up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from monitor.detection.status import FeatureStatus, StreamState, StreamStatus
+from monitor.telemetry.histogram import BATCH_BOUNDS, DELAY_BOUNDS, Histogram
+
+
+def status(
+    stream: str, state: StreamState = StreamState.STABLE, features: int = 2, evidence: float = 1.5
+) -> StreamStatus:
+    return StreamStatus(
+        stream=stream,
+        state=state,
+        events=100,
+        last_event_time=1_700_000_000.0,
+        firing=["a"] if state is StreamState.DRIFT else [],
+        duplicates=3,
+        id_conflicts=1,
+        log_evidence=evidence,
+        log_threshold=5.0,
+        features={f"output.length.f{i}": FeatureStatus(10.0 + i, 12.0, 0.5) for i in range(features)},
+    )
+
+
+@dataclass
+class Numbers:
+    events: int = 0
+    clamped: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    feature_failures: Counter[str] = field(default_factory=Counter)
+    messages: Counter[str] = field(default_factory=Counter)
+    batches: Counter[str] = field(default_factory=Counter)
+    busy_s: dict[str, float] = field(default_factory=dict)
+    batch_seconds: dict[str, Histogram] = field(default_factory=dict)
+    delay: Histogram = field(default_factory=lambda: Histogram(DELAY_BOUNDS))
+    findings: Counter[str] = field(default_factory=Counter)
+    deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
+    pending_deliveries: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    repairs: Counter[str] = field(default_factory=Counter)
+    lag: dict[tuple[str, int], int] = field(default_factory=dict)
+    ready: bool = False
+    progress_at: float = 0.0
+    statuses: dict[str, StreamStatus] = field(default_factory=dict)
+
+
+def busy() -> Numbers:
+    """Every number is there, so that every metric has a series."""
+    numbers = Numbers(
+        events=12,
+        clamped=1,
+        rejects=Counter(not_json=2),
+        feature_failures=Counter(tone=1),
+        messages=Counter(featurize=12, detect=3),
+        batches=Counter(featurize=2, detect=1),
+        busy_s={"featurize": 0.5},
+        batch_seconds={"featurize": Histogram(BATCH_BOUNDS)},
+        findings=Counter(firing=1),
+        deliveries=Counter({("log", "delivered"): 1}),
+        pending_deliveries=4,
+        lost=Counter({"oqm.outputs": 1}),
+        repairs=Counter({"oqm.features": 1}),
+        lag={("oqm.outputs", 0): 7},
+        ready=True,
+        progress_at=1_700_000_000.0,
+        statuses={name: status(name) for name in ("a/b", 'quote"\\\n')},
+    )
+    numbers.batch_seconds["featurize"].observe(0.004)
+    numbers.delay.observe(2.0, times=3)
+    return numbers
