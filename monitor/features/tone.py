@@ -376,7 +376,10 @@ class Tone:
 
 def _bit_counts(text: TextBatch, bits: NDArray[np.int32]) -> dict[int, Float]:
     """How many chunks of each text carry each bit: one histogram over the distinct combinations of bits."""
-    combinations, code = np.unique(bits, return_inverse=True)
+    combinations = np.flatnonzero(np.bincount(bits, minlength=1 << _BITS))
+    number = np.empty(1 << _BITS, dtype=np.int64)  # only the cells of combinations that occur are read
+    number[combinations] = np.arange(len(combinations))
+    code = number[bits]
     width = max(len(combinations), 1)
     histogram = np.bincount(text.text_of.astype(np.int64) * width + code, minlength=text.n * width)
     histogram = histogram.reshape(text.n, width)[:, : len(combinations)]

@@ -1,0 +1,414 @@
+"""The shape of an output: JSON, Markdown, code blocks, boilerplate, truncation, and texts that are no answer at all.
+
+Each text is read by counting with `str` methods and by a few expressions without backtracking (possessive or bounded,
+so linear in the text). Code between fences is taken out first, so that a comment in code is no heading. Parsing is
+bounded: JSON to 1 MB, Python to 10,000 characters, both by parsers that refuse deep nesting.
+
+Markdown is read as CommonMark 0.31 has it, where a line scan can tell. May import `monitor.features.{base,words}` only.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import re
+import warnings
+from collections.abc import Callable, Mapping
+
+import msgspec
+import numpy as np
+
+from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.words import EventBatch
+
+LONGEST_JSON = 1_000_000
+LONGEST_PYTHON = 10_000
+BLOCKS_PARSED = 8
+
+_FENCE = "```"
+_MARKERS = re.compile(r"\n[ \t]*+(?:(#{1,6}+)[ \t]|([-*+\u2022])[ \t]|(\d{1,4}+)[.)][ \t]|(\|))")
+_HIGHLIGHT = re.compile(r"(\*\*|\*)(?=[^\s*])[^\n*]++\1")
+_PLACEHOLDER = re.compile(r"\[[A-Za-z][^\[\]\n]{1,60}+\](?![(:])|\{\{[^{}\n]{1,60}+\}\}")
+_JSON_START = re.compile(r"\{\s*+[\"}]|\[\s*+(?:[\[{\"\]\d-]|true|false|null)")
+_JSON_BY_FENCE = ("json", "jsonc", "json5")
+_PYTHON = ("python", "py", "python3")
+
+_OPENINGS = (
+    "sure", "certainly", "of course", "absolutely", "definitely", "great question", "good question", "here is",
+    "here's", "here are", "i'd be happy", "i would be happy", "i'd be glad", "i'm happy to", "i am happy to",
+    "happy to help", "thank you for", "thanks for", "as an ai", "as a language model", "okay", "ok,", "ok.", "ok!",
+    "no problem", "understood", "got it", "alright",
+)  # fmt: skip
+_CLOSINGS = (
+    "hope this helps", "hope that helps", "hope these", "hope you find", "let me know", "feel free to",
+    "if you have any", "if you need any", "if you'd like", "if you would like", "anything else", "happy to help",
+    "happy to assist", "don't hesitate", "do not hesitate", "reach out", "good luck", "any questions", "best of luck",
+)  # fmt: skip
+_CLOSING_REACH = 240
+
+# What gateways, SDKs and providers put where an answer should be. Matched at the very start, ignoring case.
+_ERROR = re.compile(
+    r"traceback \(most recent call last\)|(?:[a-z_]+\.){0,6}[a-z]{0,40}(?:error|exception)(?::|\()"
+    r"|(?:http(?:/\d(?:\.\d)?)? ?|error(?: code)?:? ?|status(?: code)?:? ?)[45]\d\d\b"
+    r"|[45]\d\d (?:bad gateway|internal server error|service (?:temporarily )?unavailable|gateway time-?out|"
+    r"too many requests|unauthorized|forbidden|not found|bad request)"
+    r"|(?:internal server error|bad gateway|service (?:temporarily )?unavailable|gateway time-?out|too many requests|"
+    r"request timed? ?out|request timeout|the request timed out|connection (?:refused|reset|error|timed out|aborted)|"
+    r"upstream (?:connect|request|server)|socket hang up|econn(?:refused|reset)|etimedout|deadline exceeded|"
+    r"rate limit (?:exceeded|reached)|you exceeded your current quota|the server (?:had an error|is overloaded)|"
+    r"(?:that|the) model is (?:currently )?overloaded|this model's maximum context length|"
+    r"an? (?:unexpected |internal )?error (?:has )?occurred|something went wrong|failed to (?:fetch|connect|load)|"
+    r"permission denied|no healthy upstream|invalid api key|incorrect api key|context_length_exceeded|"
+    r"rate_limit_exceeded|stream error|operation timed out)\b"
+    r"|\{\s{0,20}\"(?:error|errors|detail|exception)\"\s{0,20}:"
+    r"|\{\s{0,20}\"(?:status|statuscode|code)\"\s{0,20}:\s{0,20}\"?(?:[45]\d\d|error|fail)"
+    r"|<!doctype html|<html|<\?xml[^>]{0,80}>\s{0,20}<error"
+    r"|(?:null|none|undefined|nan|\[object object\]|n/a)\s{0,20}\Z",
+    re.IGNORECASE,
+)
+_ERROR_REACH = 240
+
+_SENTENCE_END = ".!?\u2026\u3002\uff01\uff1f"
+_CLOSED = frozenset(_SENTENCE_END + "\"'\u201d\u2019\u00bb)]}>*_`~|=;")
+# Words that no English sentence ends with: an output that stops after one was cut.
+_OPEN_WORDS = frozenset((
+    "a", "an", "the", "and", "or", "but", "of", "to", "in", "for", "with", "from", "by", "at", "as", "is", "are", "was",
+    "were", "be", "your", "their", "its", "our", "my", "that", "which", "this", "these", "if", "because", "such", "can",
+    "will", "should", "may", "into", "while", "where", "when", "than", "has", "have", "who", "also", "including", "on",
+))  # fmt: skip
+_FULL_STOPS = (". ", ".\n", "! ", "? ", "!\n", "?\n")
+_PROSE_LINE = 60  # characters from which a line without a marker reads as prose
+_LIST_MARK = re.compile(r"(?:[-*+\u2022]|\d{1,4}[.)]|#{1,6})[ \t]")
+
+_SHAPE_DEPTH = 4
+_SHAPE_KEYS = 40
+_SHAPE_ITEMS = 10
+_SHAPE_CHARACTERS = 56
+
+
+def parse_json(text: str) -> object:
+    """The value of a JSON text of at most 1 MB. Raises `ValueError` where it is none, or nested too deeply."""
+    if len(text) > LONGEST_JSON:
+        raise ValueError(f"longer than {LONGEST_JSON} characters")
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+        raise ValueError(str(error)) from None
+
+
+def is_python(code: str) -> bool | None:
+    """Whether a text parses as Python (it is never run); None where it is longer than 10,000 characters."""
+    if len(code) > LONGEST_PYTHON:
+        return None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # about the text's own odd escapes; no concern of ours
+            ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return False
+    return True
+
+
+def shape(value: object, depth: int = _SHAPE_DEPTH) -> str:
+    """The keys of a JSON value and the kinds of its leaves, to a bounded depth: `{id:num,tags:[str]}`."""
+    if isinstance(value, dict):
+        if depth == 0:
+            return "{}"
+        keys = sorted(value)[:_SHAPE_KEYS]
+        return "{" + ",".join(f"{key[:40]}:{shape(value[key], depth - 1)}" for key in keys) + "}"
+    if isinstance(value, list):
+        if depth == 0:
+            return "[]"
+        return "[" + "|".join(sorted({shape(item, depth - 1) for item in value[:_SHAPE_ITEMS]})) + "]"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    return "str" if isinstance(value, str) else "num"
+
+
+def short_shape(value: object) -> str:
+    """`shape`, cut to 56 characters and a hash of the whole where it is longer."""
+    whole = shape(value)
+    if len(whole) <= _SHAPE_CHARACTERS:
+        return whole
+    digest = hashlib.blake2s(whole.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{whole[:_SHAPE_CHARACTERS]}~{digest}"
+
+
+def kind_of_start(text: str) -> str:
+    """How a stripped, non-empty text begins, as one word."""
+    first = text[0]
+    if first in "{[":
+        return "json" if _JSON_START.match(text) else "bracket"
+    if first == "`":
+        return "fence" if text.startswith(_FENCE) else "code"
+    if first.isalpha():
+        return "letter"
+    if first.isdigit():
+        return "numbered" if _LIST_MARK.match(text) else "digit"
+    if first in "-*+\u2022#":
+        if _LIST_MARK.match(text):
+            return "heading" if first == "#" else "bullet"
+        return "bold" if text.startswith("**") else "symbol"
+    if first in "\"'\u201c\u2018\u00ab":
+        return "quote"
+    if first == "|":
+        return "table"
+    if first == "<":
+        return "tag"
+    return "symbol"
+
+
+def kind_of_end(text: str) -> str:
+    """How a stripped, non-empty text ends, as one word."""
+    last = text[-1]
+    if last in _SENTENCE_END:
+        return "sentence" if last not in "?\uff1f" else "question"
+    if last in "}]":
+        return "bracket"
+    if last == "`":
+        return "fence" if text.endswith(_FENCE) else "code"
+    if last in "\"'\u201d\u2019\u00bb":
+        return "quote"
+    if last == ":":
+        return "colon"
+    if last.isalpha():
+        return "letter"
+    if last.isdigit():
+        return "digit"
+    return "table" if last == "|" else "symbol"
+
+
+def is_truncated(text: str) -> bool:
+    """Whether a stripped text without an open code block stops in mid-sentence, as far as wording tells."""
+    last = text[-1]
+    if last in _CLOSED or not (last.isalnum() or last in ",:-\u2013\u2014(/&"):
+        return False
+    if not last.isalnum():
+        return last != ":" or len(text) > _PROSE_LINE
+    words = text[-200:].split()
+    if len(words) > 1 and words[-1].lower() in _OPEN_WORDS:
+        return True
+    if words[-1].startswith(("#", "@", "http", "www.")) or not any(map(text.__contains__, _FULL_STOPS)):
+        return False  # hashtags, addresses, lists and labels need no full stop
+    line_start = text.rfind("\n") + 1
+    line = text[line_start : line_start + 400].lstrip()
+    if _LIST_MARK.match(line):  # a list item needs one where the item above it has one
+        before = text[max(line_start - 400, 0) : line_start].rstrip()
+        above = before[before.rfind("\n") + 1 :].lstrip()
+        return bool(above) and above[-1] in _SENTENCE_END and _LIST_MARK.match(above) is not None
+    return len(line) >= _PROSE_LINE
+
+
+def is_error_text(text: str) -> bool:
+    """Whether a stripped text is an error message, a page or a null of some upstream, not an answer."""
+    match = _ERROR.match(text[:_ERROR_REACH])
+    if match is None:
+        return False
+    if match.group(0)[0] == "<":  # a page is an answer where one was asked for; an error page says so in its head
+        head = text[:600].lower()
+        return any(word in head for word in ("error", "bad gateway", "unavailable", "denied", "not found", "timeout"))
+    return True
+
+
+_COUNTS = ("headings", "bullets", "numbered", "table_rows", "highlights", "code_blocks", "links", "placeholders")
+_FLAGS = ("json_valid", "json_broken", "code_broken", "opening_boilerplate", "closing_boilerplate", "truncated",
+          "error_text")  # fmt: skip
+_COLUMNS = _COUNTS + _FLAGS
+_AT = {name: position for position, name in enumerate(_COLUMNS)}
+
+
+def _count_markers(prose: str, row: list[float]) -> None:
+    headings = bullets = numbered = table_rows = 0
+    for match in _MARKERS.finditer(prose):
+        kind = match.lastindex
+        if kind == 2:
+            bullets += 1
+        elif kind == 3:
+            numbered += 1
+        elif kind == 1:
+            headings += 1
+        else:
+            table_rows += 1
+    row[0], row[1], row[2], row[3] = headings, bullets, numbered, table_rows
+
+
+def _are_blocks_broken(blocks: list[str], *, closed: bool) -> float:
+    """1 where a block is left open or does not parse in its language, 0 where one does, NaN where none can be told."""
+    if not closed:
+        return 1.0
+    verdict = np.nan
+    for block in blocks[:BLOCKS_PARSED]:
+        info, _, code = block.partition("\n")
+        language = info.strip().lower()
+        parses: bool | None = None
+        if language in _PYTHON:
+            parses = is_python(code)
+        elif language == "json":
+            parses = _parses(code)
+        if parses is False:
+            return 1.0
+        if parses:
+            verdict = 0.0
+    return verdict
+
+
+def _parses(code: str) -> bool:
+    try:
+        parse_json(code)
+    except ValueError:
+        return False
+    return True
+
+
+def _measure(text: str, row: list[float]) -> tuple[str | None, str | None, str | None]:
+    """Fills the row of one text; gives its JSON shape and how it starts and ends."""
+    body = text.strip()
+    if not body:
+        row[:] = [np.nan] * len(row)
+        return None, None, None
+    prose = body
+    closed = True
+    wrapped: str | None = None
+    if _FENCE in body:
+        pieces = body.split(_FENCE)
+        closed = len(pieces) % 2 == 1
+        blocks = pieces[1::2]
+        row[_AT["code_blocks"]] = float(len(blocks))
+        row[_AT["code_broken"]] = _are_blocks_broken(blocks, closed=closed)
+        prose = "\n".join(pieces[0::2])
+        if len(pieces) == 3 and not pieces[0].strip() and not pieces[2].strip():
+            info, _, inner = pieces[1].partition("\n")
+            if info.strip().lower() in ("", *_JSON_BY_FENCE):
+                wrapped = inner.strip()
+    else:
+        row[_AT["code_broken"]] = np.nan
+    json_shape = _measure_json(body if wrapped is None else wrapped, row)
+    if json_shape is None:
+        _measure_prose(prose, row)
+        row[_AT["truncated"]] = float(not closed or is_truncated(body))
+    else:
+        row[_AT["truncated"]] = row[_AT["json_broken"]]
+    row[_AT["error_text"]] = float(is_error_text(body))
+    return json_shape or None, kind_of_start(body), kind_of_end(body)
+
+
+def _measure_json(text: str, row: list[float]) -> str | None:
+    """Shape of a JSON text, empty where it begins as JSON but is none, None where it is something else."""
+    if not text or text[0] not in "{[" or not _JSON_START.match(text):
+        return None
+    try:
+        value = parse_json(text)
+    except ValueError:
+        if text[0] == "[" and text[-1] != "]":
+            return None  # "[1] Smith (2020) ..." is prose
+        row[_AT["json_broken"]] = 1.0
+        return ""
+    row[_AT["json_valid"]] = 1.0
+    return short_shape(value)
+
+
+def _measure_prose(prose: str, row: list[float]) -> None:
+    _count_markers("\n" + prose, row)
+    if "*" in prose:
+        row[_AT["highlights"]] = float(len(_HIGHLIGHT.findall(prose)))
+    if "http" in prose or "](" in prose:
+        plain = prose.count("http://") + prose.count("https://") - prose.count("[http")
+        row[_AT["links"]] = float(max(plain + prose.count("](") - prose.count("](http"), 0))
+    if "[" in prose or "{{" in prose:
+        row[_AT["placeholders"]] = float(len(_PLACEHOLDER.findall(prose)))
+    if prose[:40].lstrip().lower().startswith(_OPENINGS):
+        row[_AT["opening_boilerplate"]] = 1.0
+    tail = prose[-_CLOSING_REACH:].lower()
+    row[_AT["closing_boilerplate"]] = float(any(map(tail.__contains__, _CLOSINGS)))
+
+
+def _capitals(chunk: str) -> float:
+    return float(sum(map(str.isupper, chunk)))
+
+
+def _letters(chunk: str) -> float:
+    return float(sum(map(str.isalpha, chunk)))
+
+
+class Format:
+    """Family `format`: features of the output's shape, text by text."""
+
+    family = "format"
+    features = (
+        FeatureSpec(
+            "output.format.json_valid", Kind.FLAG,
+            "the whole output, bare or in one code fence, is a JSON object or array", worse=Worse.DOWN,
+        ),
+        FeatureSpec(
+            "output.format.json_broken", Kind.FLAG,
+            "the output begins as JSON but does not parse: consumers of it fail", worse=Worse.UP, failure=True,
+        ),
+        FeatureSpec(
+            "output.format.json_shape", Kind.CATEGORY,
+            "keys and value types of a JSON output: a new shape breaks those who read it",
+        ),
+        FeatureSpec("output.format.headings", Kind.COUNT, "Markdown headings"),
+        FeatureSpec("output.format.bullets", Kind.COUNT, "bullet list items"),
+        FeatureSpec("output.format.numbered", Kind.COUNT, "numbered list items"),
+        FeatureSpec("output.format.table_rows", Kind.COUNT, "lines of Markdown tables"),
+        FeatureSpec("output.format.highlights", Kind.COUNT, "bold or italic passages in Markdown"),
+        FeatureSpec("output.format.code_blocks", Kind.COUNT, "fenced code blocks"),
+        FeatureSpec(
+            "output.format.code_broken", Kind.FLAG,
+            "a fenced block is left open, or Python or JSON in it does not parse; missing where no block can be judged",
+            worse=Worse.UP, failure=True,
+        ),
+        FeatureSpec("output.format.links", Kind.COUNT, "links and bare web addresses"),
+        FeatureSpec(
+            "output.format.placeholders", Kind.COUNT,
+            "placeholders such as [Your Name] or {{order}}: a template that nobody filled in", worse=Worse.UP,
+        ),
+        FeatureSpec(
+            "output.format.capitals", Kind.NUMBER, "share of its letters that are capitals", unit="share",
+        ),
+        FeatureSpec(
+            "output.format.opening_boilerplate", Kind.FLAG,
+            "opens with a phrase that says nothing (Sure! Here is ...): often the first sign of another model",
+        ),
+        FeatureSpec(
+            "output.format.closing_boilerplate", Kind.FLAG,
+            "closes with a phrase that says nothing (I hope this helps, let me know ...)",
+        ),
+        FeatureSpec(
+            "output.format.truncated", Kind.FLAG,
+            "stops in mid-sentence, in an open code block or in unfinished JSON", worse=Worse.UP, failure=True,
+        ),
+        FeatureSpec("output.format.starts_with", Kind.CATEGORY, "what it begins with: letter, bullet, json, ..."),
+        FeatureSpec("output.format.ends_with", Kind.CATEGORY, "what it ends with: sentence, fence, colon, ..."),
+        FeatureSpec(
+            "output.format.error_text", Kind.FLAG,
+            "the output is an error message, an error page or a null of something upstream", worse=Worse.UP,
+            failure=True,
+        ),
+    )  # fmt: skip
+    word_columns: Mapping[str, Callable[[str], float]] = {"format.capitals": _capitals, "format.letters": _letters}
+
+    def extract(self, batch: EventBatch) -> Mapping[str, Column]:
+        """Columns by feature name; missing where there is no output, or nothing but whitespace in it."""
+        text = batch.output
+        rows: list[list[float]] = []
+        shapes: list[str | None] = []
+        starts: list[str | None] = []
+        ends: list[str | None] = []
+        for output in text.texts:
+            row = [0.0] * len(_COLUMNS)
+            found = _measure(output, row) if output is not None else (None, None, None)
+            rows.append(row)
+            shapes.append(found[0])
+            starts.append(found[1])
+            ends.append(found[2])
+        values = np.array(rows, dtype=np.float64).reshape(text.n, len(_COLUMNS))
+        letters = text.sums["format.letters"]
+        share = np.divide(text.sums["format.capitals"], letters, out=np.full(text.n, np.nan), where=letters > 0)
+        columns: dict[str, Column] = {f"output.format.{name}": text.masked(values[:, at]) for name, at in _AT.items()}
+        columns["output.format.capitals"] = text.masked(share)
+        columns["output.format.json_shape"] = shapes
+        columns["output.format.starts_with"] = starts
+        columns["output.format.ends_with"] = ends
+        return columns
