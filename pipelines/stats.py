@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from monitor.detection.status import StreamStatus
+from monitor.telemetry.histogram import BATCH_BOUNDS, DELAY_BOUNDS, Histogram
 
 
 @dataclass(slots=True)
@@ -17,6 +18,8 @@ class WorkerStats:
     ----------
     events
         Events featurized.
+    clamped
+        Events whose time was too far off Kafka's and was moved to the limit.
     rejects
         Messages written to the dead-letter topic, by reason.
     feature_failures
@@ -27,6 +30,10 @@ class WorkerStats:
         Batches processed, by stage.
     busy_s
         Seconds of processing in the worker thread, by stage.
+    batch_seconds
+        Seconds of processing per batch, by stage.
+    delay
+        Seconds from an event's time to its being applied by detect.
     findings
         Transitions found, by state.
     deliveries
@@ -48,11 +55,16 @@ class WorkerStats:
     """
 
     events: int = 0
+    clamped: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
     feature_failures: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
     batches: Counter[str] = field(default_factory=Counter)
     busy_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    batch_seconds: defaultdict[str, Histogram] = field(
+        default_factory=lambda: defaultdict(lambda: Histogram(BATCH_BOUNDS))
+    )
+    delay: Histogram = field(default_factory=lambda: Histogram(DELAY_BOUNDS))
     findings: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
     pending_deliveries: int = 0
