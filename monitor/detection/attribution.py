@@ -110,22 +110,26 @@ class Attribution:
     """What a change is laid to.
 
     `segment` carries it, or None for the whole stream; `new_versions` are version attributes with a value that the
-    reference had not; `mix` says that only the shares of segments moved.
+    reference had not; `mix` says that only the shares of segments moved, `stranger` which segment the reference never
+    saw.
     """
 
     segment: dict[str, str] | None = None
     new_versions: dict[str, str] = field(default_factory=dict)
     known_versions: bool = False
     mix: bool = False
+    stranger: tuple[str, str] | None = None
 
 
-def attribute(reference: Reference, table: SegmentTable, y: Array, segments: Sequence[Segments], moved: Shift) -> Attribution:
+def attribute(
+    reference: Reference, table: SegmentTable, y: Array, segments: Sequence[Segments], moved: Shift
+) -> Attribution:
     """Compare rows y (n, d) after a change with the reference, segment by segment."""
     n = len(y)
     columns = _telling(reference, moved)
     members: dict[tuple[str, str], list[int]] = {}
-    for row, segment in enumerate(segments):
-        for pair in segment:
+    for row, pairs in enumerate(segments):
+        for pair in pairs:
             members.setdefault(pair, []).append(row)
     enough = max(4, 0.03 * n)
     new_versions: dict[str, str] = {}
@@ -139,6 +143,9 @@ def attribute(reference: Reference, table: SegmentTable, y: Array, segments: Seq
                 new_versions[name] = value
     if not len(columns):
         return Attribution(None, new_versions, known)
+    stranger = None if new_versions else _stranger(reference, table, y, members, columns)
+    if stranger is not None:
+        return Attribution({stranger[0]: stranger[1]}, new_versions, known, mix=True, stranger=stranger)
     best: tuple[tuple[float, int, int], dict[str, str]] | None = None
     for (name, value), rows in sorted(members.items()):
         if len(rows) < enough or table.is_wide(name) or table.share(name, value) > 0.9:
@@ -165,6 +172,33 @@ def attribute(reference: Reference, table: SegmentTable, y: Array, segments: Seq
     return Attribution(None if mix else segment, new_versions, known, mix)
 
 
+def _stranger(
+    reference: Reference,
+    table: SegmentTable,
+    y: Array,
+    members: dict[tuple[str, str], list[int]],
+    columns: NDArray[np.intp],
+) -> tuple[str, str] | None:
+    """A segment that the reference never saw and without whose rows nothing would have moved, if there is one."""
+    n = len(y)
+    for name in table.attributes():
+        if name in VERSIONS or len(table.values(name)) < 2:
+            continue
+        new = {value: rows for (a, value), rows in members.items() if a == name and not table.share(a, value)}
+        if not new:
+            continue
+        value = max(new, key=lambda v: (len(new[v]), v))
+        rows = new[value]
+        rest = np.setdiff1d(np.arange(n), rows)
+        if len(rows) < max(4, 0.03 * n):
+            continue
+        inside = _effect(reference, columns, y[rows], None)
+        outside = _effect(reference, columns, y[rest], None) if len(rest) >= 4 else (0.0, 0.0)
+        if outside[0] <= 0.4 * inside[0]:
+            return name, value
+    return None
+
+
 def _telling(reference: Reference, moved: Shift) -> NDArray[np.intp]:
     """The columns that moved most surely, inputs left out."""
     surety = np.where(reference.is_input, 0.0, np.abs(moved.size) / np.maximum(moved.error, 1e-9))
@@ -182,9 +216,7 @@ def _effect(reference: Reference, columns: NDArray[np.intp], y: Array, base: Arr
     return effect, float(np.sqrt((size * size).mean() * len(y)))
 
 
-def _rest_mean(
-    table: SegmentTable, name: str, segments: Sequence[Segments], rows: NDArray[np.intp]
-) -> Array | None:
+def _rest_mean(table: SegmentTable, name: str, segments: Sequence[Segments], rows: NDArray[np.intp]) -> Array | None:
     """What the reference says of rows with these values of an attribute."""
     total = np.zeros(table.d)
     weight = 0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.moments import CLIP
-from monitor.detection.reference import Reference
+from monitor.detection.reference import Reference, View
 
 Array = NDArray[np.float64]
 
@@ -27,17 +27,16 @@ class ChangePoint:
     high: int
 
 
-def change_point(reference: Reference, y: Array) -> ChangePoint:
-    """Estimate from rows y (n, d), oldest first, the last of which are certainly changed; inputs are left out."""
+def change_point(reference: Reference, view: View, y: Array) -> ChangePoint:
+    """Estimate from rows y (n, d), oldest first, the last of which are certainly changed, by what the view bets on."""
     n = len(y)
-    outputs = reference.outputs
     centred = y - reference.mean
     parts = []
-    if outputs.joints:
-        joint = outputs.joints[0]
+    if view.joints:
+        joint = view.joints[0]
         parts.append((np.clip(centred @ joint.project, -CLIP, CLIP), joint.long_run))
-    flags = y[:, outputs.rates.columns]
-    usual = np.clip(reference.mean[outputs.rates.columns], 0.002, 0.998)
+    flags = y[:, view.rates.columns]
+    usual = np.clip(reference.mean[view.rates.columns], 0.002, 0.998)
     start = _first_guess(parts, n)
     total = np.zeros(n)
     for _ in range(4):
@@ -52,17 +51,14 @@ def change_point(reference: Reference, y: Array) -> ChangePoint:
             now = (flags[start:].sum(0) + usual) / (size + 1)
             now = np.clip(now, 0.002, 0.998)
             gain = flags * np.log(now / usual) + (1 - flags) * np.log((1 - now) / (1 - usual))
-            telling = (gain[start:].sum(0) / outputs.rates.long_run) > 3.0
-            ratio += (gain / outputs.rates.long_run)[:, telling].sum(1)
+            telling = (gain[start:].sum(0) / view.rates.long_run) > 3.0
+            ratio += (gain / view.rates.long_run)[:, telling].sum(1)
         total = np.cumsum(ratio[::-1])[::-1]
         best = int(np.argmax(total))
         if best == start:
             break
         start = best
-    weight = np.exp(np.maximum(total - total.max(), -700))
-    share = np.cumsum(weight) / weight.sum()
-    low, high = (int(np.searchsorted(share, q)) for q in (0.05, 0.95))
-    return ChangePoint(start, min(low, start), max(high, start))
+    return _interval(total, start)
 
 
 def _first_guess(parts: list[tuple[Array, Array]], n: int) -> int:
@@ -96,6 +92,29 @@ class Shift:
     def certain(self, times: float = 3.0) -> NDArray[np.bool_]:
         """Where the shift exceeds this many standard errors."""
         return np.abs(self.size) > times * self.error
+
+
+def column_change_point(reference: Reference, columns: NDArray[np.intp], y: Array) -> ChangePoint:
+    """The same by some columns alone, for a detector that watches only these."""
+    u = (y[:, columns] - reference.mean[columns]) / reference.sd[columns]
+    n = len(y)
+    start = _first_guess([(u, np.ones(len(columns)))], n)
+    total = np.zeros(n)
+    for _ in range(4):
+        size = u[start:].mean(0)
+        total = np.cumsum((u * size - 0.5 * size * size).sum(1)[::-1])[::-1]
+        best = int(np.argmax(total))
+        if best == start:
+            break
+        start = best
+    return _interval(total, start)
+
+
+def _interval(total: Array, start: int) -> ChangePoint:
+    weight = np.exp(np.maximum(total - total.max(), -700))
+    share = np.cumsum(weight) / weight.sum()
+    low, high = (int(np.searchsorted(share, q)) for q in (0.05, 0.95))
+    return ChangePoint(start, min(low, start), max(high, start))
 
 
 def shift(reference: Reference, y: Array) -> Shift:

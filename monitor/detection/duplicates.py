@@ -19,6 +19,11 @@ WINDOW = 2048
 _CONTENT = np.uint64((1 << 24) - 1)
 
 
+def hash64(text: str) -> int:
+    """A stable 64-bit hash."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
 class RecentEvents:
     """Ids and content hashes of the last events of a stream."""
 
@@ -34,7 +39,7 @@ class RecentEvents:
         contents = (digests & _CONTENT).tolist()
         marks: list[int] = []
         for row, (event_id, content) in enumerate(zip(ids, contents, strict=True)):
-            hashed = int.from_bytes(blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=5).digest(), "big")
+            hashed = hash64(event_id) >> 24
             seen = self._known.get(hashed)
             if seen is not None:
                 if seen == content:

@@ -78,7 +78,8 @@ class LeaningBet:
         gain = np.einsum("rtm,tm->rt", tilt, u) - size @ self._floor - cost
         fade = (1 - LEAN_RATES[:, None]) ** np.arange(rows - 1, -1, -1)
         self.lean = self.lean * _DECAY[:, rows, None] + LEAN_RATES[:, None] * (fade @ u)
-        return np.clip(gain, *STEP).T
+        bounded: Array = np.clip(gain, *STEP).T
+        return bounded
 
 
 class Evidence:
@@ -86,8 +87,8 @@ class Evidence:
 
     Attributes
     ----------
-    sums
-        Shiryaev-Roberts sums, one per bet.
+    sums, weights
+        Shiryaev-Roberts sums, one per bet, and their weights, one in all.
     """
 
     def __init__(self, view: View, mean: Array) -> None:
@@ -104,17 +105,23 @@ class Evidence:
         falling = rates.lower > SMALLEST_FALLING
         fall = np.maximum(0.002, low * RATE_FALLS[:, None])
         up, bound = self._rise
-        hit = np.concatenate([np.log(up / bound), np.where(falling, np.log(fall / low), -1.0)])
-        miss = np.concatenate([np.log((1 - up) / (1 - bound)), np.where(falling, np.log((1 - fall) / (1 - low)), -1.0)])
+        rising = bound < 1 - SMALLEST_FALLING / 2
+        hit = np.concatenate([np.where(rising, np.log(up / bound), -1.0), np.where(falling, np.log(fall / low), -1.0)])
+        miss = np.concatenate(
+            [
+                np.where(rising, np.log((1 - up) / (1 - bound)), -1.0),
+                np.where(falling, np.log((1 - fall) / (1 - low)), -1.0),
+            ]
+        )
         self._miss = miss / rates.long_run
         self._hit = hit / rates.long_run - self._miss
         sizes = [len(LEAN_RATES)] * len(self.leaning) + [self._norm.size, self._miss.size]
-        names = ["joint", "residual"][: len(self.leaning)] + ["single", "rate"]
+        names = [*("joint", "residual")[: len(self.leaning)], "single", "rate"]
         kept = [(name, size) for name, size in zip(names, sizes, strict=True) if size]
         self.kinds = [name for name, _ in kept]
         self._cuts = np.cumsum([0] + [size for _, size in kept])
-        self._weights = np.concatenate([np.full(size, 1 / len(kept) / size) for _, size in kept] or [np.empty(0)])
-        self.sums = np.zeros(len(self._weights))
+        self.weights = np.concatenate([np.full(size, 1 / len(kept) / size) for _, size in kept] or [np.empty(0)])
+        self.sums = np.zeros(len(self.weights))
 
     def restart(self) -> None:
         """Forget all evidence so far."""
@@ -144,16 +151,38 @@ class Evidence:
             np.minimum(sums, CEILING, out=sums)
             path[row] = sums
         self._path = path
-        total: Array = path @ self._weights
+        total: Array = path @ self.weights
         return total
+
+    def total(self) -> float:
+        """All evidence now."""
+        return float(self.sums @ self.weights) if len(self.sums) else 0.0
+
+    def renewed(self, view: View, mean: Array) -> Evidence:
+        """The same sums with the bets of a reference that matured; where bets lean is learned anew."""
+        new = Evidence(view, mean)
+        if len(new.sums) == len(self.sums):
+            new.sums = self.sums
+        return new
 
     def by_kind(self, row: int) -> dict[str, float]:
         """Evidence of each kind after a row of the last block, each as if it were alone."""
-        weighted = self._path[row] * self._weights * len(self.kinds)
+        weighted = self._path[row] * self.weights * len(self.kinds)
         return {
             kind: float(weighted[start:stop].sum())
             for kind, start, stop in zip(self.kinds, self._cuts[:-1], self._cuts[1:], strict=True)
         }
+
+    def by_column(self, d: int) -> Array:
+        """Evidence for each watched column alone (d), the mean over its bets; 0 for columns that are not bet on."""
+        out = np.zeros(d)
+        cut = dict(zip(self.kinds, self._cuts[:-1], strict=True))
+        for kind, columns in (("single", self.view.singles.columns), ("rate", self.view.rates.columns)):
+            if kind in cut and len(columns):
+                bets = len(TILTS) if kind == "single" else 2 * len(RATE_STEPS)
+                part = self.sums[cut[kind] : cut[kind] + bets * len(columns)]
+                out[columns] = part.reshape(bets, -1).mean(0)
+        return out
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""

@@ -24,8 +24,8 @@ class History:
 
     Attributes
     ----------
-    start
-        Stream index of the first row held.
+    indices
+        int64 (n), each row's index in its stream.
     numbers
         float16 (n, k), compressed (`monitor.detection.ranks`).
     flags
@@ -33,7 +33,7 @@ class History:
     """
 
     def __init__(self, numbers: int, flags: int) -> None:
-        self.start = 0
+        self.indices: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.numbers = np.empty((0, numbers), dtype=np.float16)
         self.flags = np.empty((0, flags), dtype=np.int8)
         self.times = np.empty(0)
@@ -46,6 +46,7 @@ class History:
 
     def append(
         self,
+        indices: NDArray[np.int64],
         numbers: NDArray[np.float16],
         flags: NDArray[np.float64],
         times: NDArray[np.float64],
@@ -56,25 +57,16 @@ class History:
         """Append rows, dropping the oldest beyond `LENGTH`."""
         coded = np.where(np.isfinite(flags), flags, -1).astype(np.int8)
         drop = max(0, len(self.ids) + len(ids) - LENGTH)
-        self.start += drop
+        self.indices = np.concatenate([self.indices, indices])[drop:]
         self.numbers = np.concatenate([self.numbers, numbers])[drop:]
         self.flags = np.concatenate([self.flags, coded])[drop:]
         self.times = np.concatenate([self.times, times])[drop:]
         self.ids = [*self.ids, *ids][drop:]
         interned = {segment: segment for segment in self.segments}
-        for mapping in segments:
-            segment = tuple(sorted(mapping.items()))
+        for segment in segments_of(segments):
             self.segments.append(interned.setdefault(segment, segment))
         self.segments = self.segments[drop:]
         self.excerpts = [*self.excerpts, *excerpts][-EXCERPTS:]
-
-    def forget(self, before: int) -> None:
-        """Drop the rows with an index below `before`."""
-        drop = min(max(0, before - self.start), len(self.ids))
-        self.start += drop
-        self.numbers, self.flags, self.times = self.numbers[drop:], self.flags[drop:], self.times[drop:]
-        self.ids, self.segments = self.ids[drop:], self.segments[drop:]
-        self.excerpts = self.excerpts[-len(self.ids) :] if self.ids else []
 
     def flag_values(self) -> NDArray[np.float64]:
         """Flags as 1, 0 and NaN for missing."""
@@ -93,7 +85,7 @@ class History:
         distinct = sorted(set(self.segments))
         code = {segment: i for i, segment in enumerate(distinct)}
         return [
-            self.start,
+            pack(self.indices),
             pack(self.numbers),
             pack(self.flags),
             pack(self.times),
@@ -106,12 +98,17 @@ class History:
     @classmethod
     def from_plain(cls, plain: list[Any]) -> History:
         """The history that `plain` described."""
-        start, numbers, flags, times, ids, distinct, codes, excerpts = plain
+        indices, numbers, flags, times, ids, distinct, codes, excerpts = plain
         history = cls(0, 0)
-        history.start = start
+        history.indices = unpack(indices)
         history.numbers, history.flags, history.times = unpack(numbers), unpack(flags), unpack(times)
         history.ids = list(ids)
         named: list[Segments] = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
         history.segments = [named[c] for c in codes]
         history.excerpts = [(given, output) for given, output in excerpts]
         return history
+
+
+def segments_of(mappings: Sequence[dict[str, str]]) -> list[Segments]:
+    """Each mapping as sorted pairs, which can be counted."""
+    return [tuple(sorted(mapping.items())) for mapping in mappings]

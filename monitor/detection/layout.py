@@ -12,7 +12,7 @@ So categories, counts with excess zeros, constants and missing values all reach 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 
 from monitor.detection.settings import DetectionSettings
 from monitor.features.base import FeatureSpec, Kind
-from monitor.features.batch import FeatureBatch
 
 TOP_VALUES = 6
 """Values of a category that get a flag of their own; the rest are `other`."""
 MOSTLY_ZERO = 0.25
 """Share of zeros from which a count is also watched as `nonzero`."""
 MISSING = "\0missing"
+UNCOUNTED = frozenset({"output.embedding.distance"})
+"""Features whose absence says nothing: the distance has no value while its centre is being learned."""
 
 
 class FlagKind(StrEnum):
@@ -53,7 +54,6 @@ class Flag(msgspec.Struct, frozen=True):
 
 def watched(specs: Sequence[FeatureSpec], settings: DetectionSettings) -> list[FeatureSpec]:
     """The declared features that the settings let detection use; vectors travel by their projections."""
-    river = [choice.features for choice in settings.detectors]
 
     def match(name: str, globs: Sequence[str]) -> bool:
         return any(fnmatchcase(name, glob) for glob in globs)
@@ -64,7 +64,6 @@ def watched(specs: Sequence[FeatureSpec], settings: DetectionSettings) -> list[F
         if spec.kind is not Kind.VECTOR
         and match(spec.name, settings.features)
         and not match(spec.name, settings.exclude)
-        and not match(spec.name, river)
     ]
 
 
@@ -100,13 +99,13 @@ class Layout:
         families: dict[str, list[str]] = {}
         for spec in specs:
             if spec.kind is Kind.CATEGORY:
-                for value in codes.common(spec.name, TOP_VALUES):
-                    flags.append(Flag(spec.name, FlagKind.VALUE, value))
+                flags.extend(Flag(spec.name, FlagKind.VALUE, value) for value in codes.common(spec.name, TOP_VALUES))
                 flags.append(Flag(spec.name, FlagKind.OTHER))
                 continue
             if spec.name not in column:
                 continue
-            families.setdefault(family(spec.name), []).append(spec.name)
+            if spec.name not in UNCOUNTED:
+                families.setdefault(family(spec.name), []).append(spec.name)
             seen = values[:, column[spec.name]]
             seen = seen[np.isfinite(seen)]
             if spec.kind is Kind.FLAG:
@@ -148,7 +147,7 @@ class Layout:
                 out[:, m] = codes.outside(flag.feature, taken.get(flag.feature, set()), n)
                 continue
             if flag.kind is FlagKind.MISSING:
-                members = [j for name, j in column.items() if family(name) == flag.feature]
+                members = [j for name, j in column.items() if family(name) == flag.feature and name not in UNCOUNTED]
                 out[:, m] = np.sum(~np.isfinite(values[:, members]), axis=1) > float(flag.value or 0)
                 continue
             if flag.feature not in column:
@@ -181,13 +180,8 @@ class Layout:
 class Categories:
     """The category columns of some rows: strings, None where missing (which is a value of its own here)."""
 
-    def __init__(self, columns: dict[str, list[str]]) -> None:
-        self.columns = columns
-
-    @classmethod
-    def of(cls, batch: FeatureBatch) -> Categories:
-        """A batch's categories."""
-        return cls({name: [MISSING if v is None else v for v in column] for name, column in batch.categories.items()})
+    def __init__(self, columns: Mapping[str, Sequence[str | None]]) -> None:
+        self.columns = {name: [MISSING if v is None else v for v in column] for name, column in columns.items()}
 
     def common(self, name: str, top: int) -> list[str]:
         """The most frequent values with a share of at least 1 %, most frequent first."""
@@ -211,12 +205,3 @@ class Categories:
         if column is None:
             return np.full(n, np.nan)
         return np.fromiter((v not in values for v in column), dtype=np.float64, count=n)
-
-    def extend(self, other: Categories) -> None:
-        """Append the rows of another."""
-        for name, column in other.columns.items():
-            self.columns.setdefault(name, []).extend(column)
-
-    def rows(self, start: int, stop: int) -> Categories:
-        """Rows from `start` to `stop`."""
-        return Categories({name: column[start:stop] for name, column in self.columns.items()})

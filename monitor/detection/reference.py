@@ -92,14 +92,25 @@ class Reference:
         How many different events the rows held.
     fill
         Rate of each flag, taken where an event lacks it (m).
+    excluded
+        Features that are described but not bet on: another detector watches them.
     """
 
-    def __init__(self, layout: Layout, ranks: RankMap, moments: Moments, distinct: float, fill: Array) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        ranks: RankMap,
+        moments: Moments,
+        distinct: float,
+        fill: Array,
+        excluded: frozenset[str] = frozenset(),
+    ) -> None:
         self.layout = layout
         self.ranks = ranks
         self.moments = moments
         self.fill = fill
         self.distinct = distinct
+        self.excluded = excluded
         self.derive()
 
     def derive(self) -> None:
@@ -124,8 +135,13 @@ class Reference:
             dtype=bool,
         )
         self.is_input = sides
-        self.outputs = self._view(~sides, given=sides)
-        self.inputs = self._view(sides, given=None)
+        bet = np.asarray(
+            [name not in self.excluded for name in self.layout.numbers]
+            + [flag.feature not in self.excluded for flag in self.layout.flags],
+            dtype=bool,
+        )
+        self.outputs = self._view(~sides & bet, given=sides & bet)
+        self.inputs = self._view(sides & bet, given=None)
 
     def _view(self, columns: NDArray[np.bool_], given: NDArray[np.bool_] | None) -> View:
         k = self.moments.numbers
@@ -176,7 +192,8 @@ class Reference:
                 ratio = np.maximum(ratio, inflated * (1 - np.sqrt(2 / k)))
         r = np.einsum("ij,ij->j", project, self._lagged @ project) / variance - 1 / np.sqrt(self.n)
         r = np.clip(r, 0, 0.9)
-        return np.maximum(ratio, (1 + r) / (1 - r))
+        longest: Array = np.maximum(ratio, (1 + r) / (1 - r))
+        return longest
 
     def _alone(self, columns: NDArray[np.intp]) -> Array:
         base = np.zeros((len(self.mean), len(columns)))
@@ -197,8 +214,8 @@ class Reference:
         long_run = self._alone(columns)
         seen = self.effective / long_run
         a, b = rate * seen + 0.5, (1 - rate) * seen + 0.5
-        upper = np.minimum(0.99, beta.ppf(SURE, a, b) * 1.15 + 0.001)
-        lower = beta.ppf(1 - SURE, a, b) / 1.15
+        upper = np.asarray(np.minimum(0.99, beta.ppf(SURE, a, b) * 1.15 + 0.001))
+        lower = np.asarray(beta.ppf(1 - SURE, a, b) / 1.15)
         return Rates(columns, upper, lower, long_run)
 
     def scores(self, numbers: NDArray[np.float16], flags: Array) -> Array:
@@ -213,14 +230,20 @@ class Reference:
             self.moments.plain(),
             self.distinct,
             pack(self.fill),
+            sorted(self.excluded),
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Reference:
         """The reference that `plain` described."""
-        layout, ranks, moments, distinct, fill = plain
+        layout, ranks, moments, distinct, fill, excluded = plain
         return cls(
-            Layout.from_plain(layout), RankMap.from_plain(ranks), Moments.from_plain(moments), distinct, unpack(fill)
+            Layout.from_plain(layout),
+            RankMap.from_plain(ranks),
+            Moments.from_plain(moments),
+            distinct,
+            unpack(fill),
+            frozenset(excluded),
         )
 
 

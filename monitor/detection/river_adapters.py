@@ -81,11 +81,11 @@ class RiverDetector:
         self._last = Reading(Status.WARMING, 0.0, self._threshold(), 0)
 
     def _fresh(self) -> Any:
-        if self.detector == "adwin":
-            return drift.ADWIN(**self.parameters)
-        if self.detector == "page_hinkley":
-            return drift.PageHinkley(**self.parameters)
-        return drift.KSWIN(**{"seed": 1, **self.parameters})
+        parameters: dict[str, Any] = dict(self.parameters)
+        make: Any = {"adwin": drift.ADWIN, "page_hinkley": drift.PageHinkley, "kswin": drift.KSWIN}[self.detector]
+        if self.detector == "kswin":
+            parameters.setdefault("seed", 1)
+        return make(**parameters)
 
     def _threshold(self) -> float:
         defaults = {"adwin": ("delta", 0.002), "page_hinkley": ("threshold", 50.0), "kswin": ("alpha", 0.005)}

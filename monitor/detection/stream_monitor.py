@@ -1,59 +1,332 @@
-"""`StreamMonitor`: watches one stream, from feature rows to findings. Being written; the interface stands."""
+"""`StreamMonitor`: watches one stream, from feature rows to findings.
+
+A stream warms up on its first events, which become its reference. From then on rows are judged in blocks that the log
+alone decides (`BLOCK` rows, or what has waited when a tick says its time is up), so how rows were cut into batches
+changes nothing. What a block brings to light is worked out by a `Track`.
+
+Pure: time comes with rows and ticks.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from monitor.detection.control import Control
-from monitor.detection.finding import Finding
+from monitor.detection import explain
+from monitor.detection.control import Action, Control
+from monitor.detection.duplicates import RecentEvents
+from monitor.detection.finding import (
+    BeganAt,
+    Examples,
+    Finding,
+    FindingKind,
+    RaisedAt,
+    Severity,
+    State,
+    finding_id,
+)
+from monitor.detection.moments import BLOCK
+from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.status import StreamState, StreamStatus
+from monitor.detection.track import RELEARN, Context, Track, finite
+from monitor.errors import StateError
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
+FORMAT = 1
+MONTH_S = 30 * 86400.0
+EVENTS_A_MONTH = 100_000
+"""What a stream without times is taken to carry in 30 days."""
+LEAST_RUN = 10_000
+"""The mean run length asked for is never shorter: a stream of ten events a day must not page for coincidences."""
+BLOCK_WAIT_S = 5.0
+"""Event time after which rows that wait for their block to fill are judged anyway."""
+MOST_SEGMENTS = 4
+"""Segments that are learned and judged apart; rows of further ones stay with the rest."""
+RESOLVED_BY = {
+    Action.ACCEPT: "accepted as the new normal",
+    Action.DEPLOY: "a deploy was marked",
+    Action.PIN: "a new reference was pinned",
+}
+
 
 class StreamMonitor:
-    """Watches one stream."""
+    """Watches one stream.
+
+    Parameters
+    ----------
+    stream
+        Its name, for findings.
+    settings
+        How it is watched.
+    specs
+        Declarations of the features that its batches carry; none: those of the default registry.
+
+    Attributes
+    ----------
+    events
+        Events applied, once each.
+    """
 
     def __init__(
         self, stream: str, settings: DetectionSettings | None = None, specs: Sequence[FeatureSpec] | None = None
     ) -> None:
         self.stream = stream
         self.settings = settings or DetectionSettings()
-        self.specs = tuple(specs or ())
         self.events = 0
+        self._declared = (*(_default_specs() if specs is None else specs), DISTANCE)
+        self._specs = {spec.name: spec for spec in self._declared}
+        self._recent = RecentEvents()
+        self._centre = Centre()
+        self._waiting: Rows | None = None
+        self._last_time = math.nan
+        self._rate = 0.0
+        self._silence: Finding | None = None
+        self._main = Track()
+        self._apart: dict[tuple[str, str], Track] = {}
+        self._gathering: dict[tuple[str, str], tuple[Rows, NDArray[np.int64]] | None] = {}
+
+    # Input
 
     def observe(self, batch: FeatureBatch) -> list[Finding]:
-        """Take rows of this stream, in log order."""
-        self.events += len(batch)
-        return []
+        """Take rows of this stream, in log order; duplicates are counted and dropped."""
+        keep = self._recent.admit(batch.ids, batch.digests)
+        if not keep.all():
+            if not keep.any():
+                return []
+            batch = batch.take(np.flatnonzero(keep))
+        findings = self._end_silence()
+        rows = Rows.of(batch, self._centre.distances(batch.embeddings, len(batch)))
+        self.events += len(rows)
+        times = rows.times[np.isfinite(rows.times)]
+        if len(times):
+            self._last_time = float(np.fmax(self._last_time, times.max()))
+        waiting = rows if self._waiting is None else self._waiting.joined(rows)
+        start = 0
+        while (need := BLOCK if self._main.warm else self.settings.warmup) <= len(waiting) - start:
+            findings += self._judge(waiting.part(start, start + need), self.events - len(waiting) + start)
+            start += need
+        self._waiting = waiting.part(start) if start < len(waiting) else None
+        return findings
 
     def waits_for(self, time: float) -> bool:
         """Whether a tick at `time` could change anything (rows waiting, silence due)."""
-        return False
+        return self._due(time) or self._falls_silent(time)
 
     def tick(self, time: float) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970)."""
-        return []
-
-    def control(self, control: Control) -> list[Finding]:
-        """A decision takes effect here."""
-        return []
+        findings = self.close() if self._due(time) else []
+        if self._falls_silent(time):
+            findings += self._begin_silence(time)
+        return findings
 
     def close(self) -> list[Finding]:
-        """End of a replay: judge the rows still waiting for their block to fill."""
-        return []
+        """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
+        if self._waiting is None or not self._main.warm:
+            return []
+        rows, self._waiting = self._waiting, None
+        return self._judge(rows, self.events - len(rows))
 
-    def snapshot(self) -> bytes:
-        """The whole state as versioned plain data."""
-        return msgspec.msgpack.encode({"events": self.events})
+    def control(self, control: Control) -> list[Finding]:
+        """A decision takes effect here; rows before it are judged first."""
+        findings = self.close()
+        if control.action is Action.SETTINGS:
+            self.settings = DetectionSettings.model_validate({**self.settings.model_dump(), **control.data})
+            return findings
+        for track in (self._main, *self._apart.values()):
+            findings += track.resolve(RESOLVED_BY[control.action])
+            track.accept()
+        if control.action is not Action.ACCEPT:
+            self._main = Track()
+            self._apart, self._gathering = {}, {}
+            self._waiting = None
+        return findings
 
-    def restore(self, data: bytes) -> None:
-        """Take over a snapshot and go on bit for bit as the original would."""
-        self.events = msgspec.msgpack.decode(data)["events"]
+    def _due(self, time: float) -> bool:
+        if self._waiting is None or not self._main.warm:
+            return False
+        first = float(self._waiting.times[0])
+        return not math.isfinite(first) or time - first >= BLOCK_WAIT_S
+
+    # Blocks
+
+    def _judge(self, rows: Rows, first: int) -> list[Finding]:
+        """Rows of one block; `first` is the stream index of the first."""
+        context = self._context()
+        indices = np.arange(first, first + len(rows), dtype=np.int64)
+        if not self._main.warm:
+            times = rows.times[np.isfinite(rows.times)]
+            span = float(times.max() - times.min()) if len(times) > 1 else 0.0
+            self._rate = (len(times) - 1) / span if span > 0 else 0.0
+            self._main.warm_up(context, rows, indices)
+            return []
+        if not self._apart and not self._gathering:
+            findings = self._main.judge(context, rows, indices)
+        else:
+            findings = self._judge_apart(context, rows, indices)
+        for stranger in self._main.strangers:
+            if stranger not in self._gathering and len(self._gathering) + len(self._apart) < MOST_SEGMENTS:
+                self._gathering[stranger] = None
+        self._main.strangers.clear()
+        return findings
+
+    def _judge_apart(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
+        groups: dict[tuple[str, str] | None, list[int]] = {}
+        known = [*self._apart, *self._gathering]
+        for row, segments in enumerate(rows.segments):
+            own = next((pair for pair in known if segments.get(pair[0]) == pair[1]), None)
+            groups.setdefault(own, []).append(row)
+        findings: list[Finding] = []
+        for own, members in groups.items():
+            chosen = np.asarray(members, dtype=np.intp)
+            part, where = rows.take(chosen), indices[chosen]
+            if own is None:
+                findings += self._main.judge(context, part, where)
+            elif own in self._apart:
+                findings += self._apart[own].judge(context, part, where)
+            else:
+                self._gather(context, own, part, where)
+        return findings
+
+    def _gather(self, context: Context, own: tuple[str, str], rows: Rows, indices: NDArray[np.int64]) -> None:
+        held = self._gathering[own]
+        if held is not None:
+            rows, indices = held[0].joined(rows), np.concatenate([held[1], indices])
+        self._gathering[own] = (rows, indices)
+        if len(rows) >= RELEARN:
+            track = Track()
+            track.warm_up(context, rows, indices)
+            self._apart[own] = track
+            del self._gathering[own]
+
+    def _context(self) -> Context:
+        return Context(self.stream, self.settings, self._declared, self._specs, self.mean_run_length())
+
+    def mean_run_length(self) -> float:
+        """Events between false alarms that the budget asks for: the threshold of evidence."""
+        alerts, period = self.settings.alert_budget
+        expected = self._rate * period if self._rate > 0 else EVENTS_A_MONTH * period / MONTH_S
+        return max(expected / alerts, LEAST_RUN)
+
+    # Silence
+
+    def _falls_silent(self, time: float) -> bool:
+        limit = self.settings.silence_after
+        return (
+            limit is not None
+            and self._silence is None
+            and math.isfinite(self._last_time)
+            and time - self._last_time > limit
+        )
+
+    def _begin_silence(self, time: float) -> list[Finding]:
+        index = max(self.events - 1, 0)
+        gap = time - self._last_time
+        self._silence = Finding(
+            stream=self.stream,
+            state=State.FIRING,
+            id=finding_id(self.stream, FindingKind.SILENCE, None, None, index),
+            kind=FindingKind.SILENCE,
+            cause=f"No event for {gap:,.0f} s; the setting silence_after is {self.settings.silence_after:,.0f} s.",
+            driver=None,
+            raised_at=RaisedAt(None, index, time),
+            began_at=BeganAt(index, index, index, self._last_time),
+            features=[],
+            segment=None,
+            examples=Examples([], []),
+            title=f"{self.stream}: silent for {gap:,.0f} s",
+            severity=Severity.WARNING,
+            runbook=explain.runbook_of(FindingKind.SILENCE, []),
+        )
+        return [self._silence]
+
+    def _end_silence(self) -> list[Finding]:
+        if self._silence is None:
+            return []
+        cause = f"{self._silence.cause} Resolved: events came again."
+        ended = msgspec.structs.replace(self._silence, state=State.RESOLVED, cause=cause)
+        self._silence = None
+        return [ended]
+
+    # Outside
 
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
-        return StreamStatus(self.stream, StreamState.WARMING, self.events, None, [], 0, 0, float("-inf"), 5.0, {})
+        tracks = (self._main, *self._apart.values())
+        firing = [f.id for track in tracks for f in track.open if f.state is State.FIRING]
+        state = StreamState.STABLE if self._main.warm else StreamState.WARMING
+        if firing:
+            state = StreamState.DRIFT
+        if self._silence is not None:
+            state = StreamState.SILENT
+            firing.append(self._silence.id)
+        return StreamStatus(
+            stream=self.stream,
+            state=state,
+            events=self.events,
+            last_event_time=finite(self._last_time),
+            firing=firing,
+            duplicates=self._recent.duplicates,
+            id_conflicts=self._recent.id_conflicts,
+            log_evidence=max(track.log_evidence() for track in tracks),
+            log_threshold=math.log10(self.mean_run_length()),
+            features=self._main.features(),
+        )
+
+    # State
+
+    def snapshot(self) -> bytes:
+        """The whole state as versioned plain data."""
+        gathering = [
+            [own, None if held is None else [held[0].plain(), held[1].tolist()]]
+            for own, held in self._gathering.items()
+        ]
+        state: dict[str, Any] = {
+            "format": FORMAT,
+            "settings": self.settings.model_dump(mode="json"),
+            "events": self.events,
+            "times": [self._last_time, self._rate],
+            "recent": self._recent.plain(),
+            "centre": self._centre.plain(),
+            "waiting": None if self._waiting is None else self._waiting.plain(),
+            "silence": None if self._silence is None else msgspec.to_builtins(self._silence),
+            "main": self._main.plain(),
+            "apart": [[own, track.plain()] for own, track in self._apart.items()],
+            "gathering": gathering,
+        }
+        return msgspec.msgpack.encode(state)
+
+    def restore(self, data: bytes) -> None:
+        """Take over a snapshot and go on bit for bit as the original would. Raises `StateError` for another format."""
+        state = msgspec.msgpack.decode(data)
+        found = state.get("format") if isinstance(state, dict) else None
+        if found != FORMAT:
+            raise StateError(f"stream {self.stream!r}: snapshot format {found!r}, this version reads {FORMAT}")
+        self.settings = DetectionSettings.model_validate(state["settings"])
+        self.events = state["events"]
+        self._last_time, self._rate = state["times"]
+        self._recent = RecentEvents.from_plain(state["recent"])
+        self._centre = Centre.from_plain(state["centre"])
+        self._waiting = None if state["waiting"] is None else Rows.from_plain(state["waiting"])
+        self._silence = None if state["silence"] is None else msgspec.convert(state["silence"], Finding)
+        self._main = Track.from_plain(state["main"])
+        self._apart = {(a, v): Track.from_plain(plain) for (a, v), plain in state["apart"]}
+        self._gathering = {
+            (a, v): None if held is None else (Rows.from_plain(held[0]), np.asarray(held[1], dtype=np.int64))
+            for (a, v), held in state["gathering"]
+        }
+
+
+@lru_cache(maxsize=1)
+def _default_specs() -> tuple[FeatureSpec, ...]:
+    # Imported here because a caller with features of its own need not load the built-in tables.
+    from monitor.features.registry import default_extractors
+
+    return tuple(spec for family in default_extractors() for spec in family.features)

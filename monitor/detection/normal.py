@@ -1,0 +1,155 @@
+"""A reference in use: learned from rows, with its segments, its examples, and how it matures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.attribution import SegmentTable
+from monitor.detection.history import Segments
+from monitor.detection.layout import Layout
+from monitor.detection.moments import BLOCK, Moments
+from monitor.detection.plain import pack, unpack
+from monitor.detection.ranks import RankMap
+from monitor.detection.reference import Reference
+
+Array = NDArray[np.float64]
+
+GROWTH = 1.25
+"""A maturing reference is derived anew each time it has grown by this factor (eight times from 400 to 2,000)."""
+DELAY = 4
+"""Blocks that a row waits, calm, before it may mature the reference: several times the delay of a large change."""
+COUNTER_BITS = 1 << 14
+
+
+class DistinctCounter:
+    """How many different digests were seen, by linear counting (Whang, Vander-Zanden, Taylor 1990) in 2 KiB."""
+
+    def __init__(self) -> None:
+        self._bits: NDArray[np.uint8] = np.zeros(COUNTER_BITS // 8, dtype=np.uint8)
+
+    def add(self, digests: NDArray[np.uint64]) -> None:
+        """Count digests (n)."""
+        # The low bits of the digest are hashed already; a multiplication spreads them over the map.
+        place = ((digests * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 14)).astype(np.int64)
+        np.bitwise_or.at(self._bits, place >> 3, (1 << (place & 7)).astype(np.uint8))
+
+    def count(self) -> float:
+        """The estimate; within 1 % up to some thousands."""
+        zero = COUNTER_BITS - int(np.unpackbits(self._bits).sum())
+        return float(-COUNTER_BITS * np.log(max(zero, 1) / COUNTER_BITS))
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return pack(self._bits)
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> DistinctCounter:
+        """The counter that `plain` described."""
+        counter = cls()
+        counter._bits = unpack(plain)
+        return counter
+
+
+class Normal:
+    """A reference, learned from the rows it is given and maturing with calm ones."""
+
+    def __init__(self, reference: Reference, segments: SegmentTable, distinct: DistinctCounter, version: int) -> None:
+        self.reference = reference
+        self.segments = segments
+        self.version = version
+        self._distinct = distinct
+        self._next = int(reference.n * GROWTH)
+        self._growing = Moments(reference.moments.d, reference.moments.numbers)
+        self._held: list[tuple[Array, list[Segments], NDArray[np.uint64]]] = []
+
+    @classmethod
+    def learn(
+        cls,
+        layout: Layout,
+        numbers: NDArray[np.float16],
+        flags: Array,
+        segments: Sequence[Segments],
+        digests: NDArray[np.uint64],
+        version: int,
+        excluded: frozenset[str] = frozenset(),
+    ) -> Normal:
+        """Learn from rows: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
+        ranks = RankMap.learn(numbers)
+        seen = np.isfinite(flags)
+        fill = np.where(seen.any(0), np.where(seen, flags, 0).sum(0) / np.maximum(seen.sum(0), 1), 0.0)
+        y = np.concatenate([ranks.scores(numbers), np.where(seen, flags, fill)], axis=1)
+        moments = Moments(y.shape[1], numbers.shape[1])
+        # By block, as later rows will be: sums do not depend on when they were taken.
+        whole = len(y) // BLOCK * BLOCK
+        for start in range(0, whole, BLOCK):
+            moments.add(y[start : start + BLOCK])
+        if whole < len(y):
+            moments.add(y[whole:])
+        counter = DistinctCounter()
+        counter.add(digests)
+        table = SegmentTable(y.shape[1])
+        table.add(y, segments)
+        return cls(Reference(layout, ranks, moments, counter.count(), fill, excluded), table, counter, version)
+
+    def mature(self, y: Array, segments: list[Segments], digests: NDArray[np.uint64], calm: bool, limit: int) -> bool:
+        """Offer a whole block; True when the reference was derived anew. A block that was not calm clears the queue."""
+        n = self.reference.n + self._growing.n
+        if n >= limit or not calm:
+            self._held.clear()
+            return False
+        self._held.append((y, segments, digests))
+        if len(self._held) <= DELAY:
+            return False
+        rows, where, marks = self._held.pop(0)
+        self._growing.add(rows)
+        self.segments.add(rows, where)
+        self._distinct.add(marks)
+        n += len(rows)
+        if n < self._next and n < limit:
+            return False
+        # Merged only now, so that what a snapshot restores derives from the same sums as what is in use.
+        self.reference.moments.merge(self._growing)
+        self._growing = Moments(self._growing.d, self._growing.numbers)
+        self.reference.distinct = self._distinct.count()
+        self.reference.derive()
+        self._next = int(self.reference.n * GROWTH)
+        return True
+
+    def stop_maturing(self) -> None:
+        """Drop what waits: it may belong to a change."""
+        self._held.clear()
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [
+            self.reference.plain(),
+            self.segments.plain(),
+            self._distinct.plain(),
+            self.version,
+            self._next,
+            self._growing.plain() if self._growing.n else None,
+            [[pack(y), segments, pack(digests)] for y, segments, digests in self._held],
+        ]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> Normal:
+        """The reference in use that `plain` described."""
+        reference, segments, distinct, version, following, growing, held = plain
+        normal = cls(
+            Reference.from_plain(reference),
+            SegmentTable.from_plain(segments),
+            DistinctCounter.from_plain(distinct),
+            version,
+        )
+        normal._next = following
+        if growing is not None:
+            normal._growing = Moments.from_plain(growing)
+        normal._held = [
+            (unpack(y), [tuple((str(k), str(v)) for k, v in s) for s in where], unpack(marks))
+            for y, where, marks in held
+        ]
+        return normal

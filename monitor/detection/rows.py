@@ -1,0 +1,192 @@
+"""Rows of one stream as detection takes them: values compressed at the door, so that every later step sees the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.plain import pack, unpack
+from monitor.detection.ranks import compress
+from monitor.features.base import FeatureSpec, Kind
+from monitor.features.batch import FeatureBatch
+
+DISTANCE = FeatureSpec(
+    "output.embedding.distance",
+    Kind.NUMBER,
+    "cosine distance of the output's embedding to the centre of the stream's first outputs",
+)
+CENTRE_OF = 100
+"""Outputs whose mean embedding is the centre; they come first in the warm-up and have no distance themselves."""
+
+
+@dataclass
+class Rows:
+    """n rows in stream order: values float16 (n, k) compressed, categories, times, ids, digests, segments, excerpts."""
+
+    names: tuple[str, ...]
+    values: NDArray[np.float16]
+    categories: dict[str, list[str | None]]
+    times: NDArray[np.float64]
+    ids: list[str]
+    digests: NDArray[np.uint64]
+    segments: list[dict[str, str]]
+    excerpts: list[tuple[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def of(cls, batch: FeatureBatch, distances: NDArray[np.float64]) -> Rows:
+        """A batch's rows, with the distances to the centre (n) as one more column."""
+        return cls(
+            (*batch.names, DISTANCE.name),
+            compress(np.concatenate([batch.values, distances[:, None]], axis=1)),
+            {name: list(column) for name, column in batch.categories.items()},
+            batch.times.astype(np.float64),
+            list(batch.ids),
+            batch.digests,
+            list(batch.segments),
+            list(zip(batch.input_excerpts, batch.output_excerpts, strict=True)),
+        )
+
+    def part(self, start: int, stop: int | None = None) -> Rows:
+        """Rows from `start` to `stop`."""
+        cut = slice(start, stop)
+        return Rows(
+            self.names,
+            self.values[cut],
+            {name: column[cut] for name, column in self.categories.items()},
+            self.times[cut],
+            self.ids[cut],
+            self.digests[cut],
+            self.segments[cut],
+            self.excerpts[cut],
+        )
+
+    def take(self, chosen: NDArray[np.intp]) -> Rows:
+        """The rows at these positions."""
+        return Rows(
+            self.names,
+            self.values[chosen],
+            {name: [column[i] for i in chosen] for name, column in self.categories.items()},
+            self.times[chosen],
+            [self.ids[i] for i in chosen],
+            self.digests[chosen],
+            [self.segments[i] for i in chosen],
+            [self.excerpts[i] for i in chosen],
+        )
+
+    def joined(self, other: Rows) -> Rows:
+        """These rows and then the other's, whose columns may differ: a column that one lacks is missing there."""
+        if not len(self):
+            return other
+        names = self.names
+        values, more = self.values, other.values
+        if other.names != names:
+            names = (*names, *(n for n in other.names if n not in set(names)))
+            values, more = _aligned(self, names), _aligned(other, names)
+        categories = {
+            name: [
+                *self.categories.get(name, [None] * len(self)),
+                *other.categories.get(name, [None] * len(other)),
+            ]
+            for name in {**self.categories, **other.categories}
+        }
+        return Rows(
+            names,
+            np.concatenate([values, more]),
+            categories,
+            np.concatenate([self.times, other.times]),
+            self.ids + other.ids,
+            np.concatenate([self.digests, other.digests]),
+            self.segments + other.segments,
+            self.excerpts + other.excerpts,
+        )
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [
+            self.names,
+            pack(self.values),
+            self.categories,
+            pack(self.times),
+            self.ids,
+            pack(self.digests),
+            self.segments,
+            self.excerpts,
+        ]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> Rows:
+        """The rows that `plain` described."""
+        names, values, categories, times, ids, digests, segments, excerpts = plain
+        return cls(
+            tuple(names),
+            unpack(values),
+            categories,
+            unpack(times),
+            ids,
+            unpack(digests),
+            segments,
+            [(given, output) for given, output in excerpts],
+        )
+
+
+def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:
+    position = {name: j for j, name in enumerate(rows.names)}
+    out = np.full((len(rows), len(names)), np.nan, dtype=np.float16)
+    for j, name in enumerate(names):
+        if name in position:
+            out[:, j] = rows.values[:, position[name]]
+    return out
+
+
+class Centre:
+    """The mean embedding of a stream's first `CENTRE_OF` outputs, and distances to it.
+
+    Sums of float16 values are exact in float64 here, so the order and the cut of batches do not matter.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.total: NDArray[np.float64] | None = None
+
+    def distances(self, embeddings: NDArray[np.float16] | None, n: int) -> NDArray[np.float64]:
+        """Cosine distance of each row (n) to the centre; NaN while it is being learned and for empty outputs."""
+        out = np.full(n, np.nan)
+        if embeddings is None:
+            return out
+        vectors = embeddings.astype(np.float64)
+        for row in range(n):
+            if self.count >= CENTRE_OF:
+                break
+            if vectors[row].any():
+                self.total = vectors[row].copy() if self.total is None else self.total + vectors[row]
+                self.count += 1
+        else:
+            return out
+        first = row
+        if self.total is None or len(self.total) != vectors.shape[1]:
+            return out
+        rest = vectors[first:]
+        # Row by row, so that a row's distance does not depend on its neighbours in the batch.
+        dots = (rest * self.total).sum(axis=1)
+        norms = np.sqrt((rest * rest).sum(axis=1)) * np.sqrt((self.total * self.total).sum())
+        out[first:] = np.where(norms > 0, 1 - dots / np.maximum(norms, 1e-12), np.nan)
+        return out
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [self.count, None if self.total is None else pack(self.total)]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> Centre:
+        """The centre that `plain` described."""
+        centre = cls()
+        count, total = plain
+        centre.count = count
+        centre.total = None if total is None else unpack(total)
+        return centre

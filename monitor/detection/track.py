@@ -1,0 +1,539 @@
+"""`Track`: rows of one kind held against one reference, from evidence to findings.
+
+A stream has one track. It gets another when its traffic turns out to hold a segment that the reference never saw (a new
+task, say): such rows are learned and judged apart, so that their coming is no change of behaviour, and a change of
+behaviour among the others is seen as before. A row belongs to exactly one track, so together they keep one budget.
+
+After a finding that fires, evidence starts from zero against a provisional reference, learned from the changed rows, so
+the track is not deaf; `recovery` events within the floor of the original reference resolve it. A shift of the inputs
+that explains the outputs is information, but handled alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection import attribution, change, explain
+from monitor.detection.duplicates import hash64
+from monitor.detection.evidence import Evidence
+from monitor.detection.finding import (
+    BeganAt,
+    Driver,
+    Examples,
+    Excerpt,
+    FeatureChange,
+    Finding,
+    RaisedAt,
+    Severity,
+    State,
+    finding_id,
+)
+from monitor.detection.history import History, segments_of
+from monitor.detection.layout import Categories, Layout, watched
+from monitor.detection.moments import BLOCK
+from monitor.detection.normal import Normal
+from monitor.detection.ranks import expand
+from monitor.detection.river_adapters import RiverDetector
+from monitor.detection.rows import Rows
+from monitor.detection.settings import DetectionSettings
+from monitor.detection.status import FeatureStatus
+from monitor.features.base import FeatureSpec
+
+RELEARN = 200
+"""Rows of a provisional reference, and of a segment's own."""
+PATIENCE = 200
+"""Rows for which a view is left alone after information that was no alert; doubled each time, to `PATIENCE_MOST`."""
+PATIENCE_MOST = 12_800
+EXAMPLES = 3
+TYPICAL_OF = 48
+"""Rows before a change among which the typical examples are looked for."""
+
+Array = NDArray[np.float64]
+
+
+class _Quiet(msgspec.Struct):
+    """A view whose evidence crossed without reason to page: not looked at again before row `until`."""
+
+    until: int = 0
+    wait: int = PATIENCE
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a track shares with its stream: name, settings, declarations, and the threshold of evidence."""
+
+    stream: str
+    settings: DetectionSettings
+    declared: Sequence[FeatureSpec]
+    specs: Mapping[str, FeatureSpec]
+    threshold: float
+
+
+class Track:
+    """Judges rows against a reference that it learned from `warm_up`.
+
+    Attributes
+    ----------
+    open
+        Findings that hold now, oldest first: firing ones, and information about shifted inputs.
+    strangers
+        Segments that this track found new since the last call of `take_strangers`.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.open: list[Finding] = []
+        self.strangers: list[tuple[str, str]] = []
+        self._version = 0
+        self._original: Normal | None = None
+        self._active: Normal | None = None
+        self._learning = False
+        self._history = History(0, 0)
+        self._since = 0
+        self._outputs: Evidence | None = None
+        self._inputs: Evidence | None = None
+        self._river: dict[str, RiverDetector] = {}
+        self._quiet = {"outputs": _Quiet(), "inputs": _Quiet()}
+        self._examples: list[Excerpt] = []
+        self._within = 0
+
+    @property
+    def warm(self) -> bool:
+        """Whether there is a reference."""
+        return self._active is not None
+
+    # Rows
+
+    def warm_up(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> None:
+        """Learn the reference from these rows, whose stream indices are given (n)."""
+        used = watched(context.declared, context.settings)
+        layout = Layout.learn(used, expand(rows.values), rows.names, Categories(rows.categories))
+        numbers, flags = _columns(layout, rows)
+        choices = context.settings.detectors
+        excluded = frozenset(name for name in context.specs for choice in choices if fnmatchcase(name, choice.features))
+        self._version += 1
+        self._original = self._active = Normal.learn(
+            layout, numbers, flags, segments_of(rows.segments), rows.digests, self._version, excluded
+        )
+        self._river = {
+            name: RiverDetector(choice.detector, choice.parameters)
+            for choice in choices
+            for name in layout.numbers
+            if fnmatchcase(name, choice.features)
+        }
+        self._history = History(len(layout.numbers), len(layout.flags))
+        self._keep(rows, indices, numbers, flags)
+        self._examples = self._typical(len(self._history))
+        self._begin_evidence()
+
+    def judge(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
+        """Take rows (at most `BLOCK`) with their stream indices; what they brought to light."""
+        findings: list[Finding] = []
+        start = 0
+        while start < len(rows):
+            found, taken = self._block(context, rows.part(start), indices[start:])
+            findings += found
+            start += taken
+        return findings
+
+    def _block(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
+        """Judge rows up to the first crossing; how many were taken."""
+        assert self._active is not None
+        reference = self._active.reference
+        numbers, flags = _columns(reference.layout, rows)
+        if self._learning:
+            return self._learn_on(context, rows, indices, numbers, flags), len(rows)
+        assert self._outputs is not None
+        assert self._inputs is not None
+        y = reference.scores(numbers, flags)
+        saved = (self._outputs.plain(), self._inputs.plain())
+        paths = {"outputs": self._outputs.block(y), "inputs": self._inputs.block(y)}
+        place = self.seen + np.arange(len(rows))
+        firsts = {}
+        for view, path in paths.items():
+            at = np.flatnonzero((path >= context.threshold) & (place >= self._quiet[view].until))
+            if len(at):
+                firsts[view] = int(at[0])
+        river = self._river_drift(reference.layout.numbers, numbers)
+        if river is not None:
+            firsts["river"] = river[0]
+        if not firsts:
+            self._keep(rows, indices, numbers, flags)
+            findings = self._recover(context, len(rows))
+            if not self.open and len(rows) == BLOCK:
+                calm = all(float(path.max()) < math.sqrt(context.threshold) for path in paths.values())
+                where = segments_of(rows.segments)
+                if self._active.mature(y, where, rows.digests, calm, context.settings.mature):
+                    self._renew_evidence()
+            return findings, len(rows)
+        view = min(firsts, key=lambda name: (firsts[name], name != "outputs"))
+        taken = firsts[view] + 1
+        if taken < len(rows):
+            for evidence, before in zip((self._outputs, self._inputs), saved, strict=True):
+                evidence.restore(before)
+                evidence.block(y[:taken])
+        self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken])
+        self._active.stop_maturing()
+        columns = None if river is None or view != "river" else np.asarray([river[1]], dtype=np.intp)
+        return self._examine(context, view, columns), taken
+
+    def _begin_evidence(self) -> None:
+        """Evidence from zero against the active reference, from the next row on."""
+        assert self._active is not None
+        reference = self._active.reference
+        self._outputs = Evidence(reference.outputs, reference.mean)
+        self._inputs = Evidence(reference.inputs, reference.mean)
+        self._since = self.seen
+
+    def _renew_evidence(self) -> None:
+        """The reference matured: the same sums go on, with the new bets."""
+        assert self._active is not None
+        assert self._outputs is not None
+        assert self._inputs is not None
+        reference = self._active.reference
+        self._outputs = self._outputs.renewed(reference.outputs, reference.mean)
+        self._inputs = self._inputs.renewed(reference.inputs, reference.mean)
+
+    def _river_drift(self, names: list[str], numbers: NDArray[np.float16]) -> tuple[int, int] | None:
+        """First row at which a river detector finds drift, and its column."""
+        if not self._river:
+            return None
+        values = expand(numbers)
+        found: list[tuple[int, int]] = []
+        for name, detector in self._river.items():
+            column = names.index(name)
+            for row, value in enumerate(values[:, column].tolist()):
+                if detector.update(value).status.value == "drift":
+                    found.append((row, column))
+                    break
+        return min(found) if found else None
+
+    def _keep(self, rows: Rows, indices: NDArray[np.int64], numbers: NDArray[np.float16], flags: Array) -> None:
+        self._history.append(indices, numbers, flags, rows.times, rows.ids, rows.segments, rows.excerpts)
+        self.seen += len(rows)
+
+    # Findings
+
+    def _examine(self, context: Context, crossed: str, columns: NDArray[np.intp] | None) -> list[Finding]:
+        """Evidence has crossed with the last row kept: say what happened, or that it is no reason to page."""
+        assert self._active is not None
+        reference = self._active.reference
+        history = self._history
+        held = max(0, len(history) - (self.seen - self._since))
+        numbers, flags = history.numbers[held:], history.flag_values()[held:]
+        y = reference.scores(numbers, flags)
+        inputs = crossed == "inputs"
+        if columns is None:
+            point = change.change_point(reference, reference.inputs if inputs else reference.outputs, y)
+        else:
+            point = change.column_change_point(reference, columns, y)
+        numbers, flags, after = numbers[point.position :], flags[point.position :], y[point.position :]
+        moved = change.shift(reference, after)
+        effect = explain.effects(reference, moved, context.settings.floors, context.specs)
+        effect = np.where(reference.is_input == inputs, effect, 0.0)
+        changes = self._changes(moved, effect, numbers, flags)
+        laid = attribution.attribute(
+            reference, self._active.segments, after, history.segments[held + point.position :], moved
+        )
+        driver = self._driver(inputs, after, moved, changes, laid)
+        back = self._back_to_original(context, numbers, flags)
+        fires = bool(changes) and driver.value in context.settings.alert_on and not back
+        state = State.FIRING if fires else State.INFO
+        evidence = self._inputs if inputs else self._outputs
+        assert evidence is not None
+        finding = self._finding(context, state, driver, changes, laid, point, held, evidence)
+        quiet = self._quiet["inputs" if inputs else "outputs"]
+        if laid.stranger is not None and not fires:
+            self.strangers.append(laid.stranger)
+            self._restart()
+            return [finding]
+        if not back and (fires or (driver is Driver.INPUT and not inputs)):
+            self.open.append(finding)
+            quiet.wait, quiet.until = PATIENCE, 0
+            self._learning = True
+            self._since = self.seen - (len(history) - held - point.position)
+            self._within = 0
+            return [finding]
+        repeated = quiet.wait > PATIENCE
+        quiet.until = self.seen + quiet.wait
+        quiet.wait = min(2 * quiet.wait, PATIENCE_MOST)
+        if not inputs:
+            self._restart()
+        return [] if back or repeated else [finding]
+
+    def _restart(self) -> None:
+        assert self._outputs is not None
+        assert self._inputs is not None
+        self._outputs.restart()
+        self._inputs.restart()
+        self._since = self.seen
+
+    def _changes(
+        self, moved: change.Shift, effect: Array, numbers: NDArray[np.float16], flags: Array
+    ) -> list[FeatureChange]:
+        assert self._active is not None
+        reference = self._active.reference
+        changes: list[FeatureChange] = []
+        for sure in (2.5, 1.5, 0.0):
+            # Few rows may be certain together while none of their features is alone.
+            changes = explain.feature_changes(reference, moved, effect, numbers, flags, sure=sure)
+            if changes or moved.rows > 100:
+                break
+        return changes
+
+    def _driver(
+        self,
+        inputs: bool,
+        after: Array,
+        moved: change.Shift,
+        changes: list[FeatureChange],
+        laid: attribution.Attribution,
+    ) -> Driver:
+        assert self._active is not None
+        reference = self._active.reference
+        if inputs:
+            return Driver.INPUT
+        if laid.mix:
+            return Driver.MIX
+        if attribution.inputs_moved(reference, moved) and attribution.explained_by_inputs(reference, after):
+            return Driver.INPUT
+        return explain.driver_of(changes)
+
+    def _finding(
+        self,
+        context: Context,
+        state: State,
+        driver: Driver,
+        changes: list[FeatureChange],
+        laid: attribution.Attribution,
+        point: change.ChangePoint,
+        held: int,
+        evidence: Evidence,
+    ) -> Finding:
+        history = self._history
+        position = held + point.position
+        began = int(history.indices[position])
+        index = int(history.indices[-1])
+        kind = explain.kind_of(changes, driver, laid)
+        title, cause = explain.words(context.stream, kind, driver, changes, laid, began, context.specs)
+        before = self._typical(position) or self._examples
+        after = self._telling(position)
+        severity = explain.severity_of(changes, context.specs) if state is State.FIRING else Severity.INFO
+        return Finding(
+            stream=context.stream,
+            state=state,
+            id=finding_id(context.stream, kind, driver, laid.segment, index),
+            kind=kind,
+            cause=cause,
+            driver=driver,
+            raised_at=RaisedAt(history.ids[-1], index, finite(history.times[-1])),
+            began_at=BeganAt(
+                began,
+                int(history.indices[held + point.low]),
+                int(history.indices[held + point.high]),
+                finite(history.times[position]),
+            ),
+            features=changes,
+            segment=laid.segment,
+            examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
+            title=title,
+            severity=severity,
+            runbook=explain.runbook_of(kind, changes),
+            evidence=round(math.log10(max(evidence.total(), 1e-300)), 2),
+            threshold=round(math.log10(context.threshold), 2),
+            excerpts_before=before,
+            excerpts_after=after,
+        )
+
+    def _typical(self, before: int) -> list[Excerpt]:
+        """The last rows before a position that are nearest to the reference's centre."""
+        assert self._active is not None
+        reference = self._active.reference
+        start = max(0, before - TYPICAL_OF)
+        if start >= before:
+            return []
+        y = reference.scores(self._history.numbers[start:before], self._history.flag_values()[start:before])
+        far = (np.abs(y - reference.mean) / reference.sd).mean(1)
+        nearest = start + np.sort(np.argsort(far, kind="stable")[:EXAMPLES])
+        return [self._example(int(position)) for position in nearest]
+
+    def _telling(self, position: int) -> list[Excerpt]:
+        """The rows from a position on that lie furthest in the direction of the change."""
+        assert self._active is not None
+        reference = self._active.reference
+        y = reference.scores(self._history.numbers[position:], self._history.flag_values()[position:])
+        z = np.clip((y - reference.mean) / reference.sd, -4, 4)
+        along = z @ z.mean(0)
+        furthest = position + np.sort(np.argsort(-along, kind="stable")[:EXAMPLES])
+        return [self._example(int(place)) for place in furthest]
+
+    def _example(self, position: int) -> Excerpt:
+        return self._history.excerpt(position) or Excerpt(self._history.ids[position], "", "")
+
+    # After a finding
+
+    def _learn_on(
+        self, context: Context, rows: Rows, indices: NDArray[np.int64], numbers: NDArray[np.float16], flags: Array
+    ) -> list[Finding]:
+        """Gather changed rows until they make a provisional reference."""
+        assert self._active is not None
+        self._keep(rows, indices, numbers, flags)
+        findings = self._recover(context, len(rows))
+        gathered = min(self.seen - self._since, len(self._history))
+        if not self.open or gathered < RELEARN:
+            return findings
+        history = self._history
+        self._version += 1
+        reference = self._active.reference
+        self._active = Normal.learn(
+            reference.layout,
+            history.numbers[-gathered:],
+            history.flag_values()[-gathered:],
+            history.segments[-gathered:],
+            np.asarray([hash64(i) for i in history.ids[-gathered:]], dtype=np.uint64),
+            self._version,
+            reference.excluded,
+        )
+        self._learning = False
+        self._begin_evidence()
+        return findings
+
+    def _back_to_original(self, context: Context, numbers: NDArray[np.float16], flags: Array) -> bool:
+        """Whether rows that departed from a provisional reference are those of the original: no second alert."""
+        if not self.open or self._active is self._original:
+            return False
+        return not self._beyond_floor(context, numbers, flags)
+
+    def _beyond_floor(self, context: Context, numbers: NDArray[np.float16], flags: Array) -> bool:
+        assert self._original is not None
+        reference = self._original.reference
+        moved = change.shift(reference, reference.scores(numbers, flags))
+        effect = np.abs(explain.effects(reference, moved, context.settings.floors, context.specs))
+        named = {f.name for finding in self.open for f in finding.features}
+        columns = np.asarray(
+            [name in named for name in reference.layout.numbers]
+            + [f.feature in named or f"{f.feature}.missing" in named for f in reference.layout.flags],
+            dtype=bool,
+        )
+        # A window of 200 rows cannot tell less than two of its standard errors.
+        return bool((columns & (effect >= 1.0) & moved.certain(2.0)).any())
+
+    def _recover(self, context: Context, taken: int) -> list[Finding]:
+        if not self.open:
+            return []
+        self._within += taken
+        window = context.settings.recovery
+        if self._within < window or len(self._history) < window:
+            return []
+        if self._beyond_floor(context, self._history.numbers[-window:], self._history.flag_values()[-window:]):
+            return []
+        findings = self.resolve(f"the last {window} events are as before the change")
+        self._active = self._original
+        self._learning = False
+        self._begin_evidence()
+        return findings
+
+    def resolve(self, why: str) -> list[Finding]:
+        """Close what is open; the firing ones are reported as resolved."""
+        firing = [finding for finding in self.open if finding.state is State.FIRING]
+        self.open = []
+        return [msgspec.structs.replace(f, state=State.RESOLVED, cause=f"{f.cause} Resolved: {why}.") for f in firing]
+
+    def accept(self) -> None:
+        """What is normal now becomes the reference; where it is still being learned, learning goes on."""
+        self._original = self._active
+
+    # Outside
+
+    def log_evidence(self) -> float:
+        """log10 of the evidence on outputs."""
+        return log10(self._outputs.total()) if self._outputs is not None else -math.inf
+
+    def features(self) -> dict[str, FeatureStatus]:
+        """Each number's median and each declared flag's rate: in the reference, and over the last 64 rows."""
+        if self._active is None or self._outputs is None or self._original is None:
+            return {}
+        reference = self._original.reference
+        layout = reference.layout
+        medians = reference.ranks.medians()
+        recent = expand(self._history.numbers[-64:])
+        alone = self._outputs.by_column(len(reference.mean))
+        out: dict[str, FeatureStatus] = {}
+        for j, name in enumerate(layout.numbers):
+            seen = recent[:, j][np.isfinite(recent[:, j])]
+            out[name] = FeatureStatus(float(medians[j]), float(np.median(seen)) if len(seen) else None, log10(alone[j]))
+        flags = self._history.flag_values()[-64:]
+        for m, flag in enumerate(layout.flags):
+            if flag.kind.value == "declared":
+                j = len(layout.numbers) + m
+                seen = flags[:, m][np.isfinite(flags[:, m])]
+                out[flag.feature] = FeatureStatus(
+                    float(reference.mean[j]), float(seen.mean()) if len(seen) else None, log10(alone[j])
+                )
+        return out
+
+    # State
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for a snapshot."""
+        same = self._original is self._active
+        return {
+            "counts": [self.seen, self._version, self._since, self._within],
+            "original": None if self._original is None else self._original.plain(),
+            "active": None if same or self._active is None else self._active.plain(),
+            "learning": self._learning,
+            "history": self._history.plain(),
+            "evidence": [None if e is None else e.plain() for e in (self._outputs, self._inputs)],
+            "river": {name: detector.snapshot() for name, detector in self._river.items()},
+            "open": [msgspec.to_builtins(f) for f in self.open],
+            "quiet": {name: [q.until, q.wait] for name, q in self._quiet.items()},
+            "examples": [[e.event_id, e.input, e.output] for e in self._examples],
+        }
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> Track:
+        """The track that `plain` described; it goes on bit for bit."""
+        track = cls()
+        track.seen, track._version, track._since, track._within = plain["counts"]
+        track._original = None if plain["original"] is None else Normal.from_plain(plain["original"])
+        track._active = track._original if plain["active"] is None else Normal.from_plain(plain["active"])
+        track._learning = plain["learning"]
+        track._history = History.from_plain(plain["history"])
+        if track._active is not None:
+            reference = track._active.reference
+            track._outputs = Evidence(reference.outputs, reference.mean)
+            track._inputs = Evidence(reference.inputs, reference.mean)
+            track._outputs.restore(plain["evidence"][0])
+            track._inputs.restore(plain["evidence"][1])
+        for name, state in plain["river"].items():
+            detector = RiverDetector(state["detector"], state["parameters"])
+            detector.restore(state)
+            track._river[name] = detector
+        track.open = [msgspec.convert(f, Finding) for f in plain["open"]]
+        track._quiet = {name: _Quiet(until, wait) for name, (until, wait) in plain["quiet"].items()}
+        track._examples = [Excerpt(*parts) for parts in plain["examples"]]
+        return track
+
+
+def _columns(layout: Layout, rows: Rows) -> tuple[NDArray[np.float16], Array]:
+    place = layout.number_columns(rows.names)
+    numbers = np.where(place >= 0, rows.values[:, place], np.float16(np.nan)).astype(np.float16)
+    return numbers, layout.flag_rows(expand(rows.values), rows.names, Categories(rows.categories))
+
+
+def finite(value: float) -> float | None:
+    """The value, or None for NaN and infinities."""
+    return float(value) if math.isfinite(value) else None
+
+
+def log10(value: float) -> float:
+    """log10, minus infinity for zero."""
+    return math.log10(value) if value > 0 else -math.inf
