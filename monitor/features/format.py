@@ -28,7 +28,7 @@ BLOCKS_PARSED = 8
 _FENCE = "```"
 _MARKERS = re.compile(r"\n[ \t]*+(?:(#{1,6}+)[ \t]|([-*+\u2022])[ \t]|(\d{1,4}+)[.)][ \t]|(\|))")
 _HIGHLIGHT = re.compile(r"(\*\*|\*)(?=[^\s*])[^\n*]++\1")
-_PLACEHOLDER = re.compile(r"\[[A-Za-z][^\[\]\n]{1,60}+\](?![(:])|\{\{[^{}\n]{1,60}+\}\}")
+_PLACEHOLDER = re.compile(r"\[[^\W\d_][^\[\]\n]{1,60}+\](?!\(|: ?<?http)|\{\{[^{}\n]{1,60}+\}\}")
 _JSON_START = re.compile(r"\{\s*+[\"}]|\[\s*+(?:[\[{\"\]\d-]|true|false|null)")
 _JSON_BY_FENCE = ("json", "jsonc", "json5")
 _PYTHON = ("python", "py", "python3")
@@ -283,6 +283,8 @@ def _measure(text: str, row: list[float]) -> tuple[str | None, str | None, str |
                 wrapped = inner.strip()
     else:
         row[_AT["code_broken"]] = np.nan
+    if "[" in prose or "{{" in prose:
+        row[_AT["placeholders"]] = float(len(_PLACEHOLDER.findall(prose)))
     json_shape = _measure_json(body if wrapped is None else wrapped, row)
     if json_shape is None:
         _measure_prose(prose, row)
@@ -315,8 +317,6 @@ def _measure_prose(prose: str, row: list[float]) -> None:
     if "http" in prose or "](" in prose:
         plain = prose.count("http://") + prose.count("https://") - prose.count("[http")
         row[_AT["links"]] = float(max(plain + prose.count("](") - prose.count("](http"), 0))
-    if "[" in prose or "{{" in prose:
-        row[_AT["placeholders"]] = float(len(_PLACEHOLDER.findall(prose)))
     if prose[:40].lstrip().lower().startswith(_OPENINGS):
         row[_AT["opening_boilerplate"]] = 1.0
     tail = prose[-_CLOSING_REACH:].lower()
