@@ -188,7 +188,7 @@ class _Zstandard(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         try:
-            return self._stream.readinto(buffer)
+            return int(self._stream.readinto(buffer))
         except self._error as error:
             raise OSError(str(error)) from None
 

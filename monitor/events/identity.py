@@ -23,7 +23,7 @@ def content_digest(event: OutputEvent) -> int:
     """Unsigned 64-bit hash of everything in the event but `id` and `time`.
 
     A redelivery has the digest of the original; the same id with another digest is an id used twice. `time` is left
-    out because a producer's retry may stamp it anew. Equal on every machine and in every process, and by a later version
+    out because a producer's retry may stamp it anew. Equal on every machine, in every process, and by a later version
     too: fields at their defaults do not count, so that a field added to the schema changes no digest.
     """
     content = msgspec.structs.replace(event, id=None, time=None)
