@@ -67,6 +67,7 @@ _ERROR = re.compile(
     re.IGNORECASE,
 )
 _ERROR_REACH = 240
+_ERROR_PAGE = ("error", "bad gateway", "unavailable", "denied", "not found", "timeout", "time-out")
 
 _SENTENCE_END = ".!?\u2026\u3002\uff01\uff1f"
 _CLOSED = frozenset(_SENTENCE_END + "\"'\u201d\u2019\u00bb)]}>*_`~|=;")
@@ -207,7 +208,7 @@ def is_error_text(text: str) -> bool:
         return False
     if match.group(0)[0] == "<":  # a page is an answer where one was asked for; an error page says so in its head
         head = text[:600].lower()
-        return any(word in head for word in ("error", "bad gateway", "unavailable", "denied", "not found", "timeout"))
+        return any(map(head.__contains__, _ERROR_PAGE))
     return True
 
 
