@@ -72,9 +72,20 @@ class Extractor(Protocol):
     only the event that fails is missing, counted by family.
     """
 
-    family: str
-    features: tuple[FeatureSpec, ...]
-    word_columns: Mapping[str, Callable[[str], float]]
+    @property
+    def family(self) -> str:
+        """Name by which configuration selects the family and failures are counted."""
+        ...
+
+    @property
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """What the family measures, in column order; the same for every instance with the same arguments."""
+        ...
+
+    @property
+    def word_columns(self) -> Mapping[str, Callable[[str], float]]:
+        """Functions of a word whose sums and values the family reads, by name; others may declare the same ones."""
+        ...
 
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:
         """Columns by feature name, one value per event, in the batch's order."""

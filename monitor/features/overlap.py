@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.features import english
 from monitor.features.base import Column, FeatureSpec, Kind, Worse
-from monitor.features.ngrams import Ints, count_ngrams, count_shared
+from monitor.features.ngrams import Occurrences, count_ids, count_shared
 from monitor.features.words import EventBatch, TextBatch
 
 _COMMON = 5.2
@@ -50,31 +50,25 @@ class Overlap:
         """Columns by feature name."""
         n = len(batch)
         left, right = batch.output, batch.input
-        trigrams = batch.trigrams
-        said = trigrams.owner < n
-        copied = count_shared(
-            (trigrams.owner[said], trigrams.gram[said]), (trigrams.owner[~said] - n, trigrams.gram[~said]), n
-        )
-        claims = _distinct(left, left.values("overlap.content") > 0)
-        grounded = count_shared(claims, _distinct(right, right.cores > 0), n)
+        said, asked = batch.trigrams.of(0, n), batch.trigrams.of(n, 2 * n)
+        claims = _words(left, left.values("overlap.content") > 0)
+        grounds = _words(right, right.cores > 0)
         a, b = batch.output_embedding, batch.input_embedding
         cosine = np.einsum("ij,ij->i", a, b, dtype=np.float64)
         cosine[~(a.any(axis=1) & b.any(axis=1))] = np.nan
         comparable = right.words > 0
         return {
-            "output.overlap.copied": left.masked(
-                _share(copied, np.bincount(trigrams.owner[said], minlength=n), comparable)
-            ),
-            "output.overlap.grounded": left.masked(_share(grounded, np.bincount(claims[0], minlength=n), comparable)),
+            "output.overlap.copied": left.masked(_share(said, asked, n, comparable)),
+            "output.overlap.grounded": left.masked(_share(claims, grounds, n, comparable)),
             "output.overlap.similarity": left.masked(cosine),
         }
 
 
-def _distinct(text: TextBatch, chosen: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Owner and core of each text's distinct chosen words."""
-    found = count_ngrams(text.cores[chosen], text.text_of[chosen], 1)
-    return found.owner, found.gram
+def _words(text: TextBatch, chosen: NDArray[np.bool_]) -> Occurrences:
+    return count_ids(text.cores[chosen], text.text_of[chosen])
 
 
-def _share(part: Ints, whole: Ints, comparable: NDArray[np.bool_]) -> NDArray[np.float64]:
-    return np.where(comparable & (whole > 0), part / np.maximum(whole, 1), np.nan)
+def _share(ours: Occurrences, theirs: Occurrences, n: int, comparable: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of each text's distinct items that the other side has; NaN where there is nothing to compare."""
+    whole = ours.distinct(n)
+    return np.where(comparable & (whole > 0), count_shared(ours, theirs, n) / np.maximum(whole, 1), np.nan)

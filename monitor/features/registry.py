@@ -12,12 +12,15 @@ from monitor.features.base import Extractor
 from monitor.features.call import CallFacts
 from monitor.features.embedding import Embedding, NoEmbedding, random_projections
 from monitor.features.featurizer import Featurizer
+from monitor.features.format import Format
 from monitor.features.language import Language
 from monitor.features.length import Length
 from monitor.features.noise import Noise
 from monitor.features.overlap import Overlap
+from monitor.features.refusal import Refusal
 from monitor.features.repetition import Repetition
 from monitor.features.static_table import default_table
+from monitor.features.tone import Tone
 from monitor.features.words import Embedder
 
 STATIC = "static"
@@ -32,6 +35,9 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
     projections = default_table().projections if embedder is None else random_projections(embedder.dimensions)
     table: tuple[Extractor, ...] = (
         Length("output"),
+        Format(),
+        Tone(),
+        Refusal(),
         Language("output"),
         Repetition(),
         Embedding(projections),

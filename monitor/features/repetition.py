@@ -17,6 +17,7 @@ from monitor.features.words import EventBatch, TextBatch
 _FEWEST_WORDS = 10  # below this a vocabulary ratio says nothing
 _LONGEST_PERIOD = 64  # words
 _SUSPICIOUS = 0.15  # share of repeated trigrams below which no loop can be long enough to count
+_CANDIDATES = 4  # periods tried; loops within loops have a few
 _LOOP_TURNS = 3
 _LOOP_WORDS = 12
 _LONG_CHUNK = 48
@@ -81,12 +82,23 @@ def _words_of(text: TextBatch, row: int) -> NDArray[np.int32]:
 
 
 def _longest_loop(words: NDArray[np.int32]) -> tuple[int, int]:
-    """Words that repeat the `period` words before them, the longest stretch with its first turn included, and turns."""
+    """Words of the longest stretch that says the same `period` words again and again, and how often it says them.
+
+    In a loop every trigram stands one period after its like, so only the commonest distances are tried as periods.
+    """
+    size = len(words) - 2
+    trigrams = np.unique(np.stack([words[:size], words[1:-1], words[2:]], axis=1), axis=0, return_inverse=True)[
+        1
+    ].ravel()
+    order = np.argsort(trigrams, kind="stable")
+    gaps = np.diff(order)[np.diff(trigrams[order]) == 0]
+    often = np.bincount(gaps[gaps <= _LONGEST_PERIOD], minlength=1)
     best = (0, 0)
-    for period in range(1, min(_LONGEST_PERIOD, len(words) // 2) + 1):
+    for period in np.argsort(-often, kind="stable")[:_CANDIDATES].tolist():
+        if not period or not often[period]:
+            continue
         breaks = np.flatnonzero(words[period:] != words[:-period])
-        edges = np.concatenate([[-1], breaks, [len(words) - period]])
-        run = int(np.diff(edges).max()) - 1
+        run = int(np.diff(breaks, prepend=-1, append=len(words) - period).max()) - 1
         if run >= period and run + period > best[0]:
             best = (run + period, (run + period) // period)
     return best

@@ -48,7 +48,7 @@ from scipy.sparse import csr_array
 
 from monitor.events.schema import OutputEvent
 from monitor.features import english
-from monitor.features.ngrams import NGrams, count_ngrams
+from monitor.features.ngrams import Occurrences, count_ids, count_trigrams
 from monitor.features.static_table import StaticTable, default_table
 from monitor.features.wordpiece import split_chunks
 
@@ -106,10 +106,11 @@ BUILT_IN: Mapping[str, Callable[[str], float]] = {
 class _Rows:
     """What is known of the chunks met so far: values, core and pieces, in compressed rows. Rows are never changed."""
 
-    __slots__ = ("_columns", "cores", "pieces", "pieces_used", "starts", "used", "values")
+    __slots__ = ("_alone", "_columns", "cores", "pieces", "pieces_used", "starts", "used", "values")
 
     def __init__(self, columns: int) -> None:
         self._columns = columns
+        self._alone: dict[int, Float] = {}
         self.values: Float = np.empty((1024, columns))
         self.cores = np.empty(1024, dtype=np.int32)
         self.starts = np.zeros(1025, dtype=np.int64)
@@ -136,6 +137,16 @@ class _Rows:
         self.starts[self.used + 1 : used + 1] = self.pieces_used + np.cumsum(lengths)
         self.used = used
         self.pieces_used = pieces_used
+
+    def column(self, position: int) -> Float:
+        """One value column, contiguous: looking 60,000 chunks up in it is several times faster than in all columns."""
+        alone = self._alone.get(position)
+        done = 0 if alone is None else len(alone)
+        if alone is None or done < self.used:
+            fresh = self.values[done : self.used, position]
+            alone = fresh.copy() if alone is None else np.concatenate([alone, fresh])
+            self._alone[position] = alone
+        return alone
 
     def pieces_of(self, row: int) -> list[int]:
         found: list[int] = self.pieces[self.starts[row] : self.starts[row + 1]].tolist()
@@ -338,7 +349,7 @@ class TextBatch:
     def distinct_cores(self) -> NDArray[np.int64]:
         """Distinct words of each text, by their cores; punctuation alone is no word."""
         spoken = self.cores > 0
-        return count_ngrams(self.cores[spoken], self.text_of[spoken], 1).distinct(self.n)
+        return count_ids(self.cores[spoken], self.text_of[spoken]).distinct(self.n)
 
     @cached_property
     def sums(self) -> Mapping[str, Float]:
@@ -352,8 +363,7 @@ class TextBatch:
 
     def values(self, name: str) -> Float:
         """A word column chunk by chunk, in order of the texts."""
-        values: Float = self._rows.values[self.ids, self.table.column[name]]
-        return values
+        return self._rows.column(self.table.column[name])[self.ids]
 
     def reduce(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> Float:
         """Sums of per-chunk values over each text, added in order."""
@@ -399,16 +409,10 @@ class TextBatch:
 
 def _count(text_of: NDArray[np.int32], ids: NDArray[np.int32], n: int, width: int) -> csr_array:
     """Occurrences of each id in each text: sparse (n, width), float32, ids ascending within a text."""
-    wide = n * max(width, 1) >= 2**31
-    starts = np.arange(n, dtype=np.int64 if wide else np.int32) * np.array(width, dtype=np.int64 if wide else np.int32)
-    keys: NDArray[Any] = starts[text_of] + ids
-    keys.sort()
-    first = np.flatnonzero(np.concatenate([np.ones(min(1, len(keys)), dtype=bool), keys[1:] != keys[:-1]]))
-    counts = np.diff(np.append(first, len(keys)))
-    texts, columns = np.divmod(keys[first], max(width, 1))
+    found = count_ids(ids, text_of)
     ends = np.zeros(n + 1, dtype=np.int32)
-    np.cumsum(np.bincount(texts, minlength=n), out=ends[1:])
-    return csr_array((counts.astype(np.float32), columns.astype(np.int32), ends), shape=(n, width))
+    np.cumsum(found.distinct(n), out=ends[1:])
+    return csr_array((found.counts.astype(np.float32), found.ids.astype(np.int32), ends), shape=(n, width))
 
 
 class Embedder(Protocol):
@@ -469,13 +473,13 @@ class EventBatch:
         return self.input.embedding if self._embedder is None else self._embedder.embed(self.input.texts)
 
     @cached_property
-    def trigrams(self) -> NGrams:
+    def trigrams(self) -> Occurrences:
         """Trigrams of words (by their cores), of the outputs as texts 0..n-1 and of the inputs as n..2n-1."""
         output, source = self.output, self.input
         words = np.concatenate([output.cores, source.cores])
         owner = np.concatenate([output.text_of, source.text_of + np.int32(len(self.events))])
         spoken = words > 0
-        return count_ngrams(words[spoken], owner[spoken], 3)
+        return count_trigrams(words[spoken], owner[spoken])
 
 
 def _input_of(event: OutputEvent) -> str | None:
