@@ -274,10 +274,12 @@ def explained_by_inputs(reference: Reference, y: Array) -> bool:
         return False
     residual = joints[1]
     n = len(y)
-    u = (y - reference.mean) @ residual.project
+    core = len(residual.project)
+    centred = y[:, :core] - reference.mean[:core]
+    u = centred @ residual.project
     mean = u.mean(0)
     error = np.sqrt(np.maximum(u.var(0), 1.0) * residual.long_run / n + residual.error**2)
-    plain = (y - reference.mean) @ joints[0].project
+    plain = centred @ joints[0].project
     excess = float(np.maximum(np.abs(mean) - 2 * error, 0).sum())
     total = float(np.maximum(np.abs(plain.mean(0)) - 2 * error, 0).sum())
     return excess < 0.4 * total

@@ -34,7 +34,7 @@ def change_point(reference: Reference, view: View, y: Array) -> ChangePoint:
     parts = []
     if view.joints:
         joint = view.joints[0]
-        parts.append((np.clip(centred @ joint.project, -CLIP, CLIP), joint.long_run))
+        parts.append((np.clip(centred[:, : len(joint.project)] @ joint.project, -CLIP, CLIP), joint.long_run))
     flags = y[:, view.rates.columns]
     usual = np.clip(reference.mean[view.rates.columns], 0.002, 0.998)
     start = _first_guess(parts, n)
@@ -122,7 +122,7 @@ def shift(reference: Reference, y: Array) -> Shift:
     k = reference.moments.numbers
     n = max(len(y), 1)
     size = y.mean(0) - reference.mean if len(y) else np.zeros(y.shape[1])
-    variance = np.diag(reference.covariance).copy()
+    variance = reference.variance
     spread = np.maximum(y.var(0), variance) if len(y) > 4 else variance
     error = np.sqrt(np.maximum(spread, 1e-6) * (1 / n + 1 / reference.effective))
     size, error = size.copy(), error.copy()

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.moments import BLOCK, CLIP, TILTS
 from monitor.detection.plain import pack, unpack
-from monitor.detection.reference import Joint, View
+from monitor.detection.reference import Joint, Rates, View
 
 Array = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ class LeaningBet:
         """Log bets (rows, rates) of a block's rows y - mean (rows, d); moves the lean on."""
         rows = len(centred)
         joint = self.joint
-        u = np.clip(centred @ joint.project, -CLIP, CLIP)
+        u = np.clip(centred[:, : len(joint.project)] @ joint.project, -CLIP, CLIP)
         before = np.stack(
             [_WEIGHTS[i][:rows, :rows] @ u + _DECAY[i, :rows, None] * self.lean[i] for i in range(len(LEAN_RATES))]
         )
@@ -96,25 +96,8 @@ class Evidence:
         self._mean = mean
         self.leaning = [LeaningBet(joint) for joint in view.joints]
         singles, rates = view.singles, view.rates
-        self._norm = singles.log_norm + np.abs(TILTS)[:, None] * (ZONE_SINGLE + singles.error)
-        self._rise = (
-            np.minimum(0.995, rates.upper + RATE_STEPS[:, None] * (1 - rates.upper)),
-            rates.upper,
-        )
-        low = np.maximum(rates.lower, SMALLEST_FALLING)
-        falling = rates.lower > SMALLEST_FALLING
-        fall = np.maximum(0.002, low * RATE_FALLS[:, None])
-        up, bound = self._rise
-        rising = bound < 1 - SMALLEST_FALLING / 2
-        hit = np.concatenate([np.where(rising, np.log(up / bound), -1.0), np.where(falling, np.log(fall / low), -1.0)])
-        miss = np.concatenate(
-            [
-                np.where(rising, np.log((1 - up) / (1 - bound)), -1.0),
-                np.where(falling, np.log((1 - fall) / (1 - low)), -1.0),
-            ]
-        )
-        self._miss = miss / rates.long_run
-        self._hit = hit / rates.long_run - self._miss
+        self._norm = np.exp(-singles.log_norm - np.abs(TILTS)[:, None] * (ZONE_SINGLE + singles.error))
+        self._rate_columns, self._hit, self._miss = _rate_bets(rates)
         sizes = [len(LEAN_RATES)] * len(self.leaning) + [self._norm.size, self._miss.size]
         names = [*("joint", "residual")[: len(self.leaning)], "single", "rate"]
         kept = [(name, size) for name, size in zip(names, sizes, strict=True) if size]
@@ -125,7 +108,7 @@ class Evidence:
 
     def restart(self) -> None:
         """Forget all evidence so far."""
-        self.sums[:] = 0
+        self.sums = np.zeros(len(self.weights))
         for bet in self.leaning:
             bet.lean[:] = 0
 
@@ -134,22 +117,22 @@ class Evidence:
         rows = len(y)
         if not len(self.sums):
             return np.zeros(rows)
-        centred = y - self._mean
-        bets = [bet.log_bets(centred) for bet in self.leaning]
-        singles, rates = self.view.singles, self.view.rates
+        bets = [np.exp(bet.log_bets(y - self._mean)) for bet in self.leaning]
+        singles = self.view.singles
         if len(singles.columns):
             z = np.clip(y[:, singles.columns], -CLIP, CLIP)
-            bets.append(np.clip(TILTS[:, None] * z[:, None, :] - self._norm, *STEP).reshape(rows, -1))
-        if len(rates.columns):
-            bets.append((self._miss + y[:, None, rates.columns] * self._hit).reshape(rows, -1))
-        growth = np.exp(np.concatenate(bets, axis=1))
-        sums = self.sums
+            bets.append((np.exp(TILTS[:, None] * z[:, None, :]) * self._norm).reshape(rows, -1))
+        if len(self._rate_columns):
+            bets.append(self._miss + y[:, self._rate_columns] * self._hit)
+        growth = np.concatenate(bets, axis=1)
         path = np.empty_like(growth)
-        for row in range(rows):
-            sums += 1.0
-            sums *= growth[row]
-            np.minimum(sums, CEILING, out=sums)
-            path[row] = sums
+        before = self.sums
+        for after, factor in zip(path, growth, strict=True):
+            np.add(before, 1.0, out=after)
+            after *= factor
+            before = after
+        # Within a block sums grow by e^96 at most, so a ceiling per block keeps them finite.
+        self.sums = np.minimum(before, CEILING)
         self._path = path
         total: Array = path @ self.weights
         return total
@@ -177,12 +160,24 @@ class Evidence:
         """Evidence for each watched column alone (d), the mean over its bets; 0 for columns that are not bet on."""
         out = np.zeros(d)
         cut = dict(zip(self.kinds, self._cuts[:-1], strict=True))
-        for kind, columns in (("single", self.view.singles.columns), ("rate", self.view.rates.columns)):
-            if kind in cut and len(columns):
-                bets = len(TILTS) if kind == "single" else 2 * len(RATE_STEPS)
-                part = self.sums[cut[kind] : cut[kind] + bets * len(columns)]
-                out[columns] = part.reshape(bets, -1).mean(0)
+        columns = self.view.singles.columns
+        if len(columns):
+            part = self.sums[cut["single"] : cut["single"] + len(TILTS) * len(columns)]
+            out[columns] = part.reshape(len(TILTS), -1).mean(0)
+        if len(self._rate_columns):
+            part = self.sums[cut["rate"] : cut["rate"] + len(self._rate_columns)]
+            np.add.at(out, self._rate_columns, part / len(RATE_STEPS))
         return out
+
+    def state(self) -> tuple[Array, list[Array]]:
+        """The state as it is now, for `rewind`."""
+        return self.sums.copy(), [bet.lean.copy() for bet in self.leaning]
+
+    def rewind(self, state: tuple[Array, list[Array]]) -> None:
+        """Go back to a `state`."""
+        self.sums = state[0]
+        for bet, lean in zip(self.leaning, state[1], strict=True):
+            bet.lean = lean
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
@@ -194,3 +189,27 @@ class Evidence:
         self.sums = unpack(sums)
         for bet, lean in zip(self.leaning, leans, strict=True):
             bet.lean = unpack(lean)
+
+
+def _rate_bets(rates: Rates) -> tuple[NDArray[np.intp], Array, Array]:
+    """Column of each bet, and its factors: miss where the flag is 0, miss + hit where it is 1.
+
+    A rate whose bound lies too near 0 (or 1) gets no bets on falling (or rising).
+    """
+    rising = rates.upper < 1 - SMALLEST_FALLING / 2
+    falling = rates.lower > SMALLEST_FALLING
+    columns, hits, misses = [], [], []
+    for step in RATE_STEPS:
+        bound = rates.upper[rising]
+        other = np.minimum(0.995, bound + step * (1 - bound))
+        columns.append(rates.columns[rising])
+        hits.append(np.log(other / bound) / rates.long_run[rising])
+        misses.append(np.log((1 - other) / (1 - bound)) / rates.long_run[rising])
+    for fall in RATE_FALLS:
+        bound = rates.lower[falling]
+        other = np.maximum(0.002, bound * fall)
+        columns.append(rates.columns[falling])
+        hits.append(np.log(other / bound) / rates.long_run[falling])
+        misses.append(np.log((1 - other) / (1 - bound)) / rates.long_run[falling])
+    miss = np.exp(np.concatenate(misses))
+    return np.concatenate(columns), np.exp(np.concatenate(hits)) - miss, miss

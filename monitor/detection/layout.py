@@ -28,6 +28,8 @@ TOP_VALUES = 6
 """Values of a category that get a flag of their own; the rest are `other`."""
 MOSTLY_ZERO = 0.25
 """Share of zeros from which a count is also watched as `nonzero`."""
+COMMON = 0.05
+"""A flag with a rate between this and one minus this joins the whitened view."""
 MISSING = "\0missing"
 UNCOUNTED = frozenset({"output.embedding.distance"})
 """Features whose absence says nothing: the distance has no value while its centre is being learned."""
@@ -81,16 +83,19 @@ class Layout:
         Names of the numeric features, in order.
     flags
         The flags, in order.
+    common
+        How many of the flags, the first ones, are neither rare nor nearly always true; they join the whitened view.
     """
 
-    def __init__(self, numbers: list[str], flags: list[Flag]) -> None:
+    def __init__(self, numbers: list[str], flags: list[Flag], common: int) -> None:
         self.numbers = numbers
         self.flags = flags
-        self._families = sorted({f.feature for f in flags if f.kind is FlagKind.MISSING})
+        self.common = common
+        self._places: dict[tuple[str, ...], _Places] = {}
 
     @classmethod
     def learn(
-        cls, specs: Sequence[FeatureSpec], values: NDArray[Any], names: Sequence[str], codes: Categories
+        cls, specs: Sequence[FeatureSpec], values: NDArray[Any], names: tuple[str, ...], codes: Categories
     ) -> Layout:
         """Decide from a reference's rows: values (n, k) in natural or compressed units, and its categories."""
         column = {name: j for j, name in enumerate(names)}
@@ -123,58 +128,98 @@ class Layout:
             usual = int(np.median(np.sum(~np.isfinite(block), axis=1)))
             if usual < len(members):
                 flags.append(Flag(name, FlagKind.MISSING, float(usual)))
-        return cls(numbers, flags)
+        rows = cls(numbers, flags, 0).flag_rows(values, names, codes)
+        rate = np.nansum(rows, axis=0) / np.maximum(np.isfinite(rows).sum(0), 1)
+        usual = (rate >= COMMON) & (rate <= 1 - COMMON)
+        ordered = [f for f, yes in zip(flags, usual, strict=True) if yes]
+        rest = [f for f, yes in zip(flags, usual, strict=True) if not yes]
+        return cls(numbers, ordered + rest, len(ordered))
 
-    def number_columns(self, names: Sequence[str]) -> NDArray[np.intp]:
+    def number_columns(self, names: tuple[str, ...]) -> NDArray[np.intp]:
         """Positions of the numbers among a batch's columns; -1 where the batch lacks one."""
-        column = {name: j for j, name in enumerate(names)}
-        return np.asarray([column.get(name, -1) for name in self.numbers], dtype=np.intp)
+        return self._place(names).numbers
 
-    def flag_rows(self, values: NDArray[Any], names: Sequence[str], codes: Categories) -> NDArray[np.float64]:
+    def _place(self, names: tuple[str, ...]) -> _Places:
+        places = self._places.get(names)
+        if places is None:
+            places = self._places[names] = _Places(self, names)
+        return places
+
+    def flag_rows(self, values: NDArray[Any], names: tuple[str, ...], codes: Categories) -> NDArray[np.float64]:
         """Flags (n, m) of rows: 1, 0, or NaN where the feature is missing."""
         n = len(values)
-        column = {name: j for j, name in enumerate(names)}
+        places = self._place(names)
         out = np.full((n, len(self.flags)), np.nan)
-        taken: dict[str, set[str]] = {}
-        for flag in self.flags:
-            if flag.kind is FlagKind.VALUE:
-                taken.setdefault(flag.feature, set()).add(str(flag.value))
-        for m, flag in enumerate(self.flags):
-            if flag.kind is FlagKind.VALUE:
-                out[:, m] = codes.equals(flag.feature, str(flag.value), n)
+        at, column, constant, above = places.compare
+        if len(at):
+            x = values[:, column]
+            hit = np.where(above, x > constant, x != constant)
+            out[:, at] = np.where(np.isfinite(x), hit, np.nan)
+        for m, members, usual in places.missing:
+            out[:, m] = (~np.isfinite(values[:, members])).sum(1) > usual
+        at, column = places.never
+        if len(at):
+            out[:, at] = np.isfinite(values[:, column])
+        for feature, (places_of, other) in places.categories.items():
+            coded = codes.coded(feature, places_of)
+            if coded is None:
                 continue
-            if flag.kind is FlagKind.OTHER:
-                out[:, m] = codes.outside(flag.feature, taken.get(flag.feature, set()), n)
-                continue
-            if flag.kind is FlagKind.MISSING:
-                members = [j for name, j in column.items() if family(name) == flag.feature and name not in UNCOUNTED]
-                out[:, m] = np.sum(~np.isfinite(values[:, members]), axis=1) > float(flag.value or 0)
-                continue
-            if flag.feature not in column:
-                continue
-            x = values[:, column[flag.feature]].astype(np.float64)
-            finite = np.isfinite(x)
-            if flag.kind is FlagKind.DECLARED:
-                hit = x > 0.5
-            elif flag.kind is FlagKind.NONZERO:
-                hit = x != 0
-            elif flag.value is None:  # never seen in the reference: any value differs
-                out[:, m] = finite
-                continue
-            else:
-                hit = x != float(flag.value)
-            out[finite, m] = hit[finite]
+            for m in places_of.values():
+                out[:, m] = coded == m
+            if other is not None:
+                out[:, other] = coded < 0
         return out
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [self.numbers, [[f.feature, f.kind.value, f.value] for f in self.flags]]
+        return [self.numbers, [[f.feature, f.kind.value, f.value] for f in self.flags], self.common]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Layout:
         """The layout that `plain` described."""
-        numbers, flags = plain
-        return cls(list(numbers), [Flag(feature, FlagKind(kind), value) for feature, kind, value in flags])
+        numbers, flags, common = plain
+        return cls(list(numbers), [Flag(feature, FlagKind(kind), value) for feature, kind, value in flags], common)
+
+
+class _Places:
+    """Where a layout's columns stand among a batch's, worked out once per set of columns."""
+
+    def __init__(self, layout: Layout, names: tuple[str, ...]) -> None:
+        column = {name: j for j, name in enumerate(names)}
+        self.numbers = np.asarray([column.get(name, -1) for name in layout.numbers], dtype=np.intp)
+        compare: list[tuple[int, int, float, bool]] = []
+        never: list[tuple[int, int]] = []
+        self.missing: list[tuple[int, list[int], int]] = []
+        self.categories: dict[str, tuple[dict[str, int], int | None]] = {}
+        for m, flag in enumerate(layout.flags):
+            if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
+                values, other = self.categories.get(flag.feature, ({}, None))
+                if flag.kind is FlagKind.VALUE:
+                    values[str(flag.value)] = m
+                else:
+                    other = m
+                self.categories[flag.feature] = (values, other)
+            elif flag.kind is FlagKind.MISSING:
+                members = [j for name, j in column.items() if family(name) == flag.feature and name not in UNCOUNTED]
+                self.missing.append((m, members, int(flag.value or 0)))
+            elif flag.feature not in column:
+                continue
+            elif flag.kind is FlagKind.DIFFERS and flag.value is None:  # never seen in the reference
+                never.append((m, column[flag.feature]))
+            else:
+                constant = float(flag.value or 0) if flag.kind is FlagKind.DIFFERS else 0.0
+                declared = flag.kind is FlagKind.DECLARED
+                compare.append((m, column[flag.feature], 0.5 if declared else constant, declared))
+        self.compare = (
+            np.asarray([c[0] for c in compare], dtype=np.intp),
+            np.asarray([c[1] for c in compare], dtype=np.intp),
+            np.asarray([c[2] for c in compare]),
+            np.asarray([c[3] for c in compare], dtype=bool),
+        )
+        self.never = (
+            np.asarray([at for at, _ in never], dtype=np.intp),
+            np.asarray([column for _, column in never], dtype=np.intp),
+        )
 
 
 class Categories:
@@ -192,16 +237,9 @@ class Categories:
         frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return [value for value, count in frequent[:top] if count >= 0.01 * len(column)]
 
-    def equals(self, name: str, value: str, n: int) -> NDArray[np.float64]:
-        """1 where the category has this value (n rows)."""
+    def coded(self, name: str, places: Mapping[str, int]) -> NDArray[np.intp] | None:
+        """The place of each row's value, or -1 for any other value."""
         column = self.columns.get(name)
         if column is None:
-            return np.full(n, np.nan)
-        return np.fromiter((v == value for v in column), dtype=np.float64, count=n)
-
-    def outside(self, name: str, values: set[str], n: int) -> NDArray[np.float64]:
-        """1 where the category has none of these values (n rows)."""
-        column = self.columns.get(name)
-        if column is None:
-            return np.full(n, np.nan)
-        return np.fromiter((v not in values for v in column), dtype=np.float64, count=n)
+            return None
+        return np.fromiter((places.get(v, -1) for v in column), dtype=np.intp, count=len(column))

@@ -26,60 +26,71 @@ CLIP = 4.0
 
 
 class Moments:
-    """Sums over rows y (n, d): the first `numbers` columns are normal scores, the others flags."""
+    """Sums over rows y (n, d): normal scores of the numbers first, then flags.
 
-    def __init__(self, d: int, numbers: int) -> None:
+    Of the first `core` columns (numbers and common flags) all products are kept, of the others, the rare flags, their
+    own alone: how two rare flags go together can neither be learned from a reference nor would it tell anything.
+    """
+
+    def __init__(self, d: int, core: int, numbers: int) -> None:
         self.d = d
+        self.core = core
         self.numbers = numbers
         self.n = 0
         self.pairs = 0
         self.first = np.zeros(d)
-        self.second = np.zeros((d, d))
-        self.lagged = np.zeros((d, d))
+        self.second = np.zeros((core, core))
+        self.lagged = np.zeros((core, core))
         self.runs = np.zeros(len(SCALES), dtype=np.int64)
-        self.run_means = np.zeros((len(SCALES), d, d))
+        self.run_means = np.zeros((len(SCALES), core, core))
+        self.own = np.zeros((2 + len(SCALES), d - core))
         self.tilted = np.zeros((2, len(TILTS), numbers))
 
     def add(self, y: NDArray[np.float64]) -> None:
         """Add consecutive rows (any number; `BLOCK` of them for a block)."""
+        common, rare = y[:, : self.core], y[:, self.core :]
         self.n += len(y)
         self.first += y.sum(0)
-        self.second += y.T @ y
-        self.lagged += y[:-1].T @ y[1:]
+        self.second += common.T @ common
+        self.lagged += common[:-1].T @ common[1:]
+        self.own[0] += (rare * rare).sum(0)
+        self.own[1] += (rare[:-1] * rare[1:]).sum(0)
         self.pairs += max(0, len(y) - 1)
         for i, scale in enumerate(SCALES):
             runs = len(y) // scale
             if runs:
                 means = y[: runs * scale].reshape(runs, scale, self.d).mean(1)
-                self.run_means[i] += means.T @ means
+                self.run_means[i] += means[:, : self.core].T @ means[:, : self.core]
+                self.own[2 + i] += (means[:, self.core :] ** 2).sum(0)
                 self.runs[i] += runs
         tilt = np.exp(TILTS[:, None, None] * np.clip(y[:, : self.numbers], -CLIP, CLIP)[None])
         self.tilted[0] += tilt.sum(1)
         self.tilted[1] += (tilt * tilt).sum(1)
 
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return (self.first, self.second, self.lagged, self.runs, self.run_means, self.own, self.tilted)
+
+    def empty(self) -> Moments:
+        """Sums of no rows, of the same shape."""
+        return Moments(self.d, self.core, self.numbers)
+
     def merge(self, other: Moments) -> None:
         """Add another's sums."""
         self.n += other.n
         self.pairs += other.pairs
-        self.first += other.first
-        self.second += other.second
-        self.lagged += other.lagged
-        self.runs += other.runs
-        self.run_means += other.run_means
-        self.tilted += other.tilted
+        for mine, more in zip(self._arrays(), other._arrays(), strict=True):
+            mine += more
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        arrays = (self.first, self.second, self.lagged, self.runs, self.run_means, self.tilted)
-        return [self.d, self.numbers, self.n, self.pairs, [pack(a) for a in arrays]]
+        return [self.d, self.core, self.numbers, self.n, self.pairs, [pack(a) for a in self._arrays()]]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Moments:
         """The sums that `plain` described."""
-        d, numbers, n, pairs, arrays = plain
-        moments = cls(d, numbers)
+        d, core, numbers, n, pairs, arrays = plain
+        moments = cls(d, core, numbers)
         moments.n, moments.pairs = n, pairs
-        first, second, lagged, runs, run_means, tilted = (unpack(a) for a in arrays)
-        moments.first, moments.second, moments.lagged = first, second, lagged
-        moments.runs, moments.run_means, moments.tilted = runs, run_means, tilted
+        for mine, held in zip(moments._arrays(), arrays, strict=True):
+            mine[...] = unpack(held)
         return moments

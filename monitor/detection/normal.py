@@ -63,7 +63,7 @@ class Normal:
         self.version = version
         self._distinct = distinct
         self._next = int(reference.n * GROWTH)
-        self._growing = Moments(reference.moments.d, reference.moments.numbers)
+        self._growing = reference.moments.empty()
         self._held: list[tuple[Array, list[Segments], NDArray[np.uint64]]] = []
 
     @classmethod
@@ -82,7 +82,7 @@ class Normal:
         seen = np.isfinite(flags)
         fill = np.where(seen.any(0), np.where(seen, flags, 0).sum(0) / np.maximum(seen.sum(0), 1), 0.0)
         y = np.concatenate([ranks.scores(numbers), np.where(seen, flags, fill)], axis=1)
-        moments = Moments(y.shape[1], numbers.shape[1])
+        moments = Moments(y.shape[1], numbers.shape[1] + layout.common, numbers.shape[1])
         # By block, as later rows will be: sums do not depend on when they were taken.
         whole = len(y) // BLOCK * BLOCK
         for start in range(0, whole, BLOCK):
@@ -113,7 +113,7 @@ class Normal:
             return False
         # Merged only now, so that what a snapshot restores derives from the same sums as what is in use.
         self.reference.moments.merge(self._growing)
-        self._growing = Moments(self._growing.d, self._growing.numbers)
+        self._growing = self._growing.empty()
         self.reference.distinct = self._distinct.count()
         self.reference.derive()
         self._next = int(self.reference.n * GROWTH)

@@ -120,7 +120,8 @@ class Reference:
         self.n = n
         self.effective = max(min(float(self.distinct), float(n)), n / 6)
         self.mean = moments.first / n
-        outer = np.outer(self.mean, self.mean)
+        core = moments.core
+        outer = np.outer(self.mean[:core], self.mean[:core])
         self.covariance = moments.second / n - outer
         lagged = moments.lagged / max(moments.pairs, 1) - outer
         self._lagged = (lagged + lagged.T) / 2
@@ -128,31 +129,34 @@ class Reference:
             (scale, int(k), means / max(int(k), 1) - outer)
             for scale, k, means in zip(SCALES, moments.runs, moments.run_means, strict=True)
         ]
-        self.sd = np.maximum(np.sqrt(np.maximum(np.diag(self.covariance), 0)), SMALLEST_SD)
-        sides = np.asarray(
-            [name.startswith("input.") for name in self.layout.numbers]
-            + [flag.feature.startswith("input") for flag in self.layout.flags],
-            dtype=bool,
-        )
-        self.is_input = sides
-        bet = np.asarray(
-            [name not in self.excluded for name in self.layout.numbers]
-            + [flag.feature not in self.excluded for flag in self.layout.flags],
-            dtype=bool,
-        )
-        self.outputs = self._view(~sides & bet, given=sides & bet)
-        self.inputs = self._view(sides & bet, given=None)
+        rare = self.mean[core:] ** 2
+        self._rare_variance = moments.own[0] / n - rare
+        self._rare_lagged = moments.own[1] / max(moments.pairs, 1) - rare
+        self._rare_runs = [
+            (scale, int(k), own / max(int(k), 1) - rare)
+            for scale, k, own in zip(SCALES, moments.runs, moments.own[2:], strict=True)
+        ]
+        self.variance = np.maximum(np.concatenate([np.diag(self.covariance), self._rare_variance]), 0)
+        self.sd = np.maximum(np.sqrt(self.variance), SMALLEST_SD)
+        names = [*self.layout.numbers, *(flag.feature for flag in self.layout.flags)]
+        self.is_input = np.asarray([name.startswith("input") for name in names], dtype=bool)
+        bet = np.asarray([name not in self.excluded for name in names], dtype=bool)
+        self.outputs = self._view(~self.is_input & bet, given=self.is_input & bet)
+        self.inputs = self._view(self.is_input & bet, given=None)
 
     def _view(self, columns: NDArray[np.bool_], given: NDArray[np.bool_] | None) -> View:
-        k = self.moments.numbers
+        moments = self.moments
         here = np.flatnonzero(columns)
-        select = np.zeros((len(columns), len(here)))
-        select[here, np.arange(len(here))] = 1.0
-        joints = [self._joint(select)] if len(here) else []
-        if given is not None and given.any() and len(here):
-            joints.append(self._joint(self._residual(select, np.flatnonzero(given))))
-        numbers = here[here < k]
-        flags = here[here >= k]
+        common = here[here < moments.core]
+        select = np.zeros((moments.core, len(common)))
+        select[common, np.arange(len(common))] = 1.0
+        joints = [self._joint(select)] if len(common) else []
+        if given is not None and len(common):
+            known = np.flatnonzero(given[: moments.core])
+            if len(known):
+                joints.append(self._joint(self._residual(select, known)))
+        numbers = here[here < moments.numbers]
+        flags = here[here >= moments.numbers]
         return View(joints, self._singles(numbers), self._rates(flags))
 
     def _residual(self, select: Array, given: NDArray[np.intp]) -> Array:
@@ -184,21 +188,39 @@ class Reference:
 
     def _long_run(self, project: Array) -> Array:
         """Long-run over marginal variance of each projected coordinate, never below 1."""
-        variance = np.maximum(np.einsum("ij,ij->j", project, self.covariance @ project), 1e-4)
-        ratio = np.ones(project.shape[1])
-        for scale, k, means in self._runs:
+
+        def along(matrix: Array) -> Array:
+            return np.asarray(np.einsum("ij,ij->j", project, matrix @ project))
+
+        return self._inflation(
+            along(self.covariance), along(self._lagged), [(scale, k, along(means)) for scale, k, means in self._runs]
+        )
+
+    def _inflation(self, variance: Array, lagged: Array, runs: list[tuple[int, int, Array]]) -> Array:
+        """From means of runs (batch means) and from the first autocorrelation, whichever says more."""
+        variance = np.maximum(variance, 1e-4)
+        ratio = np.ones(len(variance))
+        for scale, k, means in runs:
             if k >= 8:
-                inflated = np.einsum("ij,ij->j", project, means @ project) * scale / variance
-                ratio = np.maximum(ratio, inflated * (1 - np.sqrt(2 / k)))
-        r = np.einsum("ij,ij->j", project, self._lagged @ project) / variance - 1 / np.sqrt(self.n)
-        r = np.clip(r, 0, 0.9)
+                ratio = np.maximum(ratio, means * scale / variance * (1 - np.sqrt(2 / k)))
+        r = np.clip(lagged / variance - 1 / np.sqrt(self.n), 0, 0.9)
         longest: Array = np.maximum(ratio, (1 + r) / (1 - r))
         return longest
 
     def _alone(self, columns: NDArray[np.intp]) -> Array:
-        base = np.zeros((len(self.mean), len(columns)))
-        base[columns, np.arange(len(columns))] = 1 / self.sd[columns]
-        return self._long_run(base)
+        """Long-run over marginal variance of single columns."""
+
+        def own(common: Array, rare: Array) -> Array:
+            return np.concatenate([np.diag(common), rare])[columns]
+
+        return self._inflation(
+            own(self.covariance, self._rare_variance),
+            own(self._lagged, self._rare_lagged),
+            [
+                (scale, k, own(means, rare))
+                for (scale, k, means), (_, _, rare) in zip(self._runs, self._rare_runs, strict=True)
+            ],
+        )
 
     def _singles(self, columns: NDArray[np.intp]) -> Singles:
         n = self.n

@@ -154,7 +154,7 @@ class Track:
         assert self._outputs is not None
         assert self._inputs is not None
         y = reference.scores(numbers, flags)
-        saved = (self._outputs.plain(), self._inputs.plain())
+        saved = (self._outputs.state(), self._inputs.state())
         paths = {"outputs": self._outputs.block(y), "inputs": self._inputs.block(y)}
         place = self.seen + np.arange(len(rows))
         firsts = {}
@@ -178,7 +178,7 @@ class Track:
         taken = firsts[view] + 1
         if taken < len(rows):
             for evidence, before in zip((self._outputs, self._inputs), saved, strict=True):
-                evidence.restore(before)
+                evidence.rewind(before)
                 evidence.block(y[:taken])
         self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken])
         self._active.stop_maturing()
