@@ -44,19 +44,20 @@ _DECLINED = (
 )
 # Every repetition is bounded, and the text it is applied to is at most `_OPENING` characters long.
 EXPLICIT = re.compile(
-    rf"\b(?:i|we)(?: am|'m| are|'re)?(?: \w{{1,12}}){{0,2}} {_UNABLE}(?: \w{{1,12}}){{0,1}} {_DECLINED}\b"
-    r"|\b(?:sorry|apologies|apologi[sz]e)(?: for [^.]{1,40})?,? ?(?:but )?(?:as an? [^,.]{1,40}, )?"
+    r"\b(?=[acinrsuvw])(?:"  # first letters of what follows: most places are passed over at once
+    rf"(?:i|we)(?: am|'m| are|'re)?(?: \w{{1,12}}){{0,2}} {_UNABLE}(?: \w{{1,12}})? {_DECLINED}\b"
+    r"|(?:sorry|apologies|apologi[sz]e)(?: for [^.]{1,40})?,? ?(?:but )?(?:as an? [^,.]{1,40}, )?"
     rf"(?:i|we|this|that)(?: am|'m| is)? {_UNABLE}\b"
     r"|^(?:(?:i'm|i am) )?(?:very |really )?sorry,? (?:but )?(?:i|we|that|this|it)\b(?! hear)"
     rf"|^(?:as an? (?:ai|artificial|large|language|helpful|responsible)\b[^,.]{{0,40}}, )?i(?: am|'m)? {_UNABLE}\b"
     rf"|^unfortunately,? (?:i|we)(?: am|'m)?(?: \w{{1,12}})? {_UNABLE}\b"
-    r"|\bi(?: must| have to|'ll have to| will have to)(?: respectfully| politely)? (?:decline|refuse)\b"
-    r"|\bi (?:do not|don't) (?:condone|feel comfortable|support|endorse|promote|encourage|engage in|participate in)\b"
-    r"|\bi(?:'m| am) (?:not comfortable|not programmed|not designed|programmed to (?:avoid|refuse))\b"
-    r"|\b(?:cannot|can't) (?:assist|help) (?:you )?with (?:that|this)\b"
-    r"|^i apologi[sz]e,? (?:but )?(?:i|as|that|this)\b|\bi(?:'m| am) just an ai\b"
-    r"|\b(?:not|isn't) within my (?:programming|ethical|guidelines|capabilit)"
-    r"|\bagainst my (?:programming|guidelines|principles|policy|policies)\b"
+    r"|i(?: must| have to|'ll have to| will have to)(?: respectfully| politely)? (?:decline|refuse)\b"
+    r"|i (?:do not|don't) (?:condone|feel comfortable|support|endorse|promote|encourage|engage in|participate in)\b"
+    r"|i(?:'m| am) (?:not comfortable|not programmed|not designed|programmed to (?:avoid|refuse))\b"
+    r"|(?:cannot|can't) (?:assist|help) (?:you )?with (?:that|this)\b"
+    r"|^i apologi[sz]e,? (?:but )?(?:i|as|that|this)\b|i(?:'m| am) just an ai\b"
+    r"|(?:not|isn't) within my (?:programming|ethical|guidelines|capabilit)"
+    r"|against my (?:programming|guidelines|principles|policy|policies)\b)"
 )
 # An output without any of these tokens or pairs in its opening is not looked at by the expression: every way through
 # it needs one.
@@ -149,22 +150,27 @@ class Refusal:
         known = {*self._model.words, *_DECLINING_WORDS, *(word for pair in weight_of for word in pair)}
         # ids of tokens: 0 is a token the model does not know, 1 one that is only punctuation; pairs are numbered after
         self._ids = {word: number for number, word in enumerate(sorted(known - {""}), start=2)}
-        self._size = size = len(self._ids) + 2
-        pairs = sorted(weight_of, key=self._code)
-        self._pairs = np.array([self._code(pair) for pair in pairs], dtype=np.int64)
+        size = len(self._ids) + 2
+        pairs = sorted(weight_of)
         self._weights = np.zeros(size + len(pairs))
         for word, weight in self._model.words.items():
             self._weights[self._ids[word]] = weight
         self._weights[size:] = [weight_of[pair] for pair in pairs]
+        # pairs are looked up in a table of first by second tokens, of those tokens alone that begin or end a pair
+        self._row, self._column = np.zeros((2, size), dtype=np.int64)
+        for side, position in ((self._row, 0), (self._column, 1)):
+            side[[self._ids[word] for word in sorted({pair[position] for pair in pairs})]] = np.arange(
+                1, len({pair[position] for pair in pairs}) + 1
+            )
+        self._pair = np.zeros((self._row.max() + 1, self._column.max() + 1), dtype=np.int32)
+        for number, (first, second) in enumerate(pairs, start=size):
+            self._pair[self._row[self._ids[first]], self._column[self._ids[second]]] = number
         self._declining = np.zeros(size + len(pairs), dtype=np.bool_)
         self._declining[[self._ids[word] for word in _DECLINING_WORDS]] = True
         self._declining[[size + pairs.index(pair) for pair in _DECLINING_PAIRS]] = True
         # where a text's feature was seen first; a call reads only the cells that it wrote itself
         self._seen = np.empty(_ROWS * len(self._weights), dtype=np.int32)
         self.word_columns: Mapping[str, Callable[[str], float]] = {"refusal.token": self._token_id}
-
-    def _code(self, pair: tuple[str, str]) -> int:
-        return self._ids[pair[0]] * self._size + self._ids[pair[1]]
 
     def _token_id(self, chunk: str) -> float:
         word = token(chunk)
@@ -194,12 +200,11 @@ class Refusal:
         self, ids: NDArray[np.int64], text_of: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Numbers of the tokens and known pairs in the prefixes, and the text of each."""
-        follows = np.flatnonzero((text_of[1:] == text_of[:-1]) & (ids[1:] > 1) & (ids[:-1] > 1))
-        codes = ids[follows] * self._size + ids[follows + 1]
-        place = np.minimum(np.searchsorted(self._pairs, codes), len(self._pairs) - 1)
-        known = self._pairs[place] == codes
-        feature = np.concatenate([ids, place[known] + self._size])
-        return feature, np.concatenate([text_of, text_of[follows[known]]]).astype(np.int64)
+        pair = self._pair[self._row[ids[:-1]], self._column[ids[1:]]]
+        pair[text_of[1:] != text_of[:-1]] = 0
+        known = np.flatnonzero(pair)
+        feature = np.concatenate([ids, pair[known]])
+        return feature, np.concatenate([text_of, text_of[known]]).astype(np.int64)
 
     def _margin(self, feature: NDArray[np.int64], row: NDArray[np.int64], n: int) -> Float:
         """Sum of the weights of the distinct features of each text, plus the bias."""

@@ -197,76 +197,74 @@ def sentences(text: TextBatch) -> Float:
     return np.maximum(total + open_end, 1.0)
 
 
-def sentiment(text: TextBatch, bits: NDArray[np.int32], per_sentence: Float) -> Float:
-    """Sentiment of each text, -1 to 1; 0 where no word bears any.
+def sentiment(
+    text: TextBatch, bits: NDArray[np.int32], per_sentence: Float, shouted_words: Float, exclamations: Float
+) -> Float:
+    """Sentiment of each of n texts, -1 to 1; 0 where no word bears any.
 
-    `bits` are the class bits of each chunk, `per_sentence` the sentences of each text.
+    `bits` are the class bits of the m chunks; the others, of length n, are the sentences, words in capitals and
+    exclamation marks of each text.
     """
     valence = text.values("tone.valence")
-    no = np.flatnonzero(bits & NO)
-    if len(no):  # negative by itself ("no."), but only a negation where a word that bears sentiment is near
-        for distance in (1, 2):
-            after = np.minimum(no + distance, len(valence) - 1)
-            near = (text.text_of[after] == text.text_of[no]) & (after > no) & (valence[after] != 0)
-            valence[no[near]] = 0.0
+    marked = np.flatnonzero(bits & (NO | NEGATION | BUT))
+    no = marked[(bits[marked] & NO) != 0]
+    for distance in (1, 2):  # "no" is negative by itself, but only a negation where a word that bears sentiment is near
+        after = np.minimum(no + distance, len(valence) - 1)
+        near = (text.text_of[after] == text.text_of[no]) & (after > no) & (valence[after] != 0)
+        valence[no[near]] = 0.0
     at = np.flatnonzero(valence)
+    text_of = text.text_of[at]
     value = valence[at]
     sign = np.sign(value)
-    shouted = (bits & SHOUTED) != 0
-    mixed = (text.reduce(shouted) < text.words)[text.text_of]
-    emphasised = shouted & mixed
-    value = value + sign * CAPITALS * emphasised[at]
-    boost = BOOST * (((bits & BOOSTER) != 0).astype(np.float64) - ((bits & DAMPENER) != 0))
-    boost += CAPITALS * (emphasised & (boost != 0))
-    negation = (bits & (NEGATION | NO)) != 0
+    mixed = (shouted_words < text.words)[text_of]  # capitals mean something only where not all is in capitals
+    value += sign * CAPITALS * (mixed & ((bits[at] & SHOUTED) != 0))
     position = text.position[at]
     factor = np.ones(len(at))
     for distance, strength in enumerate(REACH, start=1):
         before = np.where(position >= distance, at - distance, 0)
         reached = (position >= distance) & (valence[before] == 0)
-        value += np.where(reached, sign * strength * boost[before], 0.0)
-        factor *= np.where(reached & negation[before], NEGATED, 1.0)
-        if distance == 2:
-            negation &= (bits & NO) == 0
+        kind = np.where(reached, bits[before], 0)
+        degree = (kind & (BOOSTER | DAMPENER)) != 0
+        boost = np.where((kind & BOOSTER) != 0, BOOST, -BOOST) + CAPITALS * (mixed & ((kind & SHOUTED) != 0))
+        value += np.where(degree, sign * strength * boost, 0.0)
+        negating = NEGATION | NO if distance <= 2 else NEGATION
+        factor *= np.where((kind & negating) != 0, NEGATED, 1.0)
     value *= factor
-    value *= _but(text, bits, at)
-    total: Float = np.bincount(text.text_of[at], weights=value, minlength=text.n).astype(np.float64)
-    total += UNUSED_NEGATION * text.reduce(_unused(text, (bits & NEGATION) != 0, valence))
-    exclamations = np.fromiter((t.count("!") if t else 0 for t in text.texts), np.float64, count=text.n)
+    value *= _but(text, marked[(bits[marked] & BUT) != 0], at)
+    total: Float = np.bincount(text_of, weights=value, minlength=text.n).astype(np.float64)
+    negations = _unused(text, marked[(bits[marked] & NEGATION) != 0], valence)
+    total += UNUSED_NEGATION * np.bincount(text.text_of[negations], minlength=text.n)
     total += np.sign(total) * EXCLAMATION * np.minimum(exclamations, 4.0 * per_sentence)
     total /= np.sqrt(per_sentence)
     compound: Float = total / np.sqrt(total * total + ALPHA)
     return compound
 
 
-def _unused(text: TextBatch, negation: NDArray[np.bool_], valence: Float) -> NDArray[np.bool_]:
-    """Negations without a word that bears sentiment among the three chunks after them in their text."""
-    at = np.flatnonzero(negation)
-    unused = np.ones(len(at), dtype=np.bool_)
+def _unused(text: TextBatch, negations: NDArray[np.intp], valence: Float) -> NDArray[np.intp]:
+    """Those negations without a word that bears sentiment among the three chunks after them in their text."""
+    unused = np.ones(len(negations), dtype=np.bool_)
     for distance in range(1, len(REACH) + 1):
-        after = np.minimum(at + distance, len(valence) - 1)
-        unused &= (valence[after] == 0) | (text.text_of[after] != text.text_of[at])
-    alone = np.zeros(len(negation), dtype=np.bool_)
-    alone[at[unused]] = True
-    return alone
+        after = np.minimum(negations + distance, len(valence) - 1)
+        unused &= (valence[after] == 0) | (text.text_of[after] != text.text_of[negations])
+    return negations[unused]
 
 
-def _but(text: TextBatch, bits: NDArray[np.int32], at: NDArray[np.intp]) -> Float:
+def _but(text: TextBatch, buts: NDArray[np.intp], at: NDArray[np.intp]) -> Float:
     """Weight of the chunks `at`: within a sentence with a `but`, what comes before it counts half, after it more."""
     weight = np.ones(len(at))
-    buts = np.flatnonzero(bits & BUT)
     if not len(buts):
         return weight
-    ends = text.values("sentence_end")
-    # sentence number of each chunk: it rises after a closing chunk and at each new text
-    sentence = np.cumsum(np.concatenate([[0.0], ends[:-1]])) + text.text_of * 1.0
+    # the sentence of a chunk: how many chunks that close one came before it; texts end sentences too
+    closing = np.flatnonzero(text.values("sentence_end")) + 1
+    borders = np.sort(np.concatenate([closing, text.offsets[1:-1]]))
+    sentence = np.searchsorted(borders, at, side="right")
+    sentence_of_but = np.searchsorted(borders, buts, side="right")
     following = np.searchsorted(buts, at)
-    has_next = following < len(buts)
-    has_next[has_next] = sentence[buts[following[has_next]]] == sentence[at[has_next]]
-    has_last = following > 0
-    has_last[has_last] = sentence[buts[following[has_last] - 1]] == sentence[at[has_last]]
-    weight[has_last] = AFTER_BUT
-    weight[has_next & ~has_last] = BEFORE_BUT
+    padded = np.concatenate([[-1], sentence_of_but, [-1]])
+    after_but = padded[following] == sentence
+    before_but = padded[following + 1] == sentence
+    weight[before_but] = BEFORE_BUT
+    weight[after_but] = AFTER_BUT
     return weight
 
 
@@ -357,7 +355,7 @@ class Tone:
         grade = np.clip(0.39 * filled / per_sentence + 11.8 * syllables / filled - 15.59, *_GRADE_RANGE)
         formality = 50.0 + 50.0 * (counts[NOMINAL] - counts[VERBAL]) / filled
         columns: dict[str, Float] = {
-            "sentiment": sentiment(text, bits, per_sentence),
+            "sentiment": sentiment(text, bits, per_sentence, counts[SHOUTED], exclamations),
             "formality": np.where(some, formality, np.nan),
             "hedging": _per_hundred(counts[HEDGE], words),
             "apology": _per_hundred(counts[APOLOGETIC], words),
