@@ -13,12 +13,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
 from monitor.detection import Finding, PartitionMonitor
 from monitor.detection.status import StreamStatus
 from monitor.detection.wire import decode_message, encode_tick
 from monitor.errors import InvalidEvent, OqmError
+from monitor.features.batch import FeatureBatch
 from pipelines.checkpoint import DetectCheckpoint
 from pipelines.deadletter import PROCESSING_FAILED, DeadLetter, DeadLetterBox
 from pipelines.intake import Batch, Intake, Message
@@ -37,6 +41,7 @@ class Applied:
 
     findings: list[Finding] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    times: list[NDArray[np.float64]] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -105,7 +110,10 @@ class Detect(Stage):
         for message in messages:
             monitor = self._monitors[message.partition]
             try:
-                result.findings += apply(monitor, decode_message(message.value or b""), message.offset)
+                content = decode_message(message.value or b"")
+                result.findings += apply(monitor, content, message.offset)
+                if isinstance(content, FeatureBatch):
+                    result.times.append(content.times)
             except InvalidEvent as error:
                 result.letters.append(DeadLetter(message, error.reason, error.detail))
             except OqmError:
@@ -126,6 +134,11 @@ class Detect(Stage):
         stats.messages[self.name] += len(batch.messages)
         stats.batches[self.name] += 1
         stats.busy_s[self.name] += result.seconds
+        stats.batch_seconds[self.name].observe(result.seconds)
+        now = self._clock()
+        for times in result.times:
+            for time_of_event in times.tolist():
+                stats.delay.observe(now - time_of_event)
         stats.progress_at = self._clock()
         self._letters.check_share(len(batch.messages), result.letters)
         if self._clock() - self._written_at >= self._checkpoint_every_s:

@@ -46,6 +46,7 @@ class Featurized:
     messages: dict[int, list[bytes]] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     events: int = 0
+    clamped: int = 0
     seconds: float = 0.0
 
 
@@ -99,6 +100,7 @@ class EventReader:
             else:
                 usable.append(message)
                 events.append(decoded.event)
+                result.clamped += decoded.clamped
         if events:
             self._measure(usable, events, result)
         result.events = len(events)
@@ -214,9 +216,11 @@ class Featurize(Stage):
         self._sent.update(batch.positions())
         stats = self._stats
         stats.events += result.events
+        stats.clamped += result.clamped
         stats.messages[self.name] += len(batch.messages)
         stats.batches[self.name] += 1
         stats.busy_s[self.name] += result.seconds
+        stats.batch_seconds[self.name].observe(result.seconds)
         stats.feature_failures = self._failures()
         stats.progress_at = self._clock()
         self._letters.check_share(len(batch.messages), result.letters)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from monitor.errors import BrokerError
 from monitor.settings import Settings
 from monitor.sinks.base import Sink
 from monitor.sinks.build import build_sinks
+from monitor.telemetry.server import Health, MetricsServer, worker_health, worker_registry
 from pipelines.app import Flow
 from pipelines.checkpoint import DetectCheckpoint, Positions
 from pipelines.deadletter import DeadLetterBox
@@ -47,6 +49,13 @@ SESSION_TIMEOUT_S = 60.0
 """Consumer session time-out: longer than any pause of a healthy worker, and what a killed one's partitions wait for."""
 
 _COMMIT_EVERY_S = 2.0
+
+
+def _installed_version() -> str:
+    try:
+        return metadata.version("output-quality-monitor")
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
 
 
 class Role(StrEnum):
@@ -72,6 +81,8 @@ class Worker:
         Consumer group. Workers of one group share the partitions.
     session_timeout_s
         Consumer session time-out.
+    metrics_port
+        Port of /metrics and /healthz; 0 for none.
     event_time
         For a replay: the time in the log comes from the events, not from the clock. One partition of each topic.
     on_findings
@@ -88,6 +99,7 @@ class Worker:
         sinks: Sequence[Sink] | None = None,
         group: str | None = None,
         session_timeout_s: float = SESSION_TIMEOUT_S,
+        metrics_port: int = 0,
         event_time: bool = False,
         on_findings: Callable[[list[Finding]], None] | None = None,
         clock: Callable[[], float] = time.time,
@@ -98,6 +110,7 @@ class Worker:
         self._sinks = sinks
         self._group = group or f"{settings.topics.outputs.name}.monitor"
         self._session_timeout_s = session_timeout_s
+        self._metrics_port = metrics_port
         self._event_time = event_time
         self._on_findings = on_findings
         self.stages: dict[Role, Stage] = {}
@@ -156,7 +169,19 @@ class Worker:
                 folder=folder,
             )
             self._flow = flow
+            if self._metrics_port:
+                stack.enter_context(self._metrics())
             await self._run(flow, stages)
+
+    def _metrics(self) -> MetricsServer:
+        options = self.settings.metrics
+        registry = worker_registry(
+            self.stats, version=_installed_version(), max_streams=options.max_streams, max_series=options.max_series
+        )
+        return MetricsServer(registry, self._health, host=options.host, port=self._metrics_port)
+
+    def _health(self) -> Health:
+        return worker_health(self.stats, self._clock())
 
     async def _run(self, flow: Flow, stages: dict[Role, Stage]) -> None:
         assert self._ended is not None
@@ -298,7 +323,8 @@ def run_worker(
     """
 
     async def run() -> None:
-        worker = Worker(settings, roles, session_timeout_s=session_timeout_s)
+        port = settings.metrics.port if metrics_port is None else metrics_port
+        worker = Worker(settings, roles, session_timeout_s=session_timeout_s, metrics_port=port)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)

@@ -1,0 +1,92 @@
+"""`OutputPublisher` against real brokers: delivered once each, through an absent broker and through an outage."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from kafka import KafkaConsumer
+
+from monitor.events import OutputEvent, decode_event
+from monitor.publisher import OutputPublisher, Undelivered
+from monitor.settings import Broker, Settings
+from pipelines.brokers import ApacheKafka
+from pipelines.brokers.apache import missing_tools
+from pipelines.topics import ensure_topics, private_topics
+from tests.kafka.installation import Installation
+
+
+def events(prefix: str, n: int) -> list[OutputEvent]:
+    return [OutputEvent(stream="bot/answer", output=f"answer {i} 📦", id=f"{prefix}-{i}") for i in range(n)]
+
+
+def test_everything_arrives_once(on_either: Installation) -> None:
+    topic = on_either.settings.topics.outputs.name
+    sent = events("e", 3000)
+    with OutputPublisher(on_either.settings.broker.bootstrap, topic, block_s=30.0) as publisher:
+        for event in sent:
+            assert publisher.publish(event)
+    assert (publisher.delivered, publisher.pending, publisher.undelivered) == (3000, 0, {})
+    # The embedded broker confirms a message a little before its end offset counts it.
+    on_either.wait_for("3,000 messages", lambda: len(on_either.read(topic)) >= 3000)
+    records = on_either.read(topic)
+    received = {
+        record.key.decode(): decode_event(record.value, default_id="d", timestamp=record.timestamp / 1000).event
+        for record in records
+    }
+    assert len(records) == len(received) == 3000
+    assert {received[event.id or ""].output for event in sent} == {event.output for event in sent}
+    assert len({record.partition for record in records}) > 1  # keyed by event, so that one stream spreads out
+
+
+@pytest.mark.kafka
+def test_a_topic_that_is_not_there_is_not_made(on_kafka: Installation) -> None:
+    missing = f"missing-{uuid.uuid4().hex[:8]}"
+    publisher = OutputPublisher(
+        on_kafka.settings.broker.bootstrap, missing, delivery_timeout_s=2.0, kafka={"max_block_ms": 500}
+    )
+    publisher.publish(events("e", 1)[0])
+    publisher.flush(30)
+    assert publisher.undelivered.total() == 1
+    assert not publisher.undelivered.keys() - {Undelivered.TIMEOUT, Undelivered.REFUSED}
+    publisher.close()
+    with KafkaConsumer(bootstrap_servers=on_kafka.settings.broker.bootstrap) as consumer:
+        assert missing not in consumer.topics()
+
+
+@pytest.mark.kafka
+def test_a_broker_that_comes_late_and_goes_away_for_a_while_loses_nothing(tmp_path: Path) -> None:
+    if missing := missing_tools():
+        pytest.skip(f"real Kafka not tested: {missing}")
+    broker = ApacheKafka(folder=tmp_path)
+    topics = private_topics(Settings().topics, "outage")
+    publisher = OutputPublisher(
+        broker.address, topics.outputs.name, kafka={"request_timeout_ms": 2_000, "max_block_ms": 1_000}
+    )
+    try:
+        for event in events("early", 200):
+            assert publisher.publish(event)
+        assert publisher.delivered == 0
+        with broker:
+            ensure_topics(Broker(bootstrap=broker.address), topics)
+            assert publisher.flush(60)
+        for event in events("outage", 200):
+            assert publisher.publish(event)
+        with broker:
+            for event in events("late", 200):
+                assert publisher.publish(event)
+            assert publisher.flush(90), publisher.undelivered
+            assert (publisher.delivered, publisher.undelivered) == (600, {})
+            with KafkaConsumer(
+                topics.outputs.name,
+                bootstrap_servers=broker.address,
+                auto_offset_reset="earliest",
+                consumer_timeout_ms=5_000,
+            ) as consumer:
+                times = Counter(record.key.decode() for record in consumer)
+            assert len(times) == 600
+            assert set(times.values()) == {1}
+    finally:
+        publisher.close(0.0)
