@@ -86,10 +86,9 @@ def _longest_loop(words: NDArray[np.int32]) -> tuple[int, int]:
 
     In a loop every trigram stands one period after its like, so only the commonest distances are tried as periods.
     """
-    size = len(words) - 2
-    trigrams = np.unique(np.stack([words[:size], words[1:-1], words[2:]], axis=1), axis=0, return_inverse=True)[
-        1
-    ].ravel()
+    local = np.unique(words, return_inverse=True)[1].astype(np.int64)
+    bits = len(local).bit_length()  # 20 for a million words, so three of them fit into 63
+    trigrams = (local[:-2] << 2 * bits) | (local[1:-1] << bits) | local[2:]
     order = np.argsort(trigrams, kind="stable")
     gaps = np.diff(order)[np.diff(trigrams[order]) == 0]
     often = np.bincount(gaps[gaps <= _LONGEST_PERIOD], minlength=1)
