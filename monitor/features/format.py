@@ -325,11 +325,11 @@ def _measure_prose(prose: str, row: list[float]) -> None:
 
 
 def _capitals(chunk: str) -> float:
-    return float(sum(map(str.isupper, chunk)))
+    return 0.0 if chunk.islower() else float(sum(map(str.isupper, chunk)))
 
 
 def _letters(chunk: str) -> float:
-    return float(sum(map(str.isalpha, chunk)))
+    return float(len(chunk)) if chunk.isalpha() else float(sum(map(str.isalpha, chunk)))
 
 
 class Format:

@@ -81,6 +81,7 @@ NOMINAL_ENDINGS = (
     "able", "ible", "ful", "ary", "tions", "sions", "ments", "ities", "ances", "ences",
 )  # fmt: skip
 _SHORTEST_NOMINAL = 6
+_CONTRACTED = ("'re", "'ll", "'ve", "'d", "'m")
 _STRONG = 2.5  # valence from which a word counts as enthusiastic: "great" 3.1, "love" 3.2, "good" 1.9
 _GRADE_RANGE = (-4.0, 40.0)
 
@@ -143,36 +144,42 @@ class _Words:
 
     def __init__(self) -> None:
         self._bits = _bits_by_word()
-        self._lexicon = default_lexicon()
+        lexicon = default_lexicon()
+        self._emoji = lexicon.emoji
+        # what strengthens other words bears no sentiment of its own
+        degree = BOOSTER | DAMPENER
+        self._valence = {word: v for word, v in lexicon.valence.items() if not self._bits.get(word, 0) & degree}
 
     def bits(self, chunk: str) -> float:
         """Class bits of a chunk, as a float."""
         word = english.core(chunk)
         bits = self._bits.get(word, 0)
         if not bits:
-            if word.endswith("n't"):
-                bits = NEGATION | VERBAL
-            elif word.endswith(("'re", "'ll", "'ve", "'d", "'m")) or (word.endswith("ly") and len(word) > 3):
+            if "'" in word:
+                bits = NEGATION | VERBAL if word.endswith("n't") else VERBAL if word.endswith(_CONTRACTED) else 0
+            elif word.endswith("ly") and len(word) > 3:
                 bits = VERBAL
             elif len(word) >= _SHORTEST_NOMINAL and word.endswith(NOMINAL_ENDINGS):
                 bits = NOMINAL
         if len(word) > 1 and chunk.isupper():
             bits |= SHOUTED
-        if not chunk.isascii() and any(char in self._lexicon.emoji or _is_pictograph(char) for char in chunk[:64]):
+        if not chunk.isascii() and any(char in self._emoji or _is_pictograph(char) for char in chunk[:64]):
             bits |= EMOJI
         return float(bits)
 
     def valence(self, chunk: str) -> float:
         """Valence of a chunk, -4 to 4: as it stands where that is listed (emoticons), else of its core and emoji."""
-        known = self._lexicon.valence
-        as_it_stands = known.get(chunk.lower())
-        if as_it_stands is not None:
-            return as_it_stands
-        word = english.core(chunk)
-        value = 0.0 if self._bits.get(word, 0) & (BOOSTER | DAMPENER) else known.get(word, 0.0)
+        known = self._valence
+        value = known.get(chunk.lower())
+        if value is not None:
+            return value
+        if chunk.isalnum():
+            return 0.0
+        value = known.get(english.core(chunk), 0.0)
         if not chunk.isascii():
-            value += sum(known.get(char, 0.0) for char in chunk[:64] if char in self._lexicon.emoji)
-        return max(-8.0, min(8.0, value))
+            value += sum(known.get(char, 0.0) for char in chunk[:64] if char in self._emoji)
+            value = max(-8.0, min(8.0, value))
+        return value
 
 
 def _is_pictograph(char: str) -> bool:
