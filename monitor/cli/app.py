@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 the answer is "no" (`--fail-on-finding` found something, t
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
@@ -24,11 +23,11 @@ from monitor.cli import (
     version,
     worker,
 )
+from monitor.cli.output import leave_quietly
 from monitor.errors import OqmError
 
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
-EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, what a shell reports of any program whose reader left
 
 
 def build_app() -> typer.Typer:
@@ -64,16 +63,12 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        _forget_stdout()
-        sys.exit(EXIT_BROKEN_PIPE)
     except SystemExit:
         # What is still buffered meets the closed pipe only now, at the end.
         try:
             sys.stdout.flush()
         except BrokenPipeError:
-            _forget_stdout()
-            sys.exit(EXIT_BROKEN_PIPE)
+            leave_quietly()
         raise
 
 
@@ -82,8 +77,3 @@ def _last_words(message: str) -> None:
     for line in message.splitlines():
         if line.strip():
             sys.stderr.write(f"oqm: {line.strip()}\n")
-
-
-def _forget_stdout() -> None:
-    """Point stdout at nothing, or the interpreter's own flush at exit would complain about the closed pipe again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

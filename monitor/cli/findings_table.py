@@ -18,31 +18,33 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
     """The findings in the order they came, or a line that says there are none."""
     if not findings:
         return Text("No findings.", style="green")
-    table = Table("state", "stream", "raised at", "began", "what", show_lines=True, expand=True)
-    for place, ratio in ((1, 2), (4, 6)):
-        table.columns[place].overflow = "fold"
-        table.columns[place].ratio = ratio
+    table = Table("state", "stream", "at event", "began at", "what changed", show_lines=True, expand=True)
+    table.columns[1].overflow = "fold"
+    table.columns[4].overflow = "fold"
+    table.columns[4].ratio = 1
     for finding in findings:
-        what = Text.assemble((finding.title, "bold"), "\n", finding.cause)
-        for change in finding.features[:_FEATURES_SHOWN]:
+        what = Text.assemble((finding.title.removeprefix(f"{finding.stream}: "), "bold"))
+        what.append(f"  ({finding.kind.value}, {finding.severity.value})", style="dim")
+        # What is resolved was told when it fired.
+        changes = [] if finding.state is State.RESOLVED else finding.features
+        for change in changes[:_FEATURES_SHOWN]:
             what.append(f"\n  {change_line(change)}", style="cyan")
-        hidden = len(finding.features) - _FEATURES_SHOWN
-        if hidden > 0:
-            what.append(f"\n  and {hidden} more", style="dim")
+        if len(changes) > _FEATURES_SHOWN:
+            what.append(f"\n  and {len(changes) - _FEATURES_SHOWN} more", style="dim")
         began = finding.began_at
         table.add_row(
             Text(finding.state.value, style=_STYLES.get(finding.state, "")),
             Text(finding.stream),
             f"{finding.raised_at.index:,}",
-            f"{began.index:,}\n({began.low:,} to {began.high:,})",
+            f"{began.index:,}\n{began.low:,}-{began.high:,}",
             what,
         )
     return table
 
 
 def change_line(change: FeatureChange) -> str:
-    """`output.length.chars 224 -> 760 (effect 5.1)`, the effect in multiples of the floor."""
-    return f"{change.name} {_value(change.before)} -> {_value(change.after)} (effect {change.effect:+.1f})"
+    """`output.length.chars 224 -> 760 (+5.1 floors)`: the effect is in multiples of the effect floor."""
+    return f"{change.name} {_value(change.before)} -> {_value(change.after)} ({change.effect:+.1f} floors)"
 
 
 def _value(value: float | str | None) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from monitor.errors import InvalidEvent
+from monitor.errors import ConfigError, InvalidEvent
 
 if TYPE_CHECKING:
     from monitor.events.schema import OutputEvent
@@ -37,16 +38,35 @@ def _clean(value: Any) -> Any:
     return value
 
 
+EXIT_BROKEN_PIPE = 141
+"""128 + SIGPIPE, what a shell reports of any program whose reader left."""
+
+
+def leave_quietly() -> NoReturn:
+    """End the program: whoever read stdout (`| head`) has left, which is no error to tell anybody about."""
+    # Or the interpreter's own flush at exit would meet the closed pipe again.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(EXIT_BROKEN_PIPE)
+
+
 def print_json(record: Any, *, flush: bool = False) -> None:
     """Write one JSON line to stdout. `flush` for commands that go on for long between lines."""
-    sys.stdout.buffer.write(json_bytes(record) + b"\n")
-    if flush:
-        sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(json_bytes(record) + b"\n")
+        if flush:
+            sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        leave_quietly()
+
+
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        leave_quietly()
 
 
 def tables() -> Console:
     """The console for results, on stdout."""
-    return Console(highlight=False)
+    return _Results(highlight=False)
 
 
 def notes() -> Console:
@@ -77,6 +97,7 @@ class Rejected:
     def __init__(self, console: Console) -> None:
         self._console = console
         self.reasons: Counter[str] = Counter()
+        self.accepted = 0
 
     def drop_from(self, records: Iterable[OutputEvent | InvalidEvent]) -> Iterator[OutputEvent]:
         """The events among the records."""
@@ -84,6 +105,7 @@ class Rejected:
             if isinstance(record, InvalidEvent):
                 self.add(record)
             else:
+                self.accepted += 1
                 yield record
 
     def add(self, error: InvalidEvent) -> None:
@@ -93,7 +115,12 @@ class Rejected:
             self._console.print(f"skipped: {error.detail}", style="yellow", soft_wrap=True, markup=False)
 
     def summarise(self) -> None:
-        """Say how many there were in all, where more were than were told."""
+        """Say how many there were in all, where more were than were told.
+
+        Raises `ConfigError` where there were records and not one was an event: "nothing found" would be no answer.
+        """
         if self.reasons.total() > self.told_singly:
             counted = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.most_common())
             self._console.print(f"skipped {self.reasons.total():,} records: {counted}", style="yellow", soft_wrap=True)
+        if self.reasons and not self.accepted:
+            raise ConfigError(f"none of {self.reasons.total():,} records is an output event")

@@ -19,7 +19,6 @@ from monitor.cli.output import print_json, tables
 
 if TYPE_CHECKING:
     from monitor.detection.status import StreamStatus
-    from monitor.settings import Settings
 
 _REFRESH_S = 2.0
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
@@ -38,9 +37,10 @@ def command(
     Read from the state that detect keeps in Kafka, so any machine can ask; as old as the last checkpoint (seconds).
     """
     from monitor.settings import load_settings
+    from pipelines.streams import stream_statuses
 
     settings = connection.over(load_settings(config))
-    statuses = asyncio.run(read_statuses(settings))
+    statuses = asyncio.run(stream_statuses(settings))
     if json:
         for status in statuses:
             print_json(as_record(status))
@@ -52,31 +52,7 @@ def command(
     with Live(_table(statuses, time.time()), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(_REFRESH_S)
-            live.update(_table(asyncio.run(read_statuses(settings)), time.time()), refresh=True)
-
-
-async def read_statuses(settings: Settings) -> list[StreamStatus]:
-    """The latest checkpointed status of every stream, by name.
-
-    A stream whose state speaks of a features topic that has since been made anew is `unknown`. Raises `BrokerError`
-    where Kafka cannot be reached or topics are missing, `StateError` for another version's state.
-    """
-    import msgspec
-
-    from monitor.detection.status import StreamState
-    from pipelines.checkpoint import DetectCheckpoint
-    from pipelines.producer import LogProducer
-    from pipelines.topics import read_topics
-
-    topics = await asyncio.to_thread(read_topics, settings.broker, settings.topics)
-    # Restoring only reads; the producer is what writing would need and is never started.
-    checkpoint = DetectCheckpoint(settings.broker, LogProducer(settings.broker), topics)
-    found: dict[str, StreamStatus] = {}
-    for restored in (await checkpoint.restore(range(topics.features.partitions))).values():
-        for stream, record in restored.elsewhere.items():
-            found[stream] = msgspec.structs.replace(record.status, state=StreamState.UNKNOWN)
-        found |= {stream: record.status for stream, record in restored.streams.items()}
-    return [found[stream] for stream in sorted(found)]
+            live.update(_table(asyncio.run(stream_statuses(settings)), time.time()), refresh=True)
 
 
 def as_record(status: StreamStatus) -> dict[str, Any]:

@@ -1,3 +1,81 @@
 """What the demo reads off the worker's /metrics, as Prometheus would."""
 
 from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitor.demo.screen import FeatureRow
+from monitor.telemetry import metrics
+
+
+@dataclass(slots=True)
+class WorkerMetrics:
+    """One scrape. Streams that the worker does not own yet are `unknown`."""
+
+    lines: list[str] = field(default_factory=list)
+    _states: dict[str, str] = field(default_factory=dict)
+    _features: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> WorkerMetrics:
+        """From the text of /metrics; an empty one gives an empty scrape."""
+        states: dict[str, str] = {}
+        features: defaultdict[str, defaultdict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+        of_features = {
+            one.name for one in (metrics.FEATURE_REFERENCE, metrics.FEATURE_CURRENT, metrics.FEATURE_EVIDENCE)
+        }
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                stream = sample.labels.get("stream", "")
+                if sample.name == metrics.STREAM_STATE.name and sample.value == 1:
+                    states[stream] = sample.labels["state"]
+                elif sample.name in of_features:
+                    features[stream][sample.labels["feature"]][sample.name] = sample.value
+        return cls([line for line in text.splitlines() if not line.startswith("#")], states, dict(features))
+
+    def state(self, stream: str) -> str:
+        """State of the stream; `unknown` before the worker has seen it."""
+        return self._states.get(stream, "unknown")
+
+    def features(self, stream: str) -> list[FeatureRow]:
+        """Features of the stream, those with the most evidence first."""
+        rows = [
+            FeatureRow(
+                name,
+                _number(values.get(metrics.FEATURE_REFERENCE.name)),
+                _number(values.get(metrics.FEATURE_CURRENT.name)),
+                values.get(metrics.FEATURE_EVIDENCE.name, 0.0),
+            )
+            for name, values in self._features.get(stream, {}).items()
+        ]
+        return sorted(rows, key=lambda row: (-round(row.evidence), not row.name.startswith("output."), row.name))
+
+    def excerpt(self, stream: str) -> list[str]:
+        """The few lines of the scrape that tell the story: what went through, and what was concluded."""
+        wanted = (
+            metrics.EVENTS,
+            metrics.REJECTS,
+            metrics.FINDINGS,
+            metrics.DELIVERIES,
+            metrics.STREAM_STATE,
+            metrics.STREAM_EVENTS,
+            metrics.STREAM_EVIDENCE,
+            metrics.STREAM_THRESHOLD,
+        )
+        chosen = [line for metric in wanted for line in self.lines if line.split("{")[0].split(" ")[0] == metric.name]
+        moved = [row.name for row in self.features(stream)[:2]]
+        chosen += [
+            line
+            for name in moved
+            for metric in (metrics.FEATURE_REFERENCE, metrics.FEATURE_CURRENT)
+            for line in self.lines
+            if line.startswith(metric.name + "{") and f'stream="{stream}"' in line and f'feature="{name}"' in line
+        ]
+        return chosen
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import yaml
 from kafka import KafkaConsumer, TopicPartition
-from rich.panel import Panel
 from rich.text import Text
 
 from monitor.alerting.alert import Alert, decode
@@ -86,8 +85,9 @@ class Outcome:
         if self.alert is None:
             return f"{self.events:,} outputs in {self.duration_s:.0f} s, and no alert for {self.fault.value}."
         return (
-            f"{self.fault.value} was called out {self.alert_after_fault_s:.0f} s and {self.events_to_alert:,} outputs "
-            f"of {self.alert.stream} after it began, {self.alert_after_start_s:.0f} s after the start."
+            f"{self.fault.value} was called out {self.alert_after_fault_s:.0f} s after it began, at output "
+            f"{self.events_to_alert} of {self.alert.stream} since then, and {self.alert_after_start_s:.0f} s after the "
+            "start."
         )
 
     def record(self) -> dict[str, Any]:
@@ -122,7 +122,9 @@ def run_demo(plan: Plan, screen: Screen, broker: Broker | None = None) -> Outcom
         worker = stack.enter_context(
             WorkerProcess(arguments, _environment(settings.broker), free_port(), folder / "worker.log")
         )
-        publisher = OutputPublisher(settings.broker.bootstrap)
+        options = client_options(settings.broker)
+        servers = options.pop("bootstrap_servers")
+        publisher = OutputPublisher(servers, settings.topics.outputs.name, kafka=options)
         stack.callback(publisher.close)
         consumer = stack.enter_context(_alerts(settings))
         traffic = Traffic(SupportAssistant(plan.seed), publisher.publish, plan.rate, plan.fault)
@@ -166,19 +168,18 @@ def _watch(
 
 def _note(alert: Alert, plan: Plan, outcome: Outcome, traffic: Traffic, elapsed: float, screen: Screen) -> None:
     """Take an alert for the one that was hoped for, or for another."""
-    screen.say(Panel(Text(block(alert)), title=f"alert after {elapsed:.0f} s", title_align="left", border_style="red"))
+    screen.say(Text(block(alert)))
     if alert.state is not State.FIRING:
         return
-    caused = traffic.fault_at is not None and (alert.raised_at.time or 0.0) >= traffic.fault_at
-    if outcome.alert is not None or not caused or alert.stream != plan.watched:
+    began = traffic.fault_at
+    caused = began is not None and (alert.raised_at.time or 0.0) >= began and alert.stream == plan.watched
+    if began is None or outcome.alert is not None or not caused:
         outcome.other_alerts.append(alert)
         return
     outcome.alert = alert
     outcome.alert_after_start_s = elapsed
-    assert traffic.fault_at is not None
-    assert traffic.fault_counts is not None
-    outcome.alert_after_fault_s = time.time() - traffic.fault_at
-    outcome.events_to_alert = max(0, alert.raised_at.index + 1 - traffic.fault_counts.get(alert.stream, 0))
+    outcome.alert_after_fault_s = time.time() - began
+    outcome.events_to_alert = traffic.since_fault.get(alert.raised_at.event_id or "")
 
 
 def _fill(view: View, elapsed: float, plan: Plan, traffic: Traffic, metrics: WorkerMetrics, outcome: Outcome) -> None:

@@ -105,7 +105,7 @@ class Lines:
 
     def say(self, message: RenderableType) -> None:
         """Print it."""
-        self._console.print(message)
+        self._console.print(message, soft_wrap=True)
 
 
 class Terminal:
@@ -130,7 +130,7 @@ class Terminal:
 
     def say(self, message: RenderableType) -> None:
         """Print above the picture."""
-        self._live.console.print(message)
+        self._live.console.print(message, soft_wrap=True)
 
 
 def _picture(view: View, height: int) -> RenderableType:

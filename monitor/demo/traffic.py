@@ -28,6 +28,17 @@ class Traffic:
         Events a second on average.
     fault
         What goes wrong once `start_fault` is called.
+
+    Attributes
+    ----------
+    latest
+        The last few events.
+    counts
+        Events published so far, by stream.
+    fault_at
+        When the fault began, seconds since 1970.
+    since_fault
+        By event id, the how-manieth event of its stream since the fault it is, counted from 1.
     """
 
     def __init__(self, assistant: SupportAssistant, publish: Publish, rate: float, fault: Fault) -> None:
@@ -39,10 +50,11 @@ class Traffic:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="demo-traffic", daemon=True)
         self._error: BaseException | None = None
+        self._struck: dict[str, int] = {}
         self.latest: deque[OutputEvent] = deque(maxlen=12)
         self.counts: dict[str, int] = {}
         self.fault_at: float | None = None
-        self.fault_counts: dict[str, int] | None = None
+        self.since_fault: dict[str, int] = {}
 
     @property
     def published(self) -> int:
@@ -55,7 +67,6 @@ class Traffic:
 
     def start_fault(self) -> None:
         """From the next event on the fault is there."""
-        self.fault_counts = dict(self.counts)
         self.fault_at = time.time()
 
     def stop(self) -> None:
@@ -84,6 +95,9 @@ class Traffic:
                     event = self._assistant.event(now)
                 else:
                     event = self._assistant.event(now, self._fault, now - began)
+                    place = self._struck.get(event.stream, 0) + 1
+                    self._struck[event.stream] = place
+                    self.since_fault[event.id or ""] = place
                 self._publish(event)
                 self.counts[event.stream] = self.counts.get(event.stream, 0) + 1
                 self.latest.append(event)

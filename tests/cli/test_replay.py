@@ -1,0 +1,125 @@
+"""`oqm replay`: the surface by which others read findings, so its every promise is held here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+
+from monitor.demo.assistant import ANSWER, SupportAssistant
+from monitor.demo.faults import Fault
+from tests.cli.run_oqm import json_lines, one_line_of_error, oqm, oqm_process
+
+REQUIRED = {
+    "stream", "state", "id", "kind", "cause", "driver", "raised_at", "began_at", "features", "segment", "examples",
+    "title", "severity", "runbook", "schema_version",
+}  # fmt: skip
+
+
+def write_events(path: Path, n: int, fault: Fault = Fault.NONE, since: int = 10**9, seed: int = 3) -> Path:
+    assistant = SupportAssistant(seed)
+    with path.open("wb") as file:
+        for k in range(n):
+            event = assistant.event(1.7e9 + k, fault if k >= since else Fault.NONE, float(max(0, k - since)))
+            file.write(msgspec.json.encode(event) + b"\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def swapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_events(tmp_path_factory.mktemp("replay") / "swapped.jsonl", 3000, Fault.SILENT_UPDATE, since=2000)
+
+
+def test_json_lines_say_what_changed_since_when(swapped: Path) -> None:
+    done = oqm("replay", swapped, "--json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    findings = json_lines(done.stdout)
+    schema = json.loads(oqm("schema", "finding").stdout)
+    for finding in findings:
+        assert set(finding) >= REQUIRED
+        assert finding["state"] in {"firing", "resolved", "info"}
+        Draft202012Validator(schema).validate(finding)
+    firing = [finding for finding in findings if finding["state"] == "firing"]
+    assert {finding["stream"] for finding in firing} == {ANSWER}
+    first = firing[0]
+    # `index` counts the stream's own events from 0, and the change is after 2,000 events of both streams.
+    records = [json.loads(line) for line in swapped.read_text().splitlines()]
+    change = sum(record["stream"] == ANSWER for record in records[:2000])
+    assert change <= first["raised_at"]["index"] < change + 200
+    assert abs(first["began_at"]["index"] - change) <= 10
+    assert first["began_at"]["low"] <= first["began_at"]["index"] <= first["began_at"]["high"]
+    of_stream = [record for record in records if record["stream"] == ANSWER]
+    assert of_stream[first["raised_at"]["index"]]["id"] == first["raised_at"]["event_id"]
+    assert any(change["name"].startswith("output.length.") for change in first["features"])
+    ids = [record["id"] for record in of_stream]
+    assert all(ids.index(identity) < change + 10 for identity in first["examples"]["before"])
+    assert all(ids.index(identity) >= change - 10 for identity in first["examples"]["after"])
+
+
+def test_the_exit_code_is_for_builds(swapped: Path, tmp_path: Path) -> None:
+    assert oqm_process("replay", swapped, "--json", "--fail-on-finding").returncode == 1
+    calm = write_events(tmp_path / "calm.jsonl", 1500)
+    done = oqm("replay", calm, "--json", "--fail-on-finding")
+    assert done.returncode == 0, done.stdout
+    assert not [finding for finding in json_lines(done.stdout) if finding["state"] == "firing"]
+
+
+def test_cut_into_several_files_or_read_twice_the_findings_are_the_same(swapped: Path, tmp_path: Path) -> None:
+    whole = oqm("replay", swapped, "--json").stdout
+    assert whole
+    lines = swapped.read_bytes().splitlines(keepends=True)
+    parts = []
+    for k, (start, end) in enumerate([(0, 777), (777, 2100), (2100, 3000)]):
+        parts.append(tmp_path / f"part{k}.jsonl")
+        parts[-1].write_bytes(b"".join(lines[start:end]))
+    assert oqm("replay", *parts, "--json").stdout == whole
+
+
+def test_a_table_for_people(swapped: Path) -> None:
+    done = oqm("replay", swapped, COLUMNS="140")
+    assert done.returncode == 0
+    assert "firing" in done.stdout
+    assert ANSWER in done.stdout
+
+
+def test_limit_and_nothing_found(swapped: Path) -> None:
+    done = oqm("replay", swapped, "--limit", "300")
+    assert done.returncode == 0
+    assert done.stdout.strip() == "No findings."
+
+
+def test_a_reader_that_leaves_is_no_error(swapped: Path) -> None:
+    code = (
+        "import subprocess, sys\n"
+        "p = subprocess.Popen([sys.executable, '-m', 'monitor.cli', 'features', sys.argv[1], '--json'],"
+        " stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
+        "p.stdout.readline(); p.stdout.close()\n"
+        "sys.stderr.write(p.stderr.read().decode()); sys.exit(p.wait())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, swapped], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 141
+
+
+def test_what_cannot_be_used_is_one_line(swapped: Path, tmp_path: Path) -> None:
+    assert "no such file" in one_line_of_error(oqm_process("replay", swapped, tmp_path / "gone.jsonl"))
+    config = tmp_path / "monitor.yaml"
+    config.write_text("detection:\n  warmup: 1\n")
+    assert "monitor.yaml:2" in one_line_of_error(oqm("replay", swapped, "--config", config))
+    done = oqm_process("replay", swapped, "--broker", "127.0.0.1:1")
+    assert "127.0.0.1:1" in one_line_of_error(done)
+
+
+def test_records_of_which_none_is_an_event_are_no_clean_bill(tmp_path: Path) -> None:
+    file = tmp_path / "other.jsonl"
+    file.write_text('{"answer": "x"}\n' * 3)
+    done = oqm("replay", file, "--json", "--fail-on-finding")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "none of 3 records is an output event" in done.stderr
