@@ -4,9 +4,10 @@ Everything is read from two columns of the one pass over the words: the class a 
 punctuation marks are counted on the text itself. English; on other languages the rates fall towards zero.
 
 Sentiment follows VADER's rules (Hutto and Gilbert 2014: negation within three words, boosters and dampeners by
-distance, capitals, `but`, exclamation marks) as array logic, with three changes that keep long outputs apart: `but`
-reaches to the end of its sentence only, the sum is divided by the square root of the number of sentences, and sentence
-punctuation stays on the word. Where VADER's sum saturates at 1 after a few paragraphs, this does not.
+distance, capitals, `but`, exclamation marks) as array logic, with three changes: `but` reaches to the end of its
+sentence only; the sum is divided by the square root of the number of sentences, where VADER's saturates at 1 after a
+few paragraphs; and a negation that negates no word of sentiment is itself a little negative (Potts 2011, On the
+negativity of negation). `benchmarks/features.py` compares both with people's ratings.
 
 Word lists: `data/tone_lexicon.tsv.gz`, built from `vaderSentiment`, `hedges`, `cuss` and `leo-profanity` by
 `scripts/build_tone_lexicon.py`; closed word classes (pronouns, prepositions, articles, auxiliaries) stand below.
@@ -37,7 +38,7 @@ CAPITALS = 0.733
 NEGATED = -0.74
 EXCLAMATION = 0.292
 REACH = (1.0, 0.95, 0.9)  # a booster's strength one, two and three words before
-UNUSED_NEGATION = -0.5
+UNUSED_NEGATION = -0.5  # on people's ratings anything from -0.25 to -1 does, 0 is worse
 BEFORE_BUT, AFTER_BUT = 0.5, 1.5
 ALPHA = 15.0
 
