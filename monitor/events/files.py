@@ -218,6 +218,12 @@ def _open(path: Path) -> io.BufferedReader:
 
 def _open_rows(path: Path, kind: str, mapping: Mapping[str, str]) -> Rows:
     file = _open(path)
+    try:
+        start = file.peek(4)[:4]
+    except _DAMAGED as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigError(f"{path}: is UTF-16; encode it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
     return _read_csv(path, file, mapping) if kind == "csv" else _read_jsonl(path, file)
 
 

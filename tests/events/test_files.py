@@ -304,6 +304,14 @@ def test_files_that_cannot_be_used_at_all(tmp_path: Path) -> None:
     (tmp_path / "b.parquet").write_text("no")
     with pytest.raises(ConfigError, match="is no Parquet file"):
         read_events(tmp_path / "b.parquet")
+    (tmp_path / "c.csv").write_text("id,output\n1,2\n", "utf-16")
+    with pytest.raises(ConfigError, match="is UTF-16"):
+        read_events(tmp_path / "c.csv")
+    (tmp_path / "d.jsonl.gz").write_bytes(b"\x1f\x8b\x08 and no more")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_events(tmp_path / "d.jsonl.gz")
+    with pytest.raises(ConfigError):
+        read_events(tmp_path, None)
 
 
 def test_an_empty_file_has_no_events(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaConsumer
+from kafka.consumer.fetcher import ConsumerRecord
 
 from monitor.events import OutputEvent, decode_event
 from monitor.publisher import OutputPublisher, Undelivered
@@ -22,6 +23,14 @@ def events(prefix: str, n: int) -> list[OutputEvent]:
     return [OutputEvent(stream="bot/answer", output=f"answer {i} 📦", id=f"{prefix}-{i}") for i in range(n)]
 
 
+def read(address: str, topic: str) -> list[ConsumerRecord]:
+    """Until nothing more comes: the embedded broker's end offsets leave out all but the first of its last batch."""
+    with KafkaConsumer(
+        topic, bootstrap_servers=address, auto_offset_reset="earliest", consumer_timeout_ms=3_000
+    ) as consumer:
+        return list(consumer)
+
+
 def test_everything_arrives_once(on_either: Installation) -> None:
     topic = on_either.settings.topics.outputs.name
     sent = events("e", 3000)
@@ -29,9 +38,7 @@ def test_everything_arrives_once(on_either: Installation) -> None:
         for event in sent:
             assert publisher.publish(event)
     assert (publisher.delivered, publisher.pending, publisher.undelivered) == (3000, 0, {})
-    # The embedded broker confirms a message a little before its end offset counts it.
-    on_either.wait_for("3,000 messages", lambda: len(on_either.read(topic)) >= 3000)
-    records = on_either.read(topic)
+    records = read(on_either.settings.broker.bootstrap, topic)
     received = {
         record.key.decode(): decode_event(record.value, default_id="d", timestamp=record.timestamp / 1000).event
         for record in records
@@ -79,13 +86,7 @@ def test_a_broker_that_comes_late_and_goes_away_for_a_while_loses_nothing(tmp_pa
                 assert publisher.publish(event)
             assert publisher.flush(90), publisher.undelivered
             assert (publisher.delivered, publisher.undelivered) == (600, {})
-            with KafkaConsumer(
-                topics.outputs.name,
-                bootstrap_servers=broker.address,
-                auto_offset_reset="earliest",
-                consumer_timeout_ms=5_000,
-            ) as consumer:
-                times = Counter(record.key.decode() for record in consumer)
+            times = Counter(record.key for record in read(broker.address, topics.outputs.name))
             assert len(times) == 600
             assert set(times.values()) == {1}
     finally:

@@ -314,8 +314,8 @@ def _publish_in_child(publisher: OutputPublisher, results: Any) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_forked_child_publishes_by_itself(make: Make) -> None:
     held = FakeProducer(hold=True)
-    publisher = make(lambda: FakeProducer() if os.getpid() != parent else held)
     parent = os.getpid()
+    publisher = make(lambda: FakeProducer() if os.getpid() != parent else held)
     publisher.publish(EVENT)
     held.wait_for(1)
     context = multiprocessing.get_context("fork")
