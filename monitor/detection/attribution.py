@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.change import Shift
-from monitor.detection.history import Segments
+from monitor.detection.history import VERSIONS, Segments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Reference
 
@@ -24,16 +24,6 @@ Array = NDArray[np.float64]
 MOST_ATTRIBUTES = 12
 MOST_VALUES = 12
 """An attribute with more values than this (a user id, say) cannot be a segment; its rarest values are dropped."""
-VERSIONS = (
-    "model.provider",
-    "model.name",
-    "model.version",
-    "model.fingerprint",
-    "prompt.name",
-    "prompt.version",
-    "prompt.hash",
-)
-"""Attributes whose change is an event of its own, most general first."""
 
 
 class SegmentTable:

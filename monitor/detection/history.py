@@ -17,6 +17,16 @@ EXCERPTS = 64
 """Latest rows whose excerpts are kept; older ones are only ids."""
 
 Segments = tuple[tuple[str, str], ...]
+VERSIONS = (
+    "model.provider",
+    "model.name",
+    "model.version",
+    "model.fingerprint",
+    "prompt.name",
+    "prompt.version",
+    "prompt.hash",
+)
+"""Attributes whose change is an event of its own, most general first."""
 
 
 class History:

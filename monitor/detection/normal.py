@@ -15,6 +15,7 @@ from monitor.detection.moments import BLOCK, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
 from monitor.detection.reference import Reference
+from monitor.detection.strata import Strata
 
 Array = NDArray[np.float64]
 
@@ -81,7 +82,9 @@ class Normal:
         ranks = RankMap.learn(numbers)
         seen = np.isfinite(flags)
         fill = np.where(seen.any(0), np.where(seen, flags, 0).sum(0) / np.maximum(seen.sum(0), 1), 0.0)
-        y = np.concatenate([ranks.scores(numbers), np.where(seen, flags, fill)], axis=1)
+        z = ranks.scores(numbers)
+        strata = Strata.learn(z, segments)
+        y = np.concatenate([strata.take_off(z, segments), np.where(seen, flags, fill)], axis=1)
         moments = Moments(y.shape[1], numbers.shape[1] + layout.common, numbers.shape[1])
         # By block, as later rows will be: sums do not depend on when they were taken.
         whole = len(y) // BLOCK * BLOCK
@@ -93,7 +96,7 @@ class Normal:
         counter.add(digests)
         table = SegmentTable(y.shape[1])
         table.add(y, segments)
-        return cls(Reference(layout, ranks, moments, counter.count(), fill, excluded), table, counter, version)
+        return cls(Reference(layout, ranks, strata, moments, counter.count(), fill, excluded), table, counter, version)
 
     def mature(self, y: Array, segments: list[Segments], digests: NDArray[np.uint64], calm: bool, limit: int) -> bool:
         """Offer a whole block; True when the reference was derived anew. A block that was not calm clears the queue."""

@@ -12,6 +12,7 @@ The rank map and the layout are those of the warm-up; any monotone map would do,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from monitor.detection.history import Segments
 from monitor.detection.layout import Layout
 from monitor.detection.moments import BLOCK, CLIP, SCALES, TILTS, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
+from monitor.detection.strata import Strata
 
 Array = NDArray[np.float64]
 
@@ -84,8 +87,8 @@ class Reference:
 
     Parameters
     ----------
-    layout, ranks
-        Which columns are watched, and their normal scores.
+    layout, ranks, strata
+        Which columns are watched, their normal scores, and what each class of rows has of them by nature.
     moments
         Sums over the reference's rows.
     distinct
@@ -100,6 +103,7 @@ class Reference:
         self,
         layout: Layout,
         ranks: RankMap,
+        strata: Strata,
         moments: Moments,
         distinct: float,
         fill: Array,
@@ -107,6 +111,7 @@ class Reference:
     ) -> None:
         self.layout = layout
         self.ranks = ranks
+        self.strata = strata
         self.moments = moments
         self.fill = fill
         self.distinct = distinct
@@ -240,15 +245,17 @@ class Reference:
         lower = np.asarray(beta.ppf(1 - SURE, a, b) / 1.15)
         return Rates(columns, upper, lower, long_run)
 
-    def scores(self, numbers: NDArray[np.float16], flags: Array) -> Array:
-        """Rows y (n, d) from compressed numbers (n, k) and flags (n, m), NaN for missing."""
-        return np.concatenate([self.ranks.scores(numbers), np.where(np.isfinite(flags), flags, self.fill)], axis=1)
+    def scores(self, numbers: NDArray[np.float16], flags: Array, segments: Sequence[Segments]) -> Array:
+        """Rows y (n, d) from compressed numbers (n, k) and flags (n, m), NaN for missing, and the rows' segments."""
+        z = self.strata.take_off(self.ranks.scores(numbers), segments)
+        return np.concatenate([z, np.where(np.isfinite(flags), flags, self.fill)], axis=1)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
         return [
             self.layout.plain(),
             self.ranks.plain(),
+            self.strata.plain(),
             self.moments.plain(),
             self.distinct,
             pack(self.fill),
@@ -258,10 +265,11 @@ class Reference:
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Reference:
         """The reference that `plain` described."""
-        layout, ranks, moments, distinct, fill, excluded = plain
+        layout, ranks, strata, moments, distinct, fill, excluded = plain
         return cls(
             Layout.from_plain(layout),
             RankMap.from_plain(ranks),
+            Strata.from_plain(strata),
             Moments.from_plain(moments),
             distinct,
             unpack(fill),

@@ -41,6 +41,7 @@ from monitor.detection.layout import Categories, Layout, watched
 from monitor.detection.moments import BLOCK
 from monitor.detection.normal import Normal
 from monitor.detection.ranks import expand
+from monitor.detection.reference import Reference
 from monitor.detection.river_adapters import RiverDetector
 from monitor.detection.rows import Rows
 from monitor.detection.settings import DetectionSettings
@@ -153,7 +154,8 @@ class Track:
             return self._learn_on(context, rows, indices, numbers, flags), len(rows)
         assert self._outputs is not None
         assert self._inputs is not None
-        y = reference.scores(numbers, flags)
+        where = segments_of(rows.segments)
+        y = reference.scores(numbers, flags, where)
         saved = (self._outputs.state(), self._inputs.state())
         paths = {"outputs": self._outputs.block(y), "inputs": self._inputs.block(y)}
         place = self.seen + np.arange(len(rows))
@@ -170,7 +172,6 @@ class Track:
             findings = self._recover(context, len(rows))
             if not self.open and len(rows) == BLOCK:
                 calm = all(float(path.max()) < math.sqrt(context.threshold) for path in paths.values())
-                where = segments_of(rows.segments)
                 if self._active.mature(y, where, rows.digests, calm, context.settings.mature):
                     self._renew_evidence()
             return findings, len(rows)
@@ -229,7 +230,7 @@ class Track:
         history = self._history
         held = max(0, len(history) - (self.seen - self._since))
         numbers, flags = history.numbers[held:], history.flag_values()[held:]
-        y = reference.scores(numbers, flags)
+        y = reference.scores(numbers, flags, history.segments[held:])
         inputs = crossed == "inputs"
         if columns is None:
             point = change.change_point(reference, reference.inputs if inputs else reference.outputs, y)
@@ -244,7 +245,7 @@ class Track:
             reference, self._active.segments, after, history.segments[held + point.position :], moved
         )
         driver = self._driver(inputs, after, moved, changes, laid)
-        back = self._back_to_original(context, numbers, flags)
+        back = self._back_to_original(context, len(after))
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
         state = State.FIRING if fires else State.INFO
         evidence = self._inputs if inputs else self._outputs
@@ -360,7 +361,7 @@ class Track:
         start = max(0, before - TYPICAL_OF)
         if start >= before:
             return []
-        y = reference.scores(self._history.numbers[start:before], self._history.flag_values()[start:before])
+        y = self._scores(reference, start, before)
         far = (np.abs(y - reference.mean) / reference.sd).mean(1)
         nearest = start + np.sort(np.argsort(far, kind="stable")[:EXAMPLES])
         return [self._example(int(position)) for position in nearest]
@@ -369,11 +370,17 @@ class Track:
         """The rows from a position on that lie furthest in the direction of the change."""
         assert self._active is not None
         reference = self._active.reference
-        y = reference.scores(self._history.numbers[position:], self._history.flag_values()[position:])
+        y = self._scores(reference, position, len(self._history))
         z = np.clip((y - reference.mean) / reference.sd, -4, 4)
         along = z @ z.mean(0)
         furthest = position + np.sort(np.argsort(-along, kind="stable")[:EXAMPLES])
         return [self._example(int(place)) for place in furthest]
+
+    def _scores(self, reference: Reference, start: int, stop: int) -> Array:
+        history = self._history
+        return reference.scores(
+            history.numbers[start:stop], history.flag_values()[start:stop], history.segments[start:stop]
+        )
 
     def _example(self, position: int) -> Excerpt:
         return self._history.excerpt(position) or Excerpt(self._history.ids[position], "", "")
@@ -406,16 +413,18 @@ class Track:
         self._begin_evidence()
         return findings
 
-    def _back_to_original(self, context: Context, numbers: NDArray[np.float16], flags: Array) -> bool:
-        """Whether rows that departed from a provisional reference are those of the original: no second alert."""
+    def _back_to_original(self, context: Context, rows: int) -> bool:
+        """Whether the last rows, which departed from a provisional reference, are those of the original."""
         if not self.open or self._active is self._original:
             return False
-        return not self._beyond_floor(context, numbers, flags)
+        return not self._beyond_floor(context, rows)
 
-    def _beyond_floor(self, context: Context, numbers: NDArray[np.float16], flags: Array) -> bool:
+    def _beyond_floor(self, context: Context, rows: int) -> bool:
+        """Whether the last rows differ from the original reference in what the open findings named."""
         assert self._original is not None
         reference = self._original.reference
-        moved = change.shift(reference, reference.scores(numbers, flags))
+        held = len(self._history)
+        moved = change.shift(reference, self._scores(reference, max(0, held - rows), held))
         effect = np.abs(explain.effects(reference, moved, context.settings.floors, context.specs))
         named = {f.name for finding in self.open for f in finding.features}
         columns = np.asarray(
@@ -433,7 +442,7 @@ class Track:
         window = context.settings.recovery
         if self._within < window or len(self._history) < window:
             return []
-        if self._beyond_floor(context, self._history.numbers[-window:], self._history.flag_values()[-window:]):
+        if self._beyond_floor(context, window):
             return []
         findings = self.resolve(f"the last {window} events are as before the change")
         self._active = self._original
