@@ -37,7 +37,7 @@ _OPENINGS = (
     "sure", "certainly", "of course", "absolutely", "definitely", "great question", "good question", "here is",
     "here's", "here are", "i'd be happy", "i would be happy", "i'd be glad", "i'm happy to", "i am happy to",
     "happy to help", "thank you for", "thanks for", "as an ai", "as a language model", "okay", "ok,", "ok.", "ok!",
-    "no problem", "understood", "got it", "alright",
+    "no problem", "understood", "got it", "alright", "great!", "awesome!", "perfect!",
 )  # fmt: skip
 _CLOSINGS = (
     "hope this helps", "hope that helps", "hope these", "hope you find", "let me know", "feel free to",
