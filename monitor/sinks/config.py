@@ -22,7 +22,7 @@ class SinkConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: SinkName = Field(description="unique; renaming it sends open alerts once more")
+    name: SinkName = Field(description="unique; stands in metrics and in the outbox, so keep it")
     routes: tuple[str, ...] = Field(("*",), min_length=1, description="globs of the routes it takes (streams[].route)")
     min_severity: Severity = Field(Severity.INFO, description="info, warning or critical: the least it takes")
 

@@ -17,7 +17,7 @@ class AlertmanagerSinkConfig(SinkConfig):
     """Posts alerts to Alertmanager's API v2 and keeps them alive there while they fire."""
 
     type: Literal["alertmanager"]
-    name: SinkName = Field("alertmanager", description="unique; renaming it sends open alerts once more")
+    name: SinkName = Field("alertmanager", description="unique; stands in metrics and in the outbox, so keep it")
     min_severity: Severity = Field(Severity.WARNING, description="info, warning or critical: the least it takes")
     urls: tuple[HttpUrl, ...] = Field(min_length=1, description="every peer of the cluster: each gets each alert")
     labels: dict[LabelName, str] = Field(default_factory=dict, description="labels to add, such as cluster: eu-1")

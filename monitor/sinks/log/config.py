@@ -13,5 +13,5 @@ class LogSinkConfig(SinkConfig):
     """Writes each transition as a readable block (or one JSON line) to standard output."""
 
     type: Literal["log"]
-    name: SinkName = Field("log", description="unique; renaming it sends open alerts once more")
+    name: SinkName = Field("log", description="unique; stands in metrics and in the outbox, so keep it")
     format: Literal["text", "json"] = Field("text", description="text: a block for people; json: one line for machines")

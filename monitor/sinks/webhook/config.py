@@ -23,7 +23,7 @@ class WebhookSinkConfig(SinkConfig):
     """Posts each transition as JSON, signed with HMAC-SHA256 where a secret is set."""
 
     type: Literal["webhook"]
-    name: SinkName = Field("webhook", description="unique; renaming it sends open alerts once more")
+    name: SinkName = Field("webhook", description="unique; stands in metrics and in the outbox, so keep it")
     url: HttpUrl = Field(description="where to post")
     secret: SecretStr | None = Field(None, description="key of the signature, better ${NAME} than here; none: unsigned")
     headers: dict[str, SecretStr] = Field(default_factory=dict, description="headers to add, such as Authorization")

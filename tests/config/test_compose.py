@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor.config_files import config_dir
+from monitor.settings import load_settings
+
+ROOT = config_dir().parent
+FILE = ROOT / "docker-compose.yml"
+COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+EACH = pytest.mark.parametrize("name", SERVICES)
+OURS = ("topics", "featurize", "detect", "notify")
+
+
+@EACH
+def test_a_service_is_limited_unprivileged_and_watched(name: str) -> None:
+    service = SERVICES[name]
+    assert service["mem_limit"]
+    assert service["cpus"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    if name in OURS:  # the image itself says who runs it and how to ask how it is
+        dockerfile = (ROOT / "Dockerfile").read_text()
+        assert re.search(r"(?m)^USER 10001:10001$", dockerfile)
+        assert "HEALTHCHECK" in dockerfile
+    else:
+        assert not service["user"].startswith("0:")
+        assert service["healthcheck"]["test"][0] == "CMD"
+        assert not service["image"].endswith(":latest")
+        assert re.search(r":v?\d", service["image"])
+
+
+@EACH
+def test_ports_are_open_to_this_machine_only(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert port.startswith("127.0.0.1:")
+
+
+def test_there_is_no_default_password() -> None:
+    for service in SERVICES.values():
+        for key, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|TOKEN", key):
+                assert re.fullmatch(r"\$\{\w+:\?.*\}", str(value))
+
+
+def test_what_is_mounted_is_there() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (ROOT / source).exists(), source
+                assert volume.endswith(":ro")
+            else:
+                assert source in COMPOSE["volumes"]
+
+
+def test_workers_read_settings_that_are_valid_and_reach_the_other_services() -> None:
+    settings = load_settings(config_dir() / "compose" / "monitor.yaml", environ={})
+    assert settings.broker.bootstrap.split(":")[0] in SERVICES
+    assert settings.metrics.host == "0.0.0.0"
+    (alertmanager,) = [sink for sink in settings.sinks if sink.type == "alertmanager"]
+    assert alertmanager.urls[0].host in SERVICES
+    scraped = yaml.safe_load((config_dir() / "prometheus" / "compose.yml").read_text())
+    assert scraped["scrape_configs"][0]["dns_sd_configs"][0]["names"] == ["featurize", "detect", "notify"]
+    assert scraped["scrape_configs"][0]["dns_sd_configs"][0]["port"] == settings.metrics.port
+
+
+def test_every_part_of_the_package_goes_into_the_image() -> None:
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
+    for source in re.findall(r"(?m)^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text()):
+        for path in source.split():
+            assert (ROOT / path).exists(), path
+            assert f"!{path}" in ignore
+
+
+def compose_command() -> list[str]:
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0:
+            return command
+    pytest.skip("no docker compose here: its own check of the file is left out")
+
+
+def test_compose_accepts_the_file() -> None:
+    command = [*compose_command(), "-f", str(FILE), "config"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(Path.home())}
+    refused = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert refused.returncode != 0
+    assert "GRAFANA_ADMIN_PASSWORD" in refused.stderr
+    accepted = subprocess.run(
+        command, env={**environment, "GRAFANA_ADMIN_PASSWORD": "x"}, capture_output=True, text=True, timeout=60
+    )
+    assert accepted.returncode == 0, accepted.stderr
