@@ -59,7 +59,8 @@ _NAMED = re.compile(
     r"|secret(?:[_ -]?(?:access[_ -]?)?key)?|(?:api|access|private|auth)[_ -]?key|token|(?<![a-z])pin(?:[_ -]?code)?)"
     r"[\"']?\s{0,3}(?P<sign>=>|[=:]|\bis\b|\bist\b|\bes\b)\s{0,3}(?P<quote>[\"'`]?)(?P<secret>[^\s\"'`,;&<>]{3,})"
 )
-_LONG_RANDOM = re.compile(r"(?<![A-Za-z0-9+/_\-])[A-Za-z0-9+/_\-]{32,}={0,2}")
+# Without the slash of base64: with it, addresses and chess positions look random.
+_LONG_RANDOM = re.compile(r"(?<![A-Za-z0-9+_\-])[A-Za-z0-9+_\-]{32,}={0,2}")
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9.!#$%&'*+/=?^_`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}"
 )
@@ -71,7 +72,7 @@ _SOCIAL_SECURITY = re.compile(r"(?<![0-9\-])(?!000|666|9)[0-9]{3}-(?!00)[0-9]{2}
 _PHONE = re.compile(
     r"(?<![\w.\-/])(?:"
     r"(?:\+|00)[1-9](?:[ .\-/]{0,2}\(?[0-9]\)?){6,14}"  # international
-    r"|(?:1[ .\-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .\-])[2-9][0-9]{2}[ .\-][0-9]{4}"  # North America
+    r"|(?:1[ .\-])?(?:\([0-9]{3}\) ?|[0-9]{3}[ .\-])[0-9]{3}[ .\-][0-9]{4}"  # North America
     r"|\(?0[1-9][0-9]{1,4}\)?[ /\-]{1,3}[0-9]{2,4}(?:[ \-]?[0-9]{2,4}){1,4}"  # a trunk 0, then groups
     r"|0[1-9](?:[ .][0-9]{2}){4}"  # France
     r"|0[1-9][0-9]{8,9}"  # a trunk 0, in one piece
@@ -167,8 +168,8 @@ def _is_secret(found: re.Match[str], text: str) -> bool:
 
 
 def _is_mixed(word: str) -> bool:
-    """Whether a word has more in it than a word of prose: digits, signs, capitals inside."""
-    return not word.isalpha() or not word[1:].islower()
+    """Whether a word has more in it than words of prose: digits, padding, capitals inside."""
+    return any(char.isdigit() or char == "=" for char in word) or not word[1:].islower()
 
 
 def _is_random(word: str) -> bool:

@@ -16,6 +16,7 @@ import pytest
 from monitor.errors import ConfigError, InvalidEvent
 from monitor.events import Latency, Model, OutputEvent, Prompt, Reason, Session, Usage
 from monitor.events.files import parse_mapping, read_events, stem
+from tests.events.malformed import messages
 from tests.shared_data import shared
 
 
@@ -154,6 +155,17 @@ def test_bad_lines_are_said_and_passed(tmp_path: Path) -> None:
         "non_finite a.jsonl:8: NaN at byte 28 is not JSON; leave the field out or send null",
         "9",
     ]
+
+
+def test_every_line_that_is_not_blank_is_accounted_for(tmp_path: Path) -> None:
+    values = [value for value, _ in messages(5_000, seed=7) if value is not None and b"\n" not in value]
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"output": "first"}\n' + b"\n".join(values))
+    items = list(read_events(path))
+    assert len(items) == 1 + sum(bool(value.strip()) for value in values)
+    refused = [item for item in items if isinstance(item, InvalidEvent)]
+    assert 0 < len(refused) < len(items)
+    assert all(item.detail.startswith("a.jsonl:") and item.reason in Reason.__members__.values() for item in refused)
 
 
 def test_a_line_without_end_is_not_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
