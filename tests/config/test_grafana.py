@@ -31,7 +31,7 @@ def test_a_panel_says_what_it_shows_in_which_unit_from_declared_metrics(panel: d
 
 def test_panels_have_their_own_ids_and_do_not_overlap() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24
