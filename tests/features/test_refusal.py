@@ -127,7 +127,13 @@ def test_a_batch_larger_than_the_working_memory() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["i'm sorry but i " * 60_000, "sorry for " * 100_000, "cannot" * 150_000, "i a a can't\x00" * 50_000, "\ud800 i" * 9],
+    [
+        "i'm sorry but i " * 60_000,
+        "sorry for " * 100_000,
+        "cannot" * 150_000,
+        "i a a can't\x00" * 50_000,
+        "\ud800 i" * 9,
+    ],
     ids=range(5),
 )
 def test_hostile_texts_are_scored(text: str) -> None:

@@ -90,7 +90,9 @@ def test_rates_are_per_hundred_words() -> None:
 
 
 def test_enthusiasm_counts_strong_words_and_exclamation_marks() -> None:
-    calm, keen = measure("That is a decent result we can use.", "Wow! That is an amazing, wonderful result!")["enthusiasm"]
+    calm, keen = measure("That is a decent result we can use.", "Wow! That is an amazing, wonderful result!")[
+        "enthusiasm"
+    ]
     assert calm == 0
     assert keen == pytest.approx(100 * 5 / 7)
 
@@ -129,7 +131,9 @@ def test_without_words_rates_are_missing_and_without_output_everything_is() -> N
         st.none()
         | st.text(max_size=80)
         | st.lists(
-            st.sampled_from(["good", "BAD", "not", "no", "but", "very", "you", "sorry", "end.", "wow!", "😀", "\ud800", "a\x00"]),
+            st.sampled_from(
+                ["good", "BAD", "not", "no", "but", "very", "you", "sorry", "end.", "wow!", "😀", "\ud800", "a\x00"]
+            ),
             max_size=20,
         ).map(" ".join),
         max_size=6,
