@@ -47,9 +47,9 @@ SMALLEST_FALLING = 0.05
 """A rate whose lower bound is below this gets no bets on falling: a bound above the true rate would win for ever."""
 
 _AGE = np.arange(BLOCK)
-_WEIGHTS = [
-    np.where(_AGE[:, None] > _AGE, a * (1 - a) ** np.maximum(_AGE[:, None] - 1 - _AGE, 0), 0.0) for a in LEAN_RATES
-]
+_WEIGHTS = np.stack(
+    [np.where(_AGE[:, None] > _AGE, a * (1 - a) ** np.maximum(_AGE[:, None] - 1 - _AGE, 0), 0.0) for a in LEAN_RATES]
+)
 _DECAY = (1 - LEAN_RATES[:, None]) ** np.arange(BLOCK + 1)
 
 
@@ -69,9 +69,7 @@ class LeaningBet:
         rows = len(centred)
         joint = self.joint
         u = np.clip(centred[:, : len(joint.project)] @ joint.project, -CLIP, CLIP)
-        before = np.stack(
-            [_WEIGHTS[i][:rows, :rows] @ u + _DECAY[i, :rows, None] * self.lean[i] for i in range(len(LEAN_RATES))]
-        )
+        before = _WEIGHTS[:, :rows, :rows] @ u + _DECAY[:, :rows, None] * self.lean[:, None, :]
         size = np.minimum(np.maximum(np.abs(before) - self._threshold[:, None], 0) / joint.long_run, 1.0)
         tilt = np.copysign(size, before)
         cost = 0.5 * ((size * size) @ joint.long_run + (tilt @ joint.axes) ** 2 @ joint.extra)

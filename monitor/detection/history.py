@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ from monitor.detection.finding import Excerpt
 from monitor.detection.plain import pack, unpack
 
 LENGTH = 512
-"""Rows kept: as far back as a change point can be placed."""
+"""Rows kept at least: as far back as a change point can be placed."""
 EXCERPTS = 64
-"""Latest rows whose excerpts are kept; older ones are only ids."""
+"""Latest rows whose excerpts are kept at least; older ones are only ids."""
 
 Segments = tuple[tuple[str, str], ...]
 VERSIONS = (
@@ -29,30 +29,30 @@ VERSIONS = (
 """Attributes whose change is an event of its own, most general first."""
 
 
-class History:
-    """A bounded record of rows, oldest first.
+class _Chunk(NamedTuple):
+    indices: NDArray[np.int64]
+    numbers: NDArray[np.float16]
+    flags: NDArray[np.int8]
+    times: NDArray[np.float64]
+    ids: list[str]
+    segments: list[Segments]
+    excerpts: list[tuple[str, str]]
 
-    Attributes
-    ----------
-    indices
-        int64 (n), each row's index in its stream.
-    numbers
-        float16 (n, k), compressed (`monitor.detection.ranks`).
-    flags
-        int8 (n, m): 1, 0, or -1 for missing.
+
+class History:
+    """A bounded record of rows, oldest first: the last `LENGTH`, and as many before as came in one piece with them.
+
+    Rows are kept as they came and joined only when somebody looks, which is rare beside appending.
     """
 
     def __init__(self, numbers: int, flags: int) -> None:
-        self.indices: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        self.numbers = np.empty((0, numbers), dtype=np.float16)
-        self.flags = np.empty((0, flags), dtype=np.int8)
-        self.times = np.empty(0)
-        self.ids: list[str] = []
-        self.segments: list[Segments] = []
-        self.excerpts: list[tuple[str, str]] = []
+        self._widths = (numbers, flags)
+        self._chunks: list[_Chunk] = []
+        self._joined: _Chunk | None = None
+        self._length = 0
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return self._length
 
     def append(
         self,
@@ -60,65 +60,141 @@ class History:
         numbers: NDArray[np.float16],
         flags: NDArray[np.float64],
         times: NDArray[np.float64],
-        ids: Sequence[str],
-        segments: Sequence[dict[str, str]],
-        excerpts: Sequence[tuple[str, str]],
+        ids: list[str],
+        segments: list[Segments],
+        excerpts: list[tuple[str, str]],
     ) -> None:
-        """Append rows, dropping the oldest beyond `LENGTH`."""
+        """Append rows: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
         coded = np.where(np.isfinite(flags), flags, -1).astype(np.int8)
-        drop = max(0, len(self.ids) + len(ids) - LENGTH)
-        self.indices = np.concatenate([self.indices, indices])[drop:]
-        self.numbers = np.concatenate([self.numbers, numbers])[drop:]
-        self.flags = np.concatenate([self.flags, coded])[drop:]
-        self.times = np.concatenate([self.times, times])[drop:]
-        self.ids = [*self.ids, *ids][drop:]
-        interned = {segment: segment for segment in self.segments}
-        for segment in segments_of(segments):
-            self.segments.append(interned.setdefault(segment, segment))
-        self.segments = self.segments[drop:]
-        self.excerpts = [*self.excerpts, *excerpts][-EXCERPTS:]
+        self._chunks.append(_Chunk(indices, numbers, coded, times, ids, segments, excerpts))
+        self._length += len(ids)
+        while self._length - len(self._chunks[0].ids) >= LENGTH:
+            self._length -= len(self._chunks.pop(0).ids)
+        fresh = 0
+        for place in range(len(self._chunks) - 1, -1, -1):
+            if fresh >= EXCERPTS:
+                if not self._chunks[place].excerpts:
+                    break
+                self._chunks[place] = self._chunks[place]._replace(excerpts=[])
+            fresh += len(self._chunks[place].ids)
+        self._joined = None
+
+    def _all(self) -> _Chunk:
+        if self._joined is None:
+            numbers, flags = self._widths
+            chunks = [
+                _Chunk(
+                    np.empty(0, dtype=np.int64),
+                    np.empty((0, numbers), dtype=np.float16),
+                    np.empty((0, flags), dtype=np.int8),
+                    np.empty(0),
+                    [],
+                    [],
+                    [],
+                ),
+                *self._chunks,
+            ]
+            self._joined = _Chunk(
+                np.concatenate([c.indices for c in chunks]),
+                np.concatenate([c.numbers for c in chunks]),
+                np.concatenate([c.flags for c in chunks]),
+                np.concatenate([c.times for c in chunks]),
+                [i for c in chunks for i in c.ids],
+                [s for c in chunks for s in c.segments],
+                [e for c in chunks for e in c.excerpts],
+            )
+        return self._joined
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """int64 (n), each row's index in its stream."""
+        return self._all().indices
+
+    @property
+    def numbers(self) -> NDArray[np.float16]:
+        """float16 (n, k), compressed (`monitor.detection.ranks`)."""
+        return self._all().numbers
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """float64 (n), seconds since 1970, NaN where unknown."""
+        return self._all().times
+
+    @property
+    def ids(self) -> list[str]:
+        """Event ids (n)."""
+        return self._all().ids
+
+    @property
+    def segments(self) -> list[Segments]:
+        """Segments (n)."""
+        return self._all().segments
 
     def flag_values(self) -> NDArray[np.float64]:
-        """Flags as 1, 0 and NaN for missing."""
-        return np.where(self.flags < 0, np.nan, self.flags.astype(np.float64))
+        """Flags (n, m) as 1, 0 and NaN for missing."""
+        coded = self._all().flags
+        return np.where(coded < 0, np.nan, coded.astype(np.float64))
 
     def excerpt(self, position: int) -> Excerpt | None:
         """The excerpt of the row at this position, if it is recent enough."""
-        place = position - (len(self.ids) - len(self.excerpts))
+        rows = self._all()
+        place = position - (len(rows.ids) - len(rows.excerpts))
         if place < 0:
             return None
-        given, output = self.excerpts[place]
-        return Excerpt(self.ids[position], given, output)
+        given, output = rows.excerpts[place]
+        return Excerpt(rows.ids[position], given, output)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        distinct = sorted(set(self.segments))
+        rows = self._all()
+        distinct = sorted(set(rows.segments))
         code = {segment: i for i, segment in enumerate(distinct)}
         return [
-            pack(self.indices),
-            pack(self.numbers),
-            pack(self.flags),
-            pack(self.times),
-            self.ids,
+            list(self._widths),
+            [[len(c.ids), len(c.excerpts)] for c in self._chunks],
+            pack(rows.indices),
+            pack(rows.numbers),
+            pack(rows.flags),
+            pack(rows.times),
+            rows.ids,
             distinct,
-            [code[segment] for segment in self.segments],
-            self.excerpts,
+            [code[segment] for segment in rows.segments],
+            rows.excerpts,
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> History:
         """The history that `plain` described."""
-        indices, numbers, flags, times, ids, distinct, codes, excerpts = plain
-        history = cls(0, 0)
-        history.indices = unpack(indices)
-        history.numbers, history.flags, history.times = unpack(numbers), unpack(flags), unpack(times)
-        history.ids = list(ids)
+        widths, sizes, indices, numbers, flags, times, ids, distinct, codes, excerpts = plain
+        history = cls(*widths)
         named: list[Segments] = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
-        history.segments = [named[c] for c in codes]
-        history.excerpts = [(given, output) for given, output in excerpts]
+        arrays = [unpack(part) for part in (indices, numbers, flags, times)]
+        start = quoted = 0
+        for size, spoken in sizes:
+            cut = slice(start, start + size)
+            parts = [array[cut].copy() for array in arrays]
+            history._chunks.append(
+                _Chunk(
+                    parts[0],
+                    parts[1],
+                    parts[2],
+                    parts[3],
+                    ids[cut],
+                    [named[c] for c in codes[cut]],
+                    [(given, output) for given, output in excerpts[quoted : quoted + spoken]],
+                )
+            )
+            start += size
+            quoted += spoken
+        history._length = start
         return history
 
 
 def segments_of(mappings: Sequence[dict[str, str]]) -> list[Segments]:
-    """Each mapping as sorted pairs, which can be counted."""
-    return [tuple(sorted(mapping.items())) for mapping in mappings]
+    """Each mapping as sorted pairs, which can be counted; equal ones are the same object."""
+    known: dict[Segments, Segments] = {}
+    out = []
+    for mapping in mappings:
+        pairs = tuple(sorted(mapping.items()))
+        out.append(known.setdefault(pairs, pairs))
+    return out

@@ -31,6 +31,11 @@ MOSTLY_ZERO = 0.25
 COMMON = 0.05
 """A flag with a rate between this and one minus this joins the whitened view."""
 MISSING = "\0missing"
+ABSENT = "\0absent"
+"""In place of a category that was not measured at all, as infinity is among the numbers (`Rows.joined`)."""
+TRUE_ABOVE = float(np.log1p(0.5))
+"""A declared flag is true above one half, in compressed units (`monitor.detection.ranks`)."""
+_ABSENT = -2
 UNCOUNTED = frozenset({"output.embedding.distance"})
 """Features whose absence says nothing: the distance has no value while its centre is being learned."""
 
@@ -97,7 +102,7 @@ class Layout:
     def learn(
         cls, specs: Sequence[FeatureSpec], values: NDArray[Any], names: tuple[str, ...], codes: Categories
     ) -> Layout:
-        """Decide from a reference's rows: values (n, k) in natural or compressed units, and its categories."""
+        """Decide from a reference's rows: compressed values (n, k), and its categories."""
         column = {name: j for j, name in enumerate(names)}
         numbers: list[str] = []
         flags: list[Flag] = []
@@ -125,7 +130,7 @@ class Layout:
                 flags.append(Flag(spec.name, FlagKind.NONZERO))
         for name, members in families.items():
             block = values[:, [column[m] for m in members]]
-            usual = int(np.median(np.sum(~np.isfinite(block), axis=1)))
+            usual = int(np.median(np.sum(np.isnan(block), axis=1)))
             if usual < len(members):
                 flags.append(Flag(name, FlagKind.MISSING, float(usual)))
         rows = cls(numbers, flags, 0).flag_rows(values, names, codes)
@@ -146,7 +151,7 @@ class Layout:
         return places
 
     def flag_rows(self, values: NDArray[Any], names: tuple[str, ...], codes: Categories) -> NDArray[np.float64]:
-        """Flags (n, m) of rows: 1, 0, or NaN where the feature is missing."""
+        """Flags (n, m) of rows with compressed values (n, k): 1, 0, or NaN where the feature is missing."""
         n = len(values)
         places = self._place(names)
         out = np.full((n, len(self.flags)), np.nan)
@@ -155,19 +160,22 @@ class Layout:
             x = values[:, column]
             hit = np.where(above, x > constant, x != constant)
             out[:, at] = np.where(np.isfinite(x), hit, np.nan)
-        for m, members, usual in places.missing:
-            out[:, m] = (~np.isfinite(values[:, members])).sum(1) > usual
+        if len(places.missing_at):
+            absent = ~np.isfinite(values)
+            out[:, places.missing_at] = absent @ places.members > places.usual
         at, column = places.never
         if len(at):
-            out[:, at] = np.isfinite(values[:, column])
+            x = values[:, column]
+            out[:, at] = np.where(np.isinf(x), np.nan, np.isfinite(x))
         for feature, (places_of, other) in places.categories.items():
             coded = codes.coded(feature, places_of)
             if coded is None:
                 continue
+            absent = coded == _ABSENT
             for m in places_of.values():
-                out[:, m] = coded == m
+                out[:, m] = np.where(absent, np.nan, coded == m)
             if other is not None:
-                out[:, other] = coded < 0
+                out[:, other] = np.where(absent, np.nan, coded < 0)
         return out
 
     def plain(self) -> list[Any]:
@@ -189,7 +197,7 @@ class _Places:
         self.numbers = np.asarray([column.get(name, -1) for name in layout.numbers], dtype=np.intp)
         compare: list[tuple[int, int, float, bool]] = []
         never: list[tuple[int, int]] = []
-        self.missing: list[tuple[int, list[int], int]] = []
+        missing: list[tuple[int, list[int], int]] = []
         self.categories: dict[str, tuple[dict[str, int], int | None]] = {}
         for m, flag in enumerate(layout.flags):
             if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
@@ -201,7 +209,7 @@ class _Places:
                 self.categories[flag.feature] = (values, other)
             elif flag.kind is FlagKind.MISSING:
                 members = [j for name, j in column.items() if family(name) == flag.feature and name not in UNCOUNTED]
-                self.missing.append((m, members, int(flag.value or 0)))
+                missing.append((m, members, int(flag.value or 0)))
             elif flag.feature not in column:
                 continue
             elif flag.kind is FlagKind.DIFFERS and flag.value is None:  # never seen in the reference
@@ -209,13 +217,18 @@ class _Places:
             else:
                 constant = float(flag.value or 0) if flag.kind is FlagKind.DIFFERS else 0.0
                 declared = flag.kind is FlagKind.DECLARED
-                compare.append((m, column[flag.feature], 0.5 if declared else constant, declared))
+                compare.append((m, column[flag.feature], TRUE_ABOVE if declared else constant, declared))
         self.compare = (
             np.asarray([c[0] for c in compare], dtype=np.intp),
             np.asarray([c[1] for c in compare], dtype=np.intp),
             np.asarray([c[2] for c in compare]),
             np.asarray([c[3] for c in compare], dtype=bool),
         )
+        self.missing_at = np.asarray([m for m, _, _ in missing], dtype=np.intp)
+        self.usual = np.asarray([usual for _, _, usual in missing], dtype=np.float32)
+        self.members = np.zeros((len(names), len(missing)), dtype=np.float32)
+        for i, (_, members, _) in enumerate(missing):
+            self.members[members, i] = 1.0
         self.never = (
             np.asarray([at for at, _ in never], dtype=np.intp),
             np.asarray([column for _, column in never], dtype=np.intp),
@@ -233,13 +246,16 @@ class Categories:
         column = self.columns.get(name, [])
         counts: dict[str, int] = {}
         for value in column:
-            counts[value] = counts.get(value, 0) + 1
+            if value != ABSENT:
+                counts[value] = counts.get(value, 0) + 1
         frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        return [value for value, count in frequent[:top] if count >= 0.01 * len(column)]
+        total = sum(counts.values())
+        return [value for value, count in frequent[:top] if count >= 0.01 * total]
 
     def coded(self, name: str, places: Mapping[str, int]) -> NDArray[np.intp] | None:
-        """The place of each row's value, or -1 for any other value."""
+        """The place of each row's value, -1 for any other value, `_ABSENT` where it was not measured."""
         column = self.columns.get(name)
         if column is None:
             return None
-        return np.fromiter((places.get(v, -1) for v in column), dtype=np.intp, count=len(column))
+        known = {ABSENT: _ABSENT, **places}
+        return np.fromiter((known.get(v, -1) for v in column), dtype=np.intp, count=len(column))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.plain import pack, unpack
+from monitor.detection.layout import ABSENT
 from monitor.detection.ranks import compress
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
@@ -80,7 +81,10 @@ class Rows:
         )
 
     def joined(self, other: Rows) -> Rows:
-        """These rows and then the other's, whose columns may differ: a column that one lacks is missing there."""
+        """These rows and then the other's, whose columns may differ: what one does not measure is absent there.
+
+        Absent (infinite, or `ABSENT`) is not missing: it says nothing of the event, only of the worker's version.
+        """
         if not len(self):
             return other
         names = self.names
@@ -90,8 +94,8 @@ class Rows:
             values, more = _aligned(self, names), _aligned(other, names)
         categories = {
             name: [
-                *self.categories.get(name, [None] * len(self)),
-                *other.categories.get(name, [None] * len(other)),
+                *self.categories.get(name, [ABSENT] * len(self)),
+                *other.categories.get(name, [ABSENT] * len(other)),
             ]
             for name in {**self.categories, **other.categories}
         }
@@ -137,7 +141,7 @@ class Rows:
 
 def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:
     position = {name: j for j, name in enumerate(rows.names)}
-    out = np.full((len(rows), len(names)), np.nan, dtype=np.float16)
+    out = np.full((len(rows), len(names)), np.inf, dtype=np.float16)
     for j, name in enumerate(names):
         if name in position:
             out[:, j] = rows.values[:, position[name]]

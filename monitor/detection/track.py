@@ -116,7 +116,7 @@ class Track:
     def warm_up(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> None:
         """Learn the reference from these rows, whose stream indices are given (n)."""
         used = watched(context.declared, context.settings)
-        layout = Layout.learn(used, expand(rows.values), rows.names, Categories(rows.categories))
+        layout = Layout.learn(used, rows.values, rows.names, Categories(rows.categories))
         numbers, flags = _columns(layout, rows)
         choices = context.settings.detectors
         excluded = frozenset(name for name in context.specs for choice in choices if fnmatchcase(name, choice.features))
@@ -218,7 +218,7 @@ class Track:
         return min(found) if found else None
 
     def _keep(self, rows: Rows, indices: NDArray[np.int64], numbers: NDArray[np.float16], flags: Array) -> None:
-        self._history.append(indices, numbers, flags, rows.times, rows.ids, rows.segments, rows.excerpts)
+        self._history.append(indices, numbers, flags, rows.times, rows.ids, segments_of(rows.segments), rows.excerpts)
         self.seen += len(rows)
 
     # Findings
@@ -535,7 +535,7 @@ class Track:
 def _columns(layout: Layout, rows: Rows) -> tuple[NDArray[np.float16], Array]:
     place = layout.number_columns(rows.names)
     numbers = np.where(place >= 0, rows.values[:, place], np.float16(np.nan)).astype(np.float16)
-    return numbers, layout.flag_rows(expand(rows.values), rows.names, Categories(rows.categories))
+    return numbers, layout.flag_rows(rows.values, rows.names, Categories(rows.categories))
 
 
 def finite(value: float) -> float | None:
