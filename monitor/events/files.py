@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -175,12 +176,10 @@ class _Zstandard(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         try:
-            import zstandard
+            zstandard = import_module("zstandard")
         except ImportError:
-            raise ConfigError(
-                f"{path}: is Zstandard-compressed; pip install 'output-quality-monitor[zstd]', or unpack it first"
-            ) from None
-        self._error = zstandard.ZstdError
+            raise ConfigError(f"{path}: is Zstandard-compressed; pip install zstandard, or unpack it first") from None
+        self._error: type[Exception] = zstandard.ZstdError
         self._stream: Any = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
 
     def readable(self) -> bool:

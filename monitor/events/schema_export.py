@@ -25,6 +25,9 @@ def json_schema(record: type) -> dict[str, Any]:
     root = schema
     if "$ref" in schema:
         root = definitions.pop(schema["$ref"].rpartition("/")[2])
+    for definition in (root, *definitions.values()):
+        if "description" in definition:  # a docstring, whose line breaks are those of the source
+            definition["description"] = " ".join(definition["description"].split())
     exported: dict[str, Any] = {"$schema": DIALECT, **root}
     if definitions:
         exported["$defs"] = dict(sorted(definitions.items()))
