@@ -15,6 +15,7 @@ from monitor.events.schema import Call, OutputEvent
 from monitor.features.base import Column, FeatureSpec, Kind, Worse
 from monitor.features.words import EventBatch
 
+_LARGEST = float(np.finfo(np.float32).max)
 _MOST_DEPENDENCIES = 8
 _LONGEST_NAME = 64
 _FINE = frozenset({"ok", "success", "succeeded", "completed", "unset", "0"})
@@ -121,12 +122,14 @@ def _context(event: OutputEvent) -> int | None:
 
 def _context_share(event: OutputEvent) -> float | None:
     used, limit = _context(event), event.usage.context_limit
-    return None if used is None or not limit or limit < 0 else used / limit
+    if used is None or limit is None or limit <= 0 or used > _LARGEST:
+        return None
+    return used / limit
 
 
 def _duration(calls: Sequence[Call]) -> float | None:
     known = [call.duration_s for call in calls if call.duration_s is not None]
-    return math.fsum(known) if known else None
+    return sum(known) if known else None
 
 
 class CallFacts:
@@ -150,7 +153,5 @@ def _clean(name: str | None) -> str | None:
 
 
 def _column(values: Sequence[float | int | None]) -> NDArray[np.float32]:
-    column = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
     # what float32 cannot hold is no measurement either
-    column[np.abs(column) > np.finfo(np.float32).max] = math.nan
-    return column.astype(np.float32)
+    return np.array([math.nan if v is None or abs(v) > _LARGEST else v for v in values], dtype=np.float32)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features import english
 from monitor.features.base import Column, FeatureSpec, Kind
 from monitor.features.words import EventBatch, TextBatch
 
@@ -72,10 +71,6 @@ def script_of(letter: str) -> str | None:
     return _SCRIPTS.get(unicodedata.name(letter, "").split(" ", 1)[0].split("-", 1)[0], OTHER_SCRIPT)
 
 
-def _marks_english(chunk: str) -> float:
-    return float(english.is_marker(english.core(chunk)))
-
-
 def _latin_letters(chunk: str) -> float:
     if chunk.isascii():
         return float(len(chunk)) if chunk.isalpha() else float(sum(map(str.isalpha, chunk)))
@@ -91,7 +86,6 @@ def _beyond_ascii(chunk: str) -> float:
 
 
 WORD_COLUMNS: Mapping[str, Callable[[str], float]] = {
-    "language.english": _marks_english,
     "language.letters": _letters,
     "language.latin": _latin_letters,
     "language.beyond_ascii": _beyond_ascii,
@@ -132,7 +126,7 @@ def languages(text: TextBatch) -> list[tuple[str, float] | None]:
 def is_english(text: TextBatch) -> NDArray[np.bool_]:
     """Which texts the one pass alone shows to be English."""
     words = np.maximum(text.sums["alphabetic"], 1)
-    marked = text.sums["language.english"] / words
+    marked = text.sums["marker"] / words
     spelt = text.sums["known"] / words
     english_: NDArray[np.bool_] = (
         ((words >= 10) & (marked >= _MARKED))

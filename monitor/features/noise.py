@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from monitor.features import english
 from monitor.features.base import Column, FeatureSpec, Kind, Worse
 from monitor.features.language import WORD_COLUMNS as LANGUAGE_COLUMNS
 from monitor.features.language import languages, script_of
@@ -27,21 +26,9 @@ _ODD_WEIGHT = 10.0
 """Odd characters are rarer than words by far: one in a hundred characters weighs like a misspelt word in ten."""
 
 
-def _checkable(core: str, chunk: str) -> bool:
-    """Whether spelling applies: not to handles, tags, links, addresses, paths, identifiers and numbers."""
-    if chunk[0] in "@#" or "://" in chunk or "@" in core or core.startswith("www."):
-        return False
-    return core.replace("'", "").replace("-", "").isalpha()
-
-
-def _can_be_checked(chunk: str) -> float:
-    core = english.core(chunk)
-    return float(bool(core) and _checkable(core, chunk))
-
-
-def _misspelt(chunk: str) -> float:
-    core = english.core(chunk)
-    return float(bool(core) and not english.is_word(core) and _checkable(core, chunk))
+def _is_handle(chunk: str) -> float:
+    """Whether a chunk is a name or tag of social media, for which spelling is free."""
+    return float(chunk[0] in "@#")
 
 
 def _odd_characters(chunk: str) -> float:
@@ -71,8 +58,7 @@ class Noise:
     family = "noise"
     word_columns: Mapping[str, Callable[[str], float]] = {
         **LANGUAGE_COLUMNS,
-        "noise.checkable": _can_be_checked,
-        "noise.misspelt": _misspelt,
+        "noise.handle": _is_handle,
         "noise.odd": _odd_characters,
         "noise.mixed": _mixed_scripts,
     }
@@ -94,8 +80,10 @@ class Noise:
         """Columns by feature name."""
         text = batch.input
         words = text.sums["word"]
-        checked = text.sums["noise.checkable"]
-        misspelt = text.sums["noise.misspelt"] / np.maximum(checked, 1)
+        # links, addresses, paths, identifiers and numbers are not alphabetic: spelling does not apply to them
+        spelt = text.values("alphabetic") * (1 - text.values("noise.handle"))
+        checked = text.reduce(spelt)
+        misspelt = text.reduce(spelt * (1 - text.values("known"))) / np.maximum(checked, 1)
         odd = text.sums["noise.odd"] / np.maximum(text.chars, 1)
         mixed = text.sums["noise.mixed"] / np.maximum(words, 1)
         latin = text.sums["language.latin"] > 0.5 * text.sums["language.letters"]

@@ -10,26 +10,19 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features import english
 from monitor.features.base import Column, FeatureSpec, Kind, Worse
 from monitor.features.ngrams import Occurrences, count_ids, count_shared
 from monitor.features.words import EventBatch, TextBatch
 
 _COMMON = 5.2
-"""Zipf frequency above which a word carries no content of its own (the 700 most frequent words of English)."""
-
-
-def _has_content(chunk: str) -> float:
-    """Whether a word could be checked against a source: a number, a name, any word that is not very common."""
-    core = english.core(chunk)
-    return float(bool(core) and (core[0].isdigit() or (len(core) > 2 and english.zipf(core) < _COMMON)))
+"""Zipf frequency from which a word carries no content of its own (the 700 most frequent words of English)."""
 
 
 class Overlap:
     """How much of an output comes from its input. Missing where either side is missing or too short to compare."""
 
     family = "overlap"
-    word_columns: Mapping[str, Callable[[str], float]] = {"overlap.content": _has_content}
+    word_columns: Mapping[str, Callable[[str], float]] = {}
     features: tuple[FeatureSpec, ...] = (
         FeatureSpec("output.overlap.copied", Kind.NUMBER, "share of the output's trigrams that stand in the input"),
         FeatureSpec(
@@ -51,7 +44,7 @@ class Overlap:
         n = len(batch)
         left, right = batch.output, batch.input
         said, asked = batch.trigrams.of(0, n), batch.trigrams.of(n, 2 * n)
-        claims = _words(left, left.values("overlap.content") > 0)
+        claims = _words(left, _content(left))
         grounds = _words(right, right.cores > 0)
         a, b = batch.output_embedding, batch.input_embedding
         cosine = np.einsum("ij,ij->i", a, b, dtype=np.float64)
@@ -62,6 +55,11 @@ class Overlap:
             "output.overlap.grounded": left.masked(_share(claims, grounds, n, comparable)),
             "output.overlap.similarity": left.masked(cosine),
         }
+
+
+def _content(text: TextBatch) -> NDArray[np.bool_]:
+    """Which words could be checked against a source: numbers, names, all that are not very common."""
+    return (text.cores > 0) & (text.values("zipf") < _COMMON)
 
 
 def _words(text: TextBatch, chosen: NDArray[np.bool_]) -> Occurrences:

@@ -67,8 +67,15 @@ class WordPiece:
             ids: list[int] = self._tokenizer.encode(clean, add_special_tokens=False).ids
             return ids
         lowered = chunk.lower()
-        if lowered.isalnum():
-            return self._segment(lowered)
+        whole = self.vocabulary.get(lowered)
+        if whole is not None and lowered.isalnum():
+            return [whole]
+        # most of the rest is a word with one mark after it
+        word = lowered[:-1]
+        if word.isalnum():
+            if lowered.isalnum():
+                return self._segment(lowered)
+            return [*self._segment(word), self.vocabulary[lowered[-1]]]
         found: list[int] = []
         for segment in _SEGMENT.findall(lowered):
             found += self._segment(segment)

@@ -61,26 +61,6 @@ _CLOSING = "\"'\u201d\u2019)]*_\u00bb"
 _OPENING = "\"'\u201c\u2018([*_"
 
 
-def _is_word_like(chunk: str) -> float:
-    return float(bool(english.core(chunk)))
-
-
-def _is_alphabetic(chunk: str) -> float:
-    return float(english.core(chunk).replace("'", "").replace("-", "").isalpha())
-
-
-def _is_known(chunk: str) -> float:
-    return float(english.is_word(english.core(chunk)))
-
-
-def _zipf(chunk: str) -> float:
-    return english.zipf(english.core(chunk))
-
-
-def _syllables(chunk: str) -> float:
-    return float(english.syllables(english.core(chunk)))
-
-
 def _ends_sentence(chunk: str) -> float:
     if chunk.isalnum():
         return 0.0
@@ -92,15 +72,32 @@ def _ends_sentence(chunk: str) -> float:
     return float(not (bare.endswith(".") and (stem.isdigit() or (len(stem) < 2 and stem != "I") or "." in stem)))
 
 
-BUILT_IN: Mapping[str, Callable[[str], float]] = {
-    "word": _is_word_like,  # holds a letter or a digit
-    "alphabetic": _is_alphabetic,  # its core is letters, apostrophes and hyphens only
-    "known": _is_known,  # its core is in the English word list
-    "zipf": _zipf,  # Zipf frequency of its core in English, 0 where not listed
-    "syllables": _syllables,  # of its core, estimated; 0 where it holds no letter
-    "length": len,  # characters of the chunk as it stands
-    "sentence_end": _ends_sentence,  # it closes a sentence
-}
+BUILT_IN = (
+    # of a chunk's core (`english.core`: lower case, without punctuation at its ends), worked out once for each core
+    "word",  # 1 where there is a letter or a digit
+    "alphabetic",  # 1 where it is letters, apostrophes and hyphens only
+    "known",  # 1 where English spells a word so
+    "zipf",  # its Zipf frequency in English, 0 where not listed
+    "syllables",  # estimated; 0 where it holds no letter
+    "marker",  # 1 where it tells English from other languages of Latin script
+    # of the chunk as it stands
+    "length",  # its characters
+    "sentence_end",  # 1 where it closes a sentence
+)
+
+
+def _core_facts(core: str) -> tuple[float, ...]:
+    """Values of the first six built-in columns."""
+    if not core:
+        return (0.0,) * 6
+    return (
+        1.0,
+        float(core.replace("'", "").replace("-", "").isalpha()),
+        float(english.is_word(core)),
+        english.zipf(core),
+        float(english.syllables(core)),
+        float(english.is_marker(core)),
+    )
 
 
 class _Rows:
@@ -177,7 +174,7 @@ class _Generation:
     def __init__(self, columns: int, older: _Generation | None) -> None:
         self.index = _Index()
         self.rows = _Rows(columns)
-        self.cores: dict[str, int] = {"": 0}
+        self.cores: dict[str, tuple[int, tuple[float, ...]]] = {"": (0, _core_facts(""))}
         self.older = older
 
 
@@ -203,12 +200,12 @@ class WordTable:
         taken = set(columns) & set(BUILT_IN)
         if taken:
             raise ValueError(f"word columns {sorted(taken)} are built in: choose other names")
-        self._functions = {**BUILT_IN, **columns}
-        self.column = {name: position for position, name in enumerate(self._functions)}
+        self._functions = tuple(columns.values())
+        self.column = {name: position for position, name in enumerate((*BUILT_IN, *columns))}
         self.static = static
         self.failures: Counter[str] = Counter()
         self._limit = limit
-        self._current = _Generation(len(self._functions), None)
+        self._current = _Generation(len(self.column), None)
 
     def __len__(self) -> int:
         return self._current.rows.used
@@ -218,7 +215,7 @@ class WordTable:
         current = self._current
         if current.rows.used > self._limit or current.rows.pieces_used > 8 * self._limit:
             current.older = None
-            self._current = _Generation(len(self._functions), current)
+            self._current = _Generation(len(self.column), current)
         return self._current
 
     def look_up(self, chunks: Sequence[str], generation: _Generation) -> NDArray[np.int32]:
@@ -231,39 +228,50 @@ class WordTable:
                 self._fill(missed, generation)
             except BaseException:
                 # the index names rows that were never filled: nothing of it may be used again
-                self._current = _Generation(len(self._functions), None)
+                self._current = _Generation(len(self.column), None)
                 raise
         return ids
 
     def _fill(self, missed: list[str], generation: _Generation) -> None:
-        cores = generation.cores
-        core_ids = [cores.setdefault(english.core(chunk), len(cores)) for chunk in missed]
+        cores = []
+        for chunk in missed:
+            core = english.core(chunk)
+            found = generation.cores.get(core)
+            if found is None:
+                found = generation.cores[core] = (len(generation.cores), _core_facts(core))
+            cores.append(found)
+        ids = [core_id for core_id, _ in cores]
         older = generation.older
         if older is None:
-            generation.rows.append(self._measure(missed), core_ids, list(map(self.static.wordpiece.pieces, missed)))
+            generation.rows.append(self._measure(missed, cores), ids, list(map(self.static.wordpiece.pieces, missed)))
             return
         before = [older.index.get(chunk, -1) for chunk in missed]
-        values = np.empty((len(missed), len(self._functions)))
         rows = np.array(before, dtype=np.int64)
+        values = np.empty((len(missed), len(self.column)))
         values[rows >= 0] = older.rows.values[rows[rows >= 0]]
-        values[rows < 0] = self._measure([chunk for chunk, row in zip(missed, before, strict=True) if row < 0])
+        new = np.flatnonzero(rows < 0).tolist()
+        values[rows < 0] = self._measure([missed[i] for i in new], [cores[i] for i in new])
         pieces = [
             self.static.wordpiece.pieces(chunk) if row < 0 else older.rows.pieces_of(row)
             for chunk, row in zip(missed, before, strict=True)
         ]
-        generation.rows.append(values, core_ids, pieces)
+        generation.rows.append(values, ids, pieces)
 
-    def _measure(self, chunks: list[str]) -> Float:
-        values = np.empty((len(chunks), len(self._functions)))
-        functions = list(self._functions.values())
-        for row, chunk in enumerate(chunks):
+    def _measure(self, chunks: list[str], cores: list[tuple[int, tuple[float, ...]]]) -> Float:
+        flat: list[float] = []
+        functions = self._functions
+        for chunk, (_, facts) in zip(chunks, cores, strict=True):
+            flat += facts
+            flat.append(len(chunk))
+            flat.append(_ends_sentence(chunk))
             try:
-                values[row] = [function(chunk) for function in functions]
+                flat += [function(chunk) for function in functions]
             except Exception:  # one family's function failed on one word: find out which, keep the others
-                values[row] = self._measure_singly(chunk)
+                flat += self._measure_singly(chunk)
+        values = np.array(flat, dtype=np.float64).reshape(len(chunks), len(self.column))
         odd = ~np.isfinite(values)
         if odd.any():
-            for name, count in zip(self._functions, odd.sum(axis=0), strict=True):
+            for name, count in zip(self.column, odd.sum(axis=0), strict=True):
                 if count:
                     self.failures[name] += int(count)
             values[odd] = np.nan
@@ -273,7 +281,7 @@ class WordTable:
 
     def _measure_singly(self, chunk: str) -> list[float]:
         found = []
-        for function in self._functions.values():
+        for function in self._functions:
             try:
                 found.append(float(function(chunk)))
             except Exception:
