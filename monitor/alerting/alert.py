@@ -36,6 +36,7 @@ _LINK_MARGIN_S = 3_600.0
 """Links to dashboards show an hour on each side of the change, so that before and after are both seen."""
 _TITLE_COLUMNS = 160
 _LARGEST_EFFECT = 1e6
+_KINDS = {kind.value for kind in FindingKind}
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,7 +135,7 @@ def from_finding(
         began_at=msgspec.structs.replace(finding.began_at, time=_finite(finding.began_at.time)),
         raised_at=msgspec.structs.replace(finding.raised_at, time=_finite(finding.raised_at.time)),
     )
-    title = clip(plain(finding.title) or f"{HEADLINES[finding.kind]} in {plain(finding.stream)}", _TITLE_COLUMNS)
+    title = _title(finding)
     runbook = PurePosixPath(finding.runbook or finding.kind.value).stem
     changes = [_change(change, (specs or {}).get(change.name)) for change in finding.features]
     return Alert(
@@ -154,7 +155,7 @@ def from_finding(
         examples=finding.examples,
         excerpts_before=finding.excerpts_before,
         excerpts_after=finding.excerpts_after,
-        next_steps=[plain(step) for step in next_steps(finding.kind, finding.stream)],
+        next_steps=[plain(step) for step in next_steps(_guide(finding.kind, runbook), finding.stream)],
         links=_links(finding, runbook, owner, links or LinkTemplates()),
         owner=owner,
         route=route,
@@ -175,6 +176,20 @@ def decode(data: bytes) -> Alert:
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(Alert)
+
+
+def _title(finding: Finding) -> str:
+    """`Silent model update: answers 2.9 times longer`: the kind first, the stream only where nothing else is known."""
+    stream, headline = plain(finding.stream), HEADLINES[finding.kind]
+    what = plain(finding.title).removeprefix(f"{stream}: ")
+    if not what:
+        return clip(f"{headline} in {stream}", _TITLE_COLUMNS)
+    return clip(what if what.lower().startswith(headline.lower()) else f"{headline}: {what}", _TITLE_COLUMNS)
+
+
+def _guide(kind: FindingKind, runbook: str) -> FindingKind:
+    """The kind whose steps are told: that of the runbook, which may be narrower than the finding's own."""
+    return FindingKind(runbook) if runbook in _KINDS else kind
 
 
 def _change(change: FeatureChange, spec: FeatureSpec | None) -> Change:

@@ -1,11 +1,13 @@
 """Text laid out in columns of a terminal, where one character may take two columns, or none.
 
-Pure. May import nothing from this project.
+Pure. May import `monitor.events` and below.
 """
 
 from __future__ import annotations
 
 import unicodedata
+
+from monitor.events.redaction import EXCERPT_CHARS
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -18,6 +20,11 @@ def plain(text: str) -> str:
     """
     visible = (" " if c.isspace() else "" if unicodedata.category(c) in _HIDDEN else c for c in text)
     return " ".join("".join(visible).split())
+
+
+def excerpt_text(text: str) -> str:
+    """An event's excerpt for reading: `plain`, with an ellipsis where it was cut (excerpts hold 160 characters)."""
+    return plain(text) + ("…" if len(text) >= EXCERPT_CHARS else "")
 
 
 def width(text: str) -> int:

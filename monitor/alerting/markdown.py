@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from monitor.alerting.alert import Alert, largest, segment_text
-from monitor.alerting.columns import plain
+from monitor.alerting.columns import excerpt_text, plain
 from monitor.alerting.numbers import moment
 from monitor.detection.finding import Excerpt, State
 
@@ -74,5 +74,7 @@ def _examples(title: str, excerpts: Sequence[Excerpt]) -> Iterator[str]:
     yield f"**{title}**"
     yield ""
     for excerpt in excerpts[:_EXCERPTS]:
-        asked = f"{escape(excerpt.input)} → " if excerpt.input.strip() else ""
-        yield f"- {asked}{escape(excerpt.output) or '(empty)'} ({escape(excerpt.event_id)})"
+        asked = f"{escape(excerpt_text(excerpt.input))} → " if excerpt.input.strip() else ""
+        known = excerpt.input.strip() or excerpt.output.strip()
+        answer = escape(excerpt_text(excerpt.output)) or ("(empty)" if known else "(no excerpt kept)")
+        yield f"- {asked}{answer} ({escape(excerpt.event_id)})"

@@ -45,7 +45,7 @@ def sample_finding(
         state=state,
         id=finding_id(stream, kind, driver, segment, 1_242),
         kind=kind,
-        cause="gpt-4o answers otherwise than before, under the same version and the same prompt",
+        cause="No version, fingerprint or prompt changed with it: gpt-4o itself answers otherwise than before.",
         driver=driver,
         raised_at=RaisedAt(event_id="evt-1242", index=1_242, time=time),
         began_at=BeganAt(index=1_204, low=1_197, high=1_209, time=None if time is None else time - 187.0),
@@ -58,7 +58,7 @@ def sample_finding(
         ],
         segment=segment,
         examples=Examples(before=["evt-1190", "evt-1195", "evt-1201"], after=["evt-1211", "evt-1226", "evt-1240"]),
-        title="Answers 2.9 times longer and 4.7 times more hedged since 09:38 UTC, with gpt-4o",
+        title="answers 2.9 times longer and 4.7 times more hedged since 09:38 UTC, with gpt-4o",
         severity=Severity.WARNING,
         runbook=kind.value,
         evidence=6.21,
@@ -77,7 +77,7 @@ def sample_finding(
                 "evt-1211",
                 "How can I change my delivery address?",
                 "Great question! I'd be more than happy to help you with that. Generally speaking, it may be possible "
-                "to change the address, depending on where your order is. H",
+                "to change the address, depending on where your order is at",
             ),
             Excerpt(
                 "evt-1226",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from monitor.alerting.alert import Alert, Change, largest, segment_text
-from monitor.alerting.columns import clip, pad, plain, width, wrap
+from monitor.alerting.columns import clip, excerpt_text, pad, plain, width, wrap
 from monitor.alerting.numbers import moment, span
 from monitor.detection.finding import Driver, Excerpt, State
 
@@ -18,10 +18,10 @@ _LABEL = 11
 _CHANGES = 8
 _EXCERPTS = 3
 _DRIVERS = {
-    Driver.OUTPUT: "the outputs themselves changed",
-    Driver.INPUT: "the inputs changed",
-    Driver.MIX: "the mix of traffic changed, not the outputs within each part of it",
-    Driver.CALL: "the calls behind the outputs changed",
+    Driver.OUTPUT: "The outputs themselves changed.",
+    Driver.INPUT: "The inputs changed.",
+    Driver.MIX: "The mix of traffic changed, not the outputs within each part of it.",
+    Driver.CALL: "The calls behind the outputs changed.",
 }
 
 
@@ -84,9 +84,7 @@ def _facts(alert: Alert) -> Iterator[str]:
     yield from _fact("Noticed", f"{delay} later, at event {raised.index:,}")
     if alert.segment:
         yield from _fact("Where", segment_text(alert.segment))
-    cause = alert.cause if alert.cause and alert.cause != alert.title else ""
-    driver = _DRIVERS[alert.driver] if alert.driver else ""
-    yield from _fact("Cause", "; ".join(part for part in (cause, driver) if part))
+    yield from _fact("Cause", alert.cause or (_DRIVERS[alert.driver] if alert.driver else ""))
     if alert.also_in:
         yield from _fact("Also in", ", ".join(plain(stream) for stream in alert.also_in))
     yield from _fact("Owner", f"{plain(alert.owner)} (route {plain(alert.route)})" if alert.owner else "")
@@ -135,9 +133,12 @@ def _examples(title: str, excerpts: Sequence[Excerpt], ids: Sequence[str]) -> It
     yield ""
     yield title
     for excerpt in excerpts[:_EXCERPTS]:
-        yield f"  {clip(plain(excerpt.event_id), COLUMNS - 2)}"
+        known = excerpt.input.strip() or excerpt.output.strip()
+        yield clip(f"  {plain(excerpt.event_id)}" + ("" if known else "  (no excerpt kept)"), COLUMNS)
+        if not known:
+            continue
         if excerpt.input.strip():
-            yield from _hanging("    in   ", plain(excerpt.input))
-        yield from _hanging("    out  ", plain(excerpt.output) or "(empty)")
+            yield from _hanging("    in   ", excerpt_text(excerpt.input))
+        yield from _hanging("    out  ", excerpt_text(excerpt.output) or "(empty)")
     if not excerpts:
         yield from _hanging("  events ", ", ".join(plain(event) for event in ids))

@@ -113,3 +113,19 @@ def test_a_template_is_refused_or_can_be_filled(template: str) -> None:
     except ValueError:
         return
     fill(template, dict.fromkeys(PLACEHOLDERS, "x"))
+
+
+def test_the_title_says_the_kind_and_leaves_the_stream_to_its_own_place() -> None:
+    def title(text: str) -> str:
+        return from_finding(msgspec.structs.replace(sample_finding(stream="a/b"), title=text)).title
+
+    assert title("a/b: length rose") == "Silent model update: length rose"
+    assert title("Silent model update since 09:38") == "Silent model update since 09:38"
+    assert len(title("x" * 1_000)) == 160
+
+
+def test_the_steps_are_those_of_the_runbook() -> None:
+    finding = msgspec.structs.replace(sample_finding(), runbook="format")
+    assert from_finding(finding).next_steps == next_steps(FindingKind.FORMAT, finding.stream)
+    unknown = msgspec.structs.replace(sample_finding(), runbook="ours.md")
+    assert from_finding(unknown).next_steps == next_steps(FindingKind.SILENT_UPDATE, finding.stream)

@@ -98,6 +98,12 @@ def test_an_alert_without_features_segment_or_excerpts_has_no_empty_parts() -> N
     assert "\n\n\n" not in text
 
 
+def test_an_example_without_its_text_does_not_look_like_an_empty_output() -> None:
+    finding = msgspec.structs.replace(sample_finding(), excerpts_before=[Excerpt("e1", "", ""), Excerpt("e2", "q", "")])
+    text = block(from_finding(finding))
+    assert "  e1  (no excerpt kept)\n  e2\n    in   q\n    out  (empty)" in text
+
+
 def test_example_ids_stand_where_excerpts_are_off() -> None:
     finding = msgspec.structs.replace(sample_finding(), excerpts_before=[], excerpts_after=[])
     assert "  events evt-1190, evt-1195, evt-1201" in block(from_finding(finding))
