@@ -6,7 +6,6 @@ different ids among them collide once in 5 * 10^8 events.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
@@ -17,9 +16,7 @@ from numpy.typing import NDArray
 from monitor.detection.plain import pack, unpack
 
 WINDOW = 2048
-CONTENT_BITS = 24
-_CONTENT_MASK = (1 << CONTENT_BITS) - 1
-_CONTENT = np.uint64(_CONTENT_MASK)
+_CONTENT = np.uint64((1 << 24) - 1)
 
 
 def hash64(text: str) -> int:
@@ -31,7 +28,8 @@ class RecentEvents:
     """Ids and content hashes of the last events of a stream."""
 
     def __init__(self) -> None:
-        self._ring: deque[int] = deque()
+        self._ring: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        # By hash of the id: the place among all events taken where it came last, above its content's bits.
         self._known: dict[int, int] = {}
         self._taken = 0
         self.duplicates = 0
@@ -40,40 +38,42 @@ class RecentEvents:
     def admit(self, ids: Sequence[str], digests: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which of these events are new (n), in order; the new ones are remembered."""
         keep = np.ones(len(ids), dtype=bool)
-        for row, (event_id, content) in enumerate(zip(ids, (digests & _CONTENT).tolist(), strict=True)):
-            hashed = hash64(event_id) >> CONTENT_BITS
-            seen = self._known.get(hashed)
-            if seen is not None:
-                if seen & _CONTENT_MASK == content:
+        contents = (digests & _CONTENT).tolist()
+        known, taken, oldest = self._known, self._taken, self._taken - WINDOW
+        marks: list[int] = []
+        for row, (event_id, content) in enumerate(zip(ids, contents, strict=True)):
+            hashed = hash64(event_id) >> 24
+            seen = known.get(hashed)
+            if seen is not None and seen >> 24 >= oldest + len(marks):
+                if seen & 0xFFFFFF == content:
                     self.duplicates += 1
                     keep[row] = False
                     continue
                 self.id_conflicts += 1
-            self._remember(hashed, content)
+            known[hashed] = (taken + len(marks)) << 24 | content
+            marks.append(hashed << 24 | content)
+        self._taken += len(marks)
+        self._ring = np.concatenate([self._ring, np.asarray(marks, dtype=np.uint64)])
+        excess = len(self._ring) - WINDOW
+        if excess > 0:
+            first = self._taken - len(self._ring)
+            for place, mark in enumerate(self._ring[:excess].tolist(), start=first):
+                if known.get(mark >> 24, -1) >> 24 == place:  # else the id came again since
+                    del known[mark >> 24]
+            self._ring = self._ring[excess:]
         return keep
-
-    def _remember(self, hashed: int, content: int) -> None:
-        """One event more; beyond `WINDOW` the oldest is forgotten, unless its id came again since."""
-        ring, known = self._ring, self._known
-        if len(ring) == WINDOW:
-            oldest = ring.popleft()
-            if known[oldest >> CONTENT_BITS] >> CONTENT_BITS == self._taken - WINDOW:
-                del known[oldest >> CONTENT_BITS]
-        # Beside the content the event's place, which says whether this coming of an id is its latest.
-        known[hashed] = self._taken << CONTENT_BITS | content
-        ring.append(hashed << CONTENT_BITS | content)
-        self._taken += 1
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [pack(np.fromiter(self._ring, dtype=np.uint64, count=len(self._ring))), self.duplicates, self.id_conflicts]
+        return [pack(self._ring), self.duplicates, self.id_conflicts]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> RecentEvents:
         """The record that `plain` described."""
         ring, duplicates, conflicts = plain
         recent = cls()
-        for mark in unpack(ring).tolist():
-            recent._remember(mark >> CONTENT_BITS, mark & _CONTENT_MASK)
+        recent._ring = unpack(ring)
+        recent._taken = len(recent._ring)
+        recent._known = {mark >> 24: place << 24 | mark & 0xFFFFFF for place, mark in enumerate(recent._ring.tolist())}
         recent.duplicates, recent.id_conflicts = duplicates, conflicts
         return recent

@@ -109,10 +109,12 @@ class Layout:
         families: dict[str, list[str]] = {}
         for spec in specs:
             if spec.kind is Kind.CATEGORY:
+                if not codes.measured(spec.name):
+                    continue
                 flags.extend(Flag(spec.name, FlagKind.VALUE, value) for value in codes.common(spec.name, TOP_VALUES))
                 flags.append(Flag(spec.name, FlagKind.OTHER))
                 continue
-            if spec.name not in column:
+            if spec.name not in column or np.isinf(values[:, column[spec.name]]).all():
                 continue
             if spec.name not in UNCOUNTED:
                 families.setdefault(family(spec.name), []).append(spec.name)
@@ -161,8 +163,7 @@ class Layout:
             hit = np.where(above, x > constant, x != constant)
             out[:, at] = np.where(np.isfinite(x), hit, np.nan)
         if len(places.missing_at):
-            absent = ~np.isfinite(values)
-            out[:, places.missing_at] = absent @ places.members > places.usual
+            out[:, places.missing_at] = np.isnan(values) @ places.members > places.usual
         at, column = places.never
         if len(at):
             x = values[:, column]
@@ -199,6 +200,8 @@ class _Places:
         never: list[tuple[int, int]] = []
         missing: list[tuple[int, list[int], int]] = []
         self.categories: dict[str, tuple[dict[str, int], int | None]] = {}
+        # A feature that came after the layout was learned is not missed where it has no value.
+        counted = {*layout.numbers, *(flag.feature for flag in layout.flags)} - UNCOUNTED
         for m, flag in enumerate(layout.flags):
             if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
                 values, other = self.categories.get(flag.feature, ({}, None))
@@ -208,7 +211,7 @@ class _Places:
                     other = m
                 self.categories[flag.feature] = (values, other)
             elif flag.kind is FlagKind.MISSING:
-                members = [j for name, j in column.items() if family(name) == flag.feature and name not in UNCOUNTED]
+                members = [j for name, j in column.items() if family(name) == flag.feature and name in counted]
                 missing.append((m, members, int(flag.value or 0)))
             elif flag.feature not in column:
                 continue
@@ -240,6 +243,10 @@ class Categories:
 
     def __init__(self, columns: Mapping[str, Sequence[str | None]]) -> None:
         self.columns = {name: [MISSING if v is None else v for v in column] for name, column in columns.items()}
+
+    def measured(self, name: str) -> bool:
+        """Whether any of the rows comes from a worker that measures this category."""
+        return any(value != ABSENT for value in self.columns.get(name, ()))
 
     def common(self, name: str, top: int) -> list[str]:
         """The most frequent values with a share of at least 1 %, most frequent first."""
