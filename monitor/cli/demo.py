@@ -11,8 +11,8 @@ from monitor.cli.options import AsJson
 from monitor.cli.output import print_json, tables
 from monitor.demo.faults import Fault
 
-_QUICK_RATE = 400.0
-_QUICK_HEALTHY_S = 10.0
+_QUICK_RATE = 250.0
+_QUICK_HEALTHY_S = 8.0
 
 
 @with_optional_connection

@@ -33,8 +33,8 @@ from pipelines.topics import delete_topics, ensure_topics, private_topics
 
 _LOOK_EVERY_S = 0.25
 _METRICS_EVERY_S = 1.0
-_AFTERMATH_S = 3.0
-"""What is still watched after the alert, so that the metrics and the table show it too."""
+_AFTERMATH_S = 12.0
+"""How long the metrics are given after the alert to show it too: a checkpoint's interval, and a little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,8 @@ def _watch(
             _note(alert, plan, outcome, traffic, elapsed, screen)
             if outcome.alert is not None and end == plan.duration_s:
                 end = min(plan.duration_s, elapsed + _AFTERMATH_S)
+        if outcome.alert is not None and metrics.state(plan.watched) == "drift":
+            break
         learned = metrics.state(plan.watched) in ("stable", "drift")
         if traffic.fault_at is None and plan.fault is not Fault.NONE and learned and elapsed >= plan.healthy_s:
             traffic.start_fault()

