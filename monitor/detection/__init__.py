@@ -2,6 +2,7 @@
 
 from monitor.detection.base import Detector, Reading, Status
 from monitor.detection.control import Action, Control
+from monitor.detection.e_detector import EDetector
 from monitor.detection.finding import Finding, FindingKind, State
 from monitor.detection.partition import PartitionMonitor
 from monitor.detection.settings import DetectionSettings
@@ -13,6 +14,7 @@ __all__ = [
     "Control",
     "DetectionSettings",
     "Detector",
+    "EDetector",
     "FeatureStatus",
     "Finding",
     "FindingKind",

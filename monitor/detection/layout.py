@@ -15,14 +15,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.settings import DetectionSettings
 from monitor.features.base import FeatureSpec, Kind
+
+if TYPE_CHECKING:
+    from monitor.detection.settings import DetectionSettings
 
 TOP_VALUES = 6
 """Values of a category that get a flag of their own; the rest are `other`."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.plain import pack, unpack
 from monitor.detection.layout import ABSENT
+from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import compress
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch

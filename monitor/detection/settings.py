@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
+from monitor.detection.registry import check
+
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
@@ -52,19 +54,20 @@ class Floors(BaseModel):
 
 
 class DetectorChoice(BaseModel):
-    """One of river's detectors for the features that match `features` (glob over feature names)."""
+    """A detector of their own for the features that match `features` (glob over feature names).
+
+    The table of detectors is `monitor.detection.registry`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     features: str = "*"
-    detector: Literal["adwin", "page_hinkley", "kswin"]
+    detector: Literal["adwin", "page_hinkley", "kswin", "evidence"]
     parameters: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _parameters_make_sense(self) -> DetectorChoice:
-        from monitor.detection.river_adapters import check_parameters
-
-        check_parameters(self.detector, self.parameters)
+        check(self.detector, self.parameters)
         return self
 
 
@@ -81,11 +84,13 @@ class DetectionSettings(BaseModel):
     features: tuple[str, ...] = Field(("*",), description="globs of the features that detection uses")
     exclude: tuple[str, ...] = Field((), description="globs of features that detection leaves out")
     floors: Floors = Field(default_factory=Floors)
-    detectors: tuple[DetectorChoice, ...] = Field((), description="river detectors in place of the evidence")
+    detectors: tuple[DetectorChoice, ...] = Field(
+        (), description="features watched each by a detector of its own: adwin, page_hinkley, kswin, evidence"
+    )
     alert_on: tuple[Literal["output", "call", "input", "mix"], ...] = Field(
         ("output", "call"), description="drivers that page; the others are information"
     )
     recovery: int = Field(200, ge=20, le=5000, description="events within the floor that resolve an alert")
     silence_after: float | None = Field(
-        None, gt=0, description="seconds without an event that count as silence; none: from the stream's own rate"
+        None, gt=0, description="seconds without an event that raise an alert; null: silence raises none"
     )

@@ -21,7 +21,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection import attribution, change, explain
+from monitor.detection import attribution, change, explain, registry
+from monitor.detection.base import Detector, Status
 from monitor.detection.duplicates import hash64
 from monitor.detection.evidence import Evidence
 from monitor.detection.finding import (
@@ -42,7 +43,6 @@ from monitor.detection.moments import BLOCK
 from monitor.detection.normal import Normal
 from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
-from monitor.detection.river_adapters import RiverDetector
 from monitor.detection.rows import Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.status import FeatureStatus
@@ -101,7 +101,7 @@ class Track:
         self._since = 0
         self._outputs: Evidence | None = None
         self._inputs: Evidence | None = None
-        self._river: dict[str, RiverDetector] = {}
+        self._alone: dict[str, Detector] = {}
         self._quiet = {"outputs": _Quiet(), "inputs": _Quiet()}
         self._examples: list[Excerpt] = []
         self._within = 0
@@ -124,8 +124,8 @@ class Track:
         self._original = self._active = Normal.learn(
             layout, numbers, flags, segments_of(rows.segments), rows.digests, self._version, excluded
         )
-        self._river = {
-            name: RiverDetector(choice.detector, choice.parameters)
+        self._alone = {
+            name: registry.build(choice.detector, choice.parameters)
             for choice in choices
             for name in layout.numbers
             if fnmatchcase(name, choice.features)
@@ -164,9 +164,9 @@ class Track:
             at = np.flatnonzero((path >= context.threshold) & (place >= self._quiet[view].until))
             if len(at):
                 firsts[view] = int(at[0])
-        river = self._river_drift(reference.layout.numbers, numbers)
-        if river is not None:
-            firsts["river"] = river[0]
+        alone = self._drift_alone(reference.layout.numbers, numbers)
+        if alone is not None:
+            firsts["alone"] = alone[0]
         if not firsts:
             self._keep(rows, indices, numbers, flags)
             findings = self._recover(context, len(rows))
@@ -183,7 +183,7 @@ class Track:
                 evidence.block(y[:taken])
         self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken])
         self._active.stop_maturing()
-        columns = None if river is None or view != "river" else np.asarray([river[1]], dtype=np.intp)
+        columns = None if alone is None or view != "alone" else np.asarray([alone[1]], dtype=np.intp)
         return self._examine(context, view, columns), taken
 
     def _begin_evidence(self) -> None:
@@ -203,16 +203,16 @@ class Track:
         self._outputs = self._outputs.renewed(reference.outputs, reference.mean)
         self._inputs = self._inputs.renewed(reference.inputs, reference.mean)
 
-    def _river_drift(self, names: list[str], numbers: NDArray[np.float16]) -> tuple[int, int] | None:
-        """First row at which a river detector finds drift, and its column."""
-        if not self._river:
+    def _drift_alone(self, names: list[str], numbers: NDArray[np.float16]) -> tuple[int, int] | None:
+        """First row at which a detector of a single feature finds drift, and its column."""
+        if not self._alone:
             return None
         values = expand(numbers)
         found: list[tuple[int, int]] = []
-        for name, detector in self._river.items():
+        for name, detector in self._alone.items():
             column = names.index(name)
             for row, value in enumerate(values[:, column].tolist()):
-                if detector.update(value).status.value == "drift":
+                if detector.update(value).status is Status.DRIFT:
                     found.append((row, column))
                     break
         return min(found) if found else None
@@ -501,7 +501,7 @@ class Track:
             "learning": self._learning,
             "history": self._history.plain(),
             "evidence": [None if e is None else e.plain() for e in (self._outputs, self._inputs)],
-            "river": {name: detector.snapshot() for name, detector in self._river.items()},
+            "alone": {name: detector.snapshot() for name, detector in self._alone.items()},
             "open": [msgspec.to_builtins(f) for f in self.open],
             "quiet": {name: [q.until, q.wait] for name, q in self._quiet.items()},
             "examples": [[e.event_id, e.input, e.output] for e in self._examples],
@@ -522,10 +522,7 @@ class Track:
             track._inputs = Evidence(reference.inputs, reference.mean)
             track._outputs.restore(plain["evidence"][0])
             track._inputs.restore(plain["evidence"][1])
-        for name, state in plain["river"].items():
-            detector = RiverDetector(state["detector"], state["parameters"])
-            detector.restore(state)
-            track._river[name] = detector
+        track._alone = {name: registry.restore(state) for name, state in plain["alone"].items()}
         track.open = [msgspec.convert(f, Finding) for f in plain["open"]]
         track._quiet = {name: _Quiet(until, wait) for name, (until, wait) in plain["quiet"].items()}
         track._examples = [Excerpt(*parts) for parts in plain["examples"]]
