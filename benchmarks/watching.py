@@ -1,0 +1,112 @@
+"""Runs of the monitor over drawn streams, as every table of the detection benchmark makes them.
+
+The configuration is the default in every row. Streams carry no times, so that 30 days count as 100,000 events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.corpora import drawn
+from monitor.detection import Finding, State, StreamMonitor
+from monitor.features.batch import FeatureBatch
+
+CHUNK = 64
+"""Rows handed over at once where a run may end early; blocks do not depend on it."""
+
+
+class AskedMonitor(StreamMonitor):
+    """A `StreamMonitor` of default settings that is asked for this mean run length, below what a budget may ask too."""
+
+    asked: float = 1e5
+
+    def mean_run_length(self) -> float:
+        """Events between false alarms asked for."""
+        return self.asked
+
+
+def monitor(asked: float | None = None) -> StreamMonitor:
+    """A fresh monitor of the default configuration, or one that is asked for another mean run length."""
+    if asked is None:
+        return StreamMonitor("benchmark")
+    fresh = AskedMonitor("benchmark")
+    fresh.asked = asked
+    return fresh
+
+
+@dataclass
+class Heard:
+    """What a monitor said of a stream until it first fired: the firing finding, if any, and information before it."""
+
+    fired: Finding | None = None
+    infos: list[Finding] = field(default_factory=list)
+
+
+def listen(
+    watching: StreamMonitor,
+    batch: FeatureBatch,
+    rows: NDArray[np.intp],
+    tag: str,
+    segments: Sequence[dict[str, str]] | None = None,
+) -> Heard:
+    """Feed these rows until something fires; the rows after it in its chunk are seen too, the rest is not."""
+    heard = Heard()
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        own = None if segments is None else segments[start : start + CHUNK]
+        findings = watching.observe(drawn(batch, part, f"{tag}{start}-", own))
+        if start + CHUNK >= len(rows):
+            findings += watching.close()
+        if _hear(heard, findings):
+            break
+    return heard
+
+
+def _hear(heard: Heard, findings: Sequence[Finding]) -> bool:
+    for finding in findings:
+        if finding.state is State.FIRING:
+            heard.fired = finding
+            return True
+        if finding.state is State.INFO:
+            heard.infos.append(finding)
+    return False
+
+
+@dataclass
+class Alarms:
+    """False alarms of a monitor that starts afresh after each, and how many events it watched outside warm-up."""
+
+    events: int = 0
+    fired: list[Finding] = field(default_factory=list)
+    infos: list[Finding] = field(default_factory=list)
+
+    def add(self, other: Alarms) -> None:
+        """Count another stream's."""
+        self.events += other.events
+        self.fired += other.fired
+        self.infos += other.infos
+
+
+def alarms(
+    batch: FeatureBatch,
+    rows: NDArray[np.intp],
+    make: Callable[[], StreamMonitor] = monitor,
+    segments: Sequence[dict[str, str]] | None = None,
+) -> Alarms:
+    """Watch rows in which nothing changes."""
+    out = Alarms()
+    start = 0
+    while start < len(rows):
+        watching = make()
+        heard = listen(watching, batch, rows[start:], f"{start}/", None if segments is None else segments[start:])
+        end = heard.fired.raised_at.index + 1 if heard.fired else len(rows) - start
+        out.events += max(0, end - watching.settings.warmup)
+        out.infos += heard.infos
+        if heard.fired:
+            out.fired.append(heard.fired)
+        start += end
+    return out
