@@ -31,7 +31,7 @@ def check_parameters(parameters: Mapping[str, float]) -> None:
     """Raise `ValueError` that names the parameter and what it must be."""
     for name, value in parameters.items():
         if name == "warmup":
-            if value != int(value) or value < 30:
+            if not math.isfinite(value) or value != int(value) or value < 30:
                 raise ValueError(f"evidence warmup must be a whole number >= 30, not {value:g}")
         elif name == "mean_run_length":
             if not 1 < value < 1e15:

@@ -5,7 +5,9 @@ These models are composed into `monitor.settings` and may be overridden per stre
 
 from __future__ import annotations
 
+import math
 import re
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
@@ -24,17 +26,20 @@ def parse_budget(text: object) -> tuple[float, float]:
         if match is None:
             raise ValueError('must look like "1 per 30d" (units s, m, h, d, w)')
         alerts, period = float(match[1]), float(match[2] or 1) * SECONDS[match[3]]
-    if alerts <= 0 or period <= 0:
+    if not (0 < alerts < math.inf and 0 < period < math.inf):
         raise ValueError("must be > 0")
     return alerts, period
 
 
 def _format_budget(budget: tuple[float, float]) -> str:
+    """What `parse_budget` reads back as exactly the same numbers."""
     alerts, period = budget
-    for unit in ("d", "h", "m", "s"):
-        if period % SECONDS[unit] == 0:
-            return f"{alerts:g} per {period / SECONDS[unit]:g}{unit}"
-    return f"{alerts:g} per {period:g}s"
+    unit = next((unit for unit in ("d", "h", "m") if period % SECONDS[unit] == 0), "s")
+    return f"{_decimal(alerts)} per {_decimal(period / SECONDS[unit])}{unit}"
+
+
+def _decimal(value: float) -> str:
+    return format(Decimal(repr(value)).normalize(), "f")
 
 
 AlertBudget = Annotated[

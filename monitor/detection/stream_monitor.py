@@ -97,6 +97,8 @@ class StreamMonitor:
 
     def observe(self, batch: FeatureBatch) -> list[Finding]:
         """Take rows of this stream, in log order; duplicates are counted and dropped."""
+        if not len(batch):
+            return []
         keep = self._recent.admit(batch.ids, batch.digests)
         if not keep.all():
             if not keep.any():
@@ -144,7 +146,7 @@ class StreamMonitor:
             findings += track.resolve(RESOLVED_BY[control.action])
             track.accept()
         if control.action is not Action.ACCEPT:
-            self._main = Track()
+            self._main = Track(pinned=control.action is Action.PIN)
             self._apart, self._gathering = {}, {}
             self._waiting = None
         return findings

@@ -81,6 +81,11 @@ class Context:
 class Track:
     """Judges rows against a reference that it learned from `warm_up`.
 
+    Parameters
+    ----------
+    pinned
+        Whether the reference stays as first learned, instead of maturing with calm rows.
+
     Attributes
     ----------
     open
@@ -89,7 +94,8 @@ class Track:
         Segments that this track found new since the last call of `take_strangers`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, pinned: bool = False) -> None:
+        self.pinned = pinned
         self.seen = 0
         self.open: list[Finding] = []
         self.strangers: list[tuple[str, str]] = []
@@ -164,13 +170,13 @@ class Track:
             at = np.flatnonzero((path >= context.threshold) & (place >= self._quiet[view].until))
             if len(at):
                 firsts[view] = int(at[0])
-        alone = self._drift_alone(reference.layout.numbers, numbers)
+        alone = self._drift_alone(reference.layout.numbers, numbers[: min(firsts.values(), default=len(rows)) + 1])
         if alone is not None:
             firsts["alone"] = alone[0]
         if not firsts:
             self._keep(rows, indices, numbers, flags)
             findings = self._recover(context, len(rows))
-            if not self.open and len(rows) == BLOCK:
+            if not self.pinned and not self.open and len(rows) == BLOCK:
                 calm = all(float(path.max()) < math.sqrt(context.threshold) for path in paths.values())
                 if self._active.mature(y, where, rows.digests, calm, context.settings.mature):
                     self._renew_evidence()
@@ -204,18 +210,16 @@ class Track:
         self._inputs = self._inputs.renewed(reference.inputs, reference.mean)
 
     def _drift_alone(self, names: list[str], numbers: NDArray[np.float16]) -> tuple[int, int] | None:
-        """First row at which a detector of a single feature finds drift, and its column."""
+        """First row at which a detector of a single feature finds drift, and its column; later rows are not taken."""
         if not self._alone:
             return None
-        values = expand(numbers)
-        found: list[tuple[int, int]] = []
-        for name, detector in self._alone.items():
-            column = names.index(name)
-            for row, value in enumerate(values[:, column].tolist()):
-                if detector.update(value).status is Status.DRIFT:
-                    found.append((row, column))
-                    break
-        return min(found) if found else None
+        watching = [(names.index(name), detector) for name, detector in self._alone.items()]
+        for row, values in enumerate(expand(numbers)):
+            readings = [(column, detector.update(float(values[column]))) for column, detector in watching]
+            drifted = [column for column, reading in readings if reading.status is Status.DRIFT]
+            if drifted:
+                return row, min(drifted)
+        return None
 
     def _keep(self, rows: Rows, indices: NDArray[np.int64], numbers: NDArray[np.float16], flags: Array) -> None:
         self._history.append(indices, numbers, flags, rows.times, rows.ids, segments_of(rows.segments), rows.excerpts)
@@ -395,7 +399,7 @@ class Track:
         self._keep(rows, indices, numbers, flags)
         findings = self._recover(context, len(rows))
         gathered = min(self.seen - self._since, len(self._history))
-        if not self.open or gathered < RELEARN:
+        if not self._learning or gathered < RELEARN:
             return findings
         history = self._history
         self._version += 1
@@ -409,6 +413,8 @@ class Track:
             self._version,
             reference.excluded,
         )
+        if not self.open:  # accepted while it was being learned
+            self._original = self._active
         self._learning = False
         self._begin_evidence()
         return findings
@@ -495,6 +501,7 @@ class Track:
         """Plain data for a snapshot."""
         same = self._original is self._active
         return {
+            "pinned": self.pinned,
             "counts": [self.seen, self._version, self._since, self._within],
             "original": None if self._original is None else self._original.plain(),
             "active": None if same or self._active is None else self._active.plain(),
@@ -510,7 +517,7 @@ class Track:
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> Track:
         """The track that `plain` described; it goes on bit for bit."""
-        track = cls()
+        track = cls(pinned=plain["pinned"])
         track.seen, track._version, track._since, track._within = plain["counts"]
         track._original = None if plain["original"] is None else Normal.from_plain(plain["original"])
         track._active = track._original if plain["active"] is None else Normal.from_plain(plain["active"])

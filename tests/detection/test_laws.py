@@ -37,7 +37,7 @@ LENGTH = 1800
 
 @cache
 def eventful() -> Traffic:
-    """Something of everything: gaps, a shift, a second one while the first fires, recovery, a new tenant, new inputs."""
+    """Something of everything: gaps, a shift, a second one before it ends, recovery, a new tenant, new inputs."""
     rng = np.random.default_rng(5)
     traffic = calm(LENGTH, seed=21, segments=[{"attributes.tenant": "a"}, {"attributes.tenant": "b"}])
     for name in (SENTIMENT, CHARS, REFUSAL):
