@@ -110,7 +110,7 @@ class AlertsTopic(Topic):
     """Transitions of alerts as JSON, keyed by alert id."""
 
     name: TopicName = Field("oqm.alerts", description="topic's name")
-    partitions: int = Field(1, ge=1, le=10_000, description="number of partitions")
+    partitions: int = Field(1, ge=1, le=10_000, description="alerts are few; incidents are grouped within a partition")
     retention: Duration = Field(90 * 86_400.0, gt=0, validate_default=True, description="how long messages are kept")
 
 

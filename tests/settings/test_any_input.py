@@ -8,8 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.detection.settings import DetectionSettings
 from monitor.errors import ConfigError
-from monitor.settings import DetectionSettings, Settings
+from monitor.settings import Settings
 from monitor.yaml_source import parse
 
 KEYS = st.sampled_from(
@@ -38,7 +39,7 @@ def answer(text: str) -> None:
         for line in lines:
             match = re.match(r"monitor\.yaml(:(\d+))?( |: )", line)
             assert match, line
-            assert match[2] is None or 1 <= int(match[2]) <= text.count("\n") + 1
+            assert match[2] is None or 1 <= int(match[2]) <= len(text.splitlines()) + 1
     else:
         settings.for_stream("any")
 
