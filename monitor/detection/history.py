@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.finding import Excerpt
-from monitor.detection.plain import pack, unpack
+from monitor.detection.plain import pack, pack_bits, unpack, unpack_bits
 
-LENGTH = 512
+LENGTH = 384
 """Rows kept at least: as far back as a change point can be placed."""
 EXCERPTS = 64
 """Latest rows whose excerpts are kept at least; older ones are only ids."""
@@ -154,7 +154,8 @@ class History:
             [[len(c.ids), len(c.excerpts)] for c in self._chunks],
             pack(rows.indices),
             pack(rows.numbers),
-            pack(rows.flags),
+            pack_bits(rows.flags > 0),
+            pack_bits(rows.flags < 0),
             pack(rows.times),
             rows.ids,
             distinct,
@@ -165,10 +166,11 @@ class History:
     @classmethod
     def from_plain(cls, plain: list[Any]) -> History:
         """The history that `plain` described."""
-        widths, sizes, indices, numbers, flags, times, ids, distinct, codes, excerpts = plain
+        widths, sizes, indices, numbers, true, missing, times, ids, distinct, codes, excerpts = plain
         history = cls(*widths)
         named: list[Segments] = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
-        arrays = [unpack(part) for part in (indices, numbers, flags, times)]
+        flags = unpack_bits(true).astype(np.int8) - unpack_bits(missing).astype(np.int8)
+        arrays = [unpack(indices), unpack(numbers), flags, unpack(times)]
         start = quoted = 0
         for size, spoken in sizes:
             cut = slice(start, start + size)

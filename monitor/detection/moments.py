@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.plain import pack, unpack
+from monitor.detection.plain import pack, pack_symmetric, unpack, unpack_symmetric
 
 BLOCK = 32
 """Rows that are judged at once: numpy's cost per call is paid per block, and sums are taken per block, so that how rows
@@ -39,10 +39,11 @@ class Moments:
         self.n = 0
         self.pairs = 0
         self.first = np.zeros(d)
-        self.second = np.zeros((core, core))
-        self.lagged = np.zeros((core, core))
+        # Symmetric, in single precision: a thousandth of the sampling error, and half the state.
+        self.second = np.zeros((core, core), dtype=np.float32)
+        self.lagged = np.zeros((core, core), dtype=np.float32)
         self.runs = np.zeros(len(SCALES), dtype=np.int64)
-        self.run_means = np.zeros((len(SCALES), core, core))
+        self.run_means = np.zeros((len(SCALES), core, core), dtype=np.float32)
         self.own = np.zeros((2 + len(SCALES), d - core))
         self.tilted = np.zeros((2, len(TILTS), numbers))
 
@@ -51,8 +52,8 @@ class Moments:
         common, rare = y[:, : self.core], y[:, self.core :]
         self.n += len(y)
         self.first += y.sum(0)
-        self.second += common.T @ common
-        self.lagged += common[:-1].T @ common[1:]
+        self.second += _symmetric(common.T @ common)
+        self.lagged += _symmetric(common[:-1].T @ common[1:])
         self.own[0] += (rare * rare).sum(0)
         self.own[1] += (rare[:-1] * rare[1:]).sum(0)
         self.pairs += max(0, len(y) - 1)
@@ -60,15 +61,18 @@ class Moments:
             runs = len(y) // scale
             if runs:
                 means = y[: runs * scale].reshape(runs, scale, self.d).mean(1)
-                self.run_means[i] += means[:, : self.core].T @ means[:, : self.core]
+                self.run_means[i] += _symmetric(means[:, : self.core].T @ means[:, : self.core])
                 self.own[2 + i] += (means[:, self.core :] ** 2).sum(0)
                 self.runs[i] += runs
         tilt = np.exp(TILTS[:, None, None] * np.clip(y[:, : self.numbers], -CLIP, CLIP)[None])
         self.tilted[0] += tilt.sum(1)
         self.tilted[1] += (tilt * tilt).sum(1)
 
-    def _arrays(self) -> tuple[NDArray[Any], ...]:
-        return (self.first, self.second, self.lagged, self.runs, self.run_means, self.own, self.tilted)
+    def _symmetrics(self) -> tuple[NDArray[np.float32], ...]:
+        return (self.second, self.lagged, self.run_means)
+
+    def _others(self) -> tuple[NDArray[Any], ...]:
+        return (self.first, self.runs, self.own, self.tilted)
 
     def empty(self) -> Moments:
         """Sums of no rows, of the same shape."""
@@ -78,19 +82,31 @@ class Moments:
         """Add another's sums."""
         self.n += other.n
         self.pairs += other.pairs
-        for mine, more in zip(self._arrays(), other._arrays(), strict=True):
+        for mine, more in zip(self._symmetrics(), other._symmetrics(), strict=True):
             mine += more
+        for own, added in zip(self._others(), other._others(), strict=True):
+            own += added
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [self.d, self.core, self.numbers, self.n, self.pairs, [pack(a) for a in self._arrays()]]
+        return [
+            [self.d, self.core, self.numbers, self.n, self.pairs],
+            [pack_symmetric(m) for m in self._symmetrics()],
+            [pack(a) for a in self._others()],
+        ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Moments:
         """The sums that `plain` described."""
-        d, core, numbers, n, pairs, arrays = plain
+        (d, core, numbers, n, pairs), symmetrics, others = plain
         moments = cls(d, core, numbers)
         moments.n, moments.pairs = n, pairs
-        for mine, held in zip(moments._arrays(), arrays, strict=True):
-            mine[...] = unpack(held)
+        for matrix, half in zip(moments._symmetrics(), symmetrics, strict=True):
+            matrix[...] = unpack_symmetric(half)
+        for array, held in zip(moments._others(), others, strict=True):
+            array[...] = unpack(held)
         return moments
+
+
+def _symmetric(product: NDArray[np.float64]) -> NDArray[np.float32]:
+    return ((product + product.T) / 2).astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,3 +24,43 @@ def unpack(plain: list[Any]) -> NDArray[Any]:
         return np.frombuffer(data, dtype=np.dtype(dtype)).reshape(shape).copy()
     except (TypeError, ValueError) as wrong:
         raise StateError(f"snapshot holds an array that cannot be read: {wrong}") from wrong
+
+
+def pack_symmetric(matrix: NDArray[Any]) -> list[Any]:
+    """A stack of symmetric matrices (..., n, n) by their upper triangles."""
+    n = matrix.shape[-1]
+    return [n, pack(matrix[..., *np.triu_indices(n)])]
+
+
+def unpack_symmetric(plain: list[Any]) -> NDArray[Any]:
+    """The matrices that `pack_symmetric` halved."""
+    n, half = plain
+    upper = unpack(half)
+    matrix = np.zeros((*upper.shape[:-1], n, n), dtype=upper.dtype)
+    rows, columns = np.triu_indices(n)
+    matrix[..., rows, columns] = upper
+    matrix[..., columns, rows] = upper
+    return matrix
+
+
+def pack_bits(flags: NDArray[np.bool_]) -> list[Any]:
+    """Booleans (n, m) as bits."""
+    return [flags.shape[1], pack(np.packbits(flags, axis=1))]
+
+
+def unpack_bits(plain: list[Any]) -> NDArray[np.bool_]:
+    """The booleans that `pack_bits` squeezed."""
+    m, bits = plain
+    return np.unpackbits(unpack(bits), axis=1, count=m).astype(bool)
+
+
+def decode(data: bytes, expected: int, stream: str) -> dict[str, Any]:
+    """A snapshot's record. Raises `StateError` where it is none, or of another format than `expected`."""
+    try:
+        record = msgspec.msgpack.decode(data, strict=False)
+    except msgspec.DecodeError as wrong:
+        raise StateError(f"stream {stream!r}: not a snapshot: {wrong}") from wrong
+    found = record.get("format") if isinstance(record, dict) else None
+    if found != expected:
+        raise StateError(f"stream {stream!r}: snapshot format {found!r}, this version reads {expected}")
+    return dict(record)

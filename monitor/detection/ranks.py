@@ -94,12 +94,13 @@ class RankMap:
         """Plain data for a snapshot."""
         lengths = np.asarray([len(x) for x in self.x], dtype=np.int16)
         flat = [np.concatenate(part) if part else np.empty(0) for part in (self.x, self.z)]
-        return [pack(lengths), pack(flat[0]), pack(flat[1])]
+        return [pack(lengths), *(pack(part.astype(np.float32)) for part in flat)]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> RankMap:
         """The map that `plain` described."""
         lengths, x, z = (unpack(part) for part in plain)
+        x, z = x.astype(np.float64), z.astype(np.float64)
         cuts = np.cumsum(lengths.astype(np.int64))[:-1]
         if not len(lengths):
             return cls([], [])
@@ -123,4 +124,5 @@ def _knots(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
     edge = float(ndtri(0.3 / n))
     x = np.concatenate(([x[0] - margin], x, [x[-1] + margin]))
     z = np.concatenate(([min(edge, z[0])], z, [max(-edge, z[-1])]))
-    return x, z
+    # As a snapshot holds them, so that a restored map is this map.
+    return x.astype(np.float32).astype(np.float64), z.astype(np.float32).astype(np.float64)

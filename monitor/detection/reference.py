@@ -127,11 +127,10 @@ class Reference:
         self.mean = moments.first / n
         core = moments.core
         outer = np.outer(self.mean[:core], self.mean[:core])
-        self.covariance = moments.second / n - outer
-        lagged = moments.lagged / max(moments.pairs, 1) - outer
-        self._lagged = (lagged + lagged.T) / 2
+        self.covariance = moments.second.astype(np.float64) / n - outer
+        self._lagged = moments.lagged.astype(np.float64) / max(moments.pairs, 1) - outer
         self._runs = [
-            (scale, int(k), means / max(int(k), 1) - outer)
+            (scale, int(k), means.astype(np.float64) / max(int(k), 1) - outer)
             for scale, k, means in zip(SCALES, moments.runs, moments.run_means, strict=True)
         ]
         rare = self.mean[core:] ** 2
