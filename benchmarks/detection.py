@@ -216,8 +216,9 @@ def pairs(plan: Plan, report: Report) -> None:
         tasks.setdefault(corpus.name.split("/")[0], []).append(corpus)
     drift = [pair for group in tasks.values() for pair in _all_pairs(group)]
     every = alpaca + drift
-    controls = Controls()
-    _run_pairs(every, plan.runs, controls)
+    controls = {"AlpacaEval": Controls(), "LLMDrift": Controls()}
+    _run_pairs(alpaca, plan.runs, controls["AlpacaEval"])
+    _run_pairs(drift, plan.runs, controls["LLMDrift"])
     names = ("ADWIN", "Page-Hinkley", "rolling KS") if plan.quick else competitors.NAMES
     _rival_pairs(every, 1 if plan.quick else min(plan.runs, 5), names, "length")
     if not plan.quick:
@@ -251,7 +252,7 @@ def pairs(plan: Plan, report: Report) -> None:
     _pair_summary(every, controls, report, rivals)
 
 
-def _pair_summary(every: Sequence[Pair], controls: Controls, report: Report, rivals: Sequence[str]) -> None:
+def _pair_summary(every: Sequence[Pair], controls: dict[str, Controls], report: Report, rivals: Sequence[str]) -> None:
     rows = []
     groups: list[tuple[str, Callable[[Pair], bool]]] = [
         ("KS >= 0.5", lambda p: p.ks >= 0.5),
@@ -286,11 +287,12 @@ def _pair_summary(every: Sequence[Pair], controls: Controls, report: Report, riv
         rows,
         "Delay of a pair is the median of its runs.",
     )  # fmt: skip
-    report.line(
-        f"Controls: same model, questions that never came before, {controls.streams} streams of {AFTER} events: "
-        f"{controls.fired} fired ({per_100k(controls.fired, controls.events)} per 100,000). Before the change: "
-        f"{controls.early} fired in {controls.before:,} events ({per_100k(controls.early, controls.before)})."
-    )
+    for source, seen in controls.items():
+        report.line(
+            f"{source}, controls: same model, questions that never came before, {seen.streams} streams of {AFTER} "
+            f"events: {seen.fired} fired ({per_100k(seen.fired, seen.events)} per 100,000). Before the change: "
+            f"{seen.early} fired in {seen.before:,} events ({per_100k(seen.early, seen.before)})."
+        )
 
 
 # False alarms
