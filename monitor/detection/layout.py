@@ -125,6 +125,8 @@ class Layout:
             if spec.kind is Kind.FLAG:
                 flags.append(Flag(spec.name, FlagKind.DECLARED))
                 continue
+            if spec.name in UNCOUNTED and not len(seen):
+                continue
             distinct = np.unique(seen)
             if len(distinct) <= 1:
                 flags.append(Flag(spec.name, FlagKind.DIFFERS, float(distinct[0]) if len(distinct) else None))

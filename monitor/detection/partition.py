@@ -15,9 +15,9 @@ import numpy as np
 
 from monitor.detection.control import Control
 from monitor.detection.finding import Finding
+from monitor.detection.plain import decode
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.stream_monitor import StreamMonitor
-from monitor.errors import StateError
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
@@ -141,11 +141,7 @@ class PartitionMonitor:
 
         `new_log`: the snapshot is of another incarnation of `oqm.features`; its place in that log says nothing here.
         """
-        record = msgspec.msgpack.decode(snapshot, strict=False)
-        if record.get("format") != FORMAT:
-            raise StateError(
-                f"stream {stream!r}: snapshot format {record.get('format')!r}, this version reads {FORMAT}"
-            )
+        record = decode(snapshot, FORMAT, stream)
         owned = self._own(stream)
         if record["applied"] < owned.applied:
             return

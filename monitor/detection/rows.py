@@ -20,7 +20,8 @@ DISTANCE = FeatureSpec(
     "cosine distance of the output's embedding to the centre of the stream's first outputs",
 )
 CENTRE_OF = 100
-"""Outputs whose mean embedding is the centre; they come first in the warm-up and have no distance themselves."""
+"""Outputs whose mean embedding is the centre, at most; they come first in the warm-up and have no distance themselves,
+so they are at most a quarter of it."""
 
 
 @dataclass
@@ -149,12 +150,13 @@ def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:
 
 
 class Centre:
-    """The mean embedding of a stream's first `CENTRE_OF` outputs, and distances to it.
+    """The mean embedding of a stream's first outputs, and distances to it.
 
     Sums of float16 values are exact in float64 here, so the order and the cut of batches do not matter.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, warmup: int = 4 * CENTRE_OF) -> None:
+        self.of = min(CENTRE_OF, warmup // 4)
         self.count = 0
         self.total: NDArray[np.float64] | None = None
 
@@ -165,7 +167,7 @@ class Centre:
             return out
         vectors = embeddings.astype(np.float64)
         for row in range(n):
-            if self.count >= CENTRE_OF:
+            if self.count >= self.of:
                 break
             if vectors[row].any():
                 self.total = vectors[row].copy() if self.total is None else self.total + vectors[row]
@@ -184,13 +186,12 @@ class Centre:
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [self.count, None if self.total is None else pack(self.total)]
+        return [self.of, self.count, None if self.total is None else pack(self.total)]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Centre:
         """The centre that `plain` described."""
         centre = cls()
-        count, total = plain
-        centre.count = count
+        centre.of, centre.count, total = plain
         centre.total = None if total is None else unpack(total)
         return centre

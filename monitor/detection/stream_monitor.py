@@ -32,11 +32,11 @@ from monitor.detection.finding import (
     finding_id,
 )
 from monitor.detection.moments import BLOCK
+from monitor.detection.plain import decode
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.status import StreamState, StreamStatus
 from monitor.detection.track import RELEARN, Context, Track, finite
-from monitor.errors import StateError
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
@@ -84,7 +84,7 @@ class StreamMonitor:
         self._declared = (*(_default_specs() if specs is None else specs), DISTANCE)
         self._specs = {spec.name: spec for spec in self._declared}
         self._recent = RecentEvents()
-        self._centre = Centre()
+        self._centre = Centre(self.settings.warmup)
         self._waiting: Rows | None = None
         self._last_time = math.nan
         self._rate = 0.0
@@ -307,10 +307,7 @@ class StreamMonitor:
 
     def restore(self, data: bytes) -> None:
         """Take over a snapshot and go on bit for bit as the original would. Raises `StateError` for another format."""
-        state = msgspec.msgpack.decode(data)
-        found = state.get("format") if isinstance(state, dict) else None
-        if found != FORMAT:
-            raise StateError(f"stream {self.stream!r}: snapshot format {found!r}, this version reads {FORMAT}")
+        state = decode(data, FORMAT, self.stream)
         self.settings = DetectionSettings.model_validate(state["settings"])
         self.events = state["events"]
         self._last_time, self._rate = state["times"]
