@@ -20,6 +20,9 @@ from monitor.features.wordpiece import WordPiece, default_vocabulary
 
 DIMENSIONS = 256
 PROJECTIONS = 8
+"""Leading dimensions that become number features: they are the principal components of what the table was built on."""
+WINDOW = 254
+"""Pieces of a text that the transformer reads; the table was fitted to texts cut there, and reads on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,15 @@ class StaticTable:
         Cuts a chunk into row numbers.
     rows
         float32 (pieces, dimensions).
-    projections
-        float32 (dimensions, 8): the directions whose scalar products become number features.
     """
 
     wordpiece: WordPiece
     rows: NDArray[np.float32]
-    projections: NDArray[np.float32]
+
+    @property
+    def projections(self) -> NDArray[np.float32]:
+        """float32 (dimensions, 8): the directions whose scalar products become number features."""
+        return np.eye(self.rows.shape[1], PROJECTIONS, dtype=np.float32)
 
 
 def read_table(file: IO[bytes], vocabulary: list[str]) -> StaticTable:
@@ -46,11 +51,10 @@ def read_table(file: IO[bytes], vocabulary: list[str]) -> StaticTable:
     with np.load(file, allow_pickle=False) as stored:
         codes: NDArray[np.int8] = stored["codes"]
         scales: NDArray[np.float32] = stored["scales"]
-        projections: NDArray[np.float32] = stored["projections"]
     if codes.shape[0] != len(vocabulary):
         raise ValueError(f"the static table has {codes.shape[0]} rows for {len(vocabulary)} pieces: build it again")
     rows = codes.astype(np.float32) * scales[:, None]
-    return StaticTable(WordPiece(vocabulary), rows, projections)
+    return StaticTable(WordPiece(vocabulary), rows)
 
 
 @cache

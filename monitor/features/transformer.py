@@ -7,6 +7,7 @@ quiet streams. Reimers and Gurevych, Sentence-BERT (2019). May import `monitor.e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,9 @@ class TransformerEmbedder:
                 f"features.embedding: {model!r} needs sentence-transformers: "
                 "pip install 'output-quality-monitor[transformers]'"
             ) from error
+        if Path(model).is_absolute() and not Path(model).is_dir():
+            # sentence-transformers would take it for a name and go looking for it on the network
+            raise ConfigError(f"features.embedding: no sentence-transformers model {model!r}: there is no such folder")
         try:
             self._model = SentenceTransformer(model, device=device)
         except (OSError, ValueError) as error:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from monitor.events.schema import OutputEvent
-from monitor.features.static_table import PROJECTIONS, StaticTable
+from monitor.features.static_table import StaticTable
 from monitor.features.wordpiece import WordPiece, default_vocabulary, split_chunks
 from monitor.features.words import EventBatch, TextBatch, WordTable, word_columns
 
@@ -24,7 +24,7 @@ texts = st.one_of(
 def static() -> StaticTable:
     vocabulary = default_vocabulary()
     rows = np.random.default_rng(0).normal(size=(len(vocabulary), 16)).astype(np.float32)
-    return StaticTable(WordPiece(vocabulary), rows, np.zeros((16, PROJECTIONS), np.float32))
+    return StaticTable(WordPiece(vocabulary), rows)
 
 
 @pytest.fixture(scope="module")

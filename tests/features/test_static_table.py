@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from monitor.features.embedding import Embedding, NoEmbedding, random_projections
+from monitor.features.static_table import PROJECTIONS, default_table, read_table
+from monitor.features.wordpiece import default_vocabulary
+from monitor.features.words import TextBatch, WordTable
+from tests.features.columns import columns_of
+
+
+def cosine(*texts: str) -> float:
+    a, b = TextBatch(texts, WordTable({}, default_table())).embedding
+    return float(a @ b)
+
+
+def test_the_shipped_table_knows_what_is_alike() -> None:
+    assert cosine("How do I reset my password?", "I forgot my login and need a new one") > cosine(
+        "How do I reset my password?", "The recipe needs two eggs and some flour"
+    )
+    assert cosine("The cat sleeps on the sofa.", "A kitten is napping on the couch.") > 0.4
+
+
+def test_the_shipped_table_fits_its_vocabulary() -> None:
+    table = default_table()
+    assert table.rows.shape == (len(default_vocabulary()), 256)
+    assert np.isfinite(table.rows).all()
+
+
+def test_a_table_of_another_vocabulary_is_refused() -> None:
+    file = io.BytesIO()
+    np.savez(file, codes=np.zeros((3, 4), np.int8), scales=np.ones(3, np.float32))
+    file.seek(0)
+    with pytest.raises(ValueError, match="3 rows for 2 pieces"):
+        read_table(file, ["[UNK]", "a"])
+
+
+def test_projections_are_scalar_products_with_the_embedding() -> None:
+    table = default_table()
+    found = columns_of(Embedding(table.projections), ["a text of some words", ""])
+    vector = TextBatch(["a text of some words"], WordTable({}, table)).embedding[0]
+    for i in range(PROJECTIONS):
+        column = found[f"output.embedding.p{i}"]
+        assert column[0] == pytest.approx(vector @ table.projections[:, i], abs=1e-6)
+        assert np.isnan(column[1])
+
+
+def test_random_projections_are_orthonormal_and_the_same_everywhere() -> None:
+    directions = random_projections(384)
+    np.testing.assert_allclose(directions.T @ directions, np.eye(PROJECTIONS), atol=1e-6)
+    np.testing.assert_array_equal(directions, random_projections(384))
+
+
+def test_embedding_off() -> None:
+    assert NoEmbedding().embed(["a", None]).shape == (2, 0)
+    assert random_projections(0).shape == (0, 0)
