@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -41,6 +42,8 @@ SOURCES = {
     "llmdrift.jsonl.gz": "github.com/lchen001/LLMDrift",
     "azure_llm_trace_2023.jsonl.gz": "github.com/Azure/AzurePublicDataset (AzureLLMInferenceTrace 2023)",
 }
+BROKEN = ("empty", "cut off", "error text")
+"""Ways in which an answer is broken; row i of a broken corpus is of the kind i modulo three."""
 ERRORS = (
     "Error: upstream request timed out (504)",
     '{"error": {"message": "The server had an error while processing your request", "type": "server_error"}}',
@@ -161,7 +164,8 @@ def _measure(path: Path, featurizer: Featurizer, by_task: bool, breaking: bool) 
             raise event
         model = (event.model or Model()).name
         name = f"{event.attributes['task']}/{model}" if by_task else str(model)
-        groups.setdefault(name, []).append(_break(event, rng) if breaking else event)
+        own = groups.setdefault(name, [])
+        own.append(_break(event, len(own) % len(BROKEN), rng) if breaking else event)
     entries = []
     for name, events in groups.items():
         batch = concat(
@@ -176,8 +180,7 @@ def _measure(path: Path, featurizer: Featurizer, by_task: bool, breaking: bool) 
     return entries
 
 
-def _break(event: OutputEvent, rng: np.random.Generator) -> OutputEvent:
-    kind = int(rng.integers(3))
+def _break(event: OutputEvent, kind: int, rng: np.random.Generator) -> OutputEvent:
     text = event.output or ""
     words = text.split(" ")
     cut = " ".join(words[: max(1, int(len(words) * rng.uniform(0.1, 0.6)))])
@@ -197,7 +200,7 @@ def _fingerprint(path: Path, featurizer: Featurizer) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> list[dict[str, object]]:
+def _read(path: Path) -> list[dict[str, Any]]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 

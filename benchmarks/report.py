@@ -18,6 +18,7 @@ class Report:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._markdown: list[str] = []
+        self._bars: list[list[str]] = []
 
     def table(
         self,
@@ -49,6 +50,15 @@ class Report:
         """One line of text."""
         self._console.print(text, highlight=False)
         self._markdown.append(text)
+
+    def bar(self, what: str, asked: str, measured: str, met: bool) -> None:
+        """A figure that is held against what was asked; `bars` shows them together."""
+        self._bars.append([what, asked, measured, "yes" if met else "NO"])
+
+    def bars(self) -> None:
+        """All figures held against what was asked."""
+        if self._bars:
+            self.table("Against the bars", ["what", "asked", "measured", "met"], self._bars)
 
     def write(self, path: Path) -> None:
         """All so far as Markdown."""

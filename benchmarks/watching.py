@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,29 @@ from benchmarks.corpora import drawn
 from monitor.detection import Finding, State, StreamMonitor
 from monitor.features.batch import FeatureBatch
 
+SEED = 1
+BEFORE = 800
+"""Events before a change: a warm-up of 400 and as many calm ones."""
+AFTER = 800
+"""Events after it within which it must be found."""
+ASKED = 1e5
+"""Mean run length that the default budget asks for on a stream without times."""
 CHUNK = 64
 """Rows handed over at once where a run may end early; blocks do not depend on it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to run."""
+
+    data: Path
+    runs: int
+    quick: bool
+
+
+def seeded(*parts: object) -> np.random.Generator:
+    """A generator that depends on the seed and on these names alone, not on what ran before."""
+    return np.random.default_rng([SEED, *(crc32(str(part).encode()) for part in parts)])
 
 
 class AskedMonitor(StreamMonitor):

@@ -1,0 +1,193 @@
+"""Traffic in which nothing changes: how often the monitor pages all the same, and whether it keeps its budget.
+
+Each kind of traffic is a generator of `benchmarks.scenarios`, over the outputs of all models in turn, each stream with
+a reference of its own. A monitor starts afresh after each alarm, and warm-up is not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import competitors, corpora, scenarios
+from benchmarks.corpora import Corpus, drawn
+from benchmarks.report import Report, per_100k, poisson_interval
+from benchmarks.watching import BEFORE, Alarms, Plan, alarms, listen, monitor, seeded
+from monitor.detection import Finding
+from monitor.features.batch import FeatureBatch
+
+Ints = NDArray[np.intp]
+
+
+STREAM = 25_000
+"""Events of one no-change stream; each has a model and a reference of its own."""
+
+
+@dataclass
+class Quiet:
+    """One kind of traffic without a change: how to draw it, and what each detector made of it."""
+
+    name: str
+    draw: Callable[[Corpus, np.random.Generator, int], Ints]
+    tasks_told: bool = False
+
+
+QUIET = (
+    Quiet("independent", scenarios.independent),
+    Quiet("AR(1) 0.3", lambda c, rng, n: scenarios.autocorrelated(c, rng, n, 0.3)),
+    Quiet("AR(1) 0.6", lambda c, rng, n: scenarios.autocorrelated(c, rng, n, 0.6)),
+    Quiet("daily cycle of tasks", scenarios.daily_cycle),
+    Quiet("daily cycle, tasks told", scenarios.daily_cycle, tasks_told=True),
+    Quiet("bursts of one task", scenarios.bursts),
+    Quiet("bursts of five questions", lambda c, rng, n: scenarios.bursts(c, rng, n, few=5)),
+)
+
+
+def _quiet_rows(quiet: Quiet, models: Sequence[Corpus], total: int) -> list[tuple[Corpus, Ints]]:
+    streams = []
+    length = min(STREAM, max(2_000, total // len(models)))
+    for number in range(max(1, round(total / length))):
+        corpus = models[number % len(models)]
+        streams.append((corpus, quiet.draw(corpus, seeded("quiet", quiet.name, number), length)))
+    return streams
+
+
+def _told(corpus: Corpus, rows: Ints) -> list[dict[str, str]]:
+    return [{"attributes.task": corpus.tasks[row]} for row in rows]
+
+
+def false_alarms(plan: Plan, report: Report) -> None:
+    """Alarms per 100,000 events of traffic in which nothing changes."""
+    models = list(corpora.alpacaeval(plan.data).values())
+    total = 48_000 if plan.quick else 1_000_000
+    rows: list[list[object]] = []
+    causes: list[list[object]] = []
+    rivals = ("ADWIN", "Page-Hinkley", "rolling KS") if plan.quick else competitors.NAMES
+    for quiet in QUIET:
+        ours = Alarms()
+        streams = _quiet_rows(quiet, models, total)
+        for corpus, drawn_rows in streams:
+            told = _told(corpus, drawn_rows) if quiet.tasks_told else None
+            found = alarms(corpus.batch, drawn_rows, segments=told)
+            ours.add(found)
+            causes += [_cause(quiet.name, corpus, finding) for finding in found.fired]
+        theirs = [] if quiet.tasks_told else [_rival_alarms(streams, rival, plan.quick) for rival in rivals]
+        rows.append([quiet.name, f"{ours.events:,}", len(ours.fired), per_100k(len(ours.fired), ours.events),
+                     len(ours.infos), *(theirs or ["-"] * len(rivals))])  # fmt: skip
+        low, _ = poisson_interval(len(ours.fired))
+        report.bar(f"false alarms, {quiet.name}", "<= 1 per 100,000", per_100k(len(ours.fired), ours.events),
+                   low * 1e5 / ours.events <= 1)  # fmt: skip
+    rows += _hour(plan, models, causes, rivals, report)
+    rows.append(_churn(plan, models, causes, len(rivals), report))
+    report.table(
+        "False alarms per 100,000 events, all features, default budget",
+        ["traffic", "events", "fired", "per 100,000 (95 % interval)", "information",
+         *(f"{r} on length" for r in rivals)],
+        rows,
+        "Asked for: 1. A monitor starts afresh after each alarm; warm-up not counted.",
+    )  # fmt: skip
+    if causes:
+        heads = ["traffic", "model", "at", "driver", "kind", "features"]
+        report.table("What the false alarms said", heads, causes, folded=True)
+
+
+def _cause(traffic: str, corpus: Corpus, finding: Finding) -> list[object]:
+    named = ", ".join(f"{c.name} {c.before} -> {c.after} ({c.effect:+.1f})" for c in finding.features[:3])
+    driver = finding.driver.value if finding.driver else "-"
+    return [traffic, corpus.name, finding.raised_at.index, driver, finding.kind.value, named or "(none alone)"]
+
+
+def _rival_alarms(streams: Sequence[tuple[Corpus, Ints]], rival: str, quick: bool) -> str:
+    most = {"KSWIN": 100_000, "rolling KS": 20_000 if quick else 200_000}.get(rival, 10**9)
+    count = events = 0
+    for corpus, rows in streams:
+        if events >= most:
+            break
+        watching = competitors.watcher(rival)
+        count += len(watching.feed(competitors.length(drawn(corpus.batch, rows, "r"))))
+        events += len(rows) - competitors.WARMUP
+    return f"{count * 1e5 / events:.1f}"
+
+
+def _hour(
+    plan: Plan, models: Sequence[Corpus], causes: list[list[object]], rivals: Sequence[str], report: Report
+) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for trace in corpora.azure(plan.data):
+        name = f"Azure hour, {trace.service}"
+        ours = Alarms()
+        streams = []
+        for corpus in models[:2] if plan.quick else models:
+            order = scenarios.production_hour(corpus, seeded("hour", trace.service, corpus.name), trace)
+            streams.append((corpus, order))
+            found = alarms(corpus.batch, order)
+            ours.add(found)
+            causes += [_cause(name, corpus, finding) for finding in found.fired]
+        theirs = [_rival_alarms(streams, rival, plan.quick) for rival in rivals]
+        rows.append([name, f"{ours.events:,}", len(ours.fired), per_100k(len(ours.fired), ours.events),
+                     len(ours.infos), *theirs])  # fmt: skip
+        report.bar(f"false alarms, {name}", "none", f"{len(ours.fired)} in {len(streams)} hours", not ours.fired)
+        tokens = _token_counts(models[0], trace)
+        alone = alarms(tokens, np.arange(len(tokens)))
+        causes += [_cause(f"{name}, token counts alone", models[0], finding) for finding in alone.fired]
+        rows.append([f"{name}, token counts alone", f"{alone.events:,}", len(alone.fired),
+                     per_100k(len(alone.fired), alone.events), len(alone.infos), *["-"] * len(rivals)])  # fmt: skip
+        report.bar(f"false alarms, {name}, token counts alone", "none", str(len(alone.fired)), not alone.fired)
+    return rows
+
+
+def _token_counts(corpus: Corpus, trace: corpora.Trace) -> FeatureBatch:
+    """The trace itself: a call without text, all else missing."""
+    n = len(trace.times)
+    batch = drawn(corpus.batch, np.zeros(n, dtype=np.intp), "t")
+    batch.values = np.full((n, len(batch.names)), np.nan, dtype=np.float32)
+    for name, column in (("call.tokens.input", trace.tokens_in), ("call.tokens.output", trace.tokens_out),
+                         ("call.context.tokens", trace.tokens_in + trace.tokens_out)):  # fmt: skip
+        batch.values[:, batch.names.index(name)] = column
+    batch.categories = {name: [None] * n for name in batch.categories}
+    batch.embeddings = None
+    return batch
+
+
+def _churn(
+    plan: Plan, models: Sequence[Corpus], causes: list[list[object]], rivals: int, report: Report
+) -> list[object]:
+    splits, length = (12, 3_000) if plan.quick else (30, 3_000)
+    fired = events = infos = 0
+    for split in range(splits):
+        corpus = models[split % len(models)]
+        rng = seeded("churn", split)
+        first, second = scenarios.halves(corpus, rng)
+        watching = monitor()
+        before = listen(watching, corpus.batch, rng.choice(first, BEFORE), "a")
+        heard = before if before.fired else listen(watching, corpus.batch, rng.choice(second, length), "b")
+        infos += len(heard.infos)
+        events += length
+        if heard.fired:
+            fired += 1
+            causes.append(_cause("prompt churn", corpus, heard.fired))
+    report.bar("prompt churn, splits that fired", "<= 1 of 30", f"{fired} of {splits}", fired <= splits / 30)
+    return ["prompt churn", f"{events:,}", f"{fired} of {splits} splits", "-", infos, *["-"] * rivals]
+
+
+def calibration(plan: Plan, report: Report) -> None:
+    """Asked against observed over three decades of the budget."""
+    models = list(corpora.alpacaeval(plan.data).values())
+    rows = []
+    for asked, total in ((1e3, 30_000), (1e4, 60_000), (1e5, 60_000)):
+        row: list[object] = [f"{1e5 / asked:g}"]
+        for quiet in (QUIET[0], QUIET[2]):
+            found = Alarms()
+            for corpus, drawn_rows in _quiet_rows(quiet, models, total if plan.quick else int(min(1e6, 100 * asked))):
+                found.add(alarms(corpus.batch, drawn_rows, partial(monitor, asked)))
+            row += [f"{found.events:,}", per_100k(len(found.fired), found.events),
+                    per_100k(len(found.fired) + len(found.infos), found.events)]  # fmt: skip
+        rows.append(row)
+    heads = ["asked per 100,000"]
+    for name in ("independent", "AR(1) 0.6"):
+        heads += [f"{name}: events", "fired (95 % interval)", "with information"]
+    report.table("Calibration: false alarms asked for and seen", heads, rows)
