@@ -7,6 +7,7 @@ scores, Bernoulli on the flags. The size of the shift is estimated from the rows
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,10 @@ from monitor.detection.moments import CLIP
 from monitor.detection.reference import Reference, View
 
 Array = NDArray[np.float64]
+
+ITERATIONS = 4
+TEMPER = 0.4
+"""The shift is estimated from the very rows that it then judges, so the likelihood is surer than it may be."""
 
 
 @dataclass(frozen=True)
@@ -29,52 +34,65 @@ class ChangePoint:
 
 def change_point(reference: Reference, view: View, y: Array) -> ChangePoint:
     """Estimate from rows y (n, d), oldest first, the last of which are certainly changed, by what the view bets on."""
-    n = len(y)
     centred = y - reference.mean
-    parts = []
-    if view.joints:
-        joint = view.joints[0]
-        parts.append((np.clip(centred[:, : len(joint.project)] @ joint.project, -CLIP, CLIP), joint.long_run))
+    core = reference.moments.core
+    scores: list[tuple[Array, Array]] = [
+        (np.clip(centred[:, :core] @ joint.project, -CLIP, CLIP), joint.long_run) for joint in view.joints[:1]
+    ]
     flags = y[:, view.rates.columns]
     usual = np.clip(reference.mean[view.rates.columns], 0.002, 0.998)
-    start = _first_guess(parts, n)
-    total = np.zeros(n)
-    for _ in range(4):
-        ratio = np.zeros(n)
-        size = n - start
-        for u, long_run in parts:
-            shift = u[start:].mean(0)
-            noise = np.sqrt(long_run / size)
-            shift = np.sign(shift) * np.maximum(np.abs(shift) - noise, 0)
-            ratio += ((u * shift - 0.5 * shift * shift) / long_run).sum(1)
+
+    def log_ratio(start: int) -> Array:
+        ratio = np.zeros(len(y))
+        size = len(y) - start
+        for u, long_run in scores:
+            ratio += _shifted(u, start, long_run)
         if flags.shape[1]:
-            now = (flags[start:].sum(0) + usual) / (size + 1)
-            now = np.clip(now, 0.002, 0.998)
+            now = np.clip((flags[start:].sum(0) + usual) / (size + 1), 0.002, 0.998)
             gain = flags * np.log(now / usual) + (1 - flags) * np.log((1 - now) / (1 - usual))
-            telling = (gain[start:].sum(0) / view.rates.long_run) > 3.0
-            ratio += (gain / view.rates.long_run)[:, telling].sum(1)
-        total = np.cumsum(ratio[::-1])[::-1]
-        best = int(np.argmax(total))
-        if best == start:
-            break
-        start = best
-    return _interval(total, start)
+            gain /= view.rates.long_run
+            ratio += gain[:, gain[start:].sum(0) > 3.0].sum(1)
+        return ratio
+
+    return _search(len(y), log_ratio)
 
 
-def _first_guess(parts: list[tuple[Array, Array]], n: int) -> int:
-    best, score = max(0, n - 8), -np.inf
+def column_change_point(reference: Reference, columns: NDArray[np.intp], y: Array) -> ChangePoint:
+    """The same by some columns alone, for a detector that watches only these."""
+    u = (y[:, columns] - reference.mean[columns]) / reference.sd[columns]
+    return _search(len(y), lambda start: _shifted(u, start, np.ones(len(columns))))
+
+
+def _shifted(u: Array, start: int, long_run: Array) -> Array:
+    """Log likelihood ratio of each row (n) for the mean that the rows from `start` on have, less its own noise."""
+    shift = u[start:].mean(0)
+    shift = np.sign(shift) * np.maximum(np.abs(shift) - np.sqrt(long_run / (len(u) - start)), 0)
+    ratio: Array = ((u * shift - 0.5 * shift * shift) / long_run).sum(1)
+    return ratio
+
+
+def _search(n: int, log_ratio: Callable[[int], Array]) -> ChangePoint:
+    """The start with the highest total, from several first guesses: the likelihood has local maxima."""
+    best: tuple[float, int, Array] | None = None
     width = 8
-    while width <= 2 * n:
-        w = min(width, n)
-        gain = 0.0
-        for u, long_run in parts:
-            mean = u[n - w :].mean(0)
-            gain += float((np.maximum(w * mean * mean / long_run - 1.0, 0)).sum())
-        gain -= 2 * np.sqrt(gain + 1)
-        if gain > score:
-            best, score = n - w, gain
+    while width < 2 * n:
+        start = max(0, n - width)
+        for _ in range(ITERATIONS):
+            total = np.cumsum(log_ratio(start)[::-1])[::-1]
+            peak = int(np.argmax(total))
+            if peak == start:
+                break
+            start = peak
+        if best is None or total[start] > best[0]:
+            best = (float(total[start]), start, total)
         width *= 2
-    return best
+    if best is None:
+        return ChangePoint(0, 0, max(0, n - 1))
+    _, start, total = best
+    weight = np.exp(np.maximum((total - total.max()) * TEMPER, -700))
+    share = np.cumsum(weight) / weight.sum()
+    low, high = (min(int(np.searchsorted(share, q)), n - 1) for q in (0.05, 0.95))
+    return ChangePoint(start, min(low, start), max(high, start))
 
 
 @dataclass(frozen=True)
@@ -92,29 +110,6 @@ class Shift:
     def certain(self, times: float = 3.0) -> NDArray[np.bool_]:
         """Where the shift exceeds this many standard errors."""
         return np.abs(self.size) > times * self.error
-
-
-def column_change_point(reference: Reference, columns: NDArray[np.intp], y: Array) -> ChangePoint:
-    """The same by some columns alone, for a detector that watches only these."""
-    u = (y[:, columns] - reference.mean[columns]) / reference.sd[columns]
-    n = len(y)
-    start = _first_guess([(u, np.ones(len(columns)))], n)
-    total = np.zeros(n)
-    for _ in range(4):
-        size = u[start:].mean(0)
-        total = np.cumsum((u * size - 0.5 * size * size).sum(1)[::-1])[::-1]
-        best = int(np.argmax(total))
-        if best == start:
-            break
-        start = best
-    return _interval(total, start)
-
-
-def _interval(total: Array, start: int) -> ChangePoint:
-    weight = np.exp(np.maximum(total - total.max(), -700))
-    share = np.cumsum(weight) / weight.sum()
-    low, high = (int(np.searchsorted(share, q)) for q in (0.05, 0.95))
-    return ChangePoint(start, min(low, start), max(high, start))
 
 
 def shift(reference: Reference, y: Array) -> Shift:

@@ -6,6 +6,7 @@ different ids among them collide once in 5 * 10^8 events.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from monitor.detection.plain import pack, unpack
 
 WINDOW = 2048
+REMEMBERED = 64
+"""Rows over which a repetition counts for less: two blocks."""
 _CONTENT = np.uint64((1 << 24) - 1)
 
 
@@ -77,3 +80,38 @@ class RecentEvents:
         recent._known = {mark >> 24: place << 24 | mark & 0xFFFFFF for place, mark in enumerate(recent._ring.tolist())}
         recent.duplicates, recent.id_conflicts = duplicates, conflicts
         return recent
+
+
+class Repetitions:
+    """How much of an event a row counts for: 1 / (1 + how often the same content came among the last `REMEMBERED`).
+
+    A burst of one question, asked and answered alike, is one thing that happened, not twenty. Only rows with an input
+    are counted down: where inputs are not published, the same words may well answer different questions.
+    """
+
+    def __init__(self) -> None:
+        self._last: list[int] = []
+
+    def counts(self, digests: NDArray[np.uint64], has_input: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Counts (n) of rows in order; they are remembered."""
+        out = np.ones(len(digests))
+        seen = Counter(self._last)
+        for row, digest in enumerate(digests.tolist()):
+            if has_input[row]:
+                out[row] = 1.0 / (1 + seen[digest])
+            self._last.append(digest)
+            seen[digest] += 1
+            if len(self._last) > REMEMBERED:
+                seen[self._last.pop(0)] -= 1
+        return out
+
+    def plain(self) -> list[int]:
+        """Plain data for a snapshot."""
+        return list(self._last)
+
+    @classmethod
+    def from_plain(cls, plain: list[int]) -> Repetitions:
+        """The record that `plain` described."""
+        repetitions = cls()
+        repetitions._last = list(plain)
+        return repetitions

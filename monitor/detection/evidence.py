@@ -34,7 +34,7 @@ LEAN_RATES = np.array([0.2, 0.07, 0.02])
 """Memory of the leaning bets: about 5, 14 and 50 events."""
 ZONE_JOINT = 0.12
 """Standard deviations of a whitened coordinate that count as the same."""
-ZONE_SINGLE = 0.2
+ZONE_SINGLE = 0.12
 """Standard deviations of a single number that count as the same."""
 STEP = (-2.0, 3.0)
 """Bounds of one event's log bet: no single event decides."""
@@ -64,18 +64,19 @@ class LeaningBet:
         self._threshold = 0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))
         self._floor = ZONE_JOINT + joint.error
 
-    def log_bets(self, centred: Array) -> Array:
-        """Log bets (rows, rates) of a block's rows y - mean (rows, d); moves the lean on."""
+    def log_bets(self, centred: Array, counts: Array) -> Array:
+        """Log bets (rows, rates) of a block's rows y - mean (rows, d), each counted so much; moves the lean on."""
         rows = len(centred)
         joint = self.joint
         u = np.clip(centred[:, : len(joint.project)] @ joint.project, -CLIP, CLIP)
-        before = _WEIGHTS[:, :rows, :rows] @ u + _DECAY[:, :rows, None] * self.lean[:, None, :]
+        counted = u * counts[:, None]
+        before = _WEIGHTS[:, :rows, :rows] @ counted + _DECAY[:, :rows, None] * self.lean[:, None, :]
         size = np.minimum(np.maximum(np.abs(before) - self._threshold[:, None], 0) / joint.long_run, 1.0)
         tilt = np.copysign(size, before)
         cost = 0.5 * ((size * size) @ joint.long_run + (tilt @ joint.axes) ** 2 @ joint.extra)
         gain = np.einsum("rtm,tm->rt", tilt, u) - size @ self._floor - cost
         fade = (1 - LEAN_RATES[:, None]) ** np.arange(rows - 1, -1, -1)
-        self.lean = self.lean * _DECAY[:, rows, None] + LEAN_RATES[:, None] * (fade @ u)
+        self.lean = self.lean * _DECAY[:, rows, None] + LEAN_RATES[:, None] * (fade @ counted)
         bounded: Array = np.clip(gain, *STEP).T
         return bounded
 
@@ -110,12 +111,15 @@ class Evidence:
         for bet in self.leaning:
             bet.lean[:] = 0
 
-    def block(self, y: Array) -> Array:
-        """Take a block's rows (rows <= BLOCK, d); evidence after each row (rows), to hold against the threshold."""
+    def block(self, y: Array, counts: Array) -> Array:
+        """Take a block's rows (rows <= BLOCK, d); evidence after each row (rows), to hold against the threshold.
+
+        `counts` (rows) in (0, 1] says for how much of an event each row counts: a repetition tells less than news.
+        """
         rows = len(y)
         if not len(self.sums):
             return np.zeros(rows)
-        bets = [np.exp(bet.log_bets(y - self._mean)) for bet in self.leaning]
+        bets = [np.exp(bet.log_bets(y - self._mean, counts)) for bet in self.leaning]
         singles = self.view.singles
         if len(singles.columns):
             z = np.clip(y[:, singles.columns], -CLIP, CLIP)
@@ -123,6 +127,8 @@ class Evidence:
         if len(self._rate_columns):
             bets.append(self._miss + y[:, self._rate_columns] * self._hit)
         growth = np.concatenate(bets, axis=1)
+        if counts.min() < 1.0:
+            growth **= counts[:, None]
         path = np.empty_like(growth)
         before = self.sums
         for after, factor in zip(path, growth, strict=True):

@@ -20,11 +20,15 @@ Array = NDArray[np.float64]
 
 MOST_FEATURES = 12
 CALL_KINDS = {
-    "call.latency": FindingKind.LATENCY,
     "call.dependency": FindingKind.DEPENDENCY,
+    "call.outcome": FindingKind.ERRORS,
     "call.context": FindingKind.CONTEXT,
-    "call.error": FindingKind.ERRORS,
+    "call.session": FindingKind.CONTEXT,
+    "call.latency": FindingKind.LATENCY,
 }
+"""Kind by family, causes before consequences."""
+UPSTREAM = ("call.dependency", "call.outcome")
+"""What breaks these breaks outputs too, so outputs that moved with them are their consequence."""
 
 
 def effects(reference: Reference, moved: Shift, floors: Floors, specs: Mapping[str, FeatureSpec]) -> Array:
@@ -99,9 +103,15 @@ def _round(value: float) -> float:
 
 
 def driver_of(changes: Sequence[FeatureChange]) -> Driver:
-    """Whether outputs or the call around them moved, by where most of the surest changes are."""
-    calls = [c for c in changes[:4] if c.name.startswith("call.")]
-    return Driver.CALL if calls and len(calls) * 2 >= len(changes[:4]) else Driver.OUTPUT
+    """Whether outputs or the call around them moved.
+
+    Latency, tokens and cost follow the length of outputs, so they are the driver only where no output moved; errors and
+    dependencies come first where they are among the surest changes.
+    """
+    if any(c.name.startswith(UPSTREAM) for c in changes[:4]):
+        return Driver.CALL
+    moved = [c for c in changes if c.name.startswith("output.")]
+    return Driver.OUTPUT if moved or not changes else Driver.CALL
 
 
 def kind_of(changes: Sequence[FeatureChange], driver: Driver, attribution: Attribution) -> FindingKind:
@@ -110,11 +120,10 @@ def kind_of(changes: Sequence[FeatureChange], driver: Driver, attribution: Attri
         return FindingKind.INPUT_DRIFT
     if driver is Driver.MIX:
         return FindingKind.MIX_SHIFT
-    if driver is Driver.CALL and changes:
-        for change in changes:
-            for family, kind in CALL_KINDS.items():
-                if change.name.startswith(family):
-                    return kind
+    if driver is Driver.CALL:
+        for family, kind in CALL_KINDS.items():
+            if any(change.name.startswith(family) for change in changes):
+                return kind
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
     return FindingKind.DRIFT

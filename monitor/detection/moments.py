@@ -1,8 +1,8 @@
 """Sums over a reference's rows from which everything that evidence needs is derived.
 
 They are plain sums, so summaries of two stretches of a stream merge exactly, and a reference can go on maturing without
-keeping its rows. Rows are added in blocks of `BLOCK`: sums of means over 8 and 32 rows and of neighbouring rows carry
-what autocorrelation the stream has.
+keeping its rows. Sums of means over 8, 32 and 128 rows, and of neighbouring rows, carry what autocorrelation the
+stream has.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from monitor.detection.plain import pack, pack_symmetric, unpack, unpack_symmetr
 BLOCK = 32
 """Rows that are judged at once: numpy's cost per call is paid per block, and sums are taken per block, so that how rows
 were cut into batches changes nothing."""
-SCALES = (8, BLOCK)
+SCALES = (8, BLOCK, 4 * BLOCK)
 """Lengths of the runs whose means measure long-run variance."""
+UNIT = 4 * BLOCK
+"""Rows that are added at once, so that the longest runs are whole."""
 TILTS = np.array([0.15, 0.35, 0.7, -0.15, -0.35, -0.7])
 """Exponents of the fixed bets on a single number, up and down."""
 CLIP = 4.0
@@ -48,7 +50,7 @@ class Moments:
         self.tilted = np.zeros((2, len(TILTS), numbers))
 
     def add(self, y: NDArray[np.float64]) -> None:
-        """Add consecutive rows (any number; `BLOCK` of them for a block)."""
+        """Add consecutive rows: `UNIT` of them, or what a warm-up has left over."""
         common, rare = y[:, : self.core], y[:, self.core :]
         self.n += len(y)
         self.first += y.sum(0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monitor.detection.attribution import SegmentTable
 from monitor.detection.history import Segments
 from monitor.detection.layout import Layout
-from monitor.detection.moments import BLOCK, Moments
+from monitor.detection.moments import BLOCK, UNIT, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
 from monitor.detection.reference import Reference
@@ -86,12 +86,9 @@ class Normal:
         strata = Strata.learn(z, segments)
         y = np.concatenate([strata.take_off(z, segments), np.where(seen, flags, fill)], axis=1)
         moments = Moments(y.shape[1], numbers.shape[1] + layout.common, numbers.shape[1])
-        # By block, as later rows will be: sums do not depend on when they were taken.
-        whole = len(y) // BLOCK * BLOCK
-        for start in range(0, whole, BLOCK):
-            moments.add(y[start : start + BLOCK])
-        if whole < len(y):
-            moments.add(y[whole:])
+        # In the same units as later rows.
+        for start in range(0, len(y), UNIT):
+            moments.add(y[start : start + UNIT])
         counter = DistinctCounter()
         counter.add(digests)
         table = SegmentTable(y.shape[1])
@@ -105,13 +102,15 @@ class Normal:
             self._held.clear()
             return False
         self._held.append((y, segments, digests))
-        if len(self._held) <= DELAY:
+        at_once = UNIT // BLOCK
+        if len(self._held) < DELAY + at_once:
             return False
-        rows, where, marks = self._held.pop(0)
-        self._growing.add(rows)
-        self.segments.add(rows, where)
-        self._distinct.add(marks)
-        n += len(rows)
+        ready, self._held = self._held[:at_once], self._held[at_once:]
+        self._growing.add(np.concatenate([rows for rows, _, _ in ready]))
+        for rows, where, marks in ready:
+            self.segments.add(rows, where)
+            self._distinct.add(marks)
+        n += UNIT
         if n < self._next and n < limit:
             return False
         # Merged only now, so that what a snapshot restores derives from the same sums as what is in use.

@@ -54,6 +54,12 @@ class Rows:
             list(zip(batch.input_excerpts, batch.output_excerpts, strict=True)),
         )
 
+    def present(self, name: str) -> NDArray[np.bool_]:
+        """Where a column has a value (n); nowhere if there is no such column."""
+        if name not in self.names:
+            return np.zeros(len(self), dtype=bool)
+        return np.asarray(np.isfinite(self.values[:, self.names.index(name)]))
+
     def part(self, start: int, stop: int | None = None) -> Rows:
         """Rows from `start` to `stop`."""
         cut = slice(start, stop)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from monitor.detection import attribution, change, explain, registry
 from monitor.detection.base import Detector, Status
-from monitor.detection.duplicates import hash64
+from monitor.detection.duplicates import Repetitions, hash64
 from monitor.detection.evidence import Evidence
 from monitor.detection.finding import (
     BeganAt,
@@ -50,10 +50,14 @@ from monitor.features.base import FeatureSpec
 
 RELEARN = 200
 """Rows of a provisional reference, and of a segment's own."""
+FEW = 64
+"""Rows up to which a shift is too uncertain to be called small."""
 PATIENCE = 200
 """Rows for which a view is left alone after information that was no alert; doubled each time, to `PATIENCE_MOST`."""
 PATIENCE_MOST = 12_800
 EXAMPLES = 3
+INPUT = "input.length.chars"
+"""Present exactly where an event has an input."""
 TYPICAL_OF = 48
 """Rows before a change among which the typical examples are looked for."""
 
@@ -111,6 +115,7 @@ class Track:
         self._quiet = {"outputs": _Quiet(), "inputs": _Quiet()}
         self._examples: list[Excerpt] = []
         self._within = 0
+        self._repetitions = Repetitions()
 
     @property
     def warm(self) -> bool:
@@ -162,8 +167,9 @@ class Track:
         assert self._inputs is not None
         where = segments_of(rows.segments)
         y = reference.scores(numbers, flags, where)
+        counts = self._repetitions.counts(rows.digests, rows.present(INPUT))
         saved = (self._outputs.state(), self._inputs.state())
-        paths = {"outputs": self._outputs.block(y), "inputs": self._inputs.block(y)}
+        paths = {"outputs": self._outputs.block(y, counts), "inputs": self._inputs.block(y, counts)}
         place = self.seen + np.arange(len(rows))
         firsts = {}
         for view, path in paths.items():
@@ -186,7 +192,7 @@ class Track:
         if taken < len(rows):
             for evidence, before in zip((self._outputs, self._inputs), saved, strict=True):
                 evidence.rewind(before)
-                evidence.block(y[:taken])
+                evidence.block(y[:taken], counts[:taken])
         self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken])
         self._active.stop_maturing()
         columns = None if alone is None or view != "alone" else np.asarray([alone[1]], dtype=np.intp)
@@ -267,6 +273,10 @@ class Track:
             self._since = self.seen - (len(history) - held - point.position)
             self._within = 0
             return [finding]
+        if not changes and moved.rows <= FEW:
+            # Certain together, and no feature large enough yet: a few rows more will tell.
+            quiet.until = self.seen + FEW
+            return []
         repeated = quiet.wait > PATIENCE
         quiet.until = self.seen + quiet.wait
         quiet.wait = min(2 * quiet.wait, PATIENCE_MOST)
@@ -290,7 +300,7 @@ class Track:
         for sure in (2.5, 1.5, 0.0):
             # Few rows may be certain together while none of their features is alone.
             changes = explain.feature_changes(reference, moved, effect, numbers, flags, sure=sure)
-            if changes or moved.rows > 100:
+            if changes or moved.rows > FEW:
                 break
         return changes
 
@@ -506,6 +516,7 @@ class Track:
             "original": None if self._original is None else self._original.plain(),
             "active": None if same or self._active is None else self._active.plain(),
             "learning": self._learning,
+            "repetitions": self._repetitions.plain(),
             "history": self._history.plain(),
             "evidence": [None if e is None else e.plain() for e in (self._outputs, self._inputs)],
             "alone": {name: detector.snapshot() for name, detector in self._alone.items()},
@@ -522,6 +533,7 @@ class Track:
         track._original = None if plain["original"] is None else Normal.from_plain(plain["original"])
         track._active = track._original if plain["active"] is None else Normal.from_plain(plain["active"])
         track._learning = plain["learning"]
+        track._repetitions = Repetitions.from_plain(plain["repetitions"])
         track._history = History.from_plain(plain["history"])
         if track._active is not None:
             reference = track._active.reference
