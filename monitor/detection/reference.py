@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from monitor.detection.history import Segments
 from monitor.detection.layout import Layout
@@ -240,8 +240,8 @@ class Reference:
         long_run = self._alone(columns)
         seen = self.effective / long_run
         a, b = rate * seen + 0.5, (1 - rate) * seen + 0.5
-        upper = np.asarray(np.minimum(0.99, beta.ppf(SURE, a, b) * 1.15 + 0.001))
-        lower = np.asarray(beta.ppf(1 - SURE, a, b) / 1.15)
+        upper = np.asarray(np.minimum(0.99, betaincinv(a, b, SURE) * 1.15 + 0.001))
+        lower = np.asarray(betaincinv(a, b, 1 - SURE) / 1.15)
         return Rates(columns, upper, lower, long_run)
 
     def scores(self, numbers: NDArray[np.float16], flags: Array, segments: Sequence[Segments]) -> Array:

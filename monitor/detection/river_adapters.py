@@ -15,8 +15,6 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
-from river import drift
-
 from monitor.detection.base import Reading, Status
 from monitor.errors import StateError
 
@@ -81,6 +79,9 @@ class RiverDetector:
         self._last = Reading(Status.WARMING, 0.0, self._threshold(), 0)
 
     def _fresh(self) -> Any:
+        # Here, because it loads scikit-learn and pandas where they are installed: seconds, for a detector few choose.
+        from river import drift
+
         parameters: dict[str, Any] = dict(self.parameters)
         make: Any = {"adwin": drift.ADWIN, "page_hinkley": drift.PageHinkley, "kswin": drift.KSWIN}[self.detector]
         if self.detector == "kswin":
