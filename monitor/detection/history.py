@@ -135,13 +135,16 @@ class History:
         coded = self._all().flags
         return np.where(coded < 0, np.nan, coded.astype(np.float64))
 
-    def excerpt(self, position: int) -> Excerpt | None:
-        """The excerpt of the row at this position, if it is recent enough."""
+    @property
+    def first_excerpt(self) -> int:
+        """Position of the oldest row whose excerpt is held."""
         rows = self._all()
-        place = position - (len(rows.ids) - len(rows.excerpts))
-        if place < 0:
-            return None
-        given, output = rows.excerpts[place]
+        return len(rows.ids) - len(rows.excerpts)
+
+    def excerpt(self, position: int) -> Excerpt:
+        """The excerpt of the row at this position, from `first_excerpt` on."""
+        rows = self._all()
+        given, output = rows.excerpts[position - self.first_excerpt]
         return Excerpt(rows.ids[position], given, output)
 
     def plain(self) -> list[Any]:

@@ -60,6 +60,8 @@ INPUT = "input.length.chars"
 """Present exactly where an event has an input."""
 TYPICAL_OF = 48
 """Rows before a change among which the typical examples are looked for."""
+REMEMBER_EVERY = 256
+"""Rows after which typical examples are put by, for a change that is found when its eve is no longer held."""
 
 Array = NDArray[np.float64]
 
@@ -369,35 +371,32 @@ class Track:
         )
 
     def _typical(self, before: int) -> list[Excerpt]:
-        """The last rows before a position that are nearest to the reference's centre."""
+        """Of the rows before a position whose excerpts are still held, those nearest to the reference's centre."""
         assert self._active is not None
         reference = self._active.reference
-        start = max(0, before - TYPICAL_OF)
-        if start >= before:
+        start = max(self._history.first_excerpt, before - TYPICAL_OF)
+        if before - start < EXAMPLES:
             return []
-        y = self._scores(reference, start, before)
-        far = (np.abs(y - reference.mean) / reference.sd).mean(1)
+        far = (np.abs(self._scores(reference, start, before) - reference.mean) / reference.sd).mean(1)
         nearest = start + np.sort(np.argsort(far, kind="stable")[:EXAMPLES])
-        return [self._example(int(position)) for position in nearest]
+        return [self._history.excerpt(int(position)) for position in nearest]
 
     def _telling(self, position: int) -> list[Excerpt]:
-        """The rows from a position on that lie furthest in the direction of the change."""
+        """Of the rows from a position on, those that lie furthest in the direction of the change."""
         assert self._active is not None
         reference = self._active.reference
         y = self._scores(reference, position, len(self._history))
         z = np.clip((y - reference.mean) / reference.sd, -4, 4)
-        along = z @ z.mean(0)
-        furthest = position + np.sort(np.argsort(-along, kind="stable")[:EXAMPLES])
-        return [self._example(int(place)) for place in furthest]
+        start = max(0, self._history.first_excerpt - position)
+        along = z[start:] @ z.mean(0)
+        furthest = position + start + np.sort(np.argsort(-along, kind="stable")[:EXAMPLES])
+        return [self._history.excerpt(int(place)) for place in furthest]
 
     def _scores(self, reference: Reference, start: int, stop: int) -> Array:
         history = self._history
         return reference.scores(
             history.numbers[start:stop], history.flag_values()[start:stop], history.segments[start:stop]
         )
-
-    def _example(self, position: int) -> Excerpt:
-        return self._history.excerpt(position) or Excerpt(self._history.ids[position], "", "")
 
     # After a finding
 

@@ -49,7 +49,7 @@ def test_merging_is_adding(seed: int, units: int, cut: int) -> None:
 
 @given(seed=st.integers(0, 1000), cut=st.integers(0, 6))
 def test_where_sums_are_exact_merging_is_exact(seed: int, cut: int) -> None:
-    """Whole numbers leave nothing to round (but for the exponentials, and means over 8, 32 and 128 rows, in 2 ** -14)."""
+    """Whole numbers leave nothing to round (but in exponentials; means are whole in 2 ** -14)."""
     y = rows(6, seed, whole=True)
     merged, whole = summed(y[: cut * UNIT]), summed(y)
     merged.merge(summed(y[cut * UNIT :]))
