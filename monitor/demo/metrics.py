@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -53,8 +54,8 @@ class WorkerMetrics:
         ]
         return sorted(rows, key=lambda row: (-round(row.evidence), not row.name.startswith("output."), row.name))
 
-    def excerpt(self, stream: str) -> list[str]:
-        """The few lines of the scrape that tell the story: what went through, and what was concluded."""
+    def excerpt(self, stream: str, features: Sequence[str] = ()) -> list[str]:
+        """The few lines of the scrape that tell the story: what went through, what was concluded, what moved."""
         wanted = (
             metrics.EVENTS,
             metrics.REJECTS,
@@ -66,10 +67,9 @@ class WorkerMetrics:
             metrics.STREAM_THRESHOLD,
         )
         chosen = [line for metric in wanted for line in self.lines if line.split("{")[0].split(" ")[0] == metric.name]
-        moved = [row.name for row in self.features(stream)[:2]]
         chosen += [
             line
-            for name in moved
+            for name in features
             for metric in (metrics.FEATURE_REFERENCE, metrics.FEATURE_CURRENT)
             for line in self.lines
             if line.startswith(metric.name + "{") and f'stream="{stream}"' in line and f'feature="{name}"' in line

@@ -164,7 +164,8 @@ def _watch(
         screen.show(view)
     outcome.duration_s = elapsed
     outcome.events = traffic.published
-    outcome.metrics = WorkerMetrics.parse(worker.metrics() or "").excerpt(plan.watched)
+    told = [change.name for change in outcome.alert.changes[:2]] if outcome.alert is not None else []
+    outcome.metrics = WorkerMetrics.parse(worker.metrics() or "").excerpt(plan.watched, told)
     return outcome
 
 
