@@ -39,8 +39,10 @@ def change_point(reference: Reference, view: View, y: Array) -> ChangePoint:
     scores: list[tuple[Array, Array]] = [
         (np.clip(centred[:, :core] @ joint.project, -CLIP, CLIP), joint.long_run) for joint in view.joints[:1]
     ]
-    flags = y[:, view.rates.columns]
-    usual = np.clip(reference.mean[view.rates.columns], 0.002, 0.998)
+    columns = np.concatenate([view.rates.columns, view.failures.columns])
+    flags = y[:, columns]
+    usual = np.clip(reference.mean[columns], 0.002, 0.998)
+    long_run_of_flags = np.concatenate([view.rates.long_run, view.failures.long_run])
 
     def log_ratio(start: int) -> Array:
         ratio = np.zeros(len(y))
@@ -50,7 +52,7 @@ def change_point(reference: Reference, view: View, y: Array) -> ChangePoint:
         if flags.shape[1]:
             now = np.clip((flags[start:].sum(0) + usual) / (size + 1), 0.002, 0.998)
             gain = flags * np.log(now / usual) + (1 - flags) * np.log((1 - now) / (1 - usual))
-            gain /= view.rates.long_run
+            gain /= long_run_of_flags
             ratio += gain[:, gain[start:].sum(0) > 3.0].sum(1)
         return ratio
 

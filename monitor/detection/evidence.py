@@ -11,7 +11,8 @@ joint    Whitened scores u. The bet leans where u has leaned lately (exponential
          as they are, once with what a regression on the inputs leaves of them: changed answers to the same questions.
          Finds what many features share.
 single   Each number alone, fixed bets up and down. Finds one feature that whitening would dilute.
-rates    Likelihood ratios for each flag against the credible bound of its rate. Finds five broken answers in a hundred.
+rates    Likelihood ratios for each flag against the credible bound of its rate. Finds a rare thing that became common.
+failure  The same for flags that are faults in themselves, which are few. Finds five broken answers in a hundred.
 
 Every bet first pays an indifference zone plus the reference's standard error: against *near the reference*, not against
 equality, or the noise of a finite reference would become a certain false alarm on a long run.
@@ -94,11 +95,14 @@ class Evidence:
         self.view = view
         self._mean = mean
         self.leaning = [LeaningBet(joint) for joint in view.joints]
-        singles, rates = view.singles, view.rates
+        singles = view.singles
         self._norm = np.exp(-singles.log_norm - np.abs(TILTS)[:, None] * (ZONE_SINGLE + singles.error))
-        self._rate_columns, self._hit, self._miss = _rate_bets(rates)
-        sizes = [len(LEAN_RATES)] * len(self.leaning) + [self._norm.size, self._miss.size]
-        names = [*("joint", "residual")[: len(self.leaning)], "single", "rate"]
+        self._rates = [_rate_bets(view.rates), _rate_bets(view.failures)]
+        sizes = [len(LEAN_RATES)] * len(self.leaning) + [
+            self._norm.size,
+            *(len(columns) for columns, _, _ in self._rates),
+        ]
+        names = [*("joint", "residual")[: len(self.leaning)], "single", "rate", "failure"]
         kept = [(name, size) for name, size in zip(names, sizes, strict=True) if size]
         self.kinds = [name for name, _ in kept]
         self._cuts = np.cumsum([0] + [size for _, size in kept])
@@ -124,8 +128,7 @@ class Evidence:
         if len(singles.columns):
             z = np.clip(y[:, singles.columns], -CLIP, CLIP)
             bets.append((np.exp(TILTS[:, None] * z[:, None, :]) * self._norm).reshape(rows, -1))
-        if len(self._rate_columns):
-            bets.append(self._miss + y[:, self._rate_columns] * self._hit)
+        bets.extend(miss + y[:, columns] * hit for columns, hit, miss in self._rates)
         growth = np.concatenate(bets, axis=1)
         if counts.min() < 1.0:
             growth **= counts[:, None]
@@ -168,9 +171,10 @@ class Evidence:
         if len(columns):
             part = self.sums[cut["single"] : cut["single"] + len(TILTS) * len(columns)]
             out[columns] = part.reshape(len(TILTS), -1).mean(0)
-        if len(self._rate_columns):
-            part = self.sums[cut["rate"] : cut["rate"] + len(self._rate_columns)]
-            np.add.at(out, self._rate_columns, part / len(RATE_STEPS))
+        for kind, (of_bet, _, _) in zip(("rate", "failure"), self._rates, strict=True):
+            if len(of_bet):
+                part = self.sums[cut[kind] : cut[kind] + len(of_bet)]
+                np.add.at(out, of_bet, part / len(RATE_STEPS))
         return out
 
     def state(self) -> tuple[Array, list[Array]]:

@@ -59,6 +59,7 @@ class Flag(msgspec.Struct, frozen=True):
     feature: str
     kind: FlagKind
     value: str | float | None = None
+    failure: bool = False
 
 
 def watched(specs: Sequence[FeatureSpec], settings: DetectionSettings) -> list[FeatureSpec]:
@@ -123,7 +124,7 @@ class Layout:
             seen = values[:, column[spec.name]]
             seen = seen[np.isfinite(seen)]
             if spec.kind is Kind.FLAG:
-                flags.append(Flag(spec.name, FlagKind.DECLARED))
+                flags.append(Flag(spec.name, FlagKind.DECLARED, failure=spec.failure))
                 continue
             if spec.name in UNCOUNTED and not len(seen):
                 continue
@@ -185,13 +186,17 @@ class Layout:
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [self.numbers, [[f.feature, f.kind.value, f.value] for f in self.flags], self.common]
+        return [self.numbers, [[f.feature, f.kind.value, f.value, f.failure] for f in self.flags], self.common]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Layout:
         """The layout that `plain` described."""
         numbers, flags, common = plain
-        return cls(list(numbers), [Flag(feature, FlagKind(kind), value) for feature, kind, value in flags], common)
+        return cls(
+            list(numbers),
+            [Flag(feature, FlagKind(kind), value, failure) for feature, kind, value, failure in flags],
+            common,
+        )
 
 
 class _Places:

@@ -80,6 +80,7 @@ class View:
     joints: list[Joint]
     singles: Singles
     rates: Rates
+    failures: Rates
 
 
 class Reference:
@@ -161,7 +162,8 @@ class Reference:
                 joints.append(self._joint(self._residual(select, known)))
         numbers = here[here < moments.numbers]
         flags = here[here >= moments.numbers]
-        return View(joints, self._singles(numbers), self._rates(flags))
+        faults = np.asarray([self.layout.flags[j - moments.numbers].failure for j in flags], dtype=bool)
+        return View(joints, self._singles(numbers), self._rates(flags[~faults]), self._rates(flags[faults]))
 
     def _residual(self, select: Array, given: NDArray[np.intp]) -> Array:
         """Projection onto what a ridge regression on the given columns leaves of the selected ones."""
