@@ -130,7 +130,7 @@ def calm(
         SENTIMENT: np.tanh(0.3 + 0.4 * rng.normal(size=n) - 0.2 * mood),
         LISTS: np.where(rng.random(n) < 0.3, rng.poisson(4, n) + 1, 0).astype(float),
         REFUSAL: (rng.random(n) < 0.04).astype(float),
-        EMPTY: (rng.random(n) < 0.001).astype(float),
+        EMPTY: (np.arange(n) % 997 == 150).astype(float),
         FENCES: np.zeros(n),
         ASKED: np.round(np.exp(4 + 0.5 * asked)),
         LATENCY: np.exp(0.2 + 0.3 * rng.normal(size=n)),
