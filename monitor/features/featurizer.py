@@ -142,7 +142,7 @@ def _parts(events: Sequence[OutputEvent]) -> Iterator[tuple[slice, Sequence[Outp
     """Consecutive events of at most `_BATCH_CHARACTERS` characters together, or one longer one alone."""
     start = characters = 0
     for row, event in enumerate(events):
-        size = len(event.output or "") + len(event.input or "") + len(event.prompt.text or "")
+        size = len(event.output or "") + len(event.input or "")
         if characters + size > _BATCH_CHARACTERS and row > start:
             yield slice(start, row), events[start:row]
             start, characters = row, 0

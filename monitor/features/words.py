@@ -467,8 +467,8 @@ class EventBatch:
 
     @cached_property
     def input(self) -> TextBatch:
-        """The inputs; where an event has none but a prompt's text, that text."""
-        return TextBatch([_input_of(event) for event in self.events], self.table, self._generation)
+        """The inputs; an event without one has None."""
+        return TextBatch([event.input for event in self.events], self.table, self._generation)
 
     @cached_property
     def output_embedding(self) -> NDArray[np.float32]:
@@ -488,10 +488,6 @@ class EventBatch:
         owner = np.concatenate([output.text_of, source.text_of + np.int32(len(self.events))])
         spoken = words > 0
         return count_trigrams(words[spoken], owner[spoken])
-
-
-def _input_of(event: OutputEvent) -> str | None:
-    return event.prompt.text if event.input is None else event.input
 
 
 def table_for(extractors: Sequence[object], static: StaticTable | None = None) -> WordTable:

@@ -16,6 +16,7 @@ from monitor.features.words import EventBatch, TextBatch, WordTable, word_column
 texts = st.one_of(
     st.text(max_size=60),
     st.text(alphabet="abc XYZ.,!?'\"-[]#1 \n\t\x0b\x85é中ß­İ\ud800[SEP]", max_size=60),
+    st.text(alphabet="今天ab。,が\u0301ン1 [C", max_size=40),
     st.sampled_from(["[SEP] a [MASK]", "unaffable embeddings", "“Don’t—stop!”", "e.g. 3.5 x", "\ufffd\x00a"]),  # noqa: RUF001
 )
 
@@ -104,10 +105,13 @@ def test_sentence_ends(text: str, sentences: int, static: StaticTable) -> None:
     assert TextBatch([text], WordTable({}, static)).sums["sentence_end"][0] == sentences
 
 
-def test_input_falls_back_to_the_prompt_text(static: StaticTable) -> None:
-    event = OutputEvent(stream="s", output="x")
-    event.prompt.text = "ask"
-    assert EventBatch([event], WordTable({}, static)).input.texts == ["ask"]
+def test_ids_of_output_and_input_mean_the_same_chunks(static: StaticTable) -> None:
+    table = WordTable({}, static, limit=2)
+    batch = EventBatch([OutputEvent(stream="s", output="red green blue", input="blue and red")], table)
+    output = batch.output
+    between = EventBatch([OutputEvent(stream="s", output="something else")], table)
+    assert between.output.ids.tolist() == [0, 1], "the table has not started afresh"
+    assert set(output.ids.tolist()) & set(batch.input.ids.tolist()) == {output.ids[0], output.ids[2]}
 
 
 def test_a_word_column_has_one_meaning(static: StaticTable) -> None:
