@@ -30,7 +30,7 @@ By = Annotated[
 
 def group() -> typer.Typer:
     """The command group."""
-    app = typer.Typer(help="Say what is normal for a stream.", no_args_is_help=True, rich_markup_mode=None)
+    app = typer.Typer(help="Say what is normal for a stream.", no_args_is_help=True, rich_markup_mode="markdown")
     app.command("pin")(pin)
     app.command("accept")(accept)
     return app
