@@ -100,7 +100,7 @@ class Attribution:
     """What a change is laid to.
 
     `segment` carries it, or None for the whole stream; `new_versions` are version attributes with a value that the
-    reference had not; `mix` says that only the shares of segments moved, `stranger` which segment the reference never
+    reference had not; `mix` says that only the shares of segments moved, `strangers` which segments the reference never
     saw.
     """
 
@@ -108,7 +108,7 @@ class Attribution:
     new_versions: dict[str, str] = field(default_factory=dict)
     known_versions: bool = False
     mix: bool = False
-    stranger: tuple[str, str] | None = None
+    strangers: list[tuple[str, str]] = field(default_factory=list)
 
 
 def attribute(
@@ -133,9 +133,9 @@ def attribute(
                 new_versions[name] = value
     if not len(columns):
         return Attribution(None, new_versions, known)
-    stranger = None if new_versions else _stranger(reference, table, y, members, columns)
-    if stranger is not None:
-        return Attribution({stranger[0]: stranger[1]}, new_versions, known, mix=True, stranger=stranger)
+    strangers = [] if new_versions else _strangers(reference, table, y, members, columns)
+    if strangers:
+        return Attribution(dict(strangers[:1]), new_versions, known, mix=True, strangers=strangers)
     best: tuple[tuple[float, int, int], dict[str, str]] | None = None
     for (name, value), rows in sorted(members.items()):
         if len(rows) < enough or table.is_wide(name) or table.share(name, value) > 0.9:
@@ -162,31 +162,28 @@ def attribute(
     return Attribution(None if mix else segment, new_versions, known, mix)
 
 
-def _stranger(
+def _strangers(
     reference: Reference,
     table: SegmentTable,
     y: Array,
     members: dict[tuple[str, str], list[int]],
     columns: NDArray[np.intp],
-) -> tuple[str, str] | None:
-    """A segment that the reference never saw and without whose rows nothing would have moved, if there is one."""
+) -> list[tuple[str, str]]:
+    """Values of one attribute that the reference never saw and without whose rows nothing would have moved."""
     n = len(y)
     for name in table.attributes():
         if name in VERSIONS or len(table.values(name)) < 2:
             continue
         new = {value: rows for (a, value), rows in members.items() if a == name and not table.share(a, value)}
-        if not new:
-            continue
-        value = max(new, key=lambda v: (len(new[v]), v))
-        rows = new[value]
-        rest = np.setdiff1d(np.arange(n), rows)
+        rows = sorted(row for held in new.values() for row in held)
         if len(rows) < max(4, 0.03 * n):
             continue
+        rest = np.setdiff1d(np.arange(n), rows)
         inside = _effect(reference, columns, y[rows], None)
         outside = _effect(reference, columns, y[rest], None) if len(rest) >= 4 else (0.0, 0.0)
         if outside[0] <= 0.4 * inside[0]:
-            return name, value
-    return None
+            return [(name, value) for value in sorted(new, key=lambda v: (-len(new[v]), v))]
+    return []
 
 
 def _telling(reference: Reference, moved: Shift) -> NDArray[np.intp]:

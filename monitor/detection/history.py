@@ -34,6 +34,7 @@ class _Chunk(NamedTuple):
     numbers: NDArray[np.float16]
     flags: NDArray[np.int8]
     times: NDArray[np.float64]
+    digests: NDArray[np.uint64]
     ids: list[str]
     segments: list[Segments]
     excerpts: list[tuple[str, str]]
@@ -60,13 +61,14 @@ class History:
         numbers: NDArray[np.float16],
         flags: NDArray[np.float64],
         times: NDArray[np.float64],
+        digests: NDArray[np.uint64],
         ids: list[str],
         segments: list[Segments],
         excerpts: list[tuple[str, str]],
     ) -> None:
         """Append rows: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
         coded = np.where(np.isfinite(flags), flags, -1).astype(np.int8)
-        self._chunks.append(_Chunk(indices, numbers, coded, times, ids, segments, excerpts))
+        self._chunks.append(_Chunk(indices, numbers, coded, times, digests, ids, segments, excerpts))
         self._length += len(ids)
         while self._length - len(self._chunks[0].ids) >= LENGTH:
             self._length -= len(self._chunks.pop(0).ids)
@@ -88,6 +90,7 @@ class History:
                     np.empty((0, numbers), dtype=np.float16),
                     np.empty((0, flags), dtype=np.int8),
                     np.empty(0),
+                    np.empty(0, dtype=np.uint64),
                     [],
                     [],
                     [],
@@ -99,6 +102,7 @@ class History:
                 np.concatenate([c.numbers for c in chunks]),
                 np.concatenate([c.flags for c in chunks]),
                 np.concatenate([c.times for c in chunks]),
+                np.concatenate([c.digests for c in chunks]),
                 [i for c in chunks for i in c.ids],
                 [s for c in chunks for s in c.segments],
                 [e for c in chunks for e in c.excerpts],
@@ -119,6 +123,11 @@ class History:
     def times(self) -> NDArray[np.float64]:
         """float64 (n), seconds since 1970, NaN where unknown."""
         return self._all().times
+
+    @property
+    def digests(self) -> NDArray[np.uint64]:
+        """uint64 (n), hash of each event's content."""
+        return self._all().digests
 
     @property
     def ids(self) -> list[str]:
@@ -160,6 +169,7 @@ class History:
             pack_bits(rows.flags > 0),
             pack_bits(rows.flags < 0),
             pack(rows.times),
+            pack(rows.digests),
             rows.ids,
             distinct,
             [code[segment] for segment in rows.segments],
@@ -169,11 +179,11 @@ class History:
     @classmethod
     def from_plain(cls, plain: list[Any]) -> History:
         """The history that `plain` described."""
-        widths, sizes, indices, numbers, true, missing, times, ids, distinct, codes, excerpts = plain
+        widths, sizes, indices, numbers, true, missing, times, digests, ids, distinct, codes, excerpts = plain
         history = cls(*widths)
         named: list[Segments] = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
         flags = unpack_bits(true).astype(np.int8) - unpack_bits(missing).astype(np.int8)
-        arrays = [unpack(indices), unpack(numbers), flags, unpack(times)]
+        arrays = [unpack(indices), unpack(numbers), flags, unpack(times), unpack(digests)]
         start = quoted = 0
         for size, spoken in sizes:
             cut = slice(start, start + size)
@@ -184,6 +194,7 @@ class History:
                     parts[1],
                     parts[2],
                     parts[3],
+                    parts[4],
                     ids[cut],
                     [named[c] for c in codes[cut]],
                     [(given, output) for given, output in excerpts[quoted : quoted + spoken]],

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monitor.detection.attribution import SegmentTable
 from monitor.detection.history import Segments
 from monitor.detection.layout import Layout
-from monitor.detection.moments import BLOCK, UNIT, Moments
+from monitor.detection.moments import UNIT, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
 from monitor.detection.reference import Reference
@@ -21,8 +21,6 @@ Array = NDArray[np.float64]
 
 GROWTH = 1.25
 """A maturing reference is derived anew each time it has grown by this factor (eight times from 400 to 2,000)."""
-DELAY = 4
-"""Blocks that a row waits, calm, before it may mature the reference: several times the delay of a large change."""
 COUNTER_BITS = 1 << 14
 
 
@@ -65,7 +63,6 @@ class Normal:
         self._distinct = distinct
         self._next = int(reference.n * GROWTH)
         self._growing = reference.moments.empty()
-        self._held: list[tuple[Array, list[Segments], NDArray[np.uint64]]] = []
 
     @classmethod
     def learn(
@@ -95,23 +92,16 @@ class Normal:
         table.add(y, segments)
         return cls(Reference(layout, ranks, strata, moments, counter.count(), fill, excluded), table, counter, version)
 
-    def mature(self, y: Array, segments: list[Segments], digests: NDArray[np.uint64], calm: bool, limit: int) -> bool:
-        """Offer a whole block; True when the reference was derived anew. A block that was not calm clears the queue."""
-        n = self.reference.n + self._growing.n
-        if n >= limit or not calm:
-            self._held.clear()
-            return False
-        self._held.append((y, segments, digests))
-        at_once = UNIT // BLOCK
-        if len(self._held) < DELAY + at_once:
-            return False
-        ready, self._held = self._held[:at_once], self._held[at_once:]
-        self._growing.add(np.concatenate([rows for rows, _, _ in ready]))
-        for rows, where, marks in ready:
-            self.segments.add(rows, where)
-            self._distinct.add(marks)
-        n += UNIT
-        if n < self._next and n < limit:
+    def grows(self, limit: int) -> bool:
+        """Whether it still matures, up to `limit` rows."""
+        return self.reference.n + self._growing.n < limit
+
+    def grow(self, y: Array, segments: Sequence[Segments], digests: NDArray[np.uint64], limit: int) -> bool:
+        """Add `UNIT` calm rows y (n, d); True when the reference was derived anew."""
+        self._growing.add(y)
+        self.segments.add(y, segments)
+        self._distinct.add(digests)
+        if self.reference.n + self._growing.n < min(self._next, limit):
             return False
         # Merged only now, so that what a snapshot restores derives from the same sums as what is in use.
         self.reference.moments.merge(self._growing)
@@ -120,10 +110,6 @@ class Normal:
         self.reference.derive()
         self._next = int(self.reference.n * GROWTH)
         return True
-
-    def stop_maturing(self) -> None:
-        """Drop what waits: it may belong to a change."""
-        self._held.clear()
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
@@ -134,13 +120,12 @@ class Normal:
             self.version,
             self._next,
             self._growing.plain() if self._growing.n else None,
-            [[pack(y), segments, pack(digests)] for y, segments, digests in self._held],
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Normal:
         """The reference in use that `plain` described."""
-        reference, segments, distinct, version, following, growing, held = plain
+        reference, segments, distinct, version, following, growing = plain
         normal = cls(
             Reference.from_plain(reference),
             SegmentTable.from_plain(segments),
@@ -150,8 +135,4 @@ class Normal:
         normal._next = following
         if growing is not None:
             normal._growing = Moments.from_plain(growing)
-        normal._held = [
-            (unpack(y), [tuple((str(k), str(v)) for k, v in s) for s in where], unpack(marks))
-            for y, where, marks in held
-        ]
         return normal

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from monitor.detection import attribution, change, explain, registry
 from monitor.detection.base import Detector, Status
-from monitor.detection.duplicates import Repetitions, hash64
+from monitor.detection.duplicates import Repetitions
 from monitor.detection.evidence import Evidence
 from monitor.detection.finding import (
     BeganAt,
@@ -39,7 +39,7 @@ from monitor.detection.finding import (
 )
 from monitor.detection.history import History, segments_of
 from monitor.detection.layout import Categories, Layout, watched
-from monitor.detection.moments import BLOCK
+from monitor.detection.moments import BLOCK, UNIT
 from monitor.detection.normal import Normal
 from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
@@ -56,6 +56,8 @@ PATIENCE = 200
 """Rows for which a view is left alone after information that was no alert; doubled each time, to `PATIENCE_MOST`."""
 PATIENCE_MOST = 12_800
 EXAMPLES = 3
+DELAY = 4 * BLOCK
+"""Rows for which a row must have stayed calm before it matures the reference: several delays of a large change."""
 INPUT = "input.length.chars"
 """Present exactly where an event has an input."""
 TYPICAL_OF = 48
@@ -117,6 +119,7 @@ class Track:
         self._quiet = {"outputs": _Quiet(), "inputs": _Quiet()}
         self._examples: list[Excerpt] = []
         self._within = 0
+        self._calm = 0
         self._repetitions = Repetitions()
 
     @property
@@ -184,10 +187,10 @@ class Track:
         if not firsts:
             self._keep(rows, indices, numbers, flags)
             findings = self._recover(context, len(rows))
-            if not self.pinned and not self.open and len(rows) == BLOCK:
-                calm = all(float(path.max()) < math.sqrt(context.threshold) for path in paths.values())
-                if self._active.mature(y, where, rows.digests, calm, context.settings.mature):
-                    self._renew_evidence()
+            calm = all(float(path.max()) < math.sqrt(context.threshold) for path in paths.values())
+            if calm and self.seen // REMEMBER_EVERY > (self.seen - len(rows)) // REMEMBER_EVERY:
+                self._examples = self._typical(len(self._history))
+            self._mature(context, len(rows), calm and not self.pinned and not self.open)
             return findings, len(rows)
         view = min(firsts, key=lambda name: (firsts[name], name != "outputs"))
         taken = firsts[view] + 1
@@ -196,7 +199,7 @@ class Track:
                 evidence.rewind(before)
                 evidence.block(y[:taken], counts[:taken])
         self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken])
-        self._active.stop_maturing()
+        self._calm = 0
         columns = None if alone is None or view != "alone" else np.asarray([alone[1]], dtype=np.intp)
         return self._examine(context, view, columns), taken
 
@@ -207,6 +210,22 @@ class Track:
         self._outputs = Evidence(reference.outputs, reference.mean)
         self._inputs = Evidence(reference.inputs, reference.mean)
         self._since = self.seen
+
+    def _mature(self, context: Context, taken: int, calm: bool) -> None:
+        """Rows that stayed calm for `DELAY` rows more make a young reference surer."""
+        assert self._active is not None
+        self._calm = self._calm + taken if calm else 0
+        if self._calm < DELAY + UNIT or not self._active.grows(context.settings.mature):
+            return
+        history = self._history
+        start, stop = len(history) - self._calm, len(history) - self._calm + UNIT
+        self._calm -= UNIT
+        if start < 0:
+            return
+        y = self._scores(self._active.reference, start, stop)
+        where, digests = history.segments[start:stop], history.digests[start:stop]
+        if self._active.grow(y, where, digests, context.settings.mature):
+            self._renew_evidence()
 
     def _renew_evidence(self) -> None:
         """The reference matured: the same sums go on, with the new bets."""
@@ -230,7 +249,9 @@ class Track:
         return None
 
     def _keep(self, rows: Rows, indices: NDArray[np.int64], numbers: NDArray[np.float16], flags: Array) -> None:
-        self._history.append(indices, numbers, flags, rows.times, rows.ids, segments_of(rows.segments), rows.excerpts)
+        self._history.append(
+            indices, numbers, flags, rows.times, rows.digests, rows.ids, segments_of(rows.segments), rows.excerpts
+        )
         self.seen += len(rows)
 
     # Findings
@@ -264,8 +285,8 @@ class Track:
         assert evidence is not None
         finding = self._finding(context, state, driver, changes, laid, point, held, evidence)
         quiet = self._quiet["inputs" if inputs else "outputs"]
-        if laid.stranger is not None and not fires:
-            self.strangers.append(laid.stranger)
+        if laid.strangers and not fires:
+            self.strangers.extend(laid.strangers)
             self._restart()
             return [finding]
         if not back and (fires or (driver is Driver.INPUT and not inputs)):
@@ -418,7 +439,7 @@ class Track:
             history.numbers[-gathered:],
             history.flag_values()[-gathered:],
             history.segments[-gathered:],
-            np.asarray([hash64(i) for i in history.ids[-gathered:]], dtype=np.uint64),
+            history.digests[-gathered:],
             self._version,
             reference.excluded,
         )
@@ -511,7 +532,7 @@ class Track:
         same = self._original is self._active
         return {
             "pinned": self.pinned,
-            "counts": [self.seen, self._version, self._since, self._within],
+            "counts": [self.seen, self._version, self._since, self._within, self._calm],
             "original": None if self._original is None else self._original.plain(),
             "active": None if same or self._active is None else self._active.plain(),
             "learning": self._learning,
@@ -528,7 +549,7 @@ class Track:
     def from_plain(cls, plain: dict[str, Any]) -> Track:
         """The track that `plain` described; it goes on bit for bit."""
         track = cls(pinned=plain["pinned"])
-        track.seen, track._version, track._since, track._within = plain["counts"]
+        track.seen, track._version, track._since, track._within, track._calm = plain["counts"]
         track._original = None if plain["original"] is None else Normal.from_plain(plain["original"])
         track._active = track._original if plain["active"] is None else Normal.from_plain(plain["active"])
         track._learning = plain["learning"]
