@@ -327,6 +327,7 @@ class TextBatch:
         generation = generation or table.generation()
         self.ids = table.look_up(chunks, generation)
         self._rows = generation.rows
+        self._known = self._rows.used  # rows that this batch may name; later batches append more
 
     @cached_property
     def text_of(self) -> NDArray[np.int32]:
@@ -346,7 +347,7 @@ class TextBatch:
     @cached_property
     def _counts(self) -> csr_array:
         """How often each row occurs in each text: (n, rows), rows ascending."""
-        return _count(self.text_of, self.ids, self.n, self._rows.used)
+        return _count(self.text_of, self.ids, self.n, self._known)
 
     @property
     def distinct(self) -> NDArray[np.int64]:
@@ -362,7 +363,7 @@ class TextBatch:
     @cached_property
     def sums(self) -> Mapping[str, Float]:
         """Word columns summed over each text."""
-        return _Sums(self.table.column, self._counts @ self._rows.values[: self._rows.used])
+        return _Sums(self.table.column, self._counts @ self._rows.values[: self._known])
 
     @property
     def words(self) -> NDArray[np.int64]:

@@ -75,6 +75,14 @@ def test_a_full_table_starts_afresh_and_older_batches_stay_valid(static: StaticT
     assert second.sums["length"][0] == 3
 
 
+def test_a_table_that_grows_between_two_looks_at_a_batch(static: StaticTable) -> None:
+    table = WordTable({}, static)
+    first = TextBatch(["one two one"], table)
+    assert first.distinct.tolist() == [2]
+    TextBatch(["three four five"], table)
+    assert first.sums["length"].tolist() == [9]
+
+
 def test_values_follow_the_order_of_the_chunks(static: StaticTable) -> None:
     text = TextBatch(["not good", None, "", "good"], WordTable({"good": lambda c: float(c == "good")}, static))
     assert text.values("good").tolist() == [0, 1, 1]
