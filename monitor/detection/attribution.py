@@ -16,10 +16,14 @@ from numpy.typing import NDArray
 
 from monitor.detection.change import Shift
 from monitor.detection.history import VERSIONS, Segments
+from monitor.detection.moments import CLIP
 from monitor.detection.plain import pack, unpack
-from monitor.detection.reference import Reference
+from monitor.detection.reference import Joint, Reference
 
 Array = NDArray[np.float64]
+
+OUTWEIGHS = 1.5
+"""Outputs that moved this many times as far as the inputs changed by themselves."""
 
 MOST_ATTRIBUTES = 12
 MOST_VALUES = 12
@@ -255,18 +259,22 @@ def inputs_moved(reference: Reference, moved: Shift) -> bool:
 
 
 def explained_by_inputs(reference: Reference, y: Array) -> bool:
-    """Whether outputs are as they should be for these inputs: the residual view of the outputs has not moved."""
+    """Whether the outputs of rows y (n, d) moved no further than other inputs can explain.
+
+    What a linear regression on the inputs leaves of the outputs is compared with how far the inputs themselves moved,
+    both as lengths of whitened shifts: a regression learned on one kind of question leaves much of another kind's
+    answers unexplained, and the more so the further away the questions are.
+    """
     joints = reference.outputs.joints
-    if len(joints) < 2 or not len(y):
+    if len(joints) < 2 or not reference.inputs.joints or not len(y):
         return False
-    residual = joints[1]
-    n = len(y)
-    core = len(residual.project)
-    centred = y[:, :core] - reference.mean[:core]
-    u = centred @ residual.project
+    left, inputs = _shift_length(reference, joints[1], y), _shift_length(reference, reference.inputs.joints[0], y)
+    return left < OUTWEIGHS * inputs or left < 0.4 * _shift_length(reference, joints[0], y)
+
+
+def _shift_length(reference: Reference, joint: Joint, y: Array) -> float:
+    core = reference.moments.core
+    u = np.clip((y[:, :core] - reference.mean[:core]) @ joint.project, -CLIP, CLIP)
+    noise = joint.long_run / len(y) + joint.error**2
     mean = u.mean(0)
-    error = np.sqrt(np.maximum(u.var(0), 1.0) * residual.long_run / n + residual.error**2)
-    plain = centred @ joints[0].project
-    excess = float(np.maximum(np.abs(mean) - 2 * error, 0).sum())
-    total = float(np.maximum(np.abs(plain.mean(0)) - 2 * error, 0).sum())
-    return excess < 0.4 * total
+    return float(np.sqrt(np.maximum((mean * mean - noise).sum(), 0.0)))

@@ -341,7 +341,9 @@ class Track:
             return Driver.INPUT
         if laid.mix:
             return Driver.MIX
-        if attribution.inputs_moved(reference, moved) and attribution.explained_by_inputs(reference, after):
+        if laid.new_versions or not attribution.inputs_moved(reference, moved):
+            return explain.driver_of(changes)
+        if attribution.explained_by_inputs(reference, after):
             return Driver.INPUT
         return explain.driver_of(changes)
 
