@@ -19,6 +19,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,13 @@ class Corpus:
         return self.batch.values[:, self.batch.names.index(LENGTH)].astype(np.float64)
 
 
+@cache
 def alpacaeval(data: Path) -> dict[str, Corpus]:
     """Corpora by model."""
     return _corpora(data / "alpacaeval.jsonl.gz", by_task=False)
 
 
+@cache
 def llmdrift(data: Path, at_least: int = 100) -> dict[str, Corpus]:
     """Corpora by `task/version`, of tasks with at least so many records a version."""
     return {
@@ -96,6 +99,7 @@ def llmdrift(data: Path, at_least: int = 100) -> dict[str, Corpus]:
     }  # fmt: skip
 
 
+@cache
 def broken(data: Path) -> dict[str, Corpus]:
     """The outputs of `alpacaeval` as a failing service would give them: empty, cut off, or an error's text."""
     return _corpora(data / "alpacaeval.jsonl.gz", by_task=False, breaking=True)

@@ -63,7 +63,7 @@ def _told(corpus: Corpus, rows: Ints) -> list[dict[str, str]]:
 def false_alarms(plan: Plan, report: Report) -> None:
     """Alarms per 100,000 events of traffic in which nothing changes."""
     models = list(corpora.alpacaeval(plan.data).values())
-    total = 48_000 if plan.quick else 1_000_000
+    total = 36_000 if plan.quick else 1_000_000
     rows: list[list[object]] = []
     causes: list[list[object]] = []
     rivals = ("ADWIN", "Page-Hinkley", "rolling KS") if plan.quick else competitors.NAMES
@@ -178,11 +178,13 @@ def calibration(plan: Plan, report: Report) -> None:
     """Asked against observed over three decades of the budget."""
     models = list(corpora.alpacaeval(plan.data).values())
     rows = []
-    for asked, total in ((1e3, 30_000), (1e4, 60_000), (1e5, 60_000)):
+    for asked, total in ((1e3, 12_000), (1e4, 24_000), (1e5, 24_000)):
         row: list[object] = [f"{1e5 / asked:g}"]
         for quiet in (QUIET[0], QUIET[2]):
             found = Alarms()
-            for corpus, drawn_rows in _quiet_rows(quiet, models, total if plan.quick else int(min(1e6, 100 * asked))):
+            for corpus, drawn_rows in _quiet_rows(
+                quiet, models, total if plan.quick else 5 * total * (10 if asked == 1e5 else 3)
+            ):
                 found.add(alarms(corpus.batch, drawn_rows, partial(monitor, asked)))
             row += [f"{found.events:,}", per_100k(len(found.fired), found.events),
                     per_100k(len(found.fired) + len(found.infos), found.events)]  # fmt: skip
