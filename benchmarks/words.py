@@ -13,7 +13,7 @@ import argparse
 import gzip
 import json
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def batches(events: list[OutputEvent], table: WordTable) -> Iterator[EventBatch]
         yield EventBatch(events[start : start + BATCH], table)
 
 
-def cost_by_part(events: list[OutputEvent], families: tuple[Extractor, ...], table: WordTable) -> Counter[str]:
+def cost_by_part(events: list[OutputEvent], families: tuple[Extractor, ...], table: WordTable) -> dict[str, float]:
     """CPU microseconds an event of each shared step and of what each family adds, in the order they run."""
     shared: dict[str, Callable[[EventBatch], object]] = {
         "split and look up, output": lambda batch: batch.output,
@@ -73,7 +73,7 @@ def cost_by_part(events: list[OutputEvent], families: tuple[Extractor, ...], tab
         "embedding, output and input": lambda batch: (batch.output_embedding, batch.input_embedding),
         "trigrams": lambda batch: batch.trigrams,
     }
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     for batch in batches(events, table):
         last = time.process_time()
         for name, step in shared.items():
@@ -84,7 +84,7 @@ def cost_by_part(events: list[OutputEvent], families: tuple[Extractor, ...], tab
             family.extract(batch)
             spent[f"family {family.family}, {family.features[0].side}"] += (now := time.process_time()) - last
             last = now
-    return Counter({name: seconds / len(events) * 1e6 for name, seconds in spent.items()})
+    return {name: seconds / len(events) * 1e6 for name, seconds in spent.items()}
 
 
 def hostile_seconds(text: str, families: tuple[Extractor, ...]) -> float:
@@ -119,7 +119,9 @@ def main() -> None:
     cold = cost_by_part(events[: len(events) // 2], families, table)
     fresh = cost_by_part(events[len(events) // 2 :], families, table)
     warm = cost_by_part(events[len(events) // 2 :], families, table)
-    rows = [(name, f"{cold[name]:.1f}", f"{fresh[name]:.1f}", f"{warm[name]:.1f}") for name in cold]
+    rows: list[tuple[object, ...]] = [
+        (name, f"{cold[name]:.1f}", f"{fresh[name]:.1f}", f"{warm[name]:.1f}") for name in cold
+    ]
     rows.append(("together", *(f"{sum(column.values()):.0f}" for column in (cold, fresh, warm))))
     chars = np.mean([len(event.output or "") for event in events])
     report.table(

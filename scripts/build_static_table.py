@@ -132,7 +132,8 @@ def count_pieces(texts: list[str], vocabulary: list[str]) -> csr_array:
 
 def unit(rows: Floats) -> Floats:
     """Rows of unit length."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    lengths: Floats = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.maximum(lengths, 1e-9)
 
 
 def starting_rows(alone: Floats, counts: csr_array, target: Floats) -> tuple[Floats, Floats]:
@@ -172,7 +173,7 @@ def train(static: StaticEmbedding, counts: csr_array, target: Floats) -> None:
             own = (1 - (found * wanted).sum(dim=1)).mean()
             loss = own + PAIRS * ((found @ found.T - wanted @ wanted.T) ** 2).mean()
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             decay.step()
             losses.append(loss.item())
