@@ -11,6 +11,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.demo.screen import FeatureRow
 from monitor.telemetry import metrics
 
+_TOLD_FIRST = (
+    "output.length.chars",
+    "output.tone.hedging",
+    "output.tone.enthusiasm",
+    "output.tone.reading_grade",
+    "output.format.json_valid",
+    "call.latency.total_s",
+    "call.dependency.errors",
+    "call.context.share",
+)
+"""Of features that are equally calm, those that say most to somebody who sees them for the first time."""
+
 
 @dataclass(slots=True)
 class WorkerMetrics:
@@ -52,7 +64,8 @@ class WorkerMetrics:
             )
             for name, values in self._features.get(stream, {}).items()
         ]
-        return sorted(rows, key=lambda row: (-round(row.evidence), not row.name.startswith("output."), row.name))
+        told_first = {name: place for place, name in enumerate(_TOLD_FIRST)}
+        return sorted(rows, key=lambda row: (-round(row.evidence), told_first.get(row.name, len(told_first)), row.name))
 
     def excerpt(self, stream: str, features: Sequence[str] = ()) -> list[str]:
         """The few lines of the scrape that tell the story: what went through, what was concluded, what moved."""
