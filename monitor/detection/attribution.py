@@ -22,6 +22,8 @@ from monitor.detection.reference import Joint, Reference
 
 Array = NDArray[np.float64]
 
+TELLING_REST = 6
+"""Rows outside a segment that it takes to say that they did not change."""
 OUTWEIGHS = 1.5
 """Outputs that moved this many times as far as the inputs changed by themselves."""
 
@@ -148,6 +150,8 @@ def attribute(
             continue
         inside = _effect(reference, columns, y[rows], table.mean(name, value))
         rest = np.setdiff1d(np.arange(n), rows)
+        if len(rest) < TELLING_REST and table.share(name, value) > 0:
+            continue  # nearly all rows are of this segment, as before: nothing tells it from the whole stream
         outside = (0.0, 0.0)
         if len(rest):
             outside = _effect(reference, columns, y[rest], _rest_mean(table, name, segments, rest))

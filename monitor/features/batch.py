@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas
 
 T = TypeVar("T")
 
@@ -66,6 +69,23 @@ class FeatureBatch:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def frame(self) -> pandas.DataFrame:
+        """The rows as a table for notebooks: stream, id, time (UTC), segments as they are, then a column a feature.
+
+        Flags are 1 and 0, missing values NaN or None; vectors are left out.
+        """
+        import pandas  # here, since a worker never makes one
+
+        described = {
+            "stream": list(self.streams),
+            "id": list(self.ids),
+            "time": pandas.to_datetime(pandas.Series(self.times), unit="s", utc=True),
+            "segments": list(self.segments),
+        }
+        scalars = {name: self.values[:, j] for j, name in enumerate(self.names)}
+        categories = {name: list(column) for name, column in self.categories.items()}
+        return pandas.DataFrame({**described, **scalars, **categories})
 
     def take(self, rows: NDArray[np.intp]) -> FeatureBatch:
         """The rows with these positions, in this order, as a new batch."""
