@@ -56,6 +56,7 @@ Float = NDArray[np.float64]
 
 _GRAIN = 2.0**20
 _LONGEST_KEPT = 64
+_BLOCK = 60  # below the chunks that `english.core` remembers
 _SENTENCE_END = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
 _CLOSING = "\"'\u201d\u2019)]*_\u00bb"
 _OPENING = "\"'\u201c\u2018([*_"
@@ -258,17 +259,19 @@ class WordTable:
         generation.rows.append(values, ids, pieces)
 
     def _measure(self, chunks: list[str], cores: list[tuple[int, tuple[float, ...]]]) -> Float:
-        flat: list[float] = []
-        functions = self._functions
-        for chunk, (_, facts) in zip(chunks, cores, strict=True):
-            flat += facts
-            flat.append(len(chunk))
-            flat.append(_ends_sentence(chunk))
-            try:
-                flat += [function(chunk) for function in functions]
-            except Exception:  # one family's function failed on one word: find out which, keep the others
-                flat += self._measure_singly(chunk)
-        values = np.array(flat, dtype=np.float64).reshape(len(chunks), len(self.column))
+        values = np.empty((len(chunks), len(self.column)))
+        values[:, : len(BUILT_IN) - 2] = [facts for _, facts in cores]
+        values[:, len(BUILT_IN) - 2] = list(map(len, chunks))
+        values[:, len(BUILT_IN) - 1] = list(map(_ends_sentence, chunks))
+        declared = values[:, len(BUILT_IN) :]
+        # a block at a time through one function after the other: `english.core` still knows a block's chunks
+        for start in range(0, len(chunks), _BLOCK):
+            block = chunks[start : start + _BLOCK]
+            for position, function in enumerate(self._functions):
+                try:
+                    declared[start : start + _BLOCK, position] = list(map(function, block))
+                except Exception:  # the function failed on one word: only that word misses it
+                    declared[start : start + _BLOCK, position] = [_attempt(function, chunk) for chunk in block]
         odd = ~np.isfinite(values)
         if odd.any():
             for name, count in zip(self.column, odd.sum(axis=0), strict=True):
@@ -279,14 +282,12 @@ class WordTable:
         values /= _GRAIN
         return values
 
-    def _measure_singly(self, chunk: str) -> list[float]:
-        found = []
-        for function in self._functions:
-            try:
-                found.append(float(function(chunk)))
-            except Exception:
-                found.append(np.nan)
-        return found
+
+def _attempt(function: Callable[[str], float], chunk: str) -> float:
+    try:
+        return float(function(chunk))
+    except Exception:
+        return np.nan
 
 
 class _Sums(Mapping[str, Float]):
