@@ -48,6 +48,20 @@ EXAMPLES = {
 #     keep_alive: 60s                 # a firing alert is sent again so often
 #     expires_after: 5m               # and resolves by itself when not repeated for so long
 #     timeout: 10s
+#   - type: slack                     # monitor/sinks/slack/README.md
+#     url: ${OQM_SLACK_WEBHOOK}       # an incoming webhook: one channel
+#     timeout: 10s
+#   - type: pagerduty                 # monitor/sinks/pagerduty/README.md
+#     routing_key: ${OQM_PAGERDUTY_KEY}
+#     min_severity: critical
+#     severities: {warning: error}    # what ours are called there
+#   - type: email                     # monitor/sinks/email/README.md
+#     host: smtp.example.org
+#     security: starttls              # tls, or none for a local relay
+#     username: oqm
+#     password: ${OQM_SMTP_PASSWORD}
+#     sender: oqm@example.org
+#     recipients: [oncall@example.org]
 """,
 }
 """What a list may hold, shown as comments because its default is empty or short."""

@@ -53,3 +53,12 @@ class KeepsAlive(Protocol):
     async def keep_alive(self, firing: Sequence[Alert]) -> None:
         """Tell the receiver which of its alerts fire still. Raises as `send` does; the next round mends a lost one."""
         ...
+
+
+@runtime_checkable
+class Acknowledges(Protocol):
+    """A sink whose receiver goes on calling people until somebody takes the alert."""
+
+    async def acknowledge(self, alert: Alert, key: str) -> None:
+        """Tell the receiver that somebody has taken this alert; `key` is constant for it. Raises as `send` does."""
+        ...

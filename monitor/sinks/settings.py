@@ -10,8 +10,13 @@ from typing import Annotated, TypeAlias
 from pydantic import Field
 
 from monitor.sinks.alertmanager.config import AlertmanagerSinkConfig
+from monitor.sinks.email.config import EmailSinkConfig
 from monitor.sinks.log.config import LogSinkConfig
+from monitor.sinks.pagerduty.config import PagerDutySinkConfig
+from monitor.sinks.slack.config import SlackSinkConfig
 from monitor.sinks.webhook.config import WebhookSinkConfig
 
-AnySinkConfig: TypeAlias = LogSinkConfig | WebhookSinkConfig | AlertmanagerSinkConfig
+AnySinkConfig: TypeAlias = (
+    LogSinkConfig | WebhookSinkConfig | AlertmanagerSinkConfig | SlackSinkConfig | PagerDutySinkConfig | EmailSinkConfig
+)
 SinkSettings = Annotated[AnySinkConfig, Field(discriminator="type")]

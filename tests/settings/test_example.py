@@ -54,5 +54,7 @@ def test_the_examples_in_comments_are_valid(section: str, tmp_path: object) -> N
     lines = [line.removeprefix("# ") for line in EXAMPLES[section].splitlines() if re.match(r"# {3,}", line)]
     path = FILE.__class__(str(tmp_path)) / "monitor.yaml"
     path.write_text(f"{section}:\n" + "\n".join(lines))
-    settings = load_settings(path, environ={"OQM_WEBHOOK_SECRET": "s", "OQM_WEBHOOK_TOKEN": "t"})
+    secrets = {"OQM_WEBHOOK_SECRET": "s", "OQM_WEBHOOK_TOKEN": "t", "OQM_SMTP_PASSWORD": "p"}
+    secrets |= {"OQM_SLACK_WEBHOOK": "https://hooks.example/services/T/B/x", "OQM_PAGERDUTY_KEY": "k" * 32}
+    settings = load_settings(path, environ=secrets)
     assert len(getattr(settings, section)) == sum(line.lstrip().startswith("- ") for line in lines)

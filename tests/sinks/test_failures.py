@@ -32,7 +32,16 @@ def alertmanager(url: str) -> Sink:
     return build_sinks([data], clock=lambda: 0.0)[0]
 
 
-SINKS = pytest.mark.parametrize("make", [webhook, alertmanager])
+def slack(url: str) -> Sink:
+    return build_sinks([config(type="slack", url=f"{url}/{SECRET}", timeout=0.3)])[0]
+
+
+def pagerduty(url: str) -> Sink:
+    data = config(type="pagerduty", url=url, routing_key=SECRET.ljust(32, "x"), timeout=0.3)
+    return build_sinks([data])[0]
+
+
+SINKS = pytest.mark.parametrize("make", [webhook, alertmanager, slack, pagerduty])
 
 
 @SINKS

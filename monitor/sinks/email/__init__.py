@@ -1,0 +1,1 @@
+"""Sink: e-mail, by SMTP."""

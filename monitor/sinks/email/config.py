@@ -1,0 +1,39 @@
+"""Configuration of the e-mail sink."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, StringConstraints, model_validator
+
+from monitor.duration import Duration
+from monitor.sinks.config import SinkConfig, SinkName
+
+Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}$")]
+Security = Literal["starttls", "tls", "none"]
+PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
+"""Of submission, of submission over TLS (RFC 8314), and of a relay."""
+
+
+class EmailSinkConfig(SinkConfig):
+    """Mails each transition, as plain text and HTML, through an SMTP server."""
+
+    type: Literal["email"]
+    name: SinkName = Field("email", description="unique; stands in metrics and in the outbox, so keep it")
+    host: str = Field(min_length=1, description="SMTP server")
+    port: int | None = Field(None, ge=1, le=65_535, description="none: 587, 465 or 25, as security says")
+    security: Security = Field("starttls", description="starttls, tls (from the first byte), or none (a local relay)")
+    ca_file: str | None = Field(None, description="PEM file of authorities to trust; none: the system's")
+    username: str | None = Field(None, description="to log in with")
+    password: SecretStr | None = Field(None, description="to log in with, better ${NAME} than here")
+    sender: Address = Field(description="address that mails come from, such as oqm@example.org")
+    recipients: tuple[Address, ...] = Field(min_length=1, max_length=50, description="addresses that they go to")
+    timeout: Duration = Field(30.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> EmailSinkConfig:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password come together")
+        if self.password is not None and self.security == "none":
+            raise ValueError("security none would send the password readable by anybody; use starttls or tls")
+        return self

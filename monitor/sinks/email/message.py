@@ -1,0 +1,172 @@
+"""An alert as a mail (RFC 5322): plain text for every reader, HTML for those that show it.
+
+The Message-ID is a function of the transition alone, so that what is sent twice is one mail; a resolution answers the
+mail that told the alert, so that readers show them as one conversation. May import `monitor.alerting` and below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from html import escape
+
+from monitor.alerting import text
+from monitor.alerting.alert import Alert, largest, segment_text, transition_key
+from monitor.alerting.columns import clip, excerpt_text, plain
+from monitor.alerting.numbers import moment, span
+from monitor.detection.finding import Excerpt, Severity, State
+
+TRANSITION_HEADER = "X-OQM-Transition"
+_SUBJECT_COLUMNS = 180
+_CHANGES = 8
+_EXCERPTS = 3
+_COLOURS = {Severity.CRITICAL: "#b3261e", Severity.WARNING: "#b25e00", Severity.INFO: "#1a5fb4"}
+_GREEN = "#1e7b34"
+_NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9.-]+")
+
+
+def mail(alert: Alert, *, sender: str, recipients: Sequence[str], now: float) -> EmailMessage:
+    """The mail for one transition, written at `now` (seconds since 1970)."""
+    message = EmailMessage(policy=SMTP)
+    message["Subject"] = clip(f"[{_state(alert)}] {plain(alert.stream)}: {plain(alert.title)}", _SUBJECT_COLUMNS)
+    local, _, domain = sender.rpartition("@")
+    message["From"] = Address("Output quality monitor", local, domain)
+    message["To"] = ", ".join(recipients)
+    message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
+    message["Message-ID"] = message_id(alert.transition, domain)
+    told = transition_key(alert.fingerprint, State.FIRING)
+    if alert.transition != told and alert.state is not State.INFO:
+        message["In-Reply-To"] = message["References"] = message_id(told, domain)
+    # No out-of-office notes back to a machine (RFC 3834).
+    message["Auto-Submitted"] = "auto-generated"
+    message[TRANSITION_HEADER] = alert.transition
+    if alert.severity is Severity.CRITICAL and alert.state is State.FIRING:
+        message["Importance"] = "high"
+    lines = [text.block(alert), *_commands(alert)]
+    # A lone surrogate is no UTF-8.
+    message.set_content("\n".join(lines).encode("utf-8", "replace").decode() + "\n", cte=_CTE)
+    message.add_alternative("\n".join(_html(alert)), subtype="html", cte=_CTE)
+    return message
+
+
+_CTE = "quoted-printable"  # 7-bit lines of bounded length, which every server on the way takes
+
+
+def message_id(transition: str, domain: str) -> str:
+    """`<e85a88db90c7fe89.firing@example.org>`: constant per transition."""
+    return f"<{_NOT_IN_AN_ID.sub('.', transition)}@{domain}>"
+
+
+def _state(alert: Alert) -> str:
+    return f"FIRING {alert.severity.value}" if alert.state is State.FIRING else alert.state.value.upper()
+
+
+def _commands(alert: Alert) -> Iterator[str]:
+    if alert.state is State.FIRING:
+        yield f"Taking it   oqm alert ack {alert.fingerprint}"
+        yield f"Not now     oqm alert snooze {alert.fingerprint} --for 2h"
+        yield f"Wrong       oqm alert false-alarm {alert.fingerprint}"
+
+
+def _html(alert: Alert) -> Iterator[str]:
+    """Inline styles and tables only: what mail readers leave of HTML. Every text is escaped; no image, no script."""
+    colour = _GREEN if alert.state is State.RESOLVED else _COLOURS[alert.severity]
+    yield "<!DOCTYPE html>"
+    yield '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head>'
+    yield '<body style="margin:0;background:#f4f4f5;color:#1c1c1e;font:15px/1.45 system-ui,sans-serif">'
+    yield '<div style="max-width:680px;margin:0 auto;background:#ffffff">'
+    yield f'<div style="background:{colour};color:#ffffff;padding:14px 18px">'
+    yield f'<div style="font-size:13px">{_words(_state(alert))} &middot; {_words(alert.stream)}</div>'
+    yield f'<div style="font-size:19px;font-weight:600;margin-top:4px">{_words(alert.title)}</div></div>'
+    yield '<div style="padding:14px 18px">'
+    yield from _facts(alert)
+    if alert.state is not State.RESOLVED:
+        yield from _changes(alert)
+        if alert.state is State.FIRING and alert.next_steps:
+            yield f"{_H}What to do now</h3>"
+            yield '<ol style="margin:0;padding-left:22px">'
+            yield from (f"<li>{_words(step)}</li>" for step in alert.next_steps)
+            yield "</ol>"
+        yield from _examples("After the change", alert.excerpts_after)
+        yield from _examples("Before the change", alert.excerpts_before)
+    yield from _links(alert)
+    yield "</div></div></body></html>"
+
+
+_H = '<h3 style="font-size:15px;margin:18px 0 6px">'
+_CELL = 'style="padding:3px 10px 3px 0;vertical-align:top'
+
+
+def _words(words: str) -> str:
+    return escape(plain(words))
+
+
+def _facts(alert: Alert) -> Iterator[str]:
+    began, raised = alert.began_at, alert.raised_at
+    delay = f"{max(0, raised.index - began.index):,} events"
+    if began.time is not None and raised.time is not None:
+        delay = f"{span(raised.time - began.time)} or {delay}"
+    facts = {
+        "Resolved": "back within the floor of the reference, or accepted" if alert.state is State.RESOLVED else "",
+        "Since": f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}",
+        "Noticed": f"{delay} later",
+        "Where": segment_text(alert.segment) if alert.segment else "",
+        "Cause": alert.cause,
+        "Also in": ", ".join(alert.also_in),
+        "Owner": alert.owner,
+    }
+    yield '<table role="presentation" style="border-collapse:collapse">'
+    for name, value in facts.items():
+        if value:
+            yield f'<tr><td {_CELL};color:#6b6b70">{name}</td><td {_CELL}">{_words(value)}</td></tr>'
+    yield "</table>"
+
+
+def _changes(alert: Alert) -> Iterator[str]:
+    if not alert.changes:
+        return
+    yield f"{_H}What changed</h3>"
+    yield '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
+    for change in largest(alert.changes, _CHANGES):
+        what = _words(change.meaning) or _words(change.name)
+        yield (
+            f'<tr><td {_CELL}">{what}<br><span style="color:#6b6b70;font-size:12px">{_words(change.name)}</span></td>'
+            f'<td {_CELL};text-align:right">{_words(change.before_text)}</td><td {_CELL}">&rarr;</td>'
+            f'<td {_CELL};text-align:right;font-weight:600">{_words(change.after_text)}</td>'
+            f'<td {_CELL};color:#6b6b70">{_words(change.difference)}</td></tr>'
+        )
+    yield "</table>"
+    if len(alert.changes) > _CHANGES:
+        yield f"<div>and {len(alert.changes) - _CHANGES} more</div>"
+
+
+def _examples(title: str, excerpts: Sequence[Excerpt]) -> Iterator[str]:
+    if not excerpts:
+        return
+    yield f"{_H}{title}</h3>"
+    for excerpt in excerpts[:_EXCERPTS]:
+        known = bool(excerpt.input.strip() or excerpt.output.strip())
+        yield '<div style="border-left:3px solid #d0d0d5;padding:2px 0 2px 10px;margin:6px 0">'
+        if excerpt.input.strip():
+            yield f'<div style="color:#6b6b70">{_words(excerpt_text(excerpt.input))}</div>'
+        yield f"<div>{_words(excerpt_text(excerpt.output)) or ('(empty)' if known else '(no excerpt kept)')}</div>"
+        yield f'<div style="color:#6b6b70;font-size:12px">{_words(excerpt.event_id)}</div></div>'
+
+
+def _links(alert: Alert) -> Iterator[str]:
+    links = {"Runbook": alert.links.runbook, "Dashboard": alert.links.dashboard, "Trace": alert.links.trace}
+    shown = [
+        f'<a href="{escape(url)}">{name}</a>'
+        if url.startswith(("https://", "http://"))
+        else f"{name}: <code>{_words(url)}</code>"
+        for name, url in links.items()
+        if url
+    ]
+    yield f'<p style="margin:18px 0 6px">{" &middot; ".join(shown)}</p>'
+    commands = "\n".join(escape(line) for line in (*_commands(alert), f"Alert       {plain(alert.fingerprint)}"))
+    yield f'<pre style="font-size:12px;color:#6b6b70;white-space:pre-wrap;margin:0">{commands}</pre>'

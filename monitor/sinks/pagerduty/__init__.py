@@ -1,0 +1,1 @@
+"""Sink: PagerDuty, Events API v2."""

@@ -1,0 +1,47 @@
+"""Configuration of the PagerDuty sink."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, HttpUrl, SecretStr, field_validator
+
+from monitor.detection.finding import Severity
+from monitor.duration import Duration
+from monitor.sinks.config import SinkConfig, SinkName
+
+PagerDutySeverity = Literal["critical", "error", "warning", "info"]
+SEVERITIES: dict[Severity, PagerDutySeverity] = {
+    Severity.CRITICAL: "critical",
+    Severity.WARNING: "warning",
+    Severity.INFO: "info",
+}
+_KEY_CHARS = 32
+
+
+class PagerDutySinkConfig(SinkConfig):
+    """Triggers, acknowledges and resolves alerts in PagerDuty by its Events API v2."""
+
+    type: Literal["pagerduty"]
+    name: SinkName = Field("pagerduty", description="unique; stands in metrics and in the outbox, so keep it")
+    min_severity: Severity = Field(Severity.WARNING, description="info, warning or critical: the least it takes")
+    routing_key: SecretStr = Field(
+        description="integration key of the service (Events API v2), better ${NAME} than here"
+    )
+    url: HttpUrl = Field(
+        HttpUrl("https://events.pagerduty.com/v2/enqueue"),
+        description="https://events.eu.pagerduty.com/v2/enqueue in the EU's service region",
+    )
+    severities: dict[Severity, PagerDutySeverity] = Field(
+        default_factory=dict,
+        description="what ours are called there, such as {warning: error} where only critical and error ring",
+    )
+    timeout: Duration = Field(10.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
+
+    @field_validator("routing_key")
+    @classmethod
+    def _is_a_key(cls, key: SecretStr) -> SecretStr:
+        value = key.get_secret_value()
+        if len(value) != _KEY_CHARS or not value.isascii() or not value.isalnum():
+            raise ValueError(f"must be the integration key's {_KEY_CHARS} letters and digits")
+        return key

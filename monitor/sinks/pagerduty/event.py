@@ -1,0 +1,129 @@
+"""An alert as an event of PagerDuty's Events API v2.
+
+https://developer.pagerduty.com/docs/events-api-v2/trigger-events/. `dedup_key` is the alert's id, so that the same
+alert is the same incident there whatever is sent again. May import `monitor.alerting` and below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from monitor.alerting.alert import Alert, largest, segment_text
+from monitor.alerting.columns import excerpt_text, plain
+from monitor.alerting.numbers import moment
+from monitor.detection.finding import Excerpt
+from monitor.sinks.pagerduty.config import PagerDutySeverity
+
+Action = Literal["trigger", "acknowledge", "resolve"]
+
+LARGEST_EVENT_BYTES = 512 * 1024
+"""PagerDuty refuses an event that is larger. By the bounds below ours is at most about a fifth of it."""
+SUMMARY_CHARS = 1_024
+DEDUP_KEY_CHARS = 255
+_NAME = 255
+_WORDS = 1_024
+_URL = 2_048
+_CHANGES = 10
+_LINES = 10
+_EXCERPTS = 3
+
+
+def event(alert: Alert, action: Action, *, routing_key: str, severity: PagerDutySeverity) -> dict[str, Any]:
+    """The event that does `action` to the alert's incident.
+
+    Acknowledging and resolving need the key alone: PagerDuty keeps the details of the first event.
+    """
+    head: dict[str, Any] = {
+        "routing_key": routing_key,
+        "event_action": action,
+        "dedup_key": alert.fingerprint[:DEDUP_KEY_CHARS],
+    }
+    if action != "trigger":
+        return head
+    links = [
+        {"href": url, "text": name}
+        for name, url in (
+            ("Runbook", alert.links.runbook),
+            ("Dashboard", alert.links.dashboard),
+            ("Trace", alert.links.trace),
+        )
+        if url is not None and _is_web(url)
+    ]
+    head |= {"payload": _payload(alert, severity), "client": "output quality monitor"}
+    if alert.links.dashboard is not None and _is_web(alert.links.dashboard):
+        head["client_url"] = alert.links.dashboard
+    return head | {"links": links} if links else head
+
+
+def _payload(alert: Alert, severity: PagerDutySeverity) -> dict[str, Any]:
+    raised = alert.raised_at.time
+    payload: dict[str, Any] = {
+        # The stream first: a phone shows and reads out the first words.
+        "summary": _chars(f"{alert.stream}: {alert.title}", SUMMARY_CHARS),
+        "source": _chars(alert.stream, _NAME) or "(no stream)",
+        "severity": severity,
+        "class": alert.kind.value,
+        "custom_details": _details(alert),
+    }
+    if alert.incident:
+        payload["group"] = _chars(alert.incident, _NAME)
+    if alert.segment and "model.name" in alert.segment:
+        payload["component"] = _chars(alert.segment["model.name"], _NAME)
+    if raised is not None and (time := _iso8601(raised)):
+        payload["timestamp"] = time
+    return payload
+
+
+def _details(alert: Alert) -> dict[str, Any]:
+    """What the incident's page shows as a table, in the order of questions at night. Numbers lead the keys: PagerDuty
+    sorts them by name."""
+    began = alert.began_at
+    since = f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}"
+    facts: dict[str, Any] = {
+        "1 cause": _chars(alert.cause, _WORDS),
+        "2 since": since,
+        "3 where": _chars(segment_text(alert.segment), _WORDS) if alert.segment else "",
+        "4 what changed": {
+            _chars(change.name, _NAME): f"{_chars(change.before_text, 60)} -> {_chars(change.after_text, 60)}"
+            + (f" ({_chars(change.difference, 30)})" if change.difference else "")
+            for change in largest(alert.changes, _CHANGES)
+        },
+        "5 what to do now": [_chars(step, _WORDS) for step in alert.next_steps[:_LINES]],
+        "6 after the change": _examples(alert.excerpts_after),
+        "7 before the change": _examples(alert.excerpts_before),
+        "also in": [_chars(stream, _NAME) for stream in alert.also_in[:_LINES]],
+        "owner": _chars(alert.owner, _NAME),
+        "runbook": _chars(alert.links.runbook, _URL),
+        "alert": _chars(alert.fingerprint, _NAME),
+        "false alarm?": f"oqm alert false-alarm {_chars(alert.fingerprint, _NAME)}",
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _examples(excerpts: Sequence[Excerpt]) -> list[str]:
+    shown = []
+    for excerpt in excerpts[:_EXCERPTS]:
+        known = bool(excerpt.input.strip() or excerpt.output.strip())
+        answer = excerpt_text(excerpt.output) or ("(empty)" if known else "(no excerpt kept)")
+        asked = f"{excerpt_text(excerpt.input)} -> " if excerpt.input.strip() else ""
+        shown.append(_chars(f"{asked}{answer} ({excerpt.event_id})", _WORDS))
+    return shown
+
+
+def _chars(words: str, room: int) -> str:
+    """`words` on one line, of at most `room` characters."""
+    words = plain(words)
+    return words if len(words) <= room else words[: room - 1].rstrip() + "…"
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("https://", "http://")) and len(url) <= _URL and url.isprintable()
+
+
+def _iso8601(time: float) -> str | None:
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):  # a clock far outside the calendar
+        return None

@@ -1,0 +1,1 @@
+"""Sink: Slack, by an incoming webhook."""

@@ -1,0 +1,19 @@
+"""Configuration of the Slack sink."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, HttpUrl, Secret
+
+from monitor.duration import Duration
+from monitor.sinks.config import SinkConfig, SinkName
+
+
+class SlackSinkConfig(SinkConfig):
+    """Posts each transition as a message of blocks to the channel of an incoming webhook."""
+
+    type: Literal["slack"]
+    name: SinkName = Field("slack", description="unique; stands in metrics and in the outbox, so keep it")
+    url: Secret[HttpUrl] = Field(description="the incoming webhook: who knows it can post, so better ${NAME} than here")
+    timeout: Duration = Field(10.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
