@@ -260,6 +260,8 @@ class WordTable:
 
     def _measure(self, chunks: list[str], cores: list[tuple[int, tuple[float, ...]]]) -> Float:
         values = np.empty((len(chunks), len(self.column)))
+        if not chunks:
+            return values
         values[:, : len(BUILT_IN) - 2] = [facts for _, facts in cores]
         values[:, len(BUILT_IN) - 2] = list(map(len, chunks))
         values[:, len(BUILT_IN) - 1] = list(map(_ends_sentence, chunks))
