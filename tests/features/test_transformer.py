@@ -20,6 +20,7 @@ def model_folder() -> str:
     return str(resources.files(package).joinpath("model"))
 
 
+@pytest.mark.transformers
 def test_the_transformer_embeds_in_place_of_the_table() -> None:
     featurizer = build_featurizer(("embedding", "overlap"), model_folder())
     events = [OutputEvent(id=str(i), stream="s", output=text, input=TEXTS[0]) for i, text in enumerate(TEXTS)]
@@ -35,6 +36,7 @@ def test_the_transformer_embeds_in_place_of_the_table() -> None:
     assert not featurizer.failures
 
 
+@pytest.mark.transformers
 def test_no_such_model_is_a_mistake_in_the_configuration(tmp_path: Any) -> None:
     pytest.importorskip("sentence_transformers", reason="needs the extra: pip install -e '.[transformers]'")
     with pytest.raises(ConfigError, match="no sentence-transformers model"):
