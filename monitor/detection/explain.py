@@ -54,6 +54,7 @@ def feature_changes(
     effect: Array,
     numbers: NDArray[np.float16],
     flags: Array,
+    specs: Mapping[str, FeatureSpec],
     *,
     sure: float = 2.5,
 ) -> list[FeatureChange]:
@@ -61,40 +62,49 @@ def feature_changes(
 
     numbers (n, k) and flags (n, m) are the rows after the change, before ranking.
     """
-    k = reference.moments.numbers
-    layout = reference.layout
-    before = reference.ranks.medians()
     certain = moved.certain(sure)
     surety = np.abs(moved.size) / np.maximum(moved.error, 1e-9)
-    found: dict[str, tuple[float, FeatureChange]] = {}
+    found: dict[str, FeatureChange] = {}
     for j in np.argsort(-surety):
         if abs(effect[j]) < 1.0 or not certain[j]:
             continue
-        if j < k:
-            name = layout.numbers[j]
-            after = _median(expand(numbers[:, j]))
-            change = FeatureChange(name, _round(before[j]), after, round(float(effect[j]), 2))
-        else:
-            flag = layout.flags[j - k]
-            name = flag.feature if flag.kind is not FlagKind.MISSING else f"{flag.feature}.missing"
-            now = flags[:, j - k]
-            now = now[np.isfinite(now)]
-            rate = float(now.mean()) if len(now) else None
-            change = FeatureChange(
-                name,
-                _round(float(reference.mean[j])),
-                None if rate is None else _round(rate),
-                round(float(effect[j]), 2),
-            )
+        name = reference.layout.name(int(j))
         if name not in found:
-            found[name] = (float(surety[j]), change)
-    ordered = sorted(found.values(), key=lambda item: -item[0])
-    return [change for _, change in ordered[:MOST_FEATURES]]
+            before, after = _sides(reference, int(j), numbers, flags, specs)
+            found[name] = FeatureChange(name, before, after, round(float(effect[j]), 2))
+    return list(found.values())[:MOST_FEATURES]
 
 
-def _median(values: Array) -> float | None:
+def _sides(
+    reference: Reference, j: int, numbers: NDArray[np.float16], flags: Array, specs: Mapping[str, FeatureSpec]
+) -> tuple[float | None, float | None]:
+    """A column before and after: medians of a number, rates of a flag.
+
+    A count whose median stays the same is told by how often it is not zero, where that is watched.
+    """
+    k = reference.moments.numbers
+    layout = reference.layout
+    name = layout.name(j)
+    spec = specs.get(name)
+    if spec is not None and spec.kind is Kind.COUNT and name in layout.numbers:
+        column = layout.numbers.index(name)
+        medians = _medians(reference, column, numbers)
+        sides = tuple(None if median is None else float(round(median)) for median in medians)
+        nonzero = layout.flag_place(name, FlagKind.NONZERO)
+        if sides[0] != sides[1] or nonzero is None:
+            return sides[0], sides[1]
+        j = k + nonzero
+    if j < k:
+        return _medians(reference, j, numbers)
+    seen = flags[:, j - k]
+    seen = seen[np.isfinite(seen)]
+    return _round(float(reference.mean[j])), _round(float(seen.mean())) if len(seen) else None
+
+
+def _medians(reference: Reference, column: int, numbers: NDArray[np.float16]) -> tuple[float, float | None]:
+    values = expand(numbers[:, column])
     values = values[np.isfinite(values)]
-    return _round(float(np.median(values))) if len(values) else None
+    return _round(reference.ranks.median(column)), _round(float(np.median(values))) if len(values) else None
 
 
 def _round(value: float) -> float:
@@ -159,11 +169,18 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
     spec = specs.get(change.name)
     rate = spec is not None and spec.kind in (Kind.FLAG, Kind.CATEGORY)
     rate = rate or change.name.endswith(".missing")
+    some = (
+        spec is not None
+        and spec.kind is Kind.COUNT
+        and any(isinstance(side, float) and side != int(side) for side in (change.before, change.after))
+    )
     if not isinstance(change.before, float) or not isinstance(change.after, float):
         return f"{change.name} changed"
     if change.before == change.after:
         return f"{change.name} {'rose' if change.effect > 0 else 'fell'} (median still {number(change.before)})"
     verb = "rose" if change.after > change.before else "fell"
+    if some:
+        return f"{change.name}: any in {change.before:.1%} of events before, in {change.after:.1%} since"
     if rate:
         return f"{change.name} {verb} from {change.before:.1%} to {change.after:.1%} of events"
     unit = f" {spec.unit}" if spec is not None and spec.unit else ""

@@ -147,6 +147,17 @@ class Layout:
         rest = [f for f, yes in zip(flags, usual, strict=True) if not yes]
         return cls(numbers, ordered + rest, len(ordered))
 
+    def name(self, j: int) -> str:
+        """What column j of the rows y is called in findings: its feature, or `<family>.missing`."""
+        if j < len(self.numbers):
+            return self.numbers[j]
+        flag = self.flags[j - len(self.numbers)]
+        return f"{flag.feature}.missing" if flag.kind is FlagKind.MISSING else flag.feature
+
+    def flag_place(self, feature: str, kind: FlagKind) -> int | None:
+        """Position of a feature's flag of this kind among the flags, if there is one."""
+        return next((m for m, f in enumerate(self.flags) if f.feature == feature and f.kind is kind), None)
+
     def number_columns(self, names: tuple[str, ...]) -> NDArray[np.intp]:
         """Positions of the numbers among a batch's columns; -1 where the batch lacks one."""
         return self._place(names).numbers

@@ -7,6 +7,7 @@ costs a few kilobytes; between knots it is linear, beyond them it is constant.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -84,11 +85,11 @@ class RankMap:
         scores[missing] = 0.0
         return scores
 
-    def medians(self) -> NDArray[np.float64]:
-        """The reference's median per feature (d), in natural units."""
-        middle = [np.interp(0.0, z, x) if z[-1] > z[0] else x[len(x) // 2] for x, z in zip(self.x, self.z, strict=True)]
-        s = np.asarray(middle)
-        return np.asarray(np.sign(s) * np.expm1(np.abs(s)), dtype=np.float64)
+    def median(self, column: int) -> float:
+        """The reference's median of a column, in natural units: the knot in the middle, a value that occurred."""
+        x, z = self.x[column], self.z[column]
+        s = float(x[int(np.argmin(np.abs(z)))]) if z[-1] > z[0] else float(x[len(x) // 2])
+        return math.copysign(math.expm1(abs(s)), s)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""

@@ -273,7 +273,7 @@ class Track:
         moved = change.shift(reference, after)
         effect = explain.effects(reference, moved, context.settings.floors, context.specs)
         effect = np.where(reference.is_input == inputs, effect, 0.0)
-        changes = self._changes(moved, effect, numbers, flags)
+        changes = self._changes(context, moved, effect, numbers, flags)
         laid = attribution.attribute(
             reference, self._active.segments, after, history.segments[held + point.position :], moved
         )
@@ -315,14 +315,14 @@ class Track:
         self._since = self.seen
 
     def _changes(
-        self, moved: change.Shift, effect: Array, numbers: NDArray[np.float16], flags: Array
+        self, context: Context, moved: change.Shift, effect: Array, numbers: NDArray[np.float16], flags: Array
     ) -> list[FeatureChange]:
         assert self._active is not None
         reference = self._active.reference
         changes: list[FeatureChange] = []
         for sure in (2.5, 1.5, 0.0):
             # Few rows may be certain together while none of their features is alone.
-            changes = explain.feature_changes(reference, moved, effect, numbers, flags, sure=sure)
+            changes = explain.feature_changes(reference, moved, effect, numbers, flags, context.specs, sure=sure)
             if changes or moved.rows > FEW:
                 break
         return changes
@@ -510,13 +510,14 @@ class Track:
             return {}
         reference = self._original.reference
         layout = reference.layout
-        medians = reference.ranks.medians()
         recent = expand(self._history.numbers[-64:])
         alone = self._outputs.by_column(len(reference.mean))
         out: dict[str, FeatureStatus] = {}
         for j, name in enumerate(layout.numbers):
             seen = recent[:, j][np.isfinite(recent[:, j])]
-            out[name] = FeatureStatus(float(medians[j]), float(np.median(seen)) if len(seen) else None, log10(alone[j]))
+            out[name] = FeatureStatus(
+                reference.ranks.median(j), float(np.median(seen)) if len(seen) else None, log10(alone[j])
+            )
         flags = self._history.flag_values()[-64:]
         for m, flag in enumerate(layout.flags):
             if flag.kind.value == "declared":
