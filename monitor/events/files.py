@@ -220,8 +220,10 @@ def _open_rows(path: Path, kind: str, mapping: Mapping[str, str]) -> Rows:
     try:
         start = file.peek(4)[:4]
     except _DAMAGED as error:
+        file.close()
         raise ConfigError(f"{path}: cannot be read ({error})") from None
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        file.close()
         raise ConfigError(f"{path}: is UTF-16; encode it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
     return _read_csv(path, file, mapping) if kind == "csv" else _read_jsonl(path, file)
 
