@@ -11,6 +11,7 @@ import sys
 import typer
 
 from monitor.cli import (
+    alert,
     check_config,
     demo,
     features,
@@ -51,6 +52,7 @@ def build_app() -> typer.Typer:
     app.command("schema")(schema.command)
     app.command("check-config")(check_config.command)
     app.command("version")(version.command)
+    app.add_typer(alert.group(), name="alert")
     app.add_typer(reference.group(), name="reference")
     return app
 

@@ -13,7 +13,7 @@ from tests.cli.run_oqm import one_line_of_error, oqm, oqm_process
 
 COMMANDS = (
     "demo", "worker", "replay", "features", "publish", "topics", "streams", "schema", "check-config", "version",
-    "reference",
+    "reference", "alert",
 )  # fmt: skip
 
 

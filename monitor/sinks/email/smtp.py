@@ -9,12 +9,32 @@ import smtplib
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from email.message import EmailMessage
 
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
 from monitor.sinks.email.config import PORTS, EmailSinkConfig
 
 _LONGEST_ANSWER = 200
+_READY = 220
+
+
+class _Watched(smtplib.SMTP):
+    """The library's client, whose connection is known before the first byte is awaited."""
+
+    def __init__(self, watch: Callable[[socket.socket], None], tls: ssl.SSLContext | None, timeout_s: float) -> None:
+        super().__init__(timeout=timeout_s)  # for each step; the whole is held by `Exchange.abort`
+        self._watch = watch
+        self._tls = tls
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        self._host = host  # what STARTTLS holds the certificate against
+        connection = socket.create_connection((host, port), timeout)
+        self._watch(connection)
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_hostname=host)
+            self._watch(connection)
+        return connection
 
 
 class Exchange:
@@ -58,16 +78,15 @@ class Exchange:
         config = self._config
         port = config.port or PORTS[config.security]
         trust = ssl.create_default_context(cafile=config.ca_file) if config.security != "none" else None
-        # The time-out is for each step; the whole is held by `abort`.
-        if trust is not None and config.security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(config.host, port, timeout=config.timeout, context=trust)
-        else:
-            server = smtplib.SMTP(config.host, port, timeout=config.timeout)
+        server = _Watched(self._watch, trust if config.security == "tls" else None, config.timeout)
         try:
-            self._watch(server)
+            code, answer = server.connect(config.host, port)
+            if code != _READY:
+                raise smtplib.SMTPConnectError(code, answer)
             if trust is not None and config.security == "starttls":
                 server.starttls(context=trust)
-                self._watch(server)
+                if server.sock is not None:
+                    self._watch(server.sock)
             if config.username is not None and config.password is not None:
                 server.login(config.username, config.password.get_secret_value())
             refused = server.send_message(mail, config.sender, list(config.recipients))
@@ -78,11 +97,11 @@ class Exchange:
         if refused:
             raise self._refused(refused, len(config.recipients))
 
-    def _watch(self, server: smtplib.SMTP) -> None:
+    def _watch(self, connection: socket.socket) -> None:
         with self._lock:
-            self._socket = server.sock
-            if self._aborted and self._socket is not None:
-                _shut(self._socket)
+            self._socket = connection
+            if self._aborted:
+                _shut(connection)
 
     def _refused(self, recipients: dict[str, tuple[int, bytes]], of: int) -> DeliveryError:
         """Where some were accepted they have the mail; sent again it has the same Message-ID."""

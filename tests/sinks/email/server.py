@@ -87,8 +87,10 @@ async def smtp_server(
     finally:
         server.close()
         for one in sessions:
-            if one.transport is not None:
-                one.transport.abort()
+            # Under STARTTLS the one below stays open where the handshake failed.
+            for transport in (one.transport, one._original_transport):
+                if transport is not None:
+                    transport.abort()
         await asyncio.sleep(0.05)  # for the transports to close
 
 

@@ -47,6 +47,7 @@ async def test_every_recipient_gets_it_from_the_sender() -> None:
 
 
 @openssl
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")  # it has TLS from the first byte
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 async def test_the_way_is_encrypted_before_the_password_is_said(
     certificate: tuple[Path, ssl.SSLContext], security: str
