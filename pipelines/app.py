@@ -5,8 +5,9 @@ Nothing is made at import: `build_app` makes an app. What Faust 0.15.3 does and 
 * `on_partitions_assigned` does not hold the flow back while its handler awaits, `on_rebalance_complete` does: state is
   restored there.
 * A `seek` in a running flow is undone by the batch in flight: stop the flow, wait, seek and wait, resume.
-* Acknowledgements are not used at all (`noack`): the group's offsets are moved by `commit`, to positions that have been
-  written, for lag monitors and as the place where Faust starts to read.
+* Acknowledgements are not used at all (`acks=False`): the group's offsets are moved by `commit`, to positions that
+  have been written, for lag monitors and as the place where Faust starts to read.
+* What it costs, it costs per message: `pipelines.transport` makes a message of many records.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ from pipelines.connection import faust_options
 from pipelines.intake import Intake
 from pipelines.stage import Stage
 from pipelines.stats import WorkerStats
+from pipelines.transport import RunSchema, RunTransport
 
 log = logging.getLogger(__name__)
 
 _STALLED_AFTER_S = 5.0
 _REPAIR_EVERY_S = 0.5
-# Messages between Faust's consumer and an agent. They may be large, and the intake buffers in bytes: a short queue.
-_QUEUE = 512
+# Runs of records between Faust's consumer and an agent: each may be 1 MiB.
+_QUEUE = 32
 
 
 class Flow:
@@ -88,10 +90,9 @@ class Flow:
             datadir=folder,
             loop=asyncio.get_running_loop(),
         )
+        app.transport = RunTransport(app.conf.broker_consumer, app)
         for name, stage in self._stages.items():
-            topic = app.topic(
-                name, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw", internal=False
-            )
+            topic = app.topic(name, schema=RunSchema(), acks=False, internal=False)
             app.agent(topic, name=stage.name)(_feeder(stage.intake))
         app.on_rebalance_complete.connect(self._restore, weak=False)
         app.on_partitions_revoked.connect(self._settle, weak=False)
@@ -108,6 +109,8 @@ class Flow:
         now = time.monotonic()
         self._heard_at = dict.fromkeys(owned, now)
         self._stats.ready = True
+        shares = ", ".join(f"{stage.name} {len(stage.intake.next)}" for stage in self._stages.values())
+        log.info("worker ready, partitions: %s", shares)
 
     async def _settle(self, *_: Any, **__: Any) -> None:
         self._stats.ready = False
@@ -212,10 +215,8 @@ class Flow:
 
 def _feeder(intake: Intake) -> Callable[[Any], Any]:
     async def feed(stream: Any) -> None:
-        # `async for value in stream` with `current_event`: one generator less per event than `.events()`.
-        messages = stream.noack()
-        async for _ in messages:
-            intake.offer(messages.current_event.message)
+        async for records in stream:
+            intake.offer(records)
             if intake.full:
                 await intake.room()
 

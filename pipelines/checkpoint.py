@@ -103,7 +103,11 @@ async def reader(broker: Broker) -> AsyncIterator[AIOKafkaConsumer]:
 async def read_to_end(
     broker: Broker, topic: str, partitions: Iterable[int]
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
-    """Every record of these partitions up to their end as of now."""
+    """Every record of these partitions up to their end as of now.
+
+    The embedded broker gives for the end the first offset of the last batch, plus one: reached with that batch, which
+    is read whole.
+    """
     wanted = [TopicPartition(topic, partition) for partition in partitions]
     if not wanted:
         return
@@ -133,13 +137,6 @@ async def read_at(broker: Broker, topic: str, partition: int, offset: int) -> tu
                 if records:
                     return start, records[0].offset
         return start, None
-
-
-async def log_ends(broker: Broker, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-    """The offset after the last message of each partition."""
-    async with reader(broker) as consumer:
-        ends = await consumer.end_offsets([TopicPartition(topic, partition) for partition in partitions])
-    return {where.partition: end for where, end in ends.items()}
 
 
 @dataclass(slots=True)

@@ -13,26 +13,35 @@ Not safe for threads: everything is called from the event loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import heapq
+import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 
 class Message(Protocol):
-    """What is used of `faust.types.tuples.Message` and of aiokafka's `ConsumerRecord`."""
+    """What is used of aiokafka's `ConsumerRecord`. `timestamp` is in milliseconds since 1970."""
 
-    partition: int
-    offset: int
-    timestamp: float
-    headers: Sequence[tuple[str, bytes]]
-    key: bytes | None
-    value: bytes | None
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def timestamp(self) -> int: ...  # noqa: D102
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...  # noqa: D102
+    @property
+    def key(self) -> bytes | None: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages in order per partition, and the assignment (`epoch`) that they were taken under."""
+    """Messages oldest first and in order per partition, and the assignment (`epoch`) that they were taken under."""
 
     epoch: int
     messages: list[Message]
@@ -45,16 +54,22 @@ class Batch:
 class Intake:
     """Buffer between an agent and its processing, bounded in messages and in bytes.
 
+    Batches are taken oldest first over all partitions. A worker that catches up gets hours of each partition at a time;
+    partition after partition, a stream's events would stand in the features log by partition and not by time, and what
+    changed in between would be hidden in the mixture.
+
     Parameters
     ----------
     batch
         Most messages in one batch.
     linger_s
-        Longest wait for a batch to fill, counted from the moment it is asked for with a message there.
+        Longest wait for more, counted from the first message that came to an empty buffer.
     on_gap
         Called with partition and offset when a later offset than the expected one arrives.
-    max_bytes
-        Bytes of values in a batch; the buffer holds two batches.
+    clock
+        Seconds that only rise.
+    capacity, max_bytes
+        Messages and bytes of values after which the agent waits for `room`; a batch has a quarter of the bytes.
     """
 
     def __init__(
@@ -62,28 +77,38 @@ class Intake:
         batch: int,
         linger_s: float,
         on_gap: Callable[[int, int], None],
-        max_bytes: int = 4 * 2**20,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        capacity: int = 4096,
+        max_bytes: int = 16 * 2**20,
     ) -> None:
         self.epoch = 0
         self.next: dict[int, int] = {}
+        """Per partition owned, the next offset to take."""
         self.skipped = 0
         self._batch = batch
         self._linger_s = linger_s
         self._on_gap = on_gap
+        self._clock = clock
+        self._capacity = max(capacity, batch)
         self._max_bytes = max_bytes
-        self._held: deque[Message] = deque()
+        self._held: dict[int, deque[tuple[int, Message]]] = {}
+        self._latest: dict[int, int] = {}
+        self._count = 0
         self._bytes = 0
+        self._since = 0.0
+        self._some = asyncio.Event()
         self._enough = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._some = asyncio.Event()
 
     def assign(self, positions: Mapping[int, int]) -> None:
         """The partitions owned from now on and the next offset of each; what was held is dropped."""
         self.epoch += 1
         self.next = dict(positions)
-        self._held.clear()
-        self._bytes = 0
+        self._held = {partition: deque() for partition in positions}
+        self._latest = dict.fromkeys(positions, 0)
+        self._count = self._bytes = 0
         self._note_level()
 
     def revoke(self) -> None:
@@ -98,62 +123,73 @@ class Intake:
     @property
     def idle(self) -> bool:
         """Whether nothing is held."""
-        return not self._held
+        return not self._count
 
     async def room(self) -> None:
         """Wait until there is room."""
         await self._room.wait()
 
-    def offer(self, message: Message) -> None:
-        """Take a message where it is the next one of its partition; skip it where it is an earlier one."""
-        expected = self.next.get(message.partition)
-        if expected is None:
-            return
-        offset = message.offset
-        if offset == expected:
-            self.next[message.partition] = offset + 1
-            self._held.append(message)
-            self._bytes += len(message.value or b"")
-            self._note_level()
-        elif offset < expected:
-            self.skipped += 1
-        else:
-            self._on_gap(message.partition, offset)
+    def offer(self, messages: Iterable[Message]) -> None:
+        """Take the messages that are the next ones of their partitions; skip earlier ones; later ones are gaps."""
+        following, latest, before = self.next, self._latest, self._count
+        for message in messages:
+            partition, offset = message.partition, message.offset
+            expected = following.get(partition)
+            if offset == expected:
+                following[partition] = offset + 1
+                # The latest time so far stands for a message's own: a partition's order is never changed.
+                at = latest[partition]
+                if message.timestamp > at:
+                    at = latest[partition] = message.timestamp
+                self._held[partition].append((at, message))
+                self._count += 1
+                self._bytes += len(message.value or b"")
+            elif expected is None:
+                continue
+            elif offset < expected:
+                self.skipped += 1
+            else:
+                self._on_gap(partition, offset)
+        if not before and self._count:
+            self._since = self._clock()
+        self._note_level()
 
     def _note_level(self) -> None:
-        held, size = len(self._held), self._bytes
-        if held:
-            self._some.set()
-        else:
-            self._some.clear()
-        if held >= self._batch or size >= self._max_bytes:
-            self._enough.set()
-            if held >= 2 * self._batch or size >= 2 * self._max_bytes:
-                self._room.clear()
+        share = max(self._count / self._capacity, self._bytes / self._max_bytes)
+        for event, reached in ((self._some, self._count > 0), (self._enough, share >= 0.5), (self._room, share < 1)):
+            if reached:
+                event.set()
             else:
-                self._room.set()
-        else:
-            self._enough.clear()
-            self._room.set()
+                event.clear()
 
     async def take(self) -> Batch:
-        """The next batch, as soon as one is full or `linger_s` has passed with something there."""
-        while True:
+        """The next batch: at once where the buffer has been waiting, else after `linger_s` or when it is half full."""
+        while not self._count:
             await self._some.wait()
-            if not self._enough.is_set() and self._linger_s:
-                try:
-                    async with asyncio.timeout(self._linger_s):
+            wait = self._since + self._linger_s - self._clock()
+            if wait > 0 and not self._enough.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
                         await self._enough.wait()
-                except TimeoutError:
-                    pass
-            if self._held:
-                break
-        messages: list[Message] = []
-        size = 0
-        while self._held and len(messages) < self._batch and (size < self._max_bytes or not messages):
-            message = self._held.popleft()
-            size += len(message.value or b"")
-            messages.append(message)
-        self._bytes -= size
+        batch = Batch(self.epoch, self._oldest())
         self._note_level()
-        return Batch(self.epoch, messages)
+        return batch
+
+    def _oldest(self) -> list[Message]:
+        heads = [(queue[0][0], partition) for partition, queue in self._held.items() if queue]
+        heapq.heapify(heads)
+        messages: list[Message] = []
+        size, most = 0, self._max_bytes // 4
+        while heads and len(messages) < self._batch and size < most:
+            _, partition = heads[0]
+            queue = self._held[partition]
+            _, message = queue.popleft()
+            messages.append(message)
+            size += len(message.value or b"")
+            if queue:
+                heapq.heapreplace(heads, (queue[0][0], partition))
+            else:
+                heapq.heappop(heads)
+        self._count -= len(messages)
+        self._bytes -= size
+        return messages

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownError
+from aiokafka.structs import RecordMetadata
 
 from monitor.errors import BrokerError
 from monitor.settings import Broker
@@ -79,8 +80,8 @@ class LogProducer:
         if producer is not None:
             await producer.stop()
 
-    async def send(self, messages: Iterable[Outgoing]) -> None:
-        """Send all, in this order per partition, and wait until the broker has confirmed every one.
+    async def send(self, messages: Iterable[Outgoing]) -> list[RecordMetadata]:
+        """Send all, in this order per partition, and wait until the broker has confirmed every one: where each stands.
 
         Raises `BrokerError` at the first failure, and at every call after it.
         """
@@ -100,7 +101,7 @@ class LogProducer:
                 )
                 for message in messages
             ]
-            await asyncio.gather(*confirmations)
+            return await asyncio.gather(*confirmations)
         except KafkaError as error:
             self._failed = BrokerError(f"a message could not be written to Kafka: {error or type(error).__name__}")
             raise self._failed from error

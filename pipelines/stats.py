@@ -29,9 +29,9 @@ class WorkerStats:
     batches
         Batches processed, by stage.
     busy_s
-        Seconds of processing in the worker thread, by stage.
+        CPU seconds of the worker thread, by stage.
     batch_seconds
-        Seconds of processing per batch, by stage.
+        CPU seconds of the worker thread per batch, by stage.
     delay
         Seconds from an event's time to its being applied by detect.
     findings

@@ -20,9 +20,9 @@ from monitor.detection import Finding
 from monitor.errors import BrokerError
 from monitor.events.schema import OutputEvent
 from monitor.settings import Broker, Settings, Topics
-from pipelines.checkpoint import log_ends
 from pipelines.connection import client_options, unreachable
 from pipelines.detect import Detect
+from pipelines.featurize import Featurize
 from pipelines.topics import LARGEST_EVENT_BYTES, delete_topics, ensure_topics, private_topics
 from pipelines.worker import SESSION_TIMEOUT_S, Role, Worker
 
@@ -114,9 +114,10 @@ async def _work(
             if progress is not None:
                 progress(worker.stats.events)
             if total is not None and worker.stats.messages["featurize"] >= total:
-                detect = worker.stages[Role.DETECT]
-                ends = await log_ends(settings.broker, settings.topics.features.name, [0])
-                if isinstance(detect, Detect) and detect.applied.get(0, 0) >= ends[0]:
+                featurize, detect = worker.stages[Role.FEATURIZE], worker.stages[Role.DETECT]
+                assert isinstance(featurize, Featurize)
+                assert isinstance(detect, Detect)
+                if detect.applied.get(0, 0) >= featurize.log_ends.get(0, 0):
                     await detect.close()
                     return
             await asyncio.sleep(_POLL_S)

@@ -191,7 +191,6 @@ class Worker:
         detect = stages.get(Role.DETECT)
         if not self._event_time and isinstance(detect, Detect):
             tasks.append(self._task(self._every(TICK_EVERY_S, detect.tick), "tick"))
-        log.info("worker ready: %s", ", ".join(sorted(self.roles)))
         try:
             await self._ended
         finally:
@@ -214,6 +213,11 @@ class Worker:
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._end(error)
+
+    def caught_up(self) -> bool:
+        """Whether everything that had come when last looked has been applied, by every stage."""
+        lag = self.stats.lag
+        return bool(lag) and not any(lag.values()) and all(stage.intake.idle for stage in self.stages.values())
 
     async def _every(self, seconds: float, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         while True:

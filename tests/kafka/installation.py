@@ -55,9 +55,11 @@ class WorkerProcess:
         self.log = log
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0
 
     def start(self) -> None:
         with self.log.open("ab") as log:
+            self._started_at = log.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "monitor.cli", "worker", *self._arguments],
                 cwd=ROOT,
@@ -65,6 +67,11 @@ class WorkerProcess:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the process that runs now has said that it is ready."""
+        return b"worker ready" in self.log.read_bytes()[self._started_at :]
 
     def kill(self) -> None:
         """kill -9: no chance to finish anything."""
@@ -120,6 +127,10 @@ class Installation:
         worker.start()
         return worker
 
+    def ready(self, worker: WorkerProcess) -> None:
+        """Wait until the worker has its partitions."""
+        self.wait_for(f"{worker.log.name} ready", lambda: worker.is_ready, 90)
+
     def publish(self, events: Iterable[dict[str, Any]], *, rate: float | None = None) -> int:
         """Publish, at so many events a second where `rate` is given; how many."""
         started, sent = time.monotonic(), 0
@@ -166,7 +177,7 @@ class Installation:
             records: dict[TopicPartition, list[ConsumerRecord]] = {p: [] for p in partitions}
             while any(consumer.position(p) < ends[p] for p in partitions):
                 for partition, found in consumer.poll(timeout_ms=200).items():
-                    records[partition] += [record for record in found if record.offset < ends[partition]]
+                    records[partition] += found
             return [record for partition in partitions for record in records[partition]]
         finally:
             consumer.close()

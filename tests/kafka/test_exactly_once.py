@@ -23,14 +23,16 @@ def _findings(on_kafka: Installation) -> None:
 def test_kill_9_and_restart_in_mid_stream(on_kafka: Installation) -> None:
     streams = {f"bot-{i}/answer": 500 for i in range(6)}
     events = [made_event(stream, i, long=i >= 350) for i in range(500) for stream in streams]
-    publishing = threading.Thread(target=on_kafka.publish, args=(events,), kwargs={"rate": 120})
+    publishing = threading.Thread(target=on_kafka.publish, args=(events,), kwargs={"rate": 60}, daemon=True)
     worker = on_kafka.worker()
+    on_kafka.ready(worker)
     publishing.start()
     rng = random.Random(6)
     for _ in range(3):
-        time.sleep(rng.uniform(5, 8))
+        time.sleep(rng.uniform(1, 4))
         worker.kill()
         worker.start()
+        on_kafka.ready(worker)
     publishing.join()
     on_kafka.wait_for_events(streams, timeout_s=90)
     _findings(on_kafka)
@@ -40,12 +42,13 @@ def test_kill_9_and_restart_in_mid_stream(on_kafka: Installation) -> None:
 def test_a_worker_joins_and_another_leaves(on_kafka: Installation) -> None:
     streams = {f"bot-{i}/answer": 500 for i in range(6)}
     events = [made_event(stream, i, long=i >= 350) for i in range(500) for stream in streams]
-    publishing = threading.Thread(target=on_kafka.publish, args=(events,), kwargs={"rate": 150})
+    publishing = threading.Thread(target=on_kafka.publish, args=(events,), kwargs={"rate": 150}, daemon=True)
     first = on_kafka.worker()
+    on_kafka.ready(first)
     publishing.start()
-    time.sleep(6)
-    on_kafka.worker()
-    time.sleep(8)
+    second = on_kafka.worker()
+    on_kafka.ready(second)
+    time.sleep(2)
     assert first.stop() == 0
     publishing.join()
     on_kafka.wait_for_events(streams, timeout_s=90)

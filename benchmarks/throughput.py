@@ -1,0 +1,251 @@
+"""Events a second and core from Kafka to alert, beside a Faust agent that does nothing, in the same run.
+
+    python benchmarks/throughput.py                     # alpacaeval outputs, real Apache Kafka on this machine
+    python benchmarks/throughput.py --events 20000 --profile profile.pstats
+
+What is measured is CPU seconds (user + system) of the worker's process from the moment its partitions are assigned to
+the moment the last event is applied, per event: on a shared machine the clock on the wall says nothing. The broker and
+the publisher are processes of their own and not counted. All features and the static embedding are on, checkpoints,
+alerts and ticks run as they do in production.
+
+Data: `alpacaeval.jsonl.gz` (AlpacaEval's published model outputs, github.com/tatsu-lab/alpaca_eval), each output with
+its instruction as input, spread over `--streams` streams.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core is a core: no threads of numpy's beside the one that counts
+
+DATA = ROOT.parent / "shared" / "data" / "alpacaeval.jsonl.gz"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One worker's run."""
+
+    name: str
+    events: int
+    cpu_s: float
+    wall_s: float
+    stages: dict[str, float]
+
+    @property
+    def us_per_event(self) -> float:
+        return 1e6 * self.cpu_s / self.events
+
+    @property
+    def events_per_core(self) -> float:
+        return self.events / self.cpu_s
+
+
+def payloads(data: Path, count: int, streams: int) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of `count` events: the outputs in the file, round and round, each time under ids of their own."""
+    from monitor.errors import InvalidEvent
+    from monitor.events.files import read_events
+
+    events = [event for event in read_events(data) if not isinstance(event, InvalidEvent)]
+    for number, event in enumerate(islice(cycle(events), count)):
+        record = {
+            "id": f"e{number}",
+            "stream": f"bench-{number % streams}/answer",
+            "time": time.time(),
+            "model": {"name": "assistant", "version": "1"},
+            "input": event.input,
+            "output": event.output,
+            "latency": {"total_s": 0.5 + (number % 100) / 100},
+            "usage": {"input_tokens": 100, "output_tokens": 300},
+        }
+        yield f"e{number}".encode(), json.dumps(record).encode()
+
+
+def publish(bootstrap: str, topic: str, data: Path, count: int, streams: int) -> None:
+    """Fill the topic."""
+    from kafka import KafkaProducer
+
+    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=50, batch_size=2**18, acks=1)
+    for key, value in payloads(data, count, streams):
+        producer.send(topic, value, key=key)
+    producer.flush()
+    producer.close()
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process, all its threads."""
+    times = os.times()
+    return times.user + times.system
+
+
+async def run_monitor(bootstrap: str, run: str, count: int) -> tuple[float, float, dict[str, float]]:
+    """The worker with all three agents, as `oqm worker` runs it. CPU seconds, wall seconds, CPU seconds by stage."""
+    from monitor.settings import Broker, Settings
+    from pipelines.topics import private_topics
+    from pipelines.worker import Worker
+
+    settings = Settings()
+    settings = settings.model_copy(
+        update={"broker": Broker(bootstrap=bootstrap), "topics": private_topics(settings.topics, run)}
+    )
+    worker = Worker(settings, sinks=[])
+    working = asyncio.create_task(worker.run())
+    while not worker.stats.ready:
+        await _breathe(working)
+    started, wall = cpu_seconds(), time.monotonic()
+    while worker.stats.messages["featurize"] < count or not worker.caught_up():
+        await _breathe(working)
+    cpu, wall = cpu_seconds() - started, time.monotonic() - wall
+    worker.stop()
+    await working
+    return cpu, wall, dict(worker.stats.busy_s)
+
+
+async def run_nothing(bootstrap: str, run: str, count: int) -> tuple[float, float, dict[str, float]]:
+    """A Faust agent that takes each event and does nothing, with Faust's defaults but for what cannot be otherwise."""
+    import faust
+
+    from monitor.settings import Settings
+    from pipelines.topics import private_topics
+
+    topic_name = private_topics(Settings().topics, run).outputs.name
+    app = faust.App(
+        f"nothing-{run}",
+        broker=f"kafka://{bootstrap}",
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        datadir=tempfile.mkdtemp(),
+        loop=asyncio.get_running_loop(),
+    )
+    topic = app.topic(topic_name, value_type=bytes, value_serializer="raw")
+    seen = 0
+
+    async def nothing(stream: Any) -> None:
+        nonlocal seen
+        async for _ in stream:
+            seen += 1
+
+    app.agent(topic)(nothing)
+    await app.start()
+    while not app.consumer.assignment() or app.rebalancing:
+        await asyncio.sleep(0.05)
+    started, wall = cpu_seconds(), time.monotonic()
+    while seen < count:
+        await asyncio.sleep(0.05)
+    cpu, wall = cpu_seconds() - started, time.monotonic() - wall
+    await app.stop()
+    return cpu, wall, {}
+
+
+async def _breathe(working: asyncio.Task[None]) -> None:
+    await asyncio.sleep(0.05)
+    if working.done():
+        working.result()
+        raise SystemExit("the worker ended before its work did")
+
+
+RUNS: dict[str, Callable[[str, str, int], Any]] = {"monitor": run_monitor, "nothing": run_nothing}
+
+
+def _child(name: str, bootstrap: str, run: str, count: int, profile: str | None, answer: Connection) -> None:
+    import cProfile
+    import logging
+
+    logging.basicConfig(level=logging.ERROR)
+    coroutine = RUNS[name](bootstrap, run, count)
+    if profile is None:
+        answer.send(asyncio.run(coroutine))
+        return
+    profiler = cProfile.Profile(time.process_time)
+    answer.send(profiler.runcall(asyncio.run, coroutine))
+    profiler.dump_stats(profile)
+
+
+def measure(name: str, bootstrap: str, run: str, count: int, profile: str | None = None) -> Measured:
+    """One run in a fresh process."""
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(name, bootstrap, run, count, profile, theirs))
+    process.start()
+    theirs.close()
+    cpu, wall, stages = mine.recv()
+    process.join()
+    return Measured(name, count, cpu, wall, stages)
+
+
+def table(results: list[Measured]) -> str:
+    """The results as Markdown."""
+    nothing = next((result for result in results if result.name == "nothing"), None)
+    rows = [
+        "| worker | events | CPU s | us / event | events / s and core | share of the no-op agent |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for result in results:
+        share = "" if nothing is None else f"{result.events_per_core / nothing.events_per_core:.2f}"
+        rows.append(
+            f"| {result.name} | {result.events:,} | {result.cpu_s:.2f} | {result.us_per_event:.0f} | "
+            f"{result.events_per_core:,.0f} | {share} |"
+        )
+        rows += [
+            f"| - {stage}, in the worker thread | {result.events:,} | {seconds:.2f} | "
+            f"{1e6 * seconds / result.events:.0f} | {result.events / seconds:,.0f} | |"
+            for stage, seconds in sorted(result.stages.items())
+        ]
+    return "\n".join(rows)
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=10_000)
+    parser.add_argument("--streams", type=int, default=20)
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each; the median is shown")
+    parser.add_argument("--broker", help="a broker that runs already; a fresh Apache Kafka by default")
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--profile", metavar="FILE", help="write cProfile statistics of the monitor's main thread")
+    options = parser.parse_args()
+    if not options.data.exists():
+        print(f"{options.data} is not there: fetch AlpacaEval's outputs, or give --data", file=sys.stderr)
+        return 2
+    import contextlib
+
+    from monitor.settings import Broker, Settings
+    from pipelines.brokers import ApacheKafka
+    from pipelines.topics import delete_topics, ensure_topics, private_topics
+
+    results: dict[str, list[Measured]] = {name: [] for name in RUNS}
+    with contextlib.ExitStack() as stack:
+        bootstrap = options.broker or stack.enter_context(ApacheKafka()).address
+        broker = Broker(bootstrap=bootstrap)
+        for _ in range(options.repeat):
+            run = uuid.uuid4().hex[:8]
+            topics = private_topics(Settings().topics, run)
+            ensure_topics(broker, topics)
+            publish(bootstrap, topics.outputs.name, options.data, options.events, options.streams)
+            for name in RUNS:
+                profile = options.profile if name == "monitor" else None
+                results[name].append(measure(name, bootstrap, run, options.events, profile))
+            delete_topics(broker, topics)
+    medians = [sorted(runs, key=lambda result: result.cpu_s)[len(runs) // 2] for runs in results.values()]
+    print(table(medians))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
