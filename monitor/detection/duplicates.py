@@ -19,6 +19,7 @@ from monitor.detection.plain import pack, unpack
 WINDOW = 2048
 REMEMBERED = 64
 """Rows over which a repetition counts for less: two blocks."""
+_CONTENT_BITS = np.uint64(24)
 _CONTENT = np.uint64((1 << 24) - 1)
 
 
@@ -28,42 +29,40 @@ def hash64(text: str) -> int:
 
 
 class RecentEvents:
-    """Ids and content hashes of the last events of a stream."""
+    """Ids and content hashes of the last events of a stream: 40 bits of the one above 24 of the other, oldest first."""
 
     def __init__(self) -> None:
         self._ring: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
-        # By hash of the id: the place among all events taken where it came last, above its content's bits.
-        self._known: dict[int, int] = {}
-        self._taken = 0
         self.duplicates = 0
         self.id_conflicts = 0
 
     def admit(self, ids: Sequence[str], digests: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Which of these events are new (n), in order; the new ones are remembered."""
-        keep = np.ones(len(ids), dtype=bool)
-        contents = (digests & _CONTENT).tolist()
-        known, taken, oldest = self._known, self._taken, self._taken - WINDOW
-        marks: list[int] = []
-        for row, (event_id, content) in enumerate(zip(ids, contents, strict=True)):
-            hashed = hash64(event_id) >> 24
-            seen = known.get(hashed)
-            if seen is not None and seen >> 24 >= oldest + len(marks):
-                if seen & 0xFFFFFF == content:
+        hashed = np.fromiter((hash64(event_id) >> 24 for event_id in ids), dtype=np.uint64, count=len(ids))
+        marks = (hashed << _CONTENT_BITS) | (digests & _CONTENT)
+        if len(np.unique(hashed)) == len(ids) and not np.isin(hashed, self._ring >> _CONTENT_BITS).any():
+            keep = np.ones(len(ids), dtype=bool)
+        else:
+            keep = self._sort_out(hashed.tolist(), marks.tolist())
+        self._ring = np.concatenate([self._ring, marks[keep]])[-WINDOW:]
+        return keep
+
+    def _sort_out(self, hashed: list[int], marks: list[int]) -> NDArray[np.bool_]:
+        """Some id came before: which of these are new, an id being remembered for exactly `WINDOW` events taken."""
+        held = self._ring.tolist()
+        last = {mark >> 24: (place, mark) for place, mark in enumerate(held)}
+        keep = np.ones(len(marks), dtype=bool)
+        taken = len(held)
+        for row, (name, mark) in enumerate(zip(hashed, marks, strict=True)):
+            place, seen = last.get(name, (-1, 0))
+            if place >= 0 and place >= taken - WINDOW:
+                if seen == mark:
                     self.duplicates += 1
                     keep[row] = False
                     continue
                 self.id_conflicts += 1
-            known[hashed] = (taken + len(marks)) << 24 | content
-            marks.append(hashed << 24 | content)
-        self._taken += len(marks)
-        self._ring = np.concatenate([self._ring, np.asarray(marks, dtype=np.uint64)])
-        excess = len(self._ring) - WINDOW
-        if excess > 0:
-            first = self._taken - len(self._ring)
-            for place, mark in enumerate(self._ring[:excess].tolist(), start=first):
-                if known.get(mark >> 24, -1) >> 24 == place:  # else the id came again since
-                    del known[mark >> 24]
-            self._ring = self._ring[excess:]
+            last[name] = (taken, mark)
+            taken += 1
         return keep
 
     def plain(self) -> list[Any]:
@@ -76,8 +75,6 @@ class RecentEvents:
         ring, duplicates, conflicts = plain
         recent = cls()
         recent._ring = unpack(ring)
-        recent._taken = len(recent._ring)
-        recent._known = {mark >> 24: place << 24 | mark & 0xFFFFFF for place, mark in enumerate(recent._ring.tolist())}
         recent.duplicates, recent.id_conflicts = duplicates, conflicts
         return recent
 
@@ -93,17 +90,22 @@ class Repetitions:
         self._last: list[int] = []
 
     def counts(self, digests: NDArray[np.uint64], has_input: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Counts (n) of rows in order; they are remembered."""
+        """Counts (n) of the rows that come next, in order."""
         out = np.ones(len(digests))
+        last = [*self._last, *digests.tolist()]
         seen = Counter(self._last)
         for row, digest in enumerate(digests.tolist()):
             if has_input[row]:
                 out[row] = 1.0 / (1 + seen[digest])
-            self._last.append(digest)
             seen[digest] += 1
-            if len(self._last) > REMEMBERED:
-                seen[self._last.pop(0)] -= 1
+            place = row + len(self._last)
+            if place >= REMEMBERED:
+                seen[last[place - REMEMBERED]] -= 1
         return out
+
+    def remember(self, digests: NDArray[np.uint64]) -> None:
+        """Rows that were taken."""
+        self._last = [*self._last, *digests[-REMEMBERED:].tolist()][-REMEMBERED:]
 
     def plain(self) -> list[int]:
         """Plain data for a snapshot."""

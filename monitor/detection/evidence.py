@@ -140,7 +140,6 @@ class Evidence:
             before = after
         # Within a block sums grow by e^96 at most, so a ceiling per block keeps them finite.
         self.sums = np.minimum(before, CEILING)
-        self._path = path
         total: Array = path @ self.weights
         return total
 
@@ -154,14 +153,6 @@ class Evidence:
         if len(new.sums) == len(self.sums):
             new.sums = self.sums
         return new
-
-    def by_kind(self, row: int) -> dict[str, float]:
-        """Evidence of each kind after a row of the last block, each as if it were alone."""
-        weighted = self._path[row] * self.weights * len(self.kinds)
-        return {
-            kind: float(weighted[start:stop].sum())
-            for kind, start, stop in zip(self.kinds, self._cuts[:-1], self._cuts[1:], strict=True)
-        }
 
     def by_column(self, d: int) -> Array:
         """Evidence for each watched column alone (d), the mean over its bets; 0 for columns that are not bet on."""

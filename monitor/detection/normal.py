@@ -62,7 +62,7 @@ class Normal:
         self.version = version
         self._distinct = distinct
         self._next = int(reference.n * GROWTH)
-        self._growing = reference.moments.empty()
+        self._growing: Moments | None = None
 
     @classmethod
     def learn(
@@ -94,18 +94,23 @@ class Normal:
 
     def grows(self, limit: int) -> bool:
         """Whether it still matures, up to `limit` rows."""
-        return self.reference.n + self._growing.n < limit
+        return self._rows() < limit
+
+    def _rows(self) -> int:
+        return self.reference.n + (self._growing.n if self._growing is not None else 0)
 
     def grow(self, y: Array, segments: Sequence[Segments], digests: NDArray[np.uint64], limit: int) -> bool:
         """Add `UNIT` calm rows y (n, d); True when the reference was derived anew."""
+        if self._growing is None:
+            self._growing = self.reference.moments.empty()
         self._growing.add(y)
         self.segments.add(y, segments)
         self._distinct.add(digests)
-        if self.reference.n + self._growing.n < min(self._next, limit):
+        if self._rows() < min(self._next, limit):
             return False
         # Merged only now, so that what a snapshot restores derives from the same sums as what is in use.
         self.reference.moments.merge(self._growing)
-        self._growing = self._growing.empty()
+        self._growing = None
         self.reference.distinct = self._distinct.count()
         self.reference.derive()
         self._next = int(self.reference.n * GROWTH)
@@ -119,7 +124,7 @@ class Normal:
             self._distinct.plain(),
             self.version,
             self._next,
-            self._growing.plain() if self._growing.n else None,
+            None if self._growing is None else self._growing.plain(),
         ]
 
     @classmethod

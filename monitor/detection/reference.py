@@ -148,6 +148,8 @@ class Reference:
         bet = np.asarray([name not in self.excluded for name in names], dtype=bool)
         self.outputs = self._view(~self.is_input & bet, given=self.is_input & bet)
         self.inputs = self._view(self.is_input & bet, given=None)
+        # Only the views need these; a process holds thousands of references.
+        del self._lagged, self._runs, self._rare_lagged, self._rare_runs, self._rare_variance
 
     def _view(self, columns: NDArray[np.bool_], given: NDArray[np.bool_] | None) -> View:
         moments = self.moments
@@ -188,7 +190,7 @@ class Reference:
         long_run = self._long_run(project)
         neighbours = project.T @ self._lagged @ project
         values, vectors = np.linalg.eigh((neighbours + neighbours.T) / 2)
-        r, axes = values[-LEADING:], vectors[:, -LEADING:]
+        r, axes = values[-LEADING:], vectors[:, -LEADING:].copy()
         r = np.where(r > 1.15 * 2 * np.sqrt(d / (2 * self.n)), np.minimum(r, 0.9), 0.0)
         return Joint(project, long_run, axes, (1 + r) / (1 - r) - 1, np.sqrt(long_run / self.effective))
 

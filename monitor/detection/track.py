@@ -55,6 +55,13 @@ FEW = 64
 PATIENCE = 200
 """Rows for which a view is left alone after information that was no alert; doubled each time, to `PATIENCE_MOST`."""
 PATIENCE_MOST = 12_800
+DEPARTED = 2.0
+"""Standard errors by which rows must differ from the original reference to be a second change and no way back."""
+NEARER = 0.5
+"""Share of the distance to the provisional reference below which rows are on their way back to the original."""
+RECOVERED = 1.0
+"""Standard errors beyond which rows are not yet as before. With 2, a lasting share of 5 % failures was called recovered
+(and rang again) every 2,000 events, since 200 rows hold four of them now and then; with 1, once in 25,000."""
 EXAMPLES = 3
 DELAY = 4 * BLOCK
 """Rows for which a row must have stayed calm before it matures the reference: several delays of a large change."""
@@ -252,6 +259,7 @@ class Track:
         self._history.append(
             indices, numbers, flags, rows.times, rows.digests, rows.ids, segments_of(rows.segments), rows.excerpts
         )
+        self._repetitions.remember(rows.digests)
         self.seen += len(rows)
 
     # Findings
@@ -452,26 +460,47 @@ class Track:
         return findings
 
     def _back_to_original(self, context: Context, rows: int) -> bool:
-        """Whether the last rows, which departed from a provisional reference, are those of the original."""
+        """Whether the last rows, which departed from a provisional reference, are on their way to the original.
+
+        Few rows rarely lie exactly at either: they are on their way back if they are much nearer to where they came
+        from than to where they were.
+        """
         if not self.open or self._active is self._original:
             return False
-        return not self._beyond_floor(context, rows)
+        assert self._original is not None
+        assert self._active is not None
+        if not self._beyond_floor(context, rows, DEPARTED):
+            return True
+        there, here = (self._distance(context, normal.reference, rows) for normal in (self._original, self._active))
+        return there < NEARER * here
 
-    def _beyond_floor(self, context: Context, rows: int) -> bool:
-        """Whether the last rows differ from the original reference in what the open findings named."""
+    def _distance(self, context: Context, reference: Reference, rows: int) -> float:
+        """How far the last rows are from a reference in what the open findings named, in effect floors."""
+        held = len(self._history)
+        moved = change.shift(reference, self._scores(reference, max(0, held - rows), held))
+        effect = explain.effects(reference, moved, context.settings.floors, context.specs)
+        return float(np.abs(effect[self._named(reference)]).sum())
+
+    def _named(self, reference: Reference) -> NDArray[np.bool_]:
+        """The columns (d) that the open findings named."""
+        named = {f.name for finding in self.open for f in finding.features}
+        return np.asarray(
+            [name in named for name in reference.layout.numbers]
+            + [f.feature in named or f"{f.feature}.missing" in named for f in reference.layout.flags],
+            dtype=bool,
+        )
+
+    def _beyond_floor(self, context: Context, rows: int, sure: float) -> bool:
+        """Whether the last rows surely differ from the original reference in what the open findings named.
+
+        `sure` is in standard errors.
+        """
         assert self._original is not None
         reference = self._original.reference
         held = len(self._history)
         moved = change.shift(reference, self._scores(reference, max(0, held - rows), held))
         effect = np.abs(explain.effects(reference, moved, context.settings.floors, context.specs))
-        named = {f.name for finding in self.open for f in finding.features}
-        columns = np.asarray(
-            [name in named for name in reference.layout.numbers]
-            + [f.feature in named or f"{f.feature}.missing" in named for f in reference.layout.flags],
-            dtype=bool,
-        )
-        # A window of 200 rows cannot tell less than two of its standard errors.
-        return bool((columns & (effect >= 1.0) & moved.certain(2.0)).any())
+        return bool((self._named(reference) & (effect >= 1.0) & moved.certain(sure)).any())
 
     def _recover(self, context: Context, taken: int) -> list[Finding]:
         if not self.open:
@@ -480,7 +509,7 @@ class Track:
         window = context.settings.recovery
         if self._within < window or len(self._history) < window:
             return []
-        if self._beyond_floor(context, window):
+        if self._beyond_floor(context, window, RECOVERED):
             return []
         findings = self.resolve(f"the last {window} events are as before the change")
         self._active = self._original
