@@ -294,9 +294,10 @@ class Track:
         finding = self._finding(context, state, driver, changes, laid, point, held, evidence)
         quiet = self._quiet["inputs" if inputs else "outputs"]
         if laid.strangers and not fires:
+            told = set(laid.strangers) <= set(self.strangers)  # by an earlier row of the same block
             self.strangers.extend(laid.strangers)
             self._restart()
-            return [finding]
+            return [] if told else [finding]
         if not back and (fires or (driver is Driver.INPUT and not inputs)):
             self.open.append(finding)
             quiet.wait, quiet.until = PATIENCE, 0
