@@ -9,6 +9,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # uv only makes installing quicker. By hand, or with INSTALL='.venv/bin/pip install', plain pip does the same.
 INSTALL ?= $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Python started often, as the tests do, should not compile the same modules each time.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 
