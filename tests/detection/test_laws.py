@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -224,6 +225,18 @@ def test_a_restored_monitor_remembers_the_same_events() -> None:
         replay(each, traffic, 2200)
         assert (each.status().duplicates, each.status().id_conflicts) == (1, 2)
     assert monitor.snapshot() == restored.snapshot()
+
+
+def test_rows_judged_again_after_an_alert_are_not_repetitions() -> None:
+    """A crossing ends its block; the rows behind it come again, and are not to be taken for the same ones twice."""
+    traffic = calm(1400, 22)
+    traffic[LATENCY][700:] *= 3
+    monitor = watch()
+    for row in range(1400):
+        monitor.observe(traffic.batch(row, row + 1))
+        if row % 32 == 8 and row > 700:
+            remembered = msgspec.msgpack.decode(monitor.snapshot())["main"]["repetitions"]
+            assert len(set(remembered)) == len(remembered) == 64
 
 
 # Ticks
