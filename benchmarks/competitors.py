@@ -150,6 +150,5 @@ def length(batch: FeatureBatch) -> Floats:
 
 
 def features(batch: FeatureBatch) -> Floats:
-    """All numbers, counts and flags (n, k), those that are missing throughout left out."""
-    values = batch.values.astype(np.float64)
-    return values[:, np.isfinite(values).any(0)]
+    """All numbers, counts and flags (n, k), NaN for missing; the first is the output's length."""
+    return batch.values.astype(np.float64)
