@@ -25,7 +25,9 @@ from pydantic import (
     model_validator,
 )
 
+from monitor.alerting.flapping import FlapDamping
 from monitor.alerting.links import LinkTemplates
+from monitor.alerting.maintenance import MaintenanceWindow
 from monitor.detection.settings import DetectionSettings
 from monitor.duration import Duration
 from monitor.errors import ConfigError
@@ -181,6 +183,7 @@ class Alerting(Part):
     group_window: Duration = Field(
         1_800.0, gt=0, validate_default=True, description="same cause in several streams within it: one incident"
     )
+    flapping: FlapDamping = Field(default_factory=FlapDamping)
 
 
 class StreamOverride(DetectionSettings):
@@ -250,6 +253,9 @@ class Settings(Part):
     alerting: Alerting = Field(default_factory=Alerting)
     streams: tuple[StreamOverride, ...] = Field(
         (), description="overrides by pattern, in order: where several match, the later one wins"
+    )
+    maintenance: tuple[MaintenanceWindow, ...] = Field(
+        (), description="when alerts of which streams wait; what has resolved by the end of the window is never told"
     )
     sinks: tuple[SinkSettings, ...] = Field(
         (LogSinkConfig(type="log"),), description="where alerts go; each sink says which routes and severities it takes"

@@ -32,6 +32,14 @@ EXAMPLES = {
 #     floors: {flag: 0.05}
 #     exclude: ["output.repetition.*"]
 """,
+    "maintenance": """\
+#   - match: "batch/*"                # glob on the stream's name; none: every stream
+#     start: 2026-11-28T22:00:00Z     # once; with its time zone
+#     end: 2026-11-29T02:00:00Z
+#     reason: new tokenizer
+#   - match: "nightly-*"
+#     weekly: {days: [sat, sun], start: "23:00", end: "05:30", timezone: Europe/Vienna}
+""",
     "sinks": """\
 # Keys of every sink: name (unique), routes (globs), min_severity (info, warning, critical). Further types:
 #   - type: webhook                   # monitor/sinks/webhook/README.md

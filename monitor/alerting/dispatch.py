@@ -1,0 +1,267 @@
+"""`Dispatch`: which transitions people are told, and when.
+
+Between the log of alerts and the sinks stand, in this order: the `AlertBook` (what is news at all), maintenance windows
+and snoozes (not now), flap damping (once, not each time), and what people said of alerts. What is held back and still
+fires when its time comes is told then; what has resolved by then is never told; that something told is over always is.
+
+All of it is a function of the log's records, their times and the time that is asked for, so a restart that reads the
+same log knows the same. Pure: time is an argument. May import `monitor.detection` and below.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from monitor.alerting.alert import Alert, transition_key
+from monitor.alerting.annotation import Action, Annotation
+from monitor.alerting.book import AlertBook
+from monitor.alerting.flapping import FlapDamping, Flaps
+from monitor.alerting.maintenance import MaintenanceWindow
+from monitor.detection.finding import State
+
+Cause: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...]]
+"""What makes a later alert the same trouble again: stream, kind, driver and segment."""
+
+_ACKNOWLEDGED = "acknowledged"
+
+
+class Held(StrEnum):
+    """Why an alert that fires is not told now."""
+
+    MAINTENANCE = "maintenance"
+    SNOOZE = "snooze"
+    FLAPPING = "flapping"
+
+
+class Said(msgspec.Struct):
+    """What people said of one alert, each the latest; times in seconds since 1970."""
+
+    acked_by: str | None = None
+    acked_at: float = 0.0
+    snoozed_until: float | None = None
+    snoozed_by: str | None = None
+    snoozed_at: float = 0.0
+    false_by: str | None = None
+    reminded: bool = True
+
+
+class _Open(msgspec.Struct):
+    """An alert that fires for the people: as it is to be told, and whether it was."""
+
+    alert: Alert
+    told: bool
+
+
+class FalseAlarm(msgspec.Struct, frozen=True):
+    """An alert that a person marked false; `time` is when it was marked."""
+
+    stream: str
+    kind: str
+    time: float
+
+
+class Dispatch:
+    """Takes records of the alerts' log as they come and says what to tell.
+
+    Parameters
+    ----------
+    book
+        The life of the alerts.
+    windows
+        Maintenance windows.
+    damping
+        When an alert is flapping.
+    """
+
+    def __init__(
+        self, book: AlertBook, windows: Sequence[MaintenanceWindow] = (), damping: FlapDamping | None = None
+    ) -> None:
+        self.book = book
+        self.false_alarms: dict[str, FalseAlarm] = {}
+        self._windows = windows
+        self._damping = damping or FlapDamping()
+        self._open: dict[str, _Open] = {}
+        self._said: dict[str, Said] = {}
+        self._snoozed: dict[Cause, float] = {}
+        self._flaps: dict[Cause, Flaps] = {}
+        self._told_as_flapping: dict[Cause, str] = {}
+
+    def alert(self, alert: Alert, time: float) -> list[Alert]:
+        """What to tell of a transition that entered the log at `time` (seconds since 1970)."""
+        # What was due before comes first, whether anybody asked in between or a restart reads it all at once.
+        return [*self.due(time), *self._entered(alert, time)]
+
+    def annotation(self, said: Annotation) -> list[Alert]:
+        """What to tell because a person said something: an acknowledgement, or that a false alarm is over."""
+        return [*self.due(said.time), *self._annotated(said)]
+
+    def due(self, now: float) -> list[Alert]:
+        """What to tell because its time has come: held back and firing still, put off until now, or calm at last."""
+        return [*self._calmed(now), *self._released(now), *self._reminders(now)]
+
+    def firing(self) -> list[Alert]:
+        """What people were told and were not told to be over: what receivers that forget are reminded of."""
+        return [entry.alert for entry in self._open.values() if entry.told]
+
+    def said(self, fingerprint: str) -> Said:
+        """What people said of this alert."""
+        return self._said.get(fingerprint, Said())
+
+    def held(self, fingerprint: str, now: float) -> Held | None:
+        """Why this alert, which fires, is not told; None where it was, or is about to be."""
+        alert = self.book.get(fingerprint)
+        if alert is None or alert.state is not State.FIRING:
+            return None
+        entry = self._open.get(fingerprint)
+        if entry is None:
+            return Held.FLAPPING
+        return None if entry.told else self._quiet(alert, now)
+
+    def held_back(self, now: float) -> Counter[Held]:
+        """How many alerts fire that nobody is told of now, by reason."""
+        reasons = (self.held(alert.fingerprint, now) for alert in self.book.firing())
+        return Counter(reason for reason in reasons if reason is not None)
+
+    def is_flapping(self, fingerprint: str) -> bool:
+        """Whether this is the alert that stands for one that comes and goes."""
+        return fingerprint in self._told_as_flapping.values()
+
+    def _entered(self, alert: Alert, time: float) -> list[Alert]:
+        told = self.book.apply(alert)
+        if told is None:
+            return []
+        if told.state is State.FIRING:
+            return self._fired(told, time)
+        if told.state is State.RESOLVED:
+            return self._resolved(told, time)
+        return [] if self._quiet(told, time) else [told]
+
+    def _annotated(self, said: Annotation) -> list[Alert]:
+        known = self.book.get(said.fingerprint)
+        entry = self._said.setdefault(said.fingerprint, Said())
+        match said.action:
+            case Action.ACK:
+                entry.acked_by, entry.acked_at = said.by, said.time
+                opened = self._open.get(said.fingerprint)
+                told = opened is not None and opened.told
+                return [_as_acknowledged(opened.alert)] if opened is not None and told else []
+            case Action.SNOOZE:
+                entry.snoozed_until, entry.snoozed_by, entry.snoozed_at = said.until, said.by, said.time
+                entry.reminded = False
+                if known is not None and said.until is not None:
+                    self._snoozed[cause_of(known)] = said.until
+                return []
+            case Action.FALSE_ALARM:
+                entry.false_by = said.by
+                if known is None:
+                    return []
+                self.false_alarms.setdefault(said.fingerprint, FalseAlarm(known.stream, known.kind.value, said.time))
+                return self._refuted(known, said)
+
+    def _fired(self, alert: Alert, time: float) -> list[Alert]:
+        cause = cause_of(alert)
+        flaps = self._flaps.setdefault(cause, Flaps(self._damping))
+        if flaps.fired(alert.fingerprint, time):
+            alert = _as_flapping(alert, self._damping)
+            self._told_as_flapping[cause] = alert.fingerprint
+        elif flaps.flapping:
+            return []
+        told = self._quiet(alert, time) is None
+        self._open[alert.fingerprint] = _Open(alert, told)
+        return [alert] if told else []
+
+    def _resolved(self, alert: Alert, time: float) -> list[Alert]:
+        flaps = self._flaps.get(cause_of(alert))
+        if flaps is not None:
+            flaps.resolved(alert.fingerprint, time)
+            if flaps.flapping:
+                return []  # it may come back: told when it is calm
+        entry = self._open.pop(alert.fingerprint, None)
+        return [alert] if entry is None or entry.told else []
+
+    def _refuted(self, alert: Alert, said: Annotation) -> list[Alert]:
+        """A false alarm is over for everybody, and what it stood for, too."""
+        cause = cause_of(alert)
+        over = _as_resolved(alert, f"Marked a false alarm by {said.by}.")
+        self.book.apply(over)
+        entry = self._open.pop(alert.fingerprint, None)
+        flaps = self._flaps.get(cause)
+        if flaps is not None:
+            flaps.resolved(alert.fingerprint, said.time)
+            if self._told_as_flapping.get(cause) == alert.fingerprint:
+                del self._flaps[cause], self._told_as_flapping[cause]
+        return [over] if entry is not None and entry.told else []
+
+    def _calmed(self, now: float) -> Iterator[Alert]:
+        for cause, flaps in list(self._flaps.items()):
+            if not flaps.calm(now):
+                continue
+            del self._flaps[cause]
+            entry = self._open.pop(self._told_as_flapping.pop(cause, ""), None)
+            if entry is not None and entry.told:
+                within = f"{self._damping.within / 60:g} minutes"
+                yield _as_resolved(entry.alert, f"It has not fired for {within}.")
+
+    def _released(self, now: float) -> Iterator[Alert]:
+        for entry in self._open.values():
+            if not entry.told and self._quiet(entry.alert, now) is None:
+                entry.told = True
+                self._said.setdefault(entry.alert.fingerprint, Said()).reminded = True
+                yield entry.alert
+
+    def _reminders(self, now: float) -> Iterator[Alert]:
+        """Who put an alert off wants to hear of it again, unless somebody has taken it since."""
+        for fingerprint, said in self._said.items():
+            until = said.snoozed_until
+            if said.reminded or until is None or now < until:
+                continue
+            entry = self._open.get(fingerprint)
+            if entry is not None and self._quiet(entry.alert, now) is not None:
+                continue
+            said.reminded = True
+            if entry is not None and entry.told and said.acked_at < said.snoozed_at:
+                again = f"{transition_key(fingerprint, State.FIRING)}:{int(until)}"
+                yield msgspec.structs.replace(entry.alert, transition=again)
+
+    def _quiet(self, alert: Alert, now: float) -> Held | None:
+        if any(window.covers(alert.stream, now) for window in self._windows):
+            return Held.MAINTENANCE
+        return Held.SNOOZE if now < self._snoozed.get(cause_of(alert), 0.0) else None
+
+
+def cause_of(alert: Alert) -> Cause:
+    """What the alert is about, whichever time it fires."""
+    segment = tuple(sorted((alert.segment or {}).items()))
+    return alert.stream, alert.kind.value, alert.driver.value if alert.driver else "", segment
+
+
+def is_acknowledgement(alert: Alert) -> bool:
+    """Whether this says no more than that somebody has taken the alert."""
+    return alert.transition.endswith(f":{_ACKNOWLEDGED}")
+
+
+def _as_acknowledged(alert: Alert) -> Alert:
+    return msgspec.structs.replace(alert, transition=f"{alert.fingerprint}:{_ACKNOWLEDGED}")
+
+
+def _as_resolved(alert: Alert, cause: str) -> Alert:
+    return msgspec.structs.replace(
+        alert,
+        state=State.RESOLVED,
+        transition=transition_key(alert.fingerprint, State.RESOLVED),
+        cause=cause,
+        annotations={**alert.annotations, "cause": cause},
+    )
+
+
+def _as_flapping(alert: Alert, damping: FlapDamping) -> Alert:
+    title = f"Flapping: {alert.title}"
+    said = f"It fired and resolved {damping.after} times before; this is told once, until it stays away."
+    cause = f"{said} {alert.cause}"
+    annotations = {**alert.annotations, "summary": title, "cause": cause, "flapping": "true"}
+    return msgspec.structs.replace(alert, title=title, cause=cause, annotations=annotations)
