@@ -63,6 +63,8 @@ def parse(model: type[M], text: str, *, name: str, environ: Mapping[str, str]) -
         raise ConfigError(f"{name}:{line}: not valid YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:  # an unreadable character: has a position, but no mark
         raise ConfigError(f"{name}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except (ValueError, OverflowError):  # PyYAML hands an escape such as "\UFFFFFFFF" to chr() as it is
+        raise ConfigError(f"{name}: not valid YAML: an escape (\\U...) in a text stands for no character") from None
     if root is None or root.tag == "tag:yaml.org,2002:null":
         return model()
     if not isinstance(root, yaml.MappingNode):
@@ -75,6 +77,8 @@ def parse(model: type[M], text: str, *, name: str, environ: Mapping[str, str]) -
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{name}:{line}: not valid YAML: {error.problem}") from None
+    except (ValueError, OverflowError) as error:  # what looks like a date or a number and is none: 2001-99-99
+        raise ConfigError(f"{name}: not valid YAML: {error}; put it in quotes if it is a text") from None
     finally:
         loader.dispose()
     # An empty section (`worker:` with everything under it commented out) means its defaults.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,3 +61,10 @@ def test_any_damaged_file(data: dict[str, object], choose: st.DataObject) -> Non
     start = choose.draw(st.integers(0, len(text)))
     end = choose.draw(st.integers(start, len(text)))
     answer(text[:start] + choose.draw(st.text("[]{}:&*!|>'\"-#\t\n x", max_size=4)) + text[end:])
+
+
+@pytest.mark.parametrize(
+    "text", ['a: "\\UFFFFFFFF"', 'a: "\\U00110000"', "a: 2001-99-99", "a: 0b", "a: 1_:_", "a: !!int x", "a: !!float y"]
+)
+def test_what_pyyaml_itself_stumbles_over(text: str) -> None:
+    answer(text)
