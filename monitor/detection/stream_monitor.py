@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from monitor.detection import explain
 from monitor.detection.control import Action, Control
@@ -37,6 +38,7 @@ from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.status import StreamState, StreamStatus
 from monitor.detection.track import RELEARN, Context, Track, finite
+from monitor.errors import InvalidEvent
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
@@ -137,10 +139,19 @@ class StreamMonitor:
         return self._judge(rows, self.events - len(rows))
 
     def control(self, control: Control) -> list[Finding]:
-        """A decision takes effect here; rows before it are judged first."""
+        """A decision takes effect here; rows before it are judged first.
+
+        Raises `InvalidEvent` for settings that make no sense, before anything has changed.
+        """
+        settings = self.settings
+        if control.action is Action.SETTINGS:
+            try:
+                settings = DetectionSettings.model_validate({**settings.model_dump(), **control.data})
+            except ValidationError as wrong:
+                raise InvalidEvent("wrong_settings", f"stream {self.stream!r}: {wrong}") from wrong
         findings = self.close()
         if control.action is Action.SETTINGS:
-            self.settings = DetectionSettings.model_validate({**self.settings.model_dump(), **control.data})
+            self.settings = settings
             return findings
         for track in (self._main, *self._apart.values()):
             findings += track.resolve(RESOLVED_BY[control.action])
