@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
 from monitor.detection import Finding, PartitionMonitor
+from monitor.detection.control import Control
 from monitor.detection.status import StreamStatus
-from monitor.detection.wire import decode_message, encode_tick
+from monitor.detection.wire import decode_message, encode_control, encode_tick
 from monitor.errors import InvalidEvent, OqmError
 from monitor.features.batch import FeatureBatch
 from pipelines.checkpoint import DetectCheckpoint
@@ -81,6 +82,7 @@ class Detect(Stage):
         self._monitors: dict[int, PartitionMonitor] = {}
         self._applied: dict[int, int] = {}
         self._statuses: dict[str, StreamStatus] = {}
+        self._changed_settings: dict[int, list[Control]] = {}
         self._written_at = 0.0
 
     async def _restored(self, partitions: list[int]) -> dict[int, int]:
@@ -98,6 +100,7 @@ class Detect(Stage):
                     monitor.restore(stream, record.snapshot, new_log=True)
                 for stream, watched in monitor.streams.items():
                     self._statuses[stream] = watched.status()
+                self._changed_settings[partition] = monitor.outdated()
 
         await asyncio.get_running_loop().run_in_executor(self._pool, take_over)
         self._stats.statuses = dict(self._statuses)
@@ -200,9 +203,17 @@ class Detect(Stage):
                 await self._write_positions()
 
     async def tick(self) -> None:
-        """Append the time to every detect partition that this worker owns."""
+        """Append the time to every detect partition owned here, and settings that changed since a restore."""
         now = self._clock()
         name = self._topics.features.name
+        owned = list(self.intake.next)
+        changed = [
+            Outgoing(name, partition=partition, value=encode_control(control))
+            for partition in owned
+            for control in self._changed_settings.pop(partition, [])
+        ]
+        if changed:
+            log.info("settings of %d streams changed and take effect from here in the log", len(changed))
         await self._producer.send(
-            Outgoing(name, partition=partition, value=encode_tick(now)) for partition in self.intake.next
+            [*changed, *(Outgoing(name, partition=partition, value=encode_tick(now)) for partition in owned)]
         )

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from monitor.detection.control import Control
+from monitor.detection.control import Action, Control
 from monitor.detection.finding import Finding
 from monitor.detection.plain import decode
 from monitor.detection.settings import DetectionSettings
@@ -116,6 +116,17 @@ class PartitionMonitor:
         owned.applied = offset
         self._changed.add(control.stream)
         return findings
+
+    def outdated(self) -> list[Control]:
+        """Control rows that bring streams restored under other settings to those they should have now.
+
+        Settings take effect at an offset of the log like everything else, so that a pass over it finds the same.
+        """
+        return [
+            Control(action=Action.SETTINGS, stream=stream, data=wanted.model_dump(mode="json"), by="configuration")
+            for stream, owned in self._owned.items()
+            if (wanted := self._settings_for(stream)) != owned.monitor.settings
+        ]
 
     def close(self) -> list[Finding]:
         """End of a replay: judge what still waits, stream by stream."""

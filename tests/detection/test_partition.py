@@ -225,6 +225,20 @@ def test_settings_are_asked_for_by_stream() -> None:
     }
 
 
+def test_streams_restored_under_other_settings_are_told_in_the_log() -> None:
+    before = partition()
+    before.apply(calm(300, 41).batch(), 0)
+    changed = DetectionSettings(**{**SETTINGS.model_dump(), "recovery": 77})
+    after = PartitionMonitor(lambda _stream: changed, SPECS)
+    for stream, snapshot in before.changed().items():
+        after.restore(stream, snapshot)
+    [control] = after.outdated()
+    assert (control.action, control.data["recovery"]) == (Action.SETTINGS, 77)
+    after.control(control, 1)
+    assert after.outdated() == []
+    assert before.outdated() == []
+
+
 def test_closing_judges_what_waits() -> None:
     monitor = partition()
     found = monitor.apply(shifting("s").batch(0, 510), 0)

@@ -19,9 +19,9 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from monitor.alerting.alert import Alert, decode
-from monitor.detection import Finding
+from monitor.detection import Control, DetectionSettings, Finding
 from monitor.detection.status import StreamStatus
-from monitor.detection.wire import partition_for
+from monitor.detection.wire import decode_message, partition_for
 from monitor.settings import Settings
 from pipelines.connection import client_options
 from pipelines.offline import featurizer_for, partition_monitor, pass_over
@@ -107,14 +107,24 @@ class Installation:
         self.folder = folder
         self._workers: list[WorkerProcess] = []
         self._config = folder / "monitor.yaml"
-        dumped = settings.model_dump(mode="json", include={"topics", "worker", "detection"}, exclude_defaults=True)
-        self._config.write_text(yaml.safe_dump(dumped))
+        self._write_config()
         self._producer = KafkaProducer(**client_options(settings.broker), linger_ms=5)
 
     def close(self) -> None:
         self._producer.close()
         for worker in self._workers:
             worker.close()
+
+    def _write_config(self) -> None:
+        parts = {"topics", "worker", "detection"}
+        dumped = self.settings.model_dump(mode="json", include=parts, exclude_defaults=True)
+        self._config.write_text(yaml.safe_dump(dumped))
+
+    def change_settings(self, **detection: Any) -> None:
+        """Other detection settings, for workers that start from now on."""
+        changed = {**self.settings.detection.model_dump(), **detection}
+        self.settings = self.settings.model_copy(update={"detection": DetectionSettings.model_validate(changed)})
+        self._write_config()
 
     def worker(self, *roles: str) -> WorkerProcess:
         """A worker process, started."""
@@ -186,6 +196,11 @@ class Installation:
         """Transitions on `oqm.alerts`, each once, in order."""
         alerts = (decode(record.value) for record in self.read(self.settings.topics.alerts.name))
         return list({alert.transition: alert for alert in alerts}.values())
+
+    def controls(self, stream: str) -> list[Control]:
+        """Control rows of a stream in the features log."""
+        contents = (decode_message(record.value) for record in self.read(self.settings.topics.features.name))
+        return [content for content in contents if isinstance(content, Control) and content.stream == stream]
 
     def statuses(self) -> dict[str, StreamStatus]:
         """Streams as `oqm streams` shows them."""
