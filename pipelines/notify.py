@@ -1,9 +1,12 @@
-"""notify: alerts in, deliveries out. Nothing upstream ever waits for a receiver.
+"""notify: alerts and what people say of them in, deliveries out. Nothing upstream ever waits for a receiver.
+
+What is told and when is decided by `monitor.alerting.dispatch`, from the log alone.
 
 Each transition of an alert becomes, per sink that takes it, a record in the compacted outbox: first `pending` with the
 alert itself, confirmed, before the position moves; then `delivered` or `failed`. So a restart goes on with what is
 pending, and what was delivered is not sent again but for a crash between the receiver's answer and our record: then it
 arrives twice under the same idempotency key. Transitions of one alert reach a sink in their order.
+What was held back (a window, a snooze) is not in the outbox: the log says after a restart what still waits.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 
@@ -20,13 +23,16 @@ import msgspec
 
 from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
+from monitor.alerting.annotation import Annotation, decode_record
 from monitor.alerting.book import AlertBook
+from monitor.alerting.budget import spent
+from monitor.alerting.dispatch import Dispatch, FalseAlarm, Held, is_acknowledgement
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery, StateError
-from monitor.settings import Broker, Delivery
-from monitor.sinks.base import KeepsAlive, Sink
+from monitor.settings import Broker, Delivery, Settings
+from monitor.sinks.base import Acknowledges, KeepsAlive, Sink
 from pipelines.checkpoint import Positions, read_to_end
 from pipelines.deadletter import DeadLetter, DeadLetterBox
-from pipelines.intake import Batch, Intake
+from pipelines.intake import Batch, Intake, Message
 from pipelines.producer import LogProducer, Outgoing
 from pipelines.stage import Stage
 from pipelines.stats import WorkerStats
@@ -83,6 +89,12 @@ def wait_before(attempt: int, delivery: Delivery, asked_s: float | None, uniform
     return max(longest * (0.5 + 0.5 * uniform()), asked_s or 0.0)
 
 
+def dispatch_for(settings: Settings) -> Dispatch:
+    """What stands between the log of alerts and the sinks, as the settings say."""
+    alerting = settings.alerting
+    return Dispatch(AlertBook(alerting.group_window), settings.maintenance, alerting.flapping)
+
+
 class Notify(Stage):
     """The stage behind the notify agent."""
 
@@ -95,7 +107,8 @@ class Notify(Stage):
         topics: TopicMap,
         broker: Broker,
         sinks: Sequence[Sink],
-        book: Callable[[], AlertBook],
+        dispatch: Callable[[], Dispatch],
+        budget: Callable[[str], tuple[float, float]],
         delivery: Delivery,
         producer: LogProducer,
         positions: Positions,
@@ -108,8 +121,9 @@ class Notify(Stage):
         super().__init__(topics.alerts, intake)
         self._topics = topics
         self._broker = broker
-        self._book = book
-        self._books: dict[int, AlertBook] = {}
+        self._dispatch = dispatch
+        self._dispatches: dict[int, Dispatch] = {}
+        self._budget = budget
         self._sinks = {sink.name: sink for sink in sinks}
         self._delivery = delivery
         self._producer = producer
@@ -129,12 +143,12 @@ class Notify(Stage):
 
     async def _restored(self, partitions: list[int]) -> dict[int, int]:
         self._taken = await self._positions.restore(partitions)
-        self._books = {partition: self._book() for partition in partitions}
-        # What the book knows is a function of the alerts up to the position: so it is read from them, not kept twice.
+        self._dispatches = {partition: self._dispatch() for partition in partitions}
+        # What it knows is a function of the log up to the position: so it is read from there, not kept twice.
         async for record in read_to_end(self._broker, self.source.name, partitions):
             if record.offset < self._taken[record.partition]:
                 with contextlib.suppress(msgspec.DecodeError):
-                    self._books[record.partition].apply(alerts.decode(record.value or b""))
+                    self._apply(self._dispatches[record.partition], record)
         pending: dict[OutboxKey, _Pending] = {}
         async for record in read_to_end(self._broker, self._topics.outbox.name, partitions):
             if record.value is None or record.key is None:
@@ -152,33 +166,57 @@ class Notify(Stage):
             else:
                 pending.pop(key, None)
         self._enqueue(pending.values())
+        await self._tell_forgotten()
         return dict(self._taken)
+
+    async def _tell_forgotten(self) -> None:
+        """What fires and no sink was ever told: held back under settings that were changed meanwhile."""
+        told = {key.transition for key in self._known}
+        for partition, dispatch in self._dispatches.items():
+            forgotten = [alert for alert in dispatch.firing() if alert.transition not in told]
+            await self._tell(self._wanted(partition, forgotten))
+
+    def _apply(self, dispatch: Dispatch, message: Message) -> list[Alert]:
+        record = decode_record(message.value or b"")
+        if isinstance(record, Annotation):
+            return dispatch.annotation(record)
+        return dispatch.alert(record, message.timestamp / 1_000)
 
     async def _process(self, batch: Batch) -> None:
         wanted: list[_Pending] = []
         letters: list[DeadLetter] = []
-        now = self._clock()
         for message in batch.messages:
             try:
-                alert = self._books[message.partition].apply(alerts.decode(message.value or b""))
+                told = self._apply(self._dispatches[message.partition], message)
             except msgspec.DecodeError as error:
                 letters.append(DeadLetter(message, "not_an_alert", str(error)))
                 continue
-            if alert is None:
-                continue  # told before
-            for sink in self._sinks.values():
-                key = OutboxKey(alert.transition, sink.name)
-                if key not in self._known and sink.takes(alert):
-                    self._known.add(key)
-                    wanted.append(_Pending(key, message.partition, alert, now))
+            wanted += self._wanted(message.partition, told)
         await self._letters.write(letters, self.source.name)
-        await self._producer.send(self._outbox(one, Outcome.PENDING, alerts.encode(one.alert)) for one in wanted)
-        self._enqueue(wanted)
+        await self._tell(wanted)
         self._taken.update(batch.positions())
         await self._write_positions()
         self._stats.messages[self.name] += len(batch.messages)
         self._stats.batches[self.name] += 1
         self._stats.progress_at = self._clock()
+
+    def _wanted(self, partition: int, told: Iterable[Alert]) -> list[_Pending]:
+        """A delivery for each sink that takes it and has not been given it before."""
+        wanted = []
+        now = self._clock()
+        for alert in told:
+            for sink in self._sinks.values():
+                key = OutboxKey(alert.transition, sink.name)
+                fit = isinstance(sink, Acknowledges) or not is_acknowledgement(alert)
+                if key not in self._known and fit and sink.takes(alert):
+                    self._known.add(key)
+                    wanted.append(_Pending(key, partition, alert, now))
+        return wanted
+
+    async def _tell(self, wanted: list[_Pending]) -> None:
+        """Note in the outbox what is to be delivered, confirmed; then deliver it."""
+        await self._producer.send(self._outbox(one, Outcome.PENDING, alerts.encode(one.alert)) for one in wanted)
+        self._enqueue(wanted)
 
     def _outbox(self, one: _Pending, outcome: Outcome, alert: bytes = b"") -> Outgoing:
         record = OutboxRecord(outcome, one.key.sink, alert, one.since)
@@ -225,7 +263,10 @@ class Notify(Stage):
         while True:
             attempt += 1
             try:
-                await sink.send(one.alert)
+                if isinstance(sink, Acknowledges) and is_acknowledgement(one.alert):
+                    await sink.acknowledge(one.alert, one.key.transition)
+                else:
+                    await sink.send(one.alert)
                 return Outcome.DELIVERED
             except PermanentDelivery as error:
                 log.error("alert %s refused by %s for good: %s", one.key.transition, sink.name, error)
@@ -240,18 +281,37 @@ class Notify(Stage):
                 await self._sleep(wait)
 
     async def idle(self) -> None:
-        """Remind receivers that forget; raise the first error of a delivery that is none of the receiver's."""
+        """Tell what is due, remind receivers that forget; raise the first error of a delivery that is not theirs."""
         if self._fault is not None:
             raise self._fault
         now = self._clock()
+        # Not while records wait: one of them may say that what is due is over.
+        if self.intake.idle and not self._lock.locked():
+            async with self._lock:
+                for partition, dispatch in self._dispatches.items():
+                    await self._tell(self._wanted(partition, dispatch.due(now)))
+            self._count(now)
         for name, sink in self._sinks.items():
             due = isinstance(sink, KeepsAlive) and now - self._kept_alive_at.get(name, 0.0) >= sink.keep_alive_s
             if due and name not in self._keeping_alive and self.intake.next:
                 self._kept_alive_at[name] = now
                 self._keeping_alive[name] = asyncio.create_task(self._keep_alive(sink), name=f"keep-alive-{name}")
 
+    def _count(self, now: float) -> None:
+        # Every reason has its number, 0 too: a series that comes and goes cannot be seen to fall.
+        held = dict.fromkeys((reason.value for reason in Held), 0) if self._dispatches else {}
+        alarms: list[FalseAlarm] = []
+        for dispatch in self._dispatches.values():
+            for reason, count in dispatch.held_back(now).items():
+                held[reason.value] += count
+            alarms += dispatch.false_alarms.values()
+        self._stats.held_back = held
+        self._stats.false_alarms = Counter(alarm.kind for alarm in alarms)
+        self._stats.budget_spent = spent(alarms, self._budget, now)
+
     async def _keep_alive(self, sink: Sink) -> None:
-        firing = [alert for book in self._books.values() for alert in book.firing() if sink.takes(alert)]
+        every = self._dispatches.values()
+        firing = [alert for dispatch in every for alert in dispatch.firing() if sink.takes(alert)]
         try:
             if firing and isinstance(sink, KeepsAlive):
                 await sink.keep_alive(firing)
@@ -273,4 +333,6 @@ class Notify(Stage):
         self._couriers.clear()
         self._known.clear()
         self._taken = {}
+        self._dispatches = {}
+        self._count(self._clock())
         self._stats.pending_deliveries = 0

@@ -40,6 +40,12 @@ class WorkerStats:
         Deliveries of alerts, by (sink, `delivered` | `retried` | `failed`).
     pending_deliveries
         Transitions that wait for their receiver.
+    held_back
+        Alerts that fire and are not told now, by reason (`maintenance`, `snooze`, `flapping`).
+    false_alarms
+        Alerts that people marked false, as far as the log goes back, by kind.
+    budget_spent
+        Per stream with a false alarm: those of its budget's latest period over those it may raise.
     lost
         Messages that the log no longer held when their turn came, by topic.
     repairs
@@ -68,6 +74,9 @@ class WorkerStats:
     findings: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
     pending_deliveries: int = 0
+    held_back: Mapping[str, int] = field(default_factory=dict)
+    false_alarms: Mapping[str, int] = field(default_factory=dict)
+    budget_spent: Mapping[str, float] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)
     lag: Mapping[tuple[str, int], int] = field(default_factory=dict)

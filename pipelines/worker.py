@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from monitor.alerting.alert import from_finding
-from monitor.alerting.book import AlertBook
 from monitor.detection import Finding
 from monitor.errors import BrokerError
 from monitor.settings import Settings
@@ -36,7 +35,7 @@ from pipelines.detect import Detect
 from pipelines.event_time import TICK_EVERY_S, EventTimeTicks
 from pipelines.featurize import EventReader, Featurize
 from pipelines.intake import Intake
-from pipelines.notify import Notify
+from pipelines.notify import Notify, dispatch_for
 from pipelines.offline import featurizer_for, partition_monitor
 from pipelines.producer import LogProducer
 from pipelines.stage import Stage
@@ -302,7 +301,8 @@ class Worker:
                 topics=topics,
                 broker=broker,
                 sinks=sinks,
-                book=lambda: AlertBook(settings.alerting.group_window),
+                dispatch=lambda: dispatch_for(settings),
+                budget=lambda stream: settings.for_stream(stream).detection.alert_budget,
                 delivery=settings.delivery,
                 producer=producer,
                 positions=Positions(broker, producer, topics, topics.alerts),

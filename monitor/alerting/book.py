@@ -115,6 +115,10 @@ class AlertBook:
         """The latest transition of every alert that fires now."""
         return [record.alert for record in self._records.values() if record.alert.state is State.FIRING]
 
+    def alerts(self) -> list[Alert]:
+        """The latest transition of every alert that is known, the latest change last."""
+        return [record.alert for record in self._records.values()]
+
     def get(self, fingerprint: str) -> Alert | None:
         """The latest transition of this alert, where it is known."""
         record = self._records.get(fingerprint)

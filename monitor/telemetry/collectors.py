@@ -7,6 +7,7 @@ May import `monitor.detection` and below.
 
 from __future__ import annotations
 
+import heapq
 import math
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +21,9 @@ from monitor.detection.status import FeatureStatus, StreamState, StreamStatus
 from monitor.telemetry import metrics
 from monitor.telemetry.histogram import Histogram
 from monitor.telemetry.metrics import Metric, MetricKind
+
+_MOST_BUDGETS = 1_000
+"""Streams whose budget is exported: people marked that many false, and the most overspent come first."""
 
 Samples: TypeAlias = Iterable[tuple[tuple[str, ...], float]]
 
@@ -88,6 +92,21 @@ class WorkerNumbers(Protocol):
         ...
 
     @property
+    def held_back(self) -> Mapping[str, int]:
+        """Alerts that fire and are not told now, by reason."""
+        ...
+
+    @property
+    def false_alarms(self) -> Mapping[str, int]:
+        """Alerts marked false by kind."""
+        ...
+
+    @property
+    def budget_spent(self) -> Mapping[str, float]:
+        """Share of the alert budget spent, by stream with a false alarm."""
+        ...
+
+    @property
     def lost(self) -> Mapping[str, int]:
         """Messages lost by topic."""
         ...
@@ -151,6 +170,10 @@ class WorkerCollector(Collector):
         yield _family(metrics.FINDINGS, _by_name(n.findings))
         yield _family(metrics.DELIVERIES, ((key, count) for key, count in dict(n.deliveries).items()))
         yield _family(metrics.PENDING, [((), n.pending_deliveries)])
+        yield _family(metrics.HELD_BACK, _by_name(n.held_back))
+        yield _family(metrics.FALSE_ALARMS, _by_name(n.false_alarms))
+        worst = heapq.nlargest(_MOST_BUDGETS, dict(n.budget_spent).items(), key=lambda item: (item[1], item[0]))
+        yield _family(metrics.BUDGET_SPENT, (((stream,), ratio) for stream, ratio in worst))
         yield _family(metrics.LOST, _by_name(n.lost))
         yield _family(metrics.REPAIRS, _by_name(n.repairs))
         yield _family(metrics.LAG, (((topic, str(p)), lag) for (topic, p), lag in dict(n.lag).items()))

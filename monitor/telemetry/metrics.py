@@ -51,6 +51,16 @@ DELIVERIES = Metric(
     "oqm_deliveries_total", _C, "Deliveries of alerts: delivered, retried, or failed for good.", ("sink", "outcome")
 )
 PENDING = Metric("oqm_pending_deliveries", _G, "Transitions that wait for their receiver.")
+HELD_BACK = Metric("oqm_held_back_alerts", _G, "Alerts that fire and are not told now, by reason.", ("reason",))
+FALSE_ALARMS = Metric(
+    "oqm_false_alarms", _G, "Alerts that people marked false, as far back as the log of alerts goes.", ("kind",)
+)
+BUDGET_SPENT = Metric(
+    "oqm_stream_budget_spent_ratio",
+    _G,
+    "Alerts marked false in the budget's latest period over those the stream may raise; above 1 it is overspent.",
+    ("stream",),
+)
 LOST = Metric("oqm_lost_messages_total", _C, "Messages that the log no longer held when their turn came.", ("topic",))
 REPAIRS = Metric("oqm_flow_repairs_total", _C, "How often the flow was set back to the offset expected.", ("topic",))
 LAG = Metric("oqm_lag_messages", _G, "Messages not yet applied, of partitions owned here.", ("topic", "partition"))
@@ -101,6 +111,9 @@ METRICS: tuple[Metric, ...] = (
     FINDINGS,
     DELIVERIES,
     PENDING,
+    HELD_BACK,
+    FALSE_ALARMS,
+    BUDGET_SPENT,
     LOST,
     REPAIRS,
     LAG,

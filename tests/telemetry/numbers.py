@@ -40,6 +40,9 @@ class Numbers:
     findings: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
     pending_deliveries: int = 0
+    held_back: dict[str, int] = field(default_factory=dict)
+    false_alarms: dict[str, int] = field(default_factory=dict)
+    budget_spent: dict[str, float] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)
     lag: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -62,6 +65,9 @@ def busy() -> Numbers:
         findings=Counter(firing=1),
         deliveries=Counter({("log", "delivered"): 1}),
         pending_deliveries=4,
+        held_back={"snooze": 1},
+        false_alarms={"drift": 2},
+        budget_spent={"a/b": 0.5},
         lost=Counter({"oqm.outputs": 1}),
         repairs=Counter({"oqm.features": 1}),
         lag={("oqm.outputs", 0): 7},

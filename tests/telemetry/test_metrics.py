@@ -12,7 +12,10 @@ from monitor.telemetry.metrics import METRICS, Metric, MetricKind
 from monitor.telemetry.server import worker_registry
 from tests.telemetry.numbers import busy
 
-UNITS = ("seconds", "timestamp_seconds", "log10", "info", "messages", "streams", "series", "alerts", "deliveries")
+UNITS = (
+    "seconds", "timestamp_seconds", "log10", "info", "messages", "streams", "series", "alerts", "alarms", "deliveries",
+    "ratio",
+)  # fmt: skip
 UNITLESS = {"oqm_worker_ready", "oqm_stream_state", "oqm_feature_reference", "oqm_feature_current"}
 """A truth value, and values in the unit of each feature."""
 

@@ -1,0 +1,130 @@
+"""What notify makes of what people say, of windows, and of a restart in between; receivers and log in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from monitor.alerting.alert import Alert
+from monitor.alerting.annotation import Action, Annotation, encode
+from monitor.alerting.maintenance import MaintenanceWindow
+from monitor.alerting.sample import sample_alert
+from monitor.detection.finding import State
+from pipelines.producer import Outgoing
+from tests.pipelines.test_notify import Bench, Receiver
+
+FIRING, RESOLVED = sample_alert(), sample_alert(State.RESOLVED)
+START = 1_700_000_000.0  # the records' timestamps, and the clock
+
+
+class Pager(Receiver):
+    """A receiver that calls people until somebody takes the alert."""
+
+    async def acknowledge(self, alert: Alert, key: str) -> None:
+        self.got.append(key)
+
+
+async def idle(bench: Bench) -> None:
+    """The worker's timer, and time for the couriers."""
+    await bench.notify.idle()
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def say(bench: Bench, action: Action, until: float | None = None) -> None:
+    said = Annotation(fingerprint=FIRING.fingerprint, action=action, time=START, by="ada", until=until)
+    await bench.log.send([Outgoing("alerts", encode(said), FIRING.fingerprint.encode())])
+
+
+async def test_taking_it_is_told_to_the_pager_alone_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Pager(name="pager"), Receiver(name="chat"))
+    await bench.publish(FIRING)
+    await say(bench, Action.ACK)
+    await say(bench, Action.ACK)
+    await bench.run()
+    bench.restart()
+    await bench.run()
+    assert bench.receivers[0].got == [FIRING.transition, f"{FIRING.fingerprint}:acknowledged"]
+    assert bench.receivers[1].got == [FIRING.transition]
+    assert "dead" not in bench.log.topics
+
+
+async def test_a_snoozed_alert_is_told_again_at_its_end_even_by_another_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver())
+    await bench.publish(FIRING)
+    await say(bench, Action.SNOOZE, until=START + 3_600)
+    await bench.run()
+    await bench.notify.idle()
+    assert bench.receivers[0].got == [FIRING.transition]
+    bench.restart()
+    bench.clock.now = START + 3_601
+    await bench.run()
+    await idle(bench)
+    assert bench.receivers[0].got == [FIRING.transition, f"{FIRING.fingerprint}:firing:{int(START + 3_600)}"]
+    bench.restart()
+    await bench.run()
+    await idle(bench)
+    assert len(bench.receivers[0].got) == 2
+
+
+async def test_what_a_window_holds_back_outlives_the_worker_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver())
+    start, end = (datetime.fromtimestamp(time, UTC) for time in (START - 60, START + 60))
+    bench.windows.append(MaintenanceWindow(start=start, end=end))
+    await bench.publish(FIRING)
+    await bench.run()
+    await bench.notify.idle()
+    assert bench.receivers[0].got == []
+    assert bench.stats.held_back == {"maintenance": 1, "snooze": 0, "flapping": 0}
+    bench.restart()
+    bench.clock.now = START + 61
+    await bench.run()
+    await idle(bench)
+    assert bench.receivers[0].got == [FIRING.transition]
+    assert bench.stats.held_back == {"maintenance": 0, "snooze": 0, "flapping": 0}
+
+
+async def test_what_was_held_back_by_settings_that_are_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver())
+    start, end = (datetime.fromtimestamp(time, UTC) for time in (START - 60, START + 9e6))
+    bench.windows.append(MaintenanceWindow(start=start, end=end))
+    await bench.publish(FIRING)
+    await bench.run()
+    bench.windows.clear()
+    bench.restart()
+    await bench.run()
+    assert bench.receivers[0].got == [FIRING.transition]
+
+
+async def test_a_false_alarm_is_over_and_spends_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver())
+    await bench.publish(FIRING)
+    await say(bench, Action.FALSE_ALARM)
+    await bench.publish(RESOLVED)
+    await bench.run()
+    await bench.notify.idle()
+    assert bench.receivers[0].got == [FIRING.transition, RESOLVED.transition]
+    assert bench.stats.false_alarms == {"silent_update": 1}
+    assert bench.stats.budget_spent == {FIRING.stream: 1.0}
+    bench.clock.now = START + 31 * 86_400
+    await bench.notify.idle()
+    assert bench.stats.budget_spent == {FIRING.stream: 0.0}
+    await bench.notify.settle()
+    assert bench.stats.budget_spent == {}
+
+
+async def test_what_nobody_can_read_is_a_dead_letter_and_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver())
+    written: list[str] = []
+
+    async def write(letters: list[object], _: str) -> None:
+        written.extend(letter.reason for letter in letters)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(bench.notify._letters, "write", write)
+    await bench.log.send([Outgoing("alerts", b'{"record": "annotation"}'), Outgoing("alerts", b"junk")])
+    await bench.publish(FIRING)
+    await bench.run()
+    assert written == ["not_an_alert", "not_an_alert"]
+    assert bench.receivers[0].got == [FIRING.transition]
