@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         parser.error(f"no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
     plan = Plan(options.data, options.runs or (2 if options.quick else 50), options.quick)
-    console = Console(width=None if Console().is_terminal else 220)
+    console = Console(width=None if Console().is_terminal else 260)
     report = Report(console)
     sources = "; ".join(f"{name}: {where}" for name, where in corpora.SOURCES.items())
     report.line(f"Seed {SEED}, {plan.runs} runs{', quick' if plan.quick else ''}. Data: {sources}.")

@@ -32,7 +32,7 @@ class Report:
         """One table with its title and a note on how it was made; `folded`: closed at first in Markdown."""
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, caption=note or None, caption_justify="left")
         for number, head in enumerate(heads):
-            table.add_column(head, justify="left" if number == 0 else "right", overflow="fold")
+            table.add_column(head, justify="right" if number else "left", overflow="fold", no_wrap=not number)
         cells = [[str(cell) for cell in row] for row in rows]
         for row in cells:
             table.add_row(*row)
