@@ -151,8 +151,10 @@ class EventReader:
 
 
 def _failed(message: Message, error: Exception) -> DeadLetter:
-    if not isinstance(error, StateError):
-        log.exception("processing failed on partition %d offset %d", message.partition, message.offset, exc_info=error)
+    if isinstance(error, StateError):
+        # The message's own doing (an id of a megabyte): not for the limit that stops the worker.
+        return DeadLetter(message, "row_too_large", str(error))
+    log.exception("processing failed on partition %d offset %d", message.partition, message.offset, exc_info=error)
     return DeadLetter(message, PROCESSING_FAILED, f"{type(error).__name__}: {error}")
 
 

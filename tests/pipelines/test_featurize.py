@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from monitor.detection.wire import decode_message, partition_for
+from monitor.events.schema import OutputEvent
+from monitor.features.batch import FeatureBatch
+from monitor.features.featurizer import Featurizer
+from monitor.settings import Settings
+from pipelines.deadletter import PROCESSING_FAILED
+from pipelines.featurize import EventReader, Featurized
+from pipelines.offline import featurizer_for
+from pipelines.topics import TopicFacts
+from tests.pipelines.records import Record
+
+OUTPUTS = TopicFacts("oqm.outputs", "topic-id", 4)
+
+
+@pytest.fixture(scope="module")
+def featurizer() -> Featurizer:
+    return featurizer_for(Settings())
+
+
+def message(offset: int, partition: int = 0, **fields: Any) -> Record:
+    return Record(partition, offset, json.dumps({"stream": "bot/answer", "output": "All is well.", **fields}).encode())
+
+
+def batches(result: Featurized) -> dict[int, list[FeatureBatch]]:
+    found: dict[int, list[FeatureBatch]] = {}
+    for partition, messages in result.messages.items():
+        for one in messages:
+            batch = decode_message(one)
+            assert isinstance(batch, FeatureBatch)
+            found.setdefault(partition, []).append(batch)
+    return found
+
+
+def test_rows_go_to_their_streams_partition_grouped_and_in_order(featurizer: Featurizer) -> None:
+    streams = [f"bot-{i % 5}/answer" for i in range(40)]
+    messages = [message(i, partition=i % 4, stream=stream) for i, stream in enumerate(streams)]
+    result = EventReader(featurizer, OUTPUTS, 3).read(messages)
+    found = batches(result)
+    assert set(found) == {partition_for(stream, 3) for stream in streams}
+    for partition, (batch,) in found.items():
+        assert {partition_for(stream, 3) for stream in batch.streams} == {partition}
+        assert batch.source == "topic-id"
+        seen = list(dict.fromkeys(batch.streams))
+        assert list(batch.streams) == sorted(batch.streams, key=seen.index), "grouped by stream"
+        for stream in seen:
+            offsets = [o for o, s in zip(batch.source_offsets.tolist(), batch.streams, strict=True) if s == stream]
+            assert offsets == sorted(offsets)
+    assert result.events == 40
+    assert not result.letters
+
+
+def test_an_event_without_id_and_time_gets_its_place_and_kafkas_time(featurizer: Featurizer) -> None:
+    ((batch,),) = batches(EventReader(featurizer, OUTPUTS, 1).read([message(7, partition=2)])).values()
+    assert list(batch.ids) == ["oqm.outputs/2/7"]
+    assert batch.times.tolist() == [1_700_000_000.0]
+
+
+def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(featurizer: Featurizer) -> None:
+    messages = [message(0), Record(0, 1, b"{nope"), Record(0, 2, None), message(3)]
+    result = EventReader(featurizer, OUTPUTS, 1).read(messages)
+    assert [letter.message.offset for letter in result.letters] == [1, 2]
+    assert all(letter.reason and letter.detail for letter in result.letters)
+    ((batch,),) = batches(result).values()
+    assert batch.source_offsets.tolist() == [0, 3]
+
+
+class Poisoned:
+    """A featurizer with a fault of its own that one event brings out."""
+
+    def __init__(self, inner: Featurizer) -> None:
+        self._inner = inner
+
+    def featurize(self, events: Sequence[OutputEvent], **where: Any) -> FeatureBatch:
+        if any(event.output == "poison" for event in events):
+            raise RuntimeError("poisoned")
+        return self._inner.featurize(events, **where)
+
+
+def test_poison_takes_only_itself(featurizer: Featurizer) -> None:
+    messages = [message(0), message(1, output="poison"), message(2)]
+    result = EventReader(Poisoned(featurizer), OUTPUTS, 1).read(messages)  # type: ignore[arg-type]
+    (letter,) = result.letters
+    assert (letter.message.offset, letter.reason) == (1, PROCESSING_FAILED)
+    assert [b.source_offsets.tolist() for found in batches(result).values() for b in found] == [[0], [2]]
+
+
+def test_a_row_too_large_for_a_message_is_a_dead_letter(featurizer: Featurizer) -> None:
+    # 20,000 attributes would not be carried; an id of 2 MB would.
+    result = EventReader(featurizer, OUTPUTS, 1).read([message(0), message(1, id="x" * 2_000_000), message(2)])
+    assert [(letter.message.offset, letter.reason) for letter in result.letters] == [(1, "row_too_large")]
+    assert sum(len(b) for found in batches(result).values() for b in found) == 2
