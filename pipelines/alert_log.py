@@ -40,7 +40,7 @@ class Entry:
 
 
 async def read_alerts(settings: Settings, now: float) -> list[Entry]:
-    """Every alert that the log holds, the latest change last. Raises `BrokerError`."""
+    """Every alert that the log holds, the one that fired or resolved latest last. Raises `BrokerError`."""
     topics = await asyncio.to_thread(read_topics, settings.broker, settings.topics)
     partitions = range(topics.alerts.partitions)
     dispatches = {partition: dispatch_for(settings) for partition in partitions}
@@ -49,11 +49,11 @@ async def read_alerts(settings: Settings, now: float) -> list[Entry]:
         dispatch = dispatches[record.partition]
         with contextlib.suppress(msgspec.DecodeError):
             entry = decode_record(record.value or b"")
-            times[entry.fingerprint] = record.timestamp / 1_000
             if isinstance(entry, Annotation):
                 dispatch.annotation(entry)
             else:
-                dispatch.alert(entry, record.timestamp / 1_000)
+                times[entry.fingerprint] = record.timestamp / 1_000
+                dispatch.alert(entry, times[entry.fingerprint])
     found = []
     for partition, dispatch in dispatches.items():
         dispatch.due(now)

@@ -1,21 +1,37 @@
-"""`oqm alert`: what fires, who has it, and what a person says of it; and a sample to try a sink with."""
+"""`oqm alert`: what fires, who has it, and what a person says of it; and a sample to try a sink with.
+
+What is said is a record in `oqm.alerts`, so any operator's machine can say it and each sees what the others said.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
-from monitor.cli.options import ConfigFile
-from monitor.cli.output import notes
+from monitor.cli.connection import Connection, with_connection
+from monitor.cli.options import AsJson, ConfigFile
+from monitor.cli.output import notes, print_json, tables
+from monitor.cli.reference import By, user_name
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
+    from monitor.alerting.annotation import Action
     from monitor.detection.finding import State
     from monitor.settings import Settings
     from monitor.sinks.base import Sink
+    from pipelines.alert_log import Entry
+
+Id = Annotated[str, typer.Argument(help="The alert's id, its first characters, or the id of an incident: all of its.")]
+
+_COLOURS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
+_SHORTEST_PREFIX = 4
 
 
 def group() -> typer.Typer:
@@ -23,8 +39,83 @@ def group() -> typer.Typer:
     app = typer.Typer(
         help="See alerts, take them, put them off, refute them.", no_args_is_help=True, rich_markup_mode=None
     )
+    app.command("list")(list_alerts)
+    app.command("show")(show)
+    app.command("ack")(ack)
+    app.command("snooze")(snooze)
+    app.command("false-alarm")(false_alarm)
     app.command("test")(send_sample)
     return app
+
+
+@with_connection
+def list_alerts(
+    connection: Connection,
+    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show the alerts that fire, the latest last; who has them, and what is not told now and why."""
+    entries = [entry for entry in _read(_settings(connection, config)) if everything or entry.fires]
+    if json:
+        for entry in entries:
+            print_json(as_record(entry))
+        return
+    tables().print(_table(entries, "alerts" if everything else "alerts fire", time.time()))
+
+
+@with_connection
+def show(connection: Connection, identity: Id, json: AsJson = False, config: ConfigFile = None) -> None:
+    """Show an alert as it was told, and what people said of it."""
+    from monitor.alerting import text
+
+    console = tables()
+    for entry in _chosen(_read(_settings(connection, config)), identity):
+        if json:
+            print_json(as_record(entry) | {"alert": entry.alert})
+            continue
+        console.print(text.block(entry.alert), markup=False, soft_wrap=True)
+        for line in _said(entry, time.time()):
+            console.print(line, markup=False, soft_wrap=True)
+
+
+@with_connection
+def ack(connection: Connection, identity: Id, by: By = None, config: ConfigFile = None) -> None:
+    """Take an alert: receivers that call people stop, and a snooze of it ends without a word."""
+    from monitor.alerting.annotation import Action
+
+    _say(_settings(connection, config), identity, Action.ACK, by, None, "taken")
+
+
+@with_connection
+def snooze(
+    connection: Connection,
+    identity: Id,
+    duration: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="Such as 30m, 2h or 1d; 0s ends a snooze.")
+    ],
+    by: By = None,
+    config: ConfigFile = None,
+) -> None:
+    """Put an alert off: the same cause is not told again until then, and if it fires still, it is told anew."""
+    from monitor.alerting.annotation import Action
+    from monitor.duration import parse_duration
+
+    try:
+        seconds = parse_duration(duration)
+    except ValueError as error:
+        raise ConfigError(f"--for {duration}: {error}") from None
+    until = time.time() + seconds
+    what = f"put off until {_moment(until)}" if seconds else "no longer put off"
+    _say(_settings(connection, config), identity, Action.SNOOZE, by, until, what)
+
+
+@with_connection
+def false_alarm(connection: Connection, identity: Id, by: By = None, config: ConfigFile = None) -> None:
+    """Say that nothing was wrong: receivers are told that it is over, and it counts against the stream's budget."""
+    from monitor.alerting.annotation import Action
+
+    _say(_settings(connection, config), identity, Action.FALSE_ALARM, by, None, "marked false")
 
 
 def send_sample(
@@ -49,6 +140,116 @@ def send_sample(
     identity = asyncio.run(_send_samples(settings, chosen, states, time.time()))
     told = "firing" if keep_firing else "firing and resolved"
     notes().print(f"delivered to {sink}: {told}, alert {identity}", markup=False, soft_wrap=True)
+
+
+def as_record(entry: Entry) -> dict[str, Any]:
+    """An alert as `oqm alert list --json` prints it; times in seconds since 1970."""
+    alert, said = entry.alert, entry.said
+    return {
+        "id": alert.fingerprint,
+        "incident": alert.incident,
+        "state": alert.state.value,
+        "severity": alert.severity.value,
+        "stream": alert.stream,
+        "kind": alert.kind.value,
+        "title": alert.title,
+        "began_at": alert.began_at.time,
+        "raised_at": alert.raised_at.time,
+        "owner": alert.owner,
+        "acked_by": said.acked_by,
+        "snoozed_until": said.snoozed_until,
+        "false_by": said.false_by,
+        "held_back": entry.held.value if entry.held is not None else None,
+        "flapping": entry.flapping,
+    }
+
+
+def _settings(connection: Connection, config: ConfigFile) -> Settings:
+    from monitor.settings import load_settings
+
+    return connection.over(load_settings(config))
+
+
+def _read(settings: Settings) -> list[Entry]:
+    from pipelines.alert_log import read_alerts
+
+    return asyncio.run(read_alerts(settings, time.time()))
+
+
+def _chosen(entries: Sequence[Entry], identity: str) -> list[Entry]:
+    """Those of an incident, or the one alert whose id begins so."""
+    exact = [entry for entry in entries if identity in (entry.alert.fingerprint, entry.alert.incident)]
+    if exact:
+        return exact
+    if len(identity) < _SHORTEST_PREFIX:
+        raise ConfigError(f"{identity}: give at least {_SHORTEST_PREFIX} characters of an alert's id")
+    begun = [entry for entry in entries if entry.alert.fingerprint.startswith(identity)]
+    if not begun:
+        raise ConfigError(f"{identity}: no such alert or incident; oqm alert list --all shows those there are")
+    if len(begun) > 1:
+        raise ConfigError(f"{identity}: {len(begun)} alerts begin so: {', '.join(e.alert.fingerprint for e in begun)}")
+    return begun
+
+
+def _say(settings: Settings, identity: str, action: Action, by: str | None, until: float | None, what: str) -> None:
+    from monitor.alerting.annotation import Action, Annotation
+    from pipelines.alert_log import annotate
+
+    chosen = _chosen(_read(settings), identity)
+    if action is not Action.FALSE_ALARM:
+        over = [entry for entry in chosen if not entry.fires]
+        chosen = [entry for entry in chosen if entry.fires]
+        if not chosen:
+            raise ConfigError(f"{identity}: {over[0].alert.state.value}, so there is nothing to take or put off")
+    who, now = by or user_name(), time.time()
+    said = [
+        (entry.partition, Annotation(fingerprint=entry.alert.fingerprint, action=action, time=now, by=who, until=until))
+        for entry in chosen
+    ]
+    asyncio.run(annotate(settings, said))
+    for entry in chosen:
+        line = f"{entry.alert.fingerprint} {what} by {who}: {entry.alert.stream}: {entry.alert.title}"
+        notes().print(line, markup=False, soft_wrap=True)
+
+
+def _table(entries: Sequence[Entry], what: str, now: float) -> Table:
+    table = Table("id", "state", "stream", "what", "since", "notes", title_justify="left")
+    table.title = f"{len(entries):,} {what} at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
+    for entry in entries:
+        alert = entry.alert
+        state = alert.severity.value if entry.fires else alert.state.value
+        table.add_row(
+            Text(alert.fingerprint),
+            Text(state, style=_COLOURS[alert.severity.value] if entry.fires else "green"),
+            Text(alert.stream),
+            Text(alert.title),
+            _moment(alert.began_at.time),
+            Text("; ".join(_notes(entry, now))),
+        )
+    return table
+
+
+def _notes(entry: Entry, now: float) -> list[str]:
+    said, found = entry.said, []
+    if said.false_by is not None:
+        found.append(f"false: {said.false_by}")
+    if said.acked_by is not None:
+        found.append(f"taken: {said.acked_by}")
+    if said.snoozed_until is not None and said.snoozed_until > now:
+        found.append(f"put off until {_moment(said.snoozed_until)}: {said.snoozed_by}")
+    if entry.flapping:
+        found.append("comes and goes")
+    if entry.held is not None:
+        found.append(f"not told: {entry.held.value}")
+    return found
+
+
+def _said(entry: Entry, now: float) -> list[str]:
+    return [f"* {note}" for note in _notes(entry, now)]
+
+
+def _moment(time: float | None) -> str:
+    return "-" if time is None else f"{datetime.fromtimestamp(time, UTC):%m-%d %H:%M} UTC"
 
 
 def _sink(settings: Settings, name: str) -> Sink:

@@ -55,7 +55,7 @@ def _decide(connection: Connection, config: ConfigFile, action: str, stream: str
     if not stream.strip():
         raise ConfigError("STREAM: must not be empty")
     settings = connection.over(load_settings(config))
-    control = Control(action=Action(action), stream=stream, time=time.time(), by=by or _user())
+    control = Control(action=Action(action), stream=stream, time=time.time(), by=by or user_name())
     partition = asyncio.run(append_control(settings, control))
     notes().print(
         f"{action} of {stream} by {control.by}: appended to {settings.topics.features.name}, partition {partition}",
@@ -84,7 +84,8 @@ async def append_control(settings: Settings, control: Control) -> int:
     return partition
 
 
-def _user() -> str:
+def user_name() -> str:
+    """The user who runs this, for the record."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no such user in a container, no variable that says

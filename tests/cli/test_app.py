@@ -28,7 +28,17 @@ def test_help_names_every_command_and_each_has_help_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("worker",), ("topics",), ("streams",), ("publish",), ("replay",), ("demo",), ("reference", "pin")]
+    "command",
+    [
+        ("worker",),
+        ("topics",),
+        ("streams",),
+        ("publish",),
+        ("replay",),
+        ("demo",),
+        ("reference", "pin"),
+        ("alert", "ack"),
+    ],
 )
 def test_every_command_that_talks_to_kafka_takes_broker_and_security(command: tuple[str, ...]) -> None:
     shown = oqm(*command, "--help", COLUMNS="160", TERM="dumb").stdout

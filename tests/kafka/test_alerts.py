@@ -1,0 +1,164 @@
+"""`oqm alert` and notify over a broker: what one machine says, the other honours."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from monitor.alerting.alert import Alert, encode, from_finding
+from monitor.alerting.sample import SPECS, sample_finding
+from monitor.detection.finding import State
+from monitor.settings import Broker, Settings
+from pipelines.brokers import EmbeddedBroker
+from pipelines.topics import delete_topics, ensure_topics, private_topics
+from tests.cli.run_oqm import json_lines, one_line_of_error, oqm
+from tests.kafka.installation import Installation
+
+pytestmark = pytest.mark.embedded
+
+
+class Pager(ThreadingHTTPServer):
+    """A PagerDuty of one's own: keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.events: list[dict[str, Any]] = []
+
+    def actions(self, alert: Alert) -> list[str]:
+        return [event["event_action"] for event in self.events if event["dedup_key"] == alert.fingerprint]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Pager
+
+    def do_POST(self) -> None:
+        self.server.events.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
+@pytest.fixture
+def pager() -> Iterator[Pager]:
+    with Pager() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Desk:
+    """An installation whose notify tells `pager`, and an operator's `oqm` on another machine."""
+
+    def __init__(self, installation: Installation, config: Path) -> None:
+        self.installation = installation
+        self.at = ("--broker", installation.settings.broker.bootstrap, "--config", str(config))
+
+    def publish(self, *alerts: Alert) -> None:
+        for alert in alerts:
+            self.installation.send(self.installation.settings.topics.alerts.name, encode(alert), partition=0)
+
+    def oqm(self, *words: str) -> str:
+        done = oqm("alert", *words, *self.at)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def rows(self, *words: str) -> dict[str, dict[str, Any]]:
+        return {row["id"]: row for row in json_lines(self.oqm("list", "--json", *words))}
+
+
+@pytest.fixture
+def desk(embedded_broker: EmbeddedBroker, tmp_path: Path, pager: Pager) -> Iterator[Desk]:
+    settings = Settings()
+    settings = settings.model_copy(
+        update={
+            "broker": Broker(bootstrap=embedded_broker.address),
+            "topics": private_topics(settings.topics, uuid.uuid4().hex[:8]),
+        }
+    )
+    ensure_topics(settings.broker, settings.topics)
+    installation = Installation(settings, embedded_broker.session_timeout_s, tmp_path)
+    data = yaml.safe_load((tmp_path / "monitor.yaml").read_text())
+    url = f"http://127.0.0.1:{pager.server_port}/v2/enqueue"
+    data["sinks"] = [{"type": "log"}, {"type": "pagerduty", "routing_key": "k" * 32, "url": url}]
+    (tmp_path / "monitor.yaml").write_text(yaml.safe_dump(data))
+    try:
+        yield Desk(installation, tmp_path / "monitor.yaml")
+    finally:
+        installation.close()
+        delete_topics(settings.broker, settings.topics)
+
+
+def made(number: int, state: State = State.FIRING, stream: str = "bot/answer") -> Alert:
+    finding = msgspec.structs.replace(sample_finding(state, stream=stream), id=f"{number:016x}")
+    return from_finding(finding, owner="ada", specs=SPECS)
+
+
+def test_what_is_said_on_one_machine_is_done_on_the_other(desk: Desk, pager: Pager) -> None:
+    worker = desk.installation.worker("notify")
+    taken, false, snoozed = (made(0xA1B2C3 + n, stream=f"bot-{n}/answer") for n in range(3))
+    desk.publish(taken, false, snoozed)
+    desk.installation.wait_for("three pages", lambda: len(pager.events) == 3)
+
+    desk.oqm("ack", taken.fingerprint, "--by", "ada")
+    desk.oqm("false-alarm", false.fingerprint, "--by", "bob")
+    desk.oqm("snooze", snoozed.fingerprint, "--for", "3s", "--by", "eve")
+    desk.installation.wait_for("an acknowledgement", lambda: pager.actions(taken) == ["trigger", "acknowledge"])
+    desk.installation.wait_for("a resolution", lambda: pager.actions(false) == ["trigger", "resolve"])
+    # The snooze over, it fires still: told anew.
+    desk.installation.wait_for("a reminder", lambda: pager.actions(snoozed) == ["trigger", "trigger"])
+
+    rows = desk.rows()
+    assert set(rows) == {taken.fingerprint, snoozed.fingerprint}
+    assert rows[taken.fingerprint]["acked_by"] == "ada"
+    assert desk.rows("--all")[false.fingerprint]["false_by"] == "bob"
+    assert "taken: ada" in desk.oqm("list")
+    assert "* taken: ada" in desk.oqm("show", taken.fingerprint)
+    assert "answers 2.9 times longer" in desk.oqm("show", taken.fingerprint)
+
+    # A new worker knows it all from the log, and says nothing twice.
+    worker.stop()
+    desk.installation.worker("notify")
+    desk.publish(made(0xFFFF, stream="another/answer"))
+    desk.installation.wait_for("the next page", lambda: len(pager.events) == 7)
+    assert pager.actions(snoozed) == ["trigger", "trigger"]
+    assert not desk.installation.read(desk.installation.settings.topics.deadletter.name)
+
+
+def test_an_incident_is_taken_as_a_whole_and_ids_can_be_cut(desk: Desk) -> None:
+    one, other = made(0xAAAA_1111_0000_0000, stream="a"), made(0xAAAA_2222_0000_0000, stream="b")
+    desk.publish(one, other, made(0xBBBB_0000_0000_0000, State.RESOLVED, stream="c"))
+    incident = desk.rows()[one.fingerprint]["incident"]
+    desk.oqm("ack", incident, "--by", "ada")
+    assert {row["acked_by"] for row in desk.rows().values()} == {"ada"}
+    desk.oqm("ack", one.fingerprint[:8], "--by", "bob")
+    assert desk.rows()[one.fingerprint]["acked_by"] == "bob"
+
+    for words, message in (
+        (("ack", "aaaa"), "2 alerts begin so: aaaa111100000000, aaaa222200000000"),
+        (("show", "dddd1111"), "no such alert or incident"),
+        (("ack", "aa"), "at least 4 characters"),
+        (("snooze", "bbbb0000", "--for", "1h"), "resolved, so there is nothing to take or put off"),
+        (("snooze", "aaaa1111", "--for", "soon"), "must be a duration"),
+    ):
+        assert message in one_line_of_error(oqm("alert", *words, *desk.at))
+
+
+def test_nothing_fires_on_an_empty_log(desk: Desk) -> None:
+    assert desk.rows() == {}
+    assert "0 alerts fire" in desk.oqm("list")
