@@ -31,16 +31,15 @@ UPSTREAM = ("call.dependency", "call.outcome")
 """What breaks these breaks outputs too, so outputs that moved with them are their consequence."""
 
 
-def effects(reference: Reference, moved: Shift, floors: Floors, specs: Mapping[str, FeatureSpec]) -> Array:
+def effects(reference: Reference, moved: Shift, floors: Floors) -> Array:
     """Shift of each watched column in multiples of its effect floor, signed (d)."""
     k = reference.moments.numbers
     out = moved.size.copy()
     out[:k] /= max(floors.number, 1e-9)
     for m, flag in enumerate(reference.layout.flags):
-        spec = specs.get(flag.feature)
         if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
             floor = floors.category
-        elif spec is not None and spec.failure and flag.kind is FlagKind.DECLARED:
+        elif flag.failure:
             floor = floors.failure
         else:
             floor = floors.flag

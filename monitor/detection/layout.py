@@ -33,6 +33,8 @@ MOSTLY_ZERO = 0.25
 COMMON = 0.05
 """A flag with a rate between this and one minus this joins the whitened view."""
 MISSING = "\0missing"
+ANY_FAILURE = "output.any_failure"
+"""Whether any flag that is a fault in itself is true: a few answers broken in several ways are many broken answers."""
 ABSENT = "\0absent"
 """In place of a category that was not measured at all, as infinity is among the numbers (`Rows.joined`)."""
 TRUE_ABOVE = float(np.log1p(0.5))
@@ -51,6 +53,7 @@ class FlagKind(StrEnum):
     OTHER = "other"
     DIFFERS = "differs"
     MISSING = "missing"
+    ANY_FAILURE = "any_failure"
 
 
 class Flag(msgspec.Struct, frozen=True):
@@ -140,6 +143,8 @@ class Layout:
             usual = int(np.median(np.sum(np.isnan(block), axis=1)))
             if usual < len(members):
                 flags.append(Flag(name, FlagKind.MISSING, float(usual)))
+        if sum(flag.failure for flag in flags) > 1:
+            flags.append(Flag(ANY_FAILURE, FlagKind.ANY_FAILURE, failure=True))
         rows = cls(numbers, flags, 0).flag_rows(values, names, codes)
         rate = np.nansum(rows, axis=0) / np.maximum(np.isfinite(rows).sum(0), 1)
         usual = (rate >= COMMON) & (rate <= 1 - COMMON)
@@ -184,6 +189,8 @@ class Layout:
         if len(at):
             x = values[:, column]
             out[:, at] = np.where(np.isinf(x), np.nan, np.isfinite(x))
+        for m in places.any_failure:
+            out[:, m] = np.fmax.reduce(out[:, places.failures], axis=1)
         for feature, (places_of, other) in places.categories.items():
             coded = codes.coded(feature, places_of)
             if coded is None:
@@ -216,6 +223,8 @@ class _Places:
     def __init__(self, layout: Layout, names: tuple[str, ...]) -> None:
         column = {name: j for j, name in enumerate(names)}
         self.numbers = np.asarray([column.get(name, -1) for name in layout.numbers], dtype=np.intp)
+        self.any_failure = [m for m, flag in enumerate(layout.flags) if flag.kind is FlagKind.ANY_FAILURE]
+        self.failures = [m for m, flag in enumerate(layout.flags) if flag.failure and m not in self.any_failure]
         compare: list[tuple[int, int, float, bool]] = []
         never: list[tuple[int, int]] = []
         missing: list[tuple[int, list[int], int]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import msgspec
@@ -52,6 +53,20 @@ def unpack_bits(plain: list[Any]) -> NDArray[np.bool_]:
     """The booleans that `pack_bits` squeezed."""
     m, bits = plain
     return np.unpackbits(unpack(bits), axis=1, count=m).astype(bool)
+
+
+def squeeze(record: dict[str, Any]) -> bytes:
+    """A record as bytes, half as many for two milliseconds: a checkpoint writes every stream that changed."""
+    return zlib.compress(msgspec.msgpack.encode(record), 1)
+
+
+def unsqueeze(data: bytes, expected: int, stream: str) -> dict[str, Any]:
+    """What `squeeze` made of a record of format `expected`. Raises `StateError` as `decode` does."""
+    try:
+        plain = zlib.decompress(data)
+    except zlib.error as wrong:
+        raise StateError(f"stream {stream!r}: not a snapshot: {wrong}") from wrong
+    return decode(plain, expected, stream)
 
 
 def decode(data: bytes, expected: int, stream: str) -> dict[str, Any]:

@@ -37,6 +37,8 @@ LEADING = 3
 """Eigenvectors of the lag-1 covariance along which autocorrelation is allowed for on top of single coordinates."""
 SURE = 0.9
 """Credible level of a rate's bounds."""
+LIKELY = 0.75
+"""The same for the rate of a fault."""
 
 
 @dataclass
@@ -165,7 +167,7 @@ class Reference:
         numbers = here[here < moments.numbers]
         flags = here[here >= moments.numbers]
         faults = np.asarray([self.layout.flags[j - moments.numbers].failure for j in flags], dtype=bool)
-        return View(joints, self._singles(numbers), self._rates(flags[~faults]), self._rates(flags[faults]))
+        return View(joints, self._singles(numbers), self._rates(flags[~faults]), self._failures(flags[faults]))
 
     def _residual(self, select: Array, given: NDArray[np.intp]) -> Array:
         """Projection onto what a ridge regression on the given columns leaves of the selected ones."""
@@ -240,13 +242,22 @@ class Reference:
         return Singles(columns, log_norm, np.sqrt(long_run / self.effective))
 
     def _rates(self, columns: NDArray[np.intp]) -> Rates:
+        long_run, a, b = self._posterior(columns)
+        upper = np.asarray(np.minimum(0.99, betaincinv(a, b, SURE) * 1.15 + 0.001))
+        return Rates(columns, upper, np.asarray(betaincinv(a, b, 1 - SURE) / 1.15), long_run)
+
+    def _failures(self, columns: NDArray[np.intp]) -> Rates:
+        """Bounds of rates of faults: bets on them start 3 points above, a zone of indifference that needs no other."""
+        long_run, a, b = self._posterior(columns)
+        upper = np.asarray(np.minimum(0.99, betaincinv(a, b, LIKELY) + 0.001))
+        return Rates(columns, upper, np.asarray(betaincinv(a, b, 1 - SURE) / 1.15), long_run)
+
+    def _posterior(self, columns: NDArray[np.intp]) -> tuple[Array, Array, Array]:
+        """Long-run variance of flags, and the beta distribution of their rates (Jeffreys' prior)."""
         rate = np.clip(self.mean[columns], 0, 1)
         long_run = self._alone(columns)
         seen = self.effective / long_run
-        a, b = rate * seen + 0.5, (1 - rate) * seen + 0.5
-        upper = np.asarray(np.minimum(0.99, betaincinv(a, b, SURE) * 1.15 + 0.001))
-        lower = np.asarray(betaincinv(a, b, 1 - SURE) / 1.15)
-        return Rates(columns, upper, lower, long_run)
+        return long_run, rate * seen + 0.5, (1 - rate) * seen + 0.5
 
     def scores(self, numbers: NDArray[np.float16], flags: Array, segments: Sequence[Segments]) -> Array:
         """Rows y (n, d) from compressed numbers (n, k) and flags (n, m), NaN for missing, and the rows' segments."""

@@ -33,7 +33,7 @@ from monitor.detection.finding import (
     finding_id,
 )
 from monitor.detection.moments import BLOCK
-from monitor.detection.plain import decode
+from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.status import StreamState, StreamStatus
@@ -314,11 +314,11 @@ class StreamMonitor:
             "apart": [[own, track.plain()] for own, track in self._apart.items()],
             "gathering": gathering,
         }
-        return msgspec.msgpack.encode(state)
+        return squeeze(state)
 
     def restore(self, data: bytes) -> None:
         """Take over a snapshot and go on bit for bit as the original would. Raises `StateError` for another format."""
-        state = decode(data, FORMAT, self.stream)
+        state = unsqueeze(data, FORMAT, self.stream)
         self.settings = DetectionSettings.model_validate(state["settings"])
         self.events = state["events"]
         self._last_time, self._rate = state["times"]

@@ -279,7 +279,7 @@ class Track:
             point = change.column_change_point(reference, columns, y)
         numbers, flags, after = numbers[point.position :], flags[point.position :], y[point.position :]
         moved = change.shift(reference, after)
-        effect = explain.effects(reference, moved, context.settings.floors, context.specs)
+        effect = explain.effects(reference, moved, context.settings.floors)
         effect = np.where(reference.is_input == inputs, effect, 0.0)
         changes = self._changes(context, moved, effect, numbers, flags)
         laid = attribution.attribute(
@@ -479,7 +479,7 @@ class Track:
         """How far the last rows are from a reference in what the open findings named, in effect floors."""
         held = len(self._history)
         moved = change.shift(reference, self._scores(reference, max(0, held - rows), held))
-        effect = explain.effects(reference, moved, context.settings.floors, context.specs)
+        effect = explain.effects(reference, moved, context.settings.floors)
         return float(np.abs(effect[self._named(reference)]).sum())
 
     def _named(self, reference: Reference) -> NDArray[np.bool_]:
@@ -500,7 +500,7 @@ class Track:
         reference = self._original.reference
         held = len(self._history)
         moved = change.shift(reference, self._scores(reference, max(0, held - rows), held))
-        effect = np.abs(explain.effects(reference, moved, context.settings.floors, context.specs))
+        effect = np.abs(explain.effects(reference, moved, context.settings.floors))
         return bool((self._named(reference) & (effect >= 1.0) & moved.certain(sure)).any())
 
     def _recover(self, context: Context, taken: int) -> list[Finding]:

@@ -7,11 +7,13 @@ findings = replay(StreamMonitor("s", specs=SPECS), traffic)
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -213,3 +215,9 @@ def fired(findings: Sequence[Finding]) -> list[Finding]:
 def named(finding: Finding) -> set[str]:
     """The features that a finding names."""
     return {change.name for change in finding.features}
+
+
+def decoded(snapshot: bytes) -> dict[str, Any]:
+    """What a stream's snapshot holds."""
+    state: dict[str, Any] = msgspec.msgpack.decode(zlib.decompress(snapshot))
+    return state

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from monitor.detection import DetectionSettings
 from monitor.detection.settings import DetectorChoice, Floors
-from tests.detection.streams import CHARS, LATENCY, SETTINGS, WARMUP, WORDS, Traffic, calm, fired, named, replay, watch
+from tests.detection.streams import (
+    CHARS,
+    LATENCY,
+    SETTINGS,
+    WARMUP,
+    WORDS,
+    Traffic,
+    calm,
+    decoded,
+    fired,
+    named,
+    replay,
+    watch,
+)
 
 AT = 700
 
@@ -70,7 +82,7 @@ def test_it_sees_each_row_once_whatever_else_is_found(size: int) -> None:
     traffic[LATENCY][AT:] *= 3
     monitor = watch(settings)
     assert replay(monitor, traffic, size=size), "information, at least"
-    state = msgspec.msgpack.decode(monitor.snapshot())
+    state = decoded(monitor.snapshot())
     assert (1416 - WARMUP) % 32 == 0
     assert state["main"]["alone"][CHARS]["n"] == 1416 - WARMUP
 
@@ -78,6 +90,6 @@ def test_it_sees_each_row_once_whatever_else_is_found(size: int) -> None:
 def test_a_glob_chooses_for_all_that_match() -> None:
     monitor = watch(chosen("adwin", "output.*"))
     replay(monitor, calm(400, 121))
-    alone = msgspec.msgpack.decode(monitor.snapshot())["main"]["alone"]
+    alone = decoded(monitor.snapshot())["main"]["alone"]
     assert {CHARS, WORDS} <= set(alone)
     assert LATENCY not in alone

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -27,6 +26,7 @@ from tests.detection.streams import (
     WORDS,
     Traffic,
     calm,
+    decoded,
     fired,
     replay,
     watch,
@@ -235,7 +235,7 @@ def test_rows_judged_again_after_an_alert_are_not_repetitions() -> None:
     for row in range(1400):
         monitor.observe(traffic.batch(row, row + 1))
         if row % 32 == 8 and row > 700:
-            remembered = msgspec.msgpack.decode(monitor.snapshot())["main"]["repetitions"]
+            remembered = decoded(monitor.snapshot())["main"]["repetitions"]
             assert len(set(remembered)) == len(remembered) == 64
 
 

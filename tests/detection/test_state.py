@@ -5,13 +5,13 @@ from __future__ import annotations
 import pickletools
 from collections.abc import Iterator
 
-import msgspec
 import pytest
 
 from monitor.detection import DetectionSettings, StreamMonitor
+from monitor.detection.plain import squeeze
 from monitor.detection.settings import DetectorChoice
 from monitor.errors import StateError
-from tests.detection.streams import CHARS, SETTINGS, WORDS, calm, replay, watch
+from tests.detection.streams import CHARS, SETTINGS, WORDS, calm, decoded, replay, watch
 
 
 def blobs(item: object) -> Iterator[bytes]:
@@ -44,25 +44,25 @@ def eventful(settings: DetectionSettings) -> StreamMonitor:
 
 
 def test_a_snapshot_holds_no_code() -> None:
-    state = msgspec.msgpack.decode(eventful(SETTINGS).snapshot())
+    state = decoded(eventful(SETTINGS).snapshot())
     assert not any(is_pickle(blob) for blob in blobs(state))
 
 
 def test_only_rivers_detectors_bring_a_pickle() -> None:
     for name, count in (("adwin", 1), ("evidence", 0)):
         chosen = SETTINGS.model_copy(update={"detectors": (DetectorChoice(features=CHARS, detector=name),)})
-        state = msgspec.msgpack.decode(eventful(chosen).snapshot())
+        state = decoded(eventful(chosen).snapshot())
         assert sum(is_pickle(blob) for blob in blobs(state)) == count
 
 
 def test_a_snapshot_says_its_format_and_only_that_one_is_read() -> None:
     monitor = eventful(SETTINGS)
-    state = msgspec.msgpack.decode(monitor.snapshot())
+    state = decoded(monitor.snapshot())
     assert isinstance(state["format"], int)
     before = monitor.snapshot()
     for other in (state["format"] + 1, None, "x"):
         with pytest.raises(StateError, match=r"'s'.*this version reads"):
-            monitor.restore(msgspec.msgpack.encode({**state, "format": other}))
+            monitor.restore(squeeze({**state, "format": other}))
         assert monitor.snapshot() == before
 
 
