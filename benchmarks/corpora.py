@@ -214,8 +214,9 @@ def drawn(
     rows: NDArray[np.intp],
     tag: str,
     segments: Sequence[dict[str, str]] | None = None,
+    times: NDArray[np.float64] | None = None,
 ) -> FeatureBatch:
-    """These rows as new events of a stream: ids of their own, no times, no names of models, no excerpts.
+    """These rows as new events of a stream: ids of their own, no names of models, no excerpts, no times unless given.
 
     `segments` are what attribution may name, one mapping a row; none are given by default, so that nothing but the
     outputs themselves can tell.
@@ -226,7 +227,7 @@ def drawn(
         values=batch.values[rows],
         streams=["benchmark"] * n,
         ids=[f"{tag}{i}" for i in range(n)],
-        times=np.full(n, np.nan),
+        times=np.full(n, np.nan) if times is None else times,
         digests=batch.digests[rows],
         source="benchmark",
         source_partitions=np.zeros(n, np.int32),

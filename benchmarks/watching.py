@@ -1,6 +1,7 @@
 """Runs of the monitor over drawn streams, as every table of the detection benchmark makes them.
 
-The configuration is the default in every row. Streams carry no times, so that 30 days count as 100,000 events.
+The configuration is the default in every row. Streams carry no times unless a row says so, so that 30 days count as
+100,000 events.
 """
 
 from __future__ import annotations
@@ -75,13 +76,15 @@ def listen(
     rows: NDArray[np.intp],
     tag: str,
     segments: Sequence[dict[str, str]] | None = None,
+    times: NDArray[np.float64] | None = None,
 ) -> Heard:
     """Feed these rows until something fires; the rows after it in its chunk are seen too, the rest is not."""
     heard = Heard()
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         own = None if segments is None else segments[start : start + CHUNK]
-        findings = watching.observe(drawn(batch, part, f"{tag}{start}-", own))
+        when = None if times is None else times[start : start + CHUNK]
+        findings = watching.observe(drawn(batch, part, f"{tag}{start}-", own, when))
         if start + CHUNK >= len(rows):
             findings += watching.close()
         if _hear(heard, findings):
@@ -119,13 +122,16 @@ def alarms(
     rows: NDArray[np.intp],
     make: Callable[[], StreamMonitor] = monitor,
     segments: Sequence[dict[str, str]] | None = None,
+    times: NDArray[np.float64] | None = None,
 ) -> Alarms:
     """Watch rows in which nothing changes."""
     out = Alarms()
     start = 0
     while start < len(rows):
         watching = make()
-        heard = listen(watching, batch, rows[start:], f"{start}/", None if segments is None else segments[start:])
+        told = None if segments is None else segments[start:]
+        when = None if times is None else times[start:]
+        heard = listen(watching, batch, rows[start:], f"{start}/", told, when)
         end = heard.fired.raised_at.index + 1 if heard.fired else len(rows) - start
         out.events += max(0, end - watching.settings.warmup)
         out.infos += heard.infos
