@@ -5,7 +5,7 @@ Pure: whether a window covers a moment is asked with that moment. May import `mo
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as time_of_day
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -22,6 +22,11 @@ def _clock_time(value: object) -> object:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
         return time_of_day(value // 60, value % 60)
     return value
+
+
+def _zone(name: str) -> tzinfo:
+    """The time zone; UTC needs no data base of zones, which a small container may lack."""
+    return UTC if name == "UTC" else ZoneInfo(name)
 
 
 ClockTime = Annotated[time_of_day, BeforeValidator(_clock_time)]
@@ -41,21 +46,21 @@ class Weekly(BaseModel):
     @classmethod
     def _known(cls, name: str) -> str:
         try:
-            ZoneInfo(name)
+            _zone(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"no such time zone: {name}") from None
+            raise ValueError(f"no such time zone here: {name}") from None
         return name
 
     def covers(self, time: float) -> bool:
         """Whether `time` (seconds since 1970) lies in it; the end itself does not."""
-        zone = ZoneInfo(self.timezone)
+        zone = _zone(self.timezone)
         today = datetime.fromtimestamp(time, zone).date()
         return any(self._starts_on(day) and self._covers(day, time, zone) for day in (today, today - timedelta(days=1)))
 
     def _starts_on(self, day: date) -> bool:
         return DAYS[day.weekday()] in self.days
 
-    def _covers(self, day: date, time: float, zone: ZoneInfo) -> bool:
+    def _covers(self, day: date, time: float, zone: tzinfo) -> bool:
         start = datetime.combine(day, self.start, zone)
         last = day if self.end > self.start else day + timedelta(days=1)
         # As instants, so that the hour that the clocks skip or repeat is counted as it passes.

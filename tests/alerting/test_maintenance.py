@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -62,6 +64,16 @@ def test_every_day_covers_the_hours_between(start: int, end: int, hour: int) -> 
     length = (end - start) % 24 or 24
     time = datetime(2026, 11, 23, tzinfo=UTC).timestamp() + 3_600 * hour
     assert weekly.covers(time) is ((hour - start) % 24 < length)
+
+
+def test_utc_needs_no_data_base_of_zones() -> None:
+    code = (
+        "import zoneinfo; zoneinfo.ZoneInfo = None\n"
+        "from monitor.alerting.maintenance import Weekly\n"
+        "print(Weekly(start='00:00', end='12:00').covers(3600.0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 @pytest.mark.parametrize(
