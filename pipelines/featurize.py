@@ -89,7 +89,8 @@ class EventReader:
                     message.value,
                     message.headers or (),
                     default_id=f"{self._source.name}/{message.partition}/{message.offset}",
-                    timestamp=message.timestamp / 1000.0,
+                    # In a replay an event without a time stays without one, and none is late.
+                    timestamp=message.timestamp / 1000.0 if self._ticks is None else None,
                 )
             except InvalidEvent as error:
                 result.letters.append(DeadLetter(message, error.reason, error.detail))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from monitor.detection.wire import decode_message, partition_for
+from monitor.errors import StateError
 from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
@@ -75,25 +76,27 @@ def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(featurizer: F
 class Poisoned:
     """A featurizer with a fault of its own that one event brings out."""
 
-    def __init__(self, inner: Featurizer) -> None:
+    def __init__(self, inner: Featurizer, error: Exception) -> None:
         self._inner = inner
+        self._error = error
 
     def featurize(self, events: Sequence[OutputEvent], **where: Any) -> FeatureBatch:
         if any(event.output == "poison" for event in events):
-            raise RuntimeError("poisoned")
+            raise self._error
         return self._inner.featurize(events, **where)
 
 
-def test_poison_takes_only_itself(featurizer: Featurizer) -> None:
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("a fault of ours"), PROCESSING_FAILED),
+        (StateError("one row takes 2 MB"), "row_too_large"),  # the message's doing: not for the limit on our faults
+    ],
+)
+def test_poison_takes_only_itself(featurizer: Featurizer, error: Exception, reason: str) -> None:
     messages = [message(0), message(1, output="poison"), message(2)]
-    result = EventReader(Poisoned(featurizer), OUTPUTS, 1).read(messages)  # type: ignore[arg-type]
+    reader = EventReader(Poisoned(featurizer, error), OUTPUTS, 1)  # type: ignore[arg-type]
+    result = reader.read(messages)
     (letter,) = result.letters
-    assert (letter.message.offset, letter.reason) == (1, PROCESSING_FAILED)
+    assert (letter.message.offset, letter.reason) == (1, reason)
     assert [b.source_offsets.tolist() for found in batches(result).values() for b in found] == [[0], [2]]
-
-
-def test_a_row_too_large_for_a_message_is_a_dead_letter(featurizer: Featurizer) -> None:
-    # 20,000 attributes would not be carried; an id of 2 MB would.
-    result = EventReader(featurizer, OUTPUTS, 1).read([message(0), message(1, id="x" * 2_000_000), message(2)])
-    assert [(letter.message.offset, letter.reason) for letter in result.letters] == [(1, "row_too_large")]
-    assert sum(len(b) for found in batches(result).values() for b in found) == 2
