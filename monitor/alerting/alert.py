@@ -36,6 +36,8 @@ _LINK_MARGIN_S = 3_600.0
 """Links to dashboards show an hour on each side of the change, so that before and after are both seen."""
 _TITLE_COLUMNS = 160
 _LARGEST_EFFECT = 1e6
+RESOLVED_BECAUSE = "resolved"
+"""The annotation that says why an alert is over, where it is for another reason than that its stream is well again."""
 _KINDS = {kind.value for kind in FindingKind}
 
 
@@ -161,6 +163,13 @@ def from_finding(
         route=route,
         labels=_labels(finding, owner, route),
         annotations=_annotations(finding, title, changes),
+    )
+
+
+def resolved_because(alert: Alert) -> str:
+    """Why an alert is over, for people."""
+    return alert.annotations.get(
+        RESOLVED_BECAUSE, "back within the floor of the reference, or accepted as the new normal"
     )
 
 

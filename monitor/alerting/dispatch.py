@@ -17,9 +17,10 @@ from typing import TypeAlias
 
 import msgspec
 
-from monitor.alerting.alert import Alert, transition_key
+from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, transition_key
 from monitor.alerting.annotation import Action, Annotation
 from monitor.alerting.book import AlertBook
+from monitor.alerting.columns import plain
 from monitor.alerting.flapping import FlapDamping, Flaps
 from monitor.alerting.maintenance import MaintenanceWindow
 from monitor.detection.finding import State
@@ -187,7 +188,7 @@ class Dispatch:
     def _refuted(self, alert: Alert, said: Annotation) -> list[Alert]:
         """A false alarm is over for everybody, and what it stood for, too."""
         cause = cause_of(alert)
-        over = _as_resolved(alert, f"Marked a false alarm by {said.by}.")
+        over = _as_resolved(alert, f"marked a false alarm by {plain(said.by)}")
         self.book.apply(over)
         entry = self._open.pop(alert.fingerprint, None)
         flaps = self._flaps.get(cause)
@@ -205,7 +206,7 @@ class Dispatch:
             entry = self._open.pop(self._told_as_flapping.pop(cause, ""), None)
             if entry is not None and entry.told:
                 within = f"{self._damping.within / 60:g} minutes"
-                yield _as_resolved(entry.alert, f"It has not fired for {within}.")
+                yield _as_resolved(entry.alert, f"it has not fired for {within}")
 
     def _released(self, now: float) -> Iterator[Alert]:
         for entry in self._open.values():
@@ -249,13 +250,12 @@ def _as_acknowledged(alert: Alert) -> Alert:
     return msgspec.structs.replace(alert, transition=f"{alert.fingerprint}:{_ACKNOWLEDGED}")
 
 
-def _as_resolved(alert: Alert, cause: str) -> Alert:
+def _as_resolved(alert: Alert, why: str) -> Alert:
     return msgspec.structs.replace(
         alert,
         state=State.RESOLVED,
         transition=transition_key(alert.fingerprint, State.RESOLVED),
-        cause=cause,
-        annotations={**alert.annotations, "cause": cause},
+        annotations={**alert.annotations, RESOLVED_BECAUSE: why},
     )
 
 

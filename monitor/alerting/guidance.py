@@ -116,3 +116,13 @@ _STEPS: Mapping[FindingKind, tuple[str, ...]] = {
 def next_steps(kind: FindingKind, stream: str) -> list[str]:
     """What a person does first, in order; commands carry the stream's name quoted for a shell."""
     return [step.format(stream=shlex.quote(stream)) if "{stream}" in step else step for step in _STEPS[kind]]
+
+
+def split_command(step: str) -> tuple[str, str]:
+    """A step's words, and the command that it ends with, which is empty where it has none.
+
+    >>> split_command("Make it the new normal: oqm reference accept bot")
+    ('Make it the new normal: ', 'oqm reference accept bot')
+    """
+    words, found, command = step.partition(": oqm ")
+    return (f"{words}: ", f"oqm {command}") if found else (step, "")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerting.alert import Alert, from_finding
+from monitor.alerting.alert import Alert, from_finding, resolved_because
 from monitor.alerting.alert import encode as encode_alert
 from monitor.alerting.annotation import Action, Annotation, decode_record, encode
 from monitor.alerting.book import AlertBook
@@ -18,6 +18,7 @@ from monitor.alerting.dispatch import Dispatch, FalseAlarm, Held, is_acknowledge
 from monitor.alerting.flapping import FlapDamping
 from monitor.alerting.maintenance import MaintenanceWindow
 from monitor.alerting.sample import sample_finding
+from monitor.alerting.text import block
 from monitor.detection.finding import State
 
 T = datetime(2026, 11, 23, 3, 0, tzinfo=UTC).timestamp()
@@ -136,7 +137,8 @@ def test_a_false_alarm_is_over_at_once_and_counted_once() -> None:
     desk.alert(alert(), T)
     (over,) = desk.annotation(say(Action.FALSE_ALARM, T + 1))
     assert over.transition == "bot/answer-0:resolved"
-    assert over.cause == "Marked a false alarm by ada."
+    assert resolved_because(over) == "marked a false alarm by ada"
+    assert "marked a false alarm by ada" in block(over)
     assert desk.annotation(say(Action.FALSE_ALARM, T + 2)) == []
     assert desk.alert(alert(state=State.RESOLVED), T + 3) == []
     assert desk.firing() == []

@@ -16,8 +16,9 @@ from email.utils import format_datetime
 from html import escape
 
 from monitor.alerting import text
-from monitor.alerting.alert import Alert, largest, segment_text, transition_key
+from monitor.alerting.alert import Alert, largest, resolved_because, segment_text, transition_key
 from monitor.alerting.columns import clip, excerpt_text, plain
+from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
 from monitor.detection.finding import Excerpt, Severity, State
 
@@ -90,7 +91,7 @@ def _html(alert: Alert) -> Iterator[str]:
         if alert.state is State.FIRING and alert.next_steps:
             yield f"{_H}What to do now</h3>"
             yield '<ol style="margin:0;padding-left:22px">'
-            yield from (f"<li>{_words(step)}</li>" for step in alert.next_steps)
+            yield from (f"<li>{_step(step)}</li>" for step in alert.next_steps)
             yield "</ol>"
         yield from _examples("After the change", alert.excerpts_after)
         yield from _examples("Before the change", alert.excerpts_before)
@@ -106,13 +107,18 @@ def _words(words: str) -> str:
     return escape(plain(words))
 
 
+def _step(step: str) -> str:
+    words, command = split_command(plain(step))
+    return escape(words) + (f"<code>{escape(command)}</code>" if command else "")
+
+
 def _facts(alert: Alert) -> Iterator[str]:
     began, raised = alert.began_at, alert.raised_at
     delay = f"{max(0, raised.index - began.index):,} events"
     if began.time is not None and raised.time is not None:
         delay = f"{span(raised.time - began.time)} or {delay}"
     facts = {
-        "Resolved": "back within the floor of the reference, or accepted" if alert.state is State.RESOLVED else "",
+        "Resolved": resolved_because(alert) if alert.state is State.RESOLVED else "",
         "Since": f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}",
         "Noticed": f"{delay} later",
         "Where": segment_text(alert.segment) if alert.segment else "",

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from monitor.alerting import text
-from monitor.alerting.alert import Alert, Change, largest, segment_text
+from monitor.alerting.alert import Alert, Change, largest, resolved_because, segment_text
 from monitor.alerting.columns import excerpt_text, plain
+from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
 from monitor.detection.finding import Excerpt, Severity, State
 
@@ -73,17 +74,22 @@ def _blocks(alert: Alert) -> Iterator[dict[str, Any]]:
     header = _entities(f"{mark} {title}", HEADER_CHARS)
     yield {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": True}}
     yield {"type": "section", "fields": [_mrkdwn(field) for field in _fields(alert)]}
-    yield from _section([escape(_cut(alert.cause, _ROOM["cause"]))] if alert.cause else [], _ROOM["cause"])
+    if alert.state is State.RESOLVED:
+        why = escape(_cut(resolved_because(alert), _ROOM["cause"]))
+        yield from _section([why[:1].upper() + why[1:]], _ROOM["cause"])
+    else:
+        yield from _section([escape(_cut(alert.cause, 250))], _ROOM["cause"])
     if alert.also_in:
         yield from _section([f"*Also in* {', '.join(_name(stream) for stream in alert.also_in)}"], _ROOM["also"])
     if alert.state is not State.RESOLVED:
         yield from _section(_changes(alert.changes), _ROOM["changes"])
-        if alert.state is State.FIRING and alert.next_steps:
-            steps = [f"{n}. {escape(_cut(step, 300))}" for n, step in enumerate(alert.next_steps, start=1)]
-            yield from _section(["*What to do now*", *steps], _ROOM["steps"])
+    if alert.state is State.FIRING and alert.next_steps:
+        yield from _section(["*What to do now*", *_steps(alert.next_steps)], _ROOM["steps"])
+    # Before the examples: on a phone they fill a screen, and the runbook must not be below it.
+    yield from _section([" · ".join(_links(alert))], _ROOM["links"])
+    if alert.state is not State.RESOLVED:
         yield from _section(_examples("After the change", alert.excerpts_after), _ROOM["examples"])
         yield from _section(_examples("Before the change", alert.excerpts_before), _ROOM["examples"])
-    yield from _section([" · ".join(_links(alert))], _ROOM["links"])
     yield {"type": "context", "elements": [_mrkdwn("\n".join(_foot(alert)))]}
 
 
@@ -112,9 +118,15 @@ def _changes(changes: Sequence[Change]) -> Iterator[str]:
         values = f"{escape(_cut(change.before_text, 60))} → *{escape(_cut(change.after_text, 60))}*"
         beside = f" ({escape(_cut(change.difference, 30))})" if change.difference else ""
         meaning = escape(_cut(change.meaning or change.unit, 80))
-        yield f"• {meaning or _code(change.name)}: {values}{beside}" + (f"  {_code(change.name)}" if meaning else "")
+        yield f"• {meaning or _code(change.name)}: {values}{beside}"
     if len(changes) > len(shown):
         yield f"and {len(changes) - len(shown)} more"
+
+
+def _steps(steps: Sequence[str]) -> Iterator[str]:
+    for number, step in enumerate(steps, start=1):
+        words, command = split_command(plain(step))
+        yield f"{number}. {escape(_cut(words, 200))}" + (f" {_code(command)}" if command else "")
 
 
 def _examples(title: str, excerpts: Sequence[Excerpt]) -> Iterator[str]:

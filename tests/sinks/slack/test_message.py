@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from monitor.alerting.alert import Alert, Change
+from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, Change
 from monitor.alerting.links import LinkTemplates
 from monitor.alerting.sample import sample_alert
 from monitor.detection.finding import Severity, State
@@ -94,10 +94,17 @@ def test_the_first_words_tell_how_bad_it_is() -> None:
 
 def test_a_list_that_does_not_fit_ends_with_a_whole_line() -> None:
     change = Change(
-        name="n" * 100, meaning="m" * 80, unit="", before=1.0, after=2.0, effect=1.0,
+        name="n", meaning="&" * 80, unit="", before=1.0, after=2.0, effect=1.0,
         before_text="&" * 60, after_text="&" * 60, difference="&" * 30,
     )  # fmt: skip
     body = message(msgspec.structs.replace(sample_alert(), changes=[change] * 9))
     section = next(t["text"] for t in texts(body) if t["text"].startswith("*What changed*"))
-    assert section.splitlines()[-1].endswith("`")
+    assert section.splitlines()[-1].endswith("&amp;)")
     assert len(section) <= 1_400
+
+
+def test_why_it_is_over_is_said_where_a_person_said_so() -> None:
+    resolved = sample_alert(State.RESOLVED)
+    said = {**resolved.annotations, RESOLVED_BECAUSE: "marked a false alarm by <!here>"}
+    shown = rendered(message(msgspec.structs.replace(resolved, annotations=said)))
+    assert "Marked a false alarm by &lt;!here&gt;" in shown
