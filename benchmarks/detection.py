@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few runs, under two minutes")
     parser.add_argument("--runs", type=int, help="runs of each pair and of each kind of change (50; quick 2)")
+    parser.add_argument("--events", type=int, default=1_000_000, help="events of each kind of traffic without a change")
     parser.add_argument("--only", help=f"sections, separated by commas: {', '.join(SECTIONS)}")
     parser.add_argument("--data", type=Path, default=corpora.ROOT.parent / "shared" / "data")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file")
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = [name for name in chosen if name not in SECTIONS]
     if unknown:
         parser.error(f"no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
-    plan = Plan(options.data, options.runs or (2 if options.quick else 50), options.quick)
+    plan = Plan(options.data, options.runs or (2 if options.quick else 50), options.quick, options.events)
     console = Console(width=None if Console().is_terminal else 260)
     report = Report(console)
     sources = "; ".join(f"{name}: {where}" for name, where in corpora.SOURCES.items())

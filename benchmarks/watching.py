@@ -36,6 +36,8 @@ class Plan:
     data: Path
     runs: int
     quick: bool
+    events: int
+    """Of each kind of traffic without a change."""
 
 
 def seeded(*parts: object) -> np.random.Generator:
