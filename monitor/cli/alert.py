@@ -32,6 +32,7 @@ Id = Annotated[str, typer.Argument(help="The alert's id, its first characters, o
 
 _COLOURS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
 _SHORTEST_PREFIX = 4
+_LONGEST_SNOOZE_S = 30 * 86_400.0
 
 
 def group() -> typer.Typer:
@@ -105,6 +106,8 @@ def snooze(
         seconds = parse_duration(duration)
     except ValueError as error:
         raise ConfigError(f"--for {duration}: {error}") from None
+    if seconds > _LONGEST_SNOOZE_S:
+        raise ConfigError(f"--for {duration}: must be at most 30d; what nobody wants to hear of is a false alarm")
     until = time.time() + seconds
     what = f"put off until {_moment(until)}" if seconds else "no longer put off"
     _say(_settings(connection, config), identity, Action.SNOOZE, by, until, what)
@@ -249,7 +252,9 @@ def _said(entry: Entry, now: float) -> list[str]:
 
 
 def _moment(time: float | None) -> str:
-    return "-" if time is None else f"{datetime.fromtimestamp(time, UTC):%m-%d %H:%M} UTC"
+    from monitor.alerting.numbers import moment
+
+    return moment(time)
 
 
 def _sink(settings: Settings, name: str) -> Sink:

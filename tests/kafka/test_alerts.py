@@ -155,6 +155,7 @@ def test_an_incident_is_taken_as_a_whole_and_ids_can_be_cut(desk: Desk) -> None:
         (("ack", "aa"), "at least 4 characters"),
         (("snooze", "bbbb0000", "--for", "1h"), "resolved, so there is nothing to take or put off"),
         (("snooze", "aaaa1111", "--for", "soon"), "must be a duration"),
+        (("snooze", "aaaa1111", "--for", "999999999w"), "must be at most 30d"),
     ):
         assert message in one_line_of_error(oqm("alert", *words, *desk.at))
 
