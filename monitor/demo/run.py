@@ -185,6 +185,9 @@ def _note(alert: Alert, plan: Plan, outcome: Outcome, traffic: Traffic, elapsed:
     outcome.events_to_alert = traffic.since_fault.get(alert.raised_at.event_id or "")
 
 
+_CALM = {"unknown": "the worker is starting", "warming": "learning what is normal"}
+
+
 def _fill(view: View, elapsed: float, plan: Plan, traffic: Traffic, metrics: WorkerMetrics, outcome: Outcome) -> None:
     view.elapsed_s = elapsed
     view.published = traffic.published
@@ -196,7 +199,7 @@ def _fill(view: View, elapsed: float, plan: Plan, traffic: Traffic, metrics: Wor
     elif traffic.fault_at is not None:
         view.phase = f"fault {plan.fault.value} for {time.time() - traffic.fault_at:.0f} s"
     else:
-        view.phase = "learning what is normal" if metrics.state(plan.watched) == "warming" else "watching"
+        view.phase = _CALM.get(metrics.state(plan.watched), "watching")
 
 
 @contextmanager
