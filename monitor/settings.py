@@ -214,16 +214,16 @@ class Delivery(Part):
 
 
 class DeadLetters(Part):
-    """When too much is unreadable to go on quietly."""
+    """When the monitor itself fails on too much to go on quietly; malformed messages stop nothing."""
 
-    max_share: float = Field(0.9, gt=0, le=1, description="share of dead letters that stops the worker; 1: never")
+    max_share: float = Field(0.9, gt=0, le=1, description="share of messages that processing fails on that stops the worker; 1: never")
     window: int = Field(10_000, ge=100, description="over so many of the latest messages")
 
 
 class Worker(Part):
     """The Faust worker."""
 
-    featurize_batch: int = Field(256, ge=1, le=10_000, description="most events in a micro-batch")
+    featurize_batch: int = Field(1024, ge=1, le=10_000, description="most events in a micro-batch")
     featurize_linger: Duration = Field(
         0.05, ge=0, le=60, validate_default=True, description="longest wait for a micro-batch to fill"
     )
