@@ -15,16 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.base import FeatureSpec, Kind
-
-if TYPE_CHECKING:
-    from monitor.detection.settings import DetectionSettings
 
 TOP_VALUES = 6
 """Values of a category that get a flag of their own; the rest are `other`."""
@@ -65,8 +62,8 @@ class Flag(msgspec.Struct, frozen=True):
     failure: bool = False
 
 
-def watched(specs: Sequence[FeatureSpec], settings: DetectionSettings) -> list[FeatureSpec]:
-    """The declared features that the settings let detection use; vectors travel by their projections."""
+def watched(specs: Sequence[FeatureSpec], use: Sequence[str], leave_out: Sequence[str]) -> list[FeatureSpec]:
+    """The declared features that match a glob of `use` and none of `leave_out`; vectors travel by their projections."""
 
     def match(name: str, globs: Sequence[str]) -> bool:
         return any(fnmatchcase(name, glob) for glob in globs)
@@ -74,9 +71,7 @@ def watched(specs: Sequence[FeatureSpec], settings: DetectionSettings) -> list[F
     return [
         spec
         for spec in specs
-        if spec.kind is not Kind.VECTOR
-        and match(spec.name, settings.features)
-        and not match(spec.name, settings.exclude)
+        if spec.kind is not Kind.VECTOR and match(spec.name, use) and not match(spec.name, leave_out)
     ]
 
 

@@ -138,7 +138,7 @@ class Track:
 
     def warm_up(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> None:
         """Learn the reference from these rows, whose stream indices are given (n)."""
-        used = watched(context.declared, context.settings)
+        used = watched(context.declared, context.settings.features, context.settings.exclude)
         layout = Layout.learn(used, rows.values, rows.names, Categories(rows.categories))
         numbers, flags = _columns(layout, rows)
         choices = context.settings.detectors
