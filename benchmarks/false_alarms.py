@@ -118,8 +118,8 @@ def _hour(
 ) -> list[list[object]]:
     """The trace as token counts alone, which is the bar, and on real text, with its times of arrival and without them.
 
-    On text every feature follows the trace's level, which wanders by half a standard deviation within the hour. With times the
-    budget counts the events of 30 days at the trace's own rate.
+    On text every feature follows the trace's level, which wanders by half a standard deviation within the hour. With
+    times the budget counts the events of 30 days at the trace's own rate.
     """
     rows: list[list[object]] = []
     for trace in corpora.azure(plan.data):
