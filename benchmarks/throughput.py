@@ -55,11 +55,13 @@ class Measured:
 
     @property
     def us_per_event(self) -> float:
+        """CPU microseconds per event."""
         """CPU microseconds of an event."""
         return 1e6 * self.cpu_s / self.events
 
     @property
     def events_per_core(self) -> float:
+        """Events per CPU second."""
         """Events a second that one core carries."""
         return self.events / self.cpu_s
 

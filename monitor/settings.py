@@ -216,7 +216,9 @@ class Delivery(Part):
 class DeadLetters(Part):
     """When the monitor itself fails on too much to go on quietly; malformed messages stop nothing."""
 
-    max_share: float = Field(0.9, gt=0, le=1, description="share of messages that processing fails on that stops the worker; 1: never")
+    max_share: float = Field(
+        0.9, gt=0, le=1, description="share of messages that processing fails on that stops the worker; 1: never"
+    )
     window: int = Field(10_000, ge=100, description="over so many of the latest messages")
 
 

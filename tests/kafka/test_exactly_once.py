@@ -6,9 +6,13 @@ import random
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from pipelines.brokers import ApacheKafka
+from pipelines.brokers.apache import missing_tools
+from tests.kafka.conftest import installed
 from tests.kafka.installation import Installation, made_event
 
 pytestmark = pytest.mark.kafka
@@ -141,3 +145,28 @@ def test_no_broker_and_no_topics_are_one_line_and_a_non_zero_exit(on_kafka: Inst
     worker = on_kafka.worker()
     assert worker.wait(60) == 2
     assert "create with: oqm topics" in worker.log.read_text().splitlines()[-1]
+
+
+@pytest.mark.timeout(300)
+def test_the_broker_restarts_in_mid_stream(tmp_path: Path) -> None:
+    if missing := missing_tools():
+        pytest.skip(missing)
+    streams = {f"bot-{i}/answer": 500 for i in range(4)}
+    events = [made_event(stream, i, long=i >= 350) for i in range(500) for stream in streams]
+    with ApacheKafka(folder=tmp_path / "kafka") as broker:
+        broker.session_timeout_s = 10.0
+        for installation in installed(broker, tmp_path):
+            worker = installation.worker()
+            installation.ready(worker)
+            publishing = threading.Thread(
+                target=installation.publish, args=(events,), kwargs={"rate": 100}, daemon=True
+            )
+            publishing.start()
+            time.sleep(5)
+            broker.stop()
+            time.sleep(3)
+            broker.start()
+            publishing.join()
+            installation.wait_for_events(streams, timeout_s=120)
+            _findings(installation)
+            assert worker.running
