@@ -109,7 +109,7 @@ def _wanted(topics: Topics) -> list[NewTopic]:
 
 
 @contextmanager
-def admin_client(broker: Broker, timeout_s: float = 10.0) -> Iterator[KafkaAdminClient]:
+def admin_client(broker: Broker, timeout_s: float = 5.0) -> Iterator[KafkaAdminClient]:
     """An admin client, closed afterwards. Raises `BrokerError` in one line where no broker answers."""
     with quiet_client_logs():
         try:
