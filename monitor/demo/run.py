@@ -85,7 +85,7 @@ class Outcome:
         if self.alert is None:
             return f"{self.events:,} outputs in {self.duration_s:.0f} s, and no alert for {self.fault.value}."
         return (
-            f"{self.fault.value} was called out {self.alert_after_fault_s:.0f} s after it began, at output "
+            f"{self.fault.value} was called out {self.alert_after_fault_s:.1f} s after it began, at output "
             f"{self.events_to_alert} of {self.alert.stream} since then, and {self.alert_after_start_s:.0f} s after the "
             "start."
         )
