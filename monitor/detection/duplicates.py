@@ -40,7 +40,8 @@ class RecentEvents:
         """Which of these events are new (n), in order; the new ones are remembered."""
         hashed = np.fromiter((hash64(event_id) >> 24 for event_id in ids), dtype=np.uint64, count=len(ids))
         marks = (hashed << _CONTENT_BITS) | (digests & _CONTENT)
-        if len(np.unique(hashed)) == len(ids) and not np.isin(hashed, self._ring >> _CONTENT_BITS).any():
+        # Every pair compared: for a micro-batch quicker than sorting 2,048 names, and hardly ever is there a hit.
+        if len(set(hashed.tolist())) == len(ids) and not (hashed[:, None] == self._ring >> _CONTENT_BITS).any():
             keep = np.ones(len(ids), dtype=bool)
         else:
             keep = self._sort_out(hashed.tolist(), marks.tolist())
