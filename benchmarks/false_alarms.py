@@ -102,7 +102,7 @@ def _cause(traffic: str, corpus: Corpus, finding: Finding) -> list[object]:
 
 
 def _rival_alarms(streams: Sequence[tuple[Corpus, Ints]], rival: str, quick: bool) -> str:
-    most = {"KSWIN": 100_000, "rolling KS": 20_000 if quick else 200_000}.get(rival, 10**9)
+    most = {"KSWIN": 40_000, "rolling KS": 20_000 if quick else 200_000}.get(rival, 10**9)
     count = events = 0
     for corpus, rows in streams:
         if events >= most:
