@@ -164,12 +164,11 @@ class Flow:
 
     async def commit(self) -> None:
         """Tell the consumer group the written positions, and measure lag."""
-        consumer = self.app.consumer
         lag: dict[tuple[str, int], int] = {}
         for name, stage in self._stages.items():
             for partition, following in stage.intake.next.items():
                 tp = TP(name, partition)
-                lag[name, partition] = max(0, (consumer.highwater(tp) or 0) - following)
+                lag[name, partition] = max(0, self._end(tp) - following) + stage.intake.held(partition)
         self._stats.lag = lag
         await self._tell_group()
 
@@ -197,15 +196,20 @@ class Flow:
 
     async def look_for_stalls(self) -> None:
         """Where nothing comes although the log holds more, set the flow back to the position (Faust drops messages)."""
-        consumer, now = self.app.consumer, time.monotonic()
+        now = time.monotonic()
         for name, stage in self._stages.items():
             for partition, following in list(stage.intake.next.items()):
                 tp = TP(name, partition)
                 waiting = stage.intake.full or not stage.intake.idle
-                if waiting or self._moved(tp, following) or (consumer.highwater(tp) or 0) <= following:
+                if waiting or self._moved(tp, following) or self._end(tp) <= following:
                     self._heard_at[tp] = now
                 elif now - self._heard_at.get(tp, now) > _STALLED_AFTER_S and not self._repairing.locked():
                     await self._repair(tp, None)
+
+    def _end(self, tp: TP) -> int:
+        """The log's end as of the last fetch; 0 where that is not known, or the partition is being given back."""
+        consumer = self.app.consumer
+        return (consumer.highwater(tp) or 0) if tp in consumer.assignment() else 0
 
     def _moved(self, tp: TP, following: int) -> bool:
         before = self._seen_next.get(tp)

@@ -125,6 +125,10 @@ class Intake:
         """Whether nothing is held."""
         return not self._count
 
+    def held(self, partition: int) -> int:
+        """Messages of a partition that wait here."""
+        return len(self._held.get(partition, ()))
+
     async def room(self) -> None:
         """Wait until there is room."""
         await self._room.wait()
