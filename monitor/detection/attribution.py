@@ -142,6 +142,10 @@ def attribute(
     strangers = [] if new_versions else _strangers(reference, table, y, members, columns)
     if strangers:
         return Attribution(dict(strangers[:1]), new_versions, known, mix=True, strangers=strangers)
+    for name, value in new_versions.items():
+        if len(members[(name, value)]) > 0.9 * n:
+            # All rows came with it: a few rows of one segment or another prove nothing beside that.
+            return Attribution({name: value}, new_versions, known)
     best: tuple[tuple[float, int, int], dict[str, str]] | None = None
     for (name, value), rows in sorted(members.items()):
         if len(rows) < enough or table.is_wide(name) or table.share(name, value) > 0.9:
@@ -162,10 +166,6 @@ def attribute(
         if best is None or key > best[0]:
             best = (key, {name: value})
     segment = best[1] if best else None
-    if segment is None and new_versions:
-        name = next(iter(new_versions))
-        if len(members[(name, new_versions[name])]) > 0.9 * n:
-            segment = {name: new_versions[name]}
     mix = not new_versions and _is_mix(reference, table, y, members, columns)
     return Attribution(None if mix else segment, new_versions, known, mix)
 

@@ -444,6 +444,16 @@ def test_a_change_that_came_with_a_version_names_it() -> None:
     assert "model.version=v2" in found.cause
 
 
+def test_a_version_that_all_rows_came_with_is_named_before_any_segment_of_them() -> None:
+    traffic = calm(N, 61, segments=[{"model.version": "1", "attributes.tenant": t} for t in "abcd"])
+    grows(traffic, np.random.default_rng(62))
+    for row in range(AT, N):
+        traffic.segments[row] = {**traffic.segments[row], "model.version": "2"}
+    found = first(replay(watch(), traffic))
+    assert found.segment == {"model.version": "2"}
+    assert found.kind is FindingKind.DRIFT
+
+
 def test_a_change_without_a_new_version_is_a_silent_update() -> None:
     found = first(replay(watch(), _updated("v1")))
     assert found.kind is FindingKind.SILENT_UPDATE
