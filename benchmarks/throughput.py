@@ -3,11 +3,12 @@
     python benchmarks/throughput.py                     # alpacaeval outputs, real Apache Kafka on this machine
     python benchmarks/throughput.py --events 20000 --profile profile.pstats
 
-What is measured is CPU seconds (user + system) of the worker's process, all its threads, per event: on a shared machine
-the clock on the wall says nothing. Counting starts after the first half of the outputs, so that a running worker is
-measured and not one with empty caches, and ends when the last event is applied. Up to 9,660 events the second half are
-outputs never seen before; beyond that the file goes round, under new ids, and most words are known. The broker and the publisher are processes of their own and not counted. All features and the
-static embedding are on; checkpoints, alerts and ticks run as they do in production.
+What is measured is CPU seconds (user + system) of the worker's process, all its threads, per event: on a shared
+machine the clock on the wall says nothing. Counting starts after the first half of the outputs, so that a running
+worker is measured and not one with empty caches, and ends when the last event is applied. Up to 9,660 events the
+second half are outputs never seen before; beyond that the file goes round, under new ids, and most words are known.
+The broker and the publisher are processes of their own and not counted. All features and the static embedding are on;
+checkpoints, alerts and ticks run as they do in production.
 
 Data: `alpacaeval.jsonl.gz` (AlpacaEval's published model outputs, github.com/tatsu-lab/alpaca_eval), each output with
 its instruction as input, spread over `--streams` streams.
