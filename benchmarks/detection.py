@@ -60,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         began = time.perf_counter()
         SECTIONS[name](plan, report)
         console.print(f"({name}: {time.perf_counter() - began:.0f} s)")
+        if options.markdown:  # a long run that is cut short leaves what it has
+            report.write(options.markdown)
     report.bars()
     if options.markdown:
         report.write(options.markdown)
