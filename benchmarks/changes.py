@@ -246,7 +246,14 @@ def _drivers(plan: Plan, models: Sequence[Corpus], report: Report) -> None:
         "Whose doing a change was",
         ["change", "runs", "found", "paged", "driver right, of the found", "drivers named"],
         [
-            [k.name, k.runs, k.found, k.paged, f"{k.right / max(k.found, 1):.0%}", dict(k.drivers.most_common())]
+            [
+                k.name,
+                k.runs,
+                k.found,
+                k.paged,
+                f"{k.right / k.found:.0%}" if k.found else "-",
+                ", ".join(f"{driver} {n}" for driver, n in k.drivers.most_common()) or "-",
+            ]
             for k in kinds
         ],
     )
