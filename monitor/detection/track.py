@@ -12,7 +12,7 @@ that explains the outputs is information, but handled alike.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -286,7 +286,7 @@ class Track:
             reference, self._active.segments, after, history.segments[held + point.position :], moved
         )
         driver = self._driver(inputs, after, moved, changes, laid)
-        back = self._back_to_original(context, len(after))
+        back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
         state = State.FIRING if fires else State.INFO
         evidence = self._inputs if inputs else self._outputs
@@ -309,12 +309,17 @@ class Track:
             # Certain together, and no feature large enough yet: a few rows more will tell.
             quiet.until = self.seen + FEW
             return []
+        if back:
+            # The way back takes a while; what else may come with it is asked again soon.
+            quiet.until = self.seen + FEW
+            self._restart()
+            return []
         repeated = quiet.wait > PATIENCE
         quiet.until = self.seen + quiet.wait
         quiet.wait = min(2 * quiet.wait, PATIENCE_MOST)
         if not inputs:
             self._restart()
-        return [] if back or repeated else [finding]
+        return [] if repeated else [finding]
 
     def _restart(self) -> None:
         assert self._outputs is not None
@@ -460,8 +465,10 @@ class Track:
         self._begin_evidence()
         return findings
 
-    def _back_to_original(self, context: Context, rows: int) -> bool:
+    def _back_to_original(self, context: Context, rows: int, changed: Set[str]) -> bool:
         """Whether the last rows, which departed from a provisional reference, are on their way to the original.
+
+        Both in what the open findings named and in the features that changed now: another change is no way back.
 
         Few rows rarely lie exactly at either: they are on their way back if they are much nearer to where they came
         from than to where they were.
@@ -470,29 +477,31 @@ class Track:
             return False
         assert self._original is not None
         assert self._active is not None
-        if not self._beyond_floor(context, rows, DEPARTED):
+        if not self._beyond_floor(context, rows, DEPARTED, changed):
             return True
-        there, here = (self._distance(context, normal.reference, rows) for normal in (self._original, self._active))
+        there, here = (
+            self._distance(context, normal.reference, rows, changed) for normal in (self._original, self._active)
+        )
         return there < NEARER * here
 
-    def _distance(self, context: Context, reference: Reference, rows: int) -> float:
-        """How far the last rows are from a reference in what the open findings named, in effect floors."""
+    def _distance(self, context: Context, reference: Reference, rows: int, also: Set[str]) -> float:
+        """How far the last rows are from a reference in what the open findings named, and also these, in floors."""
         held = len(self._history)
         moved = change.shift(reference, self._scores(reference, max(0, held - rows), held))
         effect = explain.effects(reference, moved, context.settings.floors)
-        return float(np.abs(effect[self._named(reference)]).sum())
+        return float(np.abs(effect[self._named(reference, also)]).sum())
 
-    def _named(self, reference: Reference) -> NDArray[np.bool_]:
-        """The columns (d) that the open findings named."""
-        named = {f.name for finding in self.open for f in finding.features}
+    def _named(self, reference: Reference, also: Set[str]) -> NDArray[np.bool_]:
+        """The columns (d) that the open findings named, and also these."""
+        named = {f.name for finding in self.open for f in finding.features} | also
         return np.asarray(
             [name in named for name in reference.layout.numbers]
             + [f.feature in named or f"{f.feature}.missing" in named for f in reference.layout.flags],
             dtype=bool,
         )
 
-    def _beyond_floor(self, context: Context, rows: int, sure: float) -> bool:
-        """Whether the last rows surely differ from the original reference in what the open findings named.
+    def _beyond_floor(self, context: Context, rows: int, sure: float, also: Set[str] = frozenset()) -> bool:
+        """Whether the last rows surely differ from the original in what the open findings named, and also these.
 
         `sure` is in standard errors.
         """
@@ -501,7 +510,7 @@ class Track:
         held = len(self._history)
         moved = change.shift(reference, self._scores(reference, max(0, held - rows), held))
         effect = np.abs(explain.effects(reference, moved, context.settings.floors))
-        return bool((self._named(reference) & (effect >= 1.0) & moved.certain(sure)).any())
+        return bool((self._named(reference, also) & (effect >= 1.0) & moved.certain(sure)).any())
 
     def _recover(self, context: Context, taken: int) -> list[Finding]:
         if not self.open:
@@ -515,6 +524,8 @@ class Track:
         findings = self.resolve(f"the last {window} events are as before the change")
         self._active = self._original
         self._learning = False
+        for quiet in self._quiet.values():
+            quiet.wait, quiet.until = PATIENCE, 0
         self._begin_evidence()
         return findings
 

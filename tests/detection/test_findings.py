@@ -266,6 +266,18 @@ def test_going_back_is_no_second_alert(seed: int) -> None:
     assert [f.state for f in replay(watch(), traffic)] == [State.FIRING, State.RESOLVED]
 
 
+@pytest.mark.parametrize("seed", [301, 302, 304])
+def test_a_way_back_that_brings_another_change_is_a_second_alert(seed: int) -> None:
+    traffic = calm(2000, seed)
+    for name in (CHARS, WORDS):
+        traffic[name][AT:1200] *= 2
+    traffic[LATENCY][1200:] *= 3
+    second = [f for f in fired(replay(watch(), traffic)) if f.raised_at.index >= 1200]
+    assert second
+    assert second[0].raised_at.index < 1350
+    assert LATENCY in named(second[0])
+
+
 @pytest.mark.parametrize("seed", [200, 204, 206])
 def test_failures_that_go_on_do_not_resolve(seed: int) -> None:
     """Five in a hundred, at random, for 2,500 events: some 200 of them hold only four."""
