@@ -6,6 +6,7 @@ Pure. May import `monitor.events` and below.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 from monitor.events.redaction import EXCERPT_CHARS
 
@@ -34,14 +35,14 @@ def width(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def clip(text: str, columns: int) -> str:
-    """`text`, cut with an ellipsis where it takes more than `columns`."""
-    if width(text) <= columns:
+def clip(text: str, room: int, measure: Callable[[str], int] = width) -> str:
+    """`text`, cut with an ellipsis where it takes more than `room`: columns, or what `measure` counts."""
+    if measure(text) <= room:
         return text
     kept, used = [], 1
     for character in text:
-        used += width(character)
-        if used > columns:
+        used += measure(character)
+        if used > room:
             break
         kept.append(character)
     return "".join(kept).rstrip() + "…"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from monitor.detection.attribution import Attribution
 from monitor.detection.change import Shift
 from monitor.detection.finding import Driver, FeatureChange, FindingKind, Severity
-from monitor.detection.layout import MISSING, FlagKind
+from monitor.detection.layout import FlagKind
 from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
 from monitor.detection.settings import Floors
@@ -227,18 +227,4 @@ def words(
         why = "The call around the model changed, not what it says."
     else:
         why = "The inputs did not change with it."
-    place = f" in {', '.join(f'{k}={v}' for k, v in attribution.segment.items())}" if attribution.segment else ""
-    return title, f"Since event {began}{place}: {sentence}. {why}"
-
-
-__all__ = [
-    "MISSING",
-    "driver_of",
-    "effects",
-    "feature_changes",
-    "kind_of",
-    "phrase",
-    "runbook_of",
-    "severity_of",
-    "words",
-]
+    return title, f"Since event {began}{where}: {sentence}. {why}"

@@ -22,7 +22,7 @@ from scipy.special import betaincinv
 
 from monitor.detection.history import Segments
 from monitor.detection.layout import Layout
-from monitor.detection.moments import BLOCK, CLIP, SCALES, TILTS, Moments
+from monitor.detection.moments import SCALES, TILTS, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
 from monitor.detection.strata import Strata
@@ -289,6 +289,3 @@ class Reference:
             unpack(fill),
             frozenset(excluded),
         )
-
-
-__all__ = ["BLOCK", "CLIP", "Joint", "Rates", "Reference", "Singles", "View"]

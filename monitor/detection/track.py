@@ -37,7 +37,7 @@ from monitor.detection.finding import (
     State,
     finding_id,
 )
-from monitor.detection.history import History, segments_of
+from monitor.detection.history import History, Segments, segments_of
 from monitor.detection.layout import Categories, Layout, watched
 from monitor.detection.moments import BLOCK, UNIT
 from monitor.detection.normal import Normal
@@ -144,8 +144,9 @@ class Track:
         choices = context.settings.detectors
         excluded = frozenset(name for name in context.specs for choice in choices if fnmatchcase(name, choice.features))
         self._version += 1
+        where = segments_of(rows.segments)
         self._original = self._active = Normal.learn(
-            layout, numbers, flags, segments_of(rows.segments), rows.digests, self._version, excluded
+            layout, numbers, flags, where, rows.digests, self._version, excluded
         )
         self._alone = {
             name: registry.build(choice.detector, choice.parameters)
@@ -154,7 +155,7 @@ class Track:
             if fnmatchcase(name, choice.features)
         }
         self._history = History(len(layout.numbers), len(layout.flags))
-        self._keep(rows, indices, numbers, flags)
+        self._keep(rows, indices, numbers, flags, where)
         self._examples = self._typical(len(self._history))
         self._begin_evidence()
 
@@ -192,7 +193,7 @@ class Track:
         if alone is not None:
             firsts["alone"] = alone[0]
         if not firsts:
-            self._keep(rows, indices, numbers, flags)
+            self._keep(rows, indices, numbers, flags, where)
             findings = self._recover(context, len(rows))
             calm = all(float(path.max()) < math.sqrt(context.threshold) for path in paths.values())
             if calm and self.seen // REMEMBER_EVERY > (self.seen - len(rows)) // REMEMBER_EVERY:
@@ -205,7 +206,7 @@ class Track:
             for evidence, before in zip((self._outputs, self._inputs), saved, strict=True):
                 evidence.rewind(before)
                 evidence.block(y[:taken], counts[:taken])
-        self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken])
+        self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken], where[:taken])
         self._calm = 0
         columns = None if alone is None or view != "alone" else np.asarray([alone[1]], dtype=np.intp)
         return self._examine(context, view, columns), taken
@@ -255,10 +256,15 @@ class Track:
                 return row, min(drifted)
         return None
 
-    def _keep(self, rows: Rows, indices: NDArray[np.int64], numbers: NDArray[np.float16], flags: Array) -> None:
-        self._history.append(
-            indices, numbers, flags, rows.times, rows.digests, rows.ids, segments_of(rows.segments), rows.excerpts
-        )
+    def _keep(
+        self,
+        rows: Rows,
+        indices: NDArray[np.int64],
+        numbers: NDArray[np.float16],
+        flags: Array,
+        where: list[Segments],
+    ) -> None:
+        self._history.append(indices, numbers, flags, rows.times, rows.digests, rows.ids, where, rows.excerpts)
         self._repetitions.remember(rows.digests)
         self.seen += len(rows)
 
@@ -442,7 +448,7 @@ class Track:
     ) -> list[Finding]:
         """Gather changed rows until they make a provisional reference."""
         assert self._active is not None
-        self._keep(rows, indices, numbers, flags)
+        self._keep(rows, indices, numbers, flags, segments_of(rows.segments))
         findings = self._recover(context, len(rows))
         gathered = min(self.seen - self._since, len(self._history))
         if not self._learning or gathered < RELEARN:

@@ -13,7 +13,7 @@ from typing import Any
 
 from monitor.alerting import text
 from monitor.alerting.alert import Alert, Change, largest, resolved_because, segment_text
-from monitor.alerting.columns import excerpt_text, plain
+from monitor.alerting.columns import clip, excerpt_text, plain
 from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
 from monitor.detection.finding import Excerpt, Severity, State
@@ -206,16 +206,7 @@ def _entities(words: str, room: int) -> str:
 
 def _cut(words: str, room: int) -> str:
     """`words` on one line, of at most `room` characters as Slack counts them, with an ellipsis where it was cut."""
-    words = plain(words)
-    if _length(words) <= room:
-        return words
-    kept, used = [], 1
-    for character in words:
-        used += _length(character)
-        if used > room:
-            break
-        kept.append(character)
-    return "".join(kept).rstrip() + "…"
+    return clip(plain(words), room, _length)
 
 
 def _length(words: str) -> int:
