@@ -24,6 +24,7 @@ from monitor.events import decode_event
 from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
+from pipelines.calls import Calls
 from pipelines.checkpoint import Positions
 from pipelines.deadletter import PROCESSING_FAILED, DeadLetter, DeadLetterBox
 from pipelines.event_time import EventTimeTicks
@@ -47,6 +48,7 @@ class Featurized:
     letters: list[DeadLetter] = field(default_factory=list)
     events: int = 0
     clamped: int = 0
+    calls: Calls = field(default_factory=Calls)
     seconds: float = 0.0
 
 
@@ -105,6 +107,7 @@ class EventReader:
         if events:
             self._measure(usable, events, result)
         result.events = len(events)
+        result.calls = Calls.of(events)
         result.seconds = time.thread_time() - started
         return result
 
@@ -223,6 +226,7 @@ class Featurize(Stage):
         stats = self._stats
         stats.events += result.events
         stats.clamped += result.clamped
+        result.calls.add_to(stats)
         stats.messages[self.name] += len(batch.messages)
         stats.batches[self.name] += 1
         stats.busy_s[self.name] += result.seconds

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from monitor.detection.status import StreamStatus
-from monitor.telemetry.histogram import BATCH_BOUNDS, DELAY_BOUNDS, Histogram
+from monitor.telemetry.histogram import BATCH_BOUNDS, CALL_BOUNDS, DELAY_BOUNDS, Histogram
 
 
 @dataclass(slots=True)
@@ -22,6 +22,16 @@ class WorkerStats:
         Events whose time was too far off Kafka's and was moved to the limit.
     rejects
         Messages written to the dead-letter topic, by reason.
+    call_errors
+        Events whose call ended in an error.
+    call_seconds
+        Seconds until the whole output was there, of the events that say it.
+    dependencies
+        Dependencies that have numbers of their own.
+    dependency_calls
+        Calls to dependencies by (name, `ok` | `failed`).
+    dependency_seconds
+        Seconds of those calls, by name.
     feature_failures
         Events for which a family of features failed, by family.
     messages
@@ -63,6 +73,13 @@ class WorkerStats:
     events: int = 0
     clamped: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
+    call_errors: int = 0
+    call_seconds: Histogram = field(default_factory=lambda: Histogram(CALL_BOUNDS))
+    dependencies: set[str] = field(default_factory=set)
+    dependency_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    dependency_seconds: defaultdict[str, Histogram] = field(
+        default_factory=lambda: defaultdict(lambda: Histogram(CALL_BOUNDS))
+    )
     feature_failures: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
     batches: Counter[str] = field(default_factory=Counter)

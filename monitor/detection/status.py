@@ -25,8 +25,28 @@ class FeatureStatus(msgspec.Struct, frozen=True):
     evidence: float
 
 
+class OpenAlert(msgspec.Struct, frozen=True):
+    """An alert that fires now; `began` is when its change began, in seconds since 1970, where times are known."""
+
+    id: str
+    kind: str
+    began: float | None
+
+
+class SegmentShare(msgspec.Struct, frozen=True):
+    """Share of a stream's rows with this value of an attribute: in the reference, and over the last 64 rows."""
+
+    attribute: str
+    value: str
+    reference: float
+    current: float
+
+
 class StreamStatus(msgspec.Struct, frozen=True):
-    """A stream now. `events` were applied once each; evidence and threshold are log10."""
+    """A stream now. `events` were applied once each; evidence and threshold are log10.
+
+    `open` are the alerts that fire, which `firing` names; `segments` the values that carry most of the traffic.
+    """
 
     stream: str
     state: StreamState
@@ -38,3 +58,5 @@ class StreamStatus(msgspec.Struct, frozen=True):
     log_evidence: float
     log_threshold: float
     features: dict[str, FeatureStatus]
+    open: list[OpenAlert] = []
+    segments: list[SegmentShare] = []

@@ -36,7 +36,7 @@ from monitor.detection.moments import BLOCK
 from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.status import StreamState, StreamStatus
+from monitor.detection.status import OpenAlert, StreamState, StreamStatus
 from monitor.detection.track import RELEARN, Context, Track, finite
 from monitor.errors import InvalidEvent
 from monitor.features.base import FeatureSpec
@@ -273,24 +273,26 @@ class StreamMonitor:
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
         tracks = (self._main, *self._apart.values())
-        firing = [f.id for track in tracks for f in track.open if f.state is State.FIRING]
+        fire = [f for track in tracks for f in track.open if f.state is State.FIRING]
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
-        if firing:
+        if fire:
             state = StreamState.DRIFT
         if self._silence is not None:
             state = StreamState.SILENT
-            firing.append(self._silence.id)
+            fire.append(self._silence)
         return StreamStatus(
             stream=self.stream,
             state=state,
             events=self.events,
             last_event_time=finite(self._last_time),
-            firing=firing,
+            firing=[f.id for f in fire],
             duplicates=self._recent.duplicates,
             id_conflicts=self._recent.id_conflicts,
             log_evidence=max(track.log_evidence() for track in tracks),
             log_threshold=math.log10(self.mean_run_length()),
             features=self._main.features(),
+            open=[OpenAlert(f.id, f.kind.value, f.began_at.time) for f in fire],
+            segments=self._main.shares(),
         )
 
     # State

@@ -12,6 +12,7 @@ that explains the outputs is information, but handled alike.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -45,7 +46,7 @@ from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
 from monitor.detection.rows import Rows
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.status import FeatureStatus
+from monitor.detection.status import FeatureStatus, SegmentShare
 from monitor.features.base import FeatureSpec
 
 RELEARN = 200
@@ -71,6 +72,12 @@ TYPICAL_OF = 48
 """Rows before a change among which the typical examples are looked for."""
 REMEMBER_EVERY = 256
 """Rows after which typical examples are put by, for a change that is found when its eve is no longer held."""
+RECENT = 64
+"""Rows that say what features and segments are lately."""
+MOST_SHARES = 24
+LEAST_SHARE = 0.1
+"""Segments whose share a status tells, and what one that is new must carry: a stream's metrics stay bounded whatever
+attributes its events bring, ids of requests included."""
 
 Array = NDArray[np.float64]
 
@@ -552,12 +559,12 @@ class Track:
         return log10(self._outputs.total()) if self._outputs is not None else -math.inf
 
     def features(self) -> dict[str, FeatureStatus]:
-        """Each number's median and each declared flag's rate: in the reference, and over the last 64 rows."""
+        """Each number's median and each declared flag's rate: in the reference, and over the last `RECENT` rows."""
         if self._active is None or self._outputs is None or self._original is None:
             return {}
         reference = self._original.reference
         layout = reference.layout
-        recent = expand(self._history.numbers[-64:])
+        recent = expand(self._history.numbers[-RECENT:])
         alone = self._outputs.by_column(len(reference.mean))
         out: dict[str, FeatureStatus] = {}
         for j, name in enumerate(layout.numbers):
@@ -565,7 +572,7 @@ class Track:
             out[name] = FeatureStatus(
                 reference.ranks.median(j), float(np.median(seen)) if len(seen) else None, log10(alone[j])
             )
-        flags = self._history.flag_values()[-64:]
+        flags = self._history.flag_values()[-RECENT:]
         for m, flag in enumerate(layout.flags):
             if flag.kind.value == "declared":
                 j = len(layout.numbers) + m
@@ -574,6 +581,26 @@ class Track:
                     float(reference.mean[j]), float(seen.mean()) if len(seen) else None, log10(alone[j])
                 )
         return out
+
+    def shares(self) -> list[SegmentShare]:
+        """Values of attributes by how much of the traffic they carry, in the reference or over the last `RECENT` rows.
+
+        At most `MOST_SHARES`: what comes and goes is among them as long as it carries more than the rest.
+        """
+        if self._original is None:
+            return []
+        recent = self._history.segments[-RECENT:]
+        now = Counter(pair for pairs in recent for pair in pairs)
+        table = self._original.segments
+        known = {(a, v): table.share(a, v) for a in table.attributes() for v in table.values(a)}
+        rows = max(1, len(recent))
+        found = [
+            SegmentShare(a, v, known.get((a, v), 0.0), now[a, v] / rows)
+            for a, v in {**known, **now}
+            if not table.is_wide(a) and ((a, v) in known or now[a, v] >= LEAST_SHARE * rows)
+        ]
+        found.sort(key=lambda share: (-max(share.reference, share.current), share.attribute, share.value))
+        return found[:MOST_SHARES]
 
     # State
 

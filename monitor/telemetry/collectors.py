@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from monitor.detection.status import FeatureStatus, StreamState, StreamStatus
+from monitor.detection.status import FeatureStatus, SegmentShare, StreamState, StreamStatus
 from monitor.telemetry import metrics
 from monitor.telemetry.histogram import Histogram
 from monitor.telemetry.metrics import Metric, MetricKind
@@ -49,6 +49,26 @@ class WorkerNumbers(Protocol):
     @property
     def feature_failures(self) -> Mapping[str, int]:
         """Events by family of features that failed on them."""
+        ...
+
+    @property
+    def call_errors(self) -> int:
+        """Events whose call ended in an error."""
+        ...
+
+    @property
+    def call_seconds(self) -> Histogram:
+        """Seconds of the events' calls."""
+        ...
+
+    @property
+    def dependency_calls(self) -> Mapping[tuple[str, str], int]:
+        """Calls to dependencies by name and outcome."""
+        ...
+
+    @property
+    def dependency_seconds(self) -> Mapping[str, Histogram]:
+        """Seconds of calls to dependencies by name."""
         ...
 
     @property
@@ -161,6 +181,10 @@ class WorkerCollector(Collector):
         yield _family(metrics.EVENTS, [((), n.events)])
         yield _family(metrics.REJECTS, _by_name(n.rejects))
         yield _family(metrics.FEATURE_FAILURES, _by_name(n.feature_failures))
+        yield _family(metrics.CALL_ERRORS, [((), n.call_errors)])
+        yield _histogram(metrics.CALL_SECONDS, [((), n.call_seconds)])
+        yield _family(metrics.DEPENDENCY_CALLS, dict(n.dependency_calls).items())
+        yield _histogram(metrics.DEPENDENCY_SECONDS, (((name,), h) for name, h in dict(n.dependency_seconds).items()))
         yield _family(metrics.CLAMPED, [((), n.clamped)])
         yield _family(metrics.MESSAGES, _by_name(n.messages))
         yield _family(metrics.BATCHES, _by_name(n.batches))
@@ -196,7 +220,7 @@ class StreamCollector(Collector):
     max_streams
         Streams with series of their own.
     max_series
-        Series of features, three for each feature of a stream.
+        Series of features and segments: three for each feature of a stream, two for each segment.
     """
 
     def __init__(
@@ -216,15 +240,17 @@ class StreamCollector(Collector):
 
         shown = sorted(statuses.values(), key=lambda status: (_URGENCY[status.state], status.stream))
         shown = shown[: self._max_streams]
-        features, room = list[tuple[str, str, FeatureStatus]](), self._max_series // 3
+        features, segments = list[tuple[str, str, FeatureStatus]](), list[tuple[tuple[str, str, str], SegmentShare]]()
+        room = self._max_series
         for status in shown:
-            if len(status.features) > room:  # a stream is exported with all of its features or with none
+            if _series(status) > room:  # a stream is exported with all of its features and segments or with none
                 break
-            room -= len(status.features)
+            room -= _series(status)
             features += [(status.stream, name, feature) for name, feature in status.features.items()]
-        every = sum(len(status.features) for status in statuses.values())
+            segments += [((status.stream, share.attribute, share.value), share) for share in status.segments]
+        every = sum(_series(status) for status in statuses.values())
         yield _family(metrics.STREAMS_LEFT_OUT, [((), len(statuses) - len(shown))])
-        yield _family(metrics.SERIES_LEFT_OUT, [((), 3 * (every - len(features)))])
+        yield _family(metrics.SERIES_LEFT_OUT, [((), every - (self._max_series - room))])
 
         yield _family(metrics.STREAM_STATE, (((s.stream, s.state.value), 1.0) for s in shown))
         yield _family(metrics.STREAM_EVENTS, (((s.stream,), s.events) for s in shown))
@@ -238,9 +264,18 @@ class StreamCollector(Collector):
         yield _family(metrics.FEATURE_CURRENT, (((s, name), _known(f.current)) for s, name, f in features))
         yield _family(metrics.FEATURE_EVIDENCE, (((s, name), _evidence(f.evidence)) for s, name, f in features))
 
+        yield _family(metrics.ALERT_BEGAN, (((s.stream, a.id, a.kind), _known(a.began)) for s in shown for a in s.open))
+        yield _family(metrics.SEGMENT_REFERENCE, ((labels, share.reference) for labels, share in segments))
+        yield _family(metrics.SEGMENT_CURRENT, ((labels, share.current) for labels, share in segments))
+
     def describe(self) -> Iterator[Family]:
         """Nothing: so that registering reads no numbers."""
         return iter(())
+
+
+def _series(status: StreamStatus) -> int:
+    """Series of a stream's features and segments."""
+    return 3 * len(status.features) + 2 * len(status.segments)
 
 
 _URGENCY = {

@@ -40,6 +40,17 @@ REJECTS = Metric("oqm_rejects_total", _C, "Messages written to the dead-letter t
 FEATURE_FAILURES = Metric(
     "oqm_feature_failures_total", _C, "Events for which a family of features failed and is missing.", ("family",)
 )
+CALL_ERRORS = Metric("oqm_event_errors_total", _C, "Output events whose call ended in an error.")
+CALL_SECONDS = Metric("oqm_call_seconds", _H, "Time until the whole output was there, of the events that say it.")
+DEPENDENCY_CALLS = Metric(
+    "oqm_dependency_calls_total",
+    _C,
+    "Calls that the events made to each dependency, ok or failed; beyond the cap all are (other).",
+    ("dependency", "outcome"),
+)
+DEPENDENCY_SECONDS = Metric(
+    "oqm_dependency_seconds", _H, "Time of the calls that the events made to each dependency.", ("dependency",)
+)
 CLAMPED = Metric("oqm_clamped_times_total", _C, "Events whose time was too far off Kafka's and was moved to its limit.")
 MESSAGES = Metric("oqm_messages_total", _C, "Kafka messages applied, by stage.", ("stage",))
 BATCHES = Metric("oqm_batches_total", _C, "Batches processed, by stage.", ("stage",))
@@ -66,7 +77,7 @@ REPAIRS = Metric("oqm_flow_repairs_total", _C, "How often the flow was set back 
 LAG = Metric("oqm_lag_messages", _G, "Messages not yet applied, of partitions owned here.", ("topic", "partition"))
 STREAMS = Metric("oqm_streams", _G, "Streams owned here, by state; none is left out.", ("state",))
 STREAMS_LEFT_OUT = Metric("oqm_unexported_streams", _G, "Streams owned here without series of their own (the cap).")
-SERIES_LEFT_OUT = Metric("oqm_unexported_series", _G, "Feature series of streams owned here left out by the caps.")
+SERIES_LEFT_OUT = Metric("oqm_unexported_series", _G, "Series of features and segments left out by the caps.")
 STREAM_STATE = Metric("oqm_stream_state", _G, "1 for the state that the stream is in.", ("stream", "state"))
 STREAM_EVENTS = Metric("oqm_stream_events_total", _C, "Events applied to the stream, once each.", ("stream",))
 STREAM_DUPLICATES = Metric(
@@ -95,6 +106,25 @@ FEATURE_EVIDENCE = Metric(
     "oqm_feature_evidence_log10", _G, "Evidence for this feature alone, log10.", ("stream", "feature")
 )
 
+ALERT_BEGAN = Metric(
+    "oqm_alert_began_timestamp_seconds",
+    _G,
+    "When the change behind an alert that fires began: the change point of dashboards.",
+    ("stream", "alert", "kind"),
+)
+SEGMENT_REFERENCE = Metric(
+    "oqm_segment_reference_ratio",
+    _G,
+    "Share of the stream's events with this value of an attribute, in the reference.",
+    ("stream", "attribute", "value"),
+)
+SEGMENT_CURRENT = Metric(
+    "oqm_segment_current_ratio",
+    _G,
+    "Share of the stream's events with this value of an attribute, lately.",
+    ("stream", "attribute", "value"),
+)
+
 METRICS: tuple[Metric, ...] = (
     BUILD,
     READY,
@@ -102,6 +132,10 @@ METRICS: tuple[Metric, ...] = (
     EVENTS,
     REJECTS,
     FEATURE_FAILURES,
+    CALL_ERRORS,
+    CALL_SECONDS,
+    DEPENDENCY_CALLS,
+    DEPENDENCY_SECONDS,
     CLAMPED,
     MESSAGES,
     BATCHES,
@@ -131,5 +165,8 @@ METRICS: tuple[Metric, ...] = (
     FEATURE_REFERENCE,
     FEATURE_CURRENT,
     FEATURE_EVIDENCE,
+    ALERT_BEGAN,
+    SEGMENT_REFERENCE,
+    SEGMENT_CURRENT,
 )
 """All of them, in the order in which they are exported."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from monitor.detection.status import FeatureStatus, StreamState, StreamStatus
-from monitor.telemetry.histogram import BATCH_BOUNDS, DELAY_BOUNDS, Histogram
+from monitor.detection.status import FeatureStatus, OpenAlert, SegmentShare, StreamState, StreamStatus
+from monitor.telemetry.histogram import BATCH_BOUNDS, CALL_BOUNDS, DELAY_BOUNDS, Histogram
 
 
 def status(
-    stream: str, state: StreamState = StreamState.STABLE, features: int = 2, evidence: float = 1.5
+    stream: str, state: StreamState = StreamState.STABLE, features: int = 2, evidence: float = 1.5, segments: int = 0
 ) -> StreamStatus:
     return StreamStatus(
         stream=stream,
@@ -22,6 +22,8 @@ def status(
         id_conflicts=1,
         log_evidence=evidence,
         log_threshold=5.0,
+        open=[OpenAlert("a", "drift", 1_699_999_000.0)] if state is StreamState.DRIFT else [],
+        segments=[SegmentShare("model.name", f"m{i}", 0.5, 0.25) for i in range(segments)],
         features={f"output.length.f{i}": FeatureStatus(10.0 + i, 12.0, 0.5) for i in range(features)},
     )
 
@@ -32,6 +34,10 @@ class Numbers:
     clamped: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
     feature_failures: Counter[str] = field(default_factory=Counter)
+    call_errors: int = 0
+    call_seconds: Histogram = field(default_factory=lambda: Histogram(CALL_BOUNDS))
+    dependency_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
+    dependency_seconds: dict[str, Histogram] = field(default_factory=dict)
     messages: Counter[str] = field(default_factory=Counter)
     batches: Counter[str] = field(default_factory=Counter)
     busy_s: dict[str, float] = field(default_factory=dict)
@@ -58,6 +64,9 @@ def busy() -> Numbers:
         clamped=1,
         rejects=Counter(not_json=2),
         feature_failures=Counter(tone=1),
+        call_errors=1,
+        dependency_calls=Counter({("orders", "ok"): 5, ("orders", "failed"): 1}),
+        dependency_seconds={"orders": Histogram(CALL_BOUNDS)},
         messages=Counter(featurize=12, detect=3),
         batches=Counter(featurize=2, detect=1),
         busy_s={"featurize": 0.5},
@@ -73,8 +82,13 @@ def busy() -> Numbers:
         lag={("oqm.outputs", 0): 7},
         ready=True,
         progress_at=1_700_000_000.0,
-        statuses={name: status(name) for name in ("a/b", 'quote"\\\n')},
+        statuses={
+            "a/b": status("a/b", segments=1),
+            'quote"\\\n': status('quote"\\\n', StreamState.DRIFT),
+        },
     )
     numbers.batch_seconds["featurize"].observe(0.004)
+    numbers.call_seconds.observe(1.5)
+    numbers.dependency_seconds["orders"].observe(0.02)
     numbers.delay.observe(2.0, times=3)
     return numbers

@@ -31,11 +31,38 @@ def test_numbers_come_out_as_they_stand() -> None:
     assert value("oqm_lag_messages", {"topic": "oqm.outputs", "partition": "0"}) == 7
     assert value("oqm_batch_seconds_bucket", {"stage": "featurize", "le": "0.0025"}) == 0
     assert value("oqm_batch_seconds_bucket", {"stage": "featurize", "le": "0.005"}) == 1
+    assert value("oqm_event_errors_total") == 1
+    assert value("oqm_call_seconds_bucket", {"le": "1.0"}) == 0
+    assert value("oqm_call_seconds_bucket", {"le": "2.0"}) == 1
+    assert value("oqm_dependency_calls_total", {"dependency": "orders", "outcome": "failed"}) == 1
+    assert value("oqm_dependency_seconds_count", {"dependency": "orders"}) == 1
     assert value("oqm_event_delay_seconds_count") == 3
     assert value("oqm_event_delay_seconds_sum") == 6
     assert value("oqm_stream_state", {"stream": "a/b", "state": "stable"}) == 1
     assert value("oqm_stream_state", {"stream": "a/b", "state": "drift"}) is None
     assert value("oqm_feature_reference", {"stream": "a/b", "feature": "output.length.f1"}) == 11
+
+
+def test_a_stream_that_drifts_says_since_when_and_which_segments_carry_it() -> None:
+    statuses = {
+        "d": status("d", StreamState.DRIFT, segments=2),
+        "s": status("s", segments=2),
+    }
+    value = registry_of(statuses, max_streams=10, max_series=1000).get_sample_value
+    began = "oqm_alert_began_timestamp_seconds"
+    assert value(began, {"stream": "d", "alert": "a", "kind": "drift"}) == 1_699_999_000.0
+    assert value(began, {"stream": "s", "alert": "a", "kind": "drift"}) is None
+    segment = {"stream": "d", "attribute": "model.name", "value": "m1"}
+    assert value("oqm_segment_reference_ratio", segment) == 0.5
+    assert value("oqm_segment_current_ratio", segment) == 0.25
+
+
+def test_segments_count_against_the_cap_of_series() -> None:
+    registry = registry_of({"a": status("a", segments=3), "b": status("b", segments=3)}, max_streams=9, max_series=20)
+    exported = [s for f in registry.collect() if f.name.startswith(("oqm_feature_", "oqm_segment_")) for s in f.samples]
+    assert {s.labels["stream"] for s in exported} == {"a"}
+    assert len(exported) == 12
+    assert registry.get_sample_value("oqm_unexported_series") == 12
 
 
 def test_a_stream_given_back_vanishes_with_the_next_scrape() -> None:
