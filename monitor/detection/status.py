@@ -34,7 +34,7 @@ class OpenAlert(msgspec.Struct, frozen=True):
 
 
 class SegmentShare(msgspec.Struct, frozen=True):
-    """Share of a stream's rows with this value of an attribute: in the reference, and over the last 64 rows."""
+    """Share of a stream's rows with this value of an attribute: in the reference, and over the last 64 rows judged."""
 
     attribute: str
     value: str

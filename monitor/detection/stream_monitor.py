@@ -32,12 +32,13 @@ from monitor.detection.finding import (
     State,
     finding_id,
 )
+from monitor.detection.history import Segments, segments_of
 from monitor.detection.moments import BLOCK
 from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.status import OpenAlert, StreamState, StreamStatus
-from monitor.detection.track import RELEARN, Context, Track, finite
+from monitor.detection.track import RECENT, RELEARN, Context, Track, finite
 from monitor.errors import InvalidEvent
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
@@ -292,8 +293,17 @@ class StreamMonitor:
             log_threshold=math.log10(self.mean_run_length()),
             features=self._main.features(),
             open=[OpenAlert(f.id, f.kind.value, f.began_at.time) for f in fire],
-            segments=self._main.shares(),
+            segments=self._main.shares(self._recent_segments()),
         )
+
+    def _recent_segments(self) -> list[Segments]:
+        """Segments of the stream's last `RECENT` judged rows, whichever track holds them."""
+        rows = [row for track in (self._main, *self._apart.values()) for row in track.recent()]
+        for held in self._gathering.values():
+            if held is not None:
+                gathered, indices = held
+                rows += zip(indices[-RECENT:].tolist(), segments_of(gathered.segments[-RECENT:]), strict=True)
+        return [segments for _, segments in sorted(rows)[-RECENT:]]
 
     # State
 

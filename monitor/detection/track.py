@@ -582,14 +582,18 @@ class Track:
                 )
         return out
 
-    def shares(self) -> list[SegmentShare]:
-        """Values of attributes by how much of the traffic they carry, in the reference or over the last `RECENT` rows.
+    def recent(self) -> list[tuple[int, Segments]]:
+        """Stream index and segments of the last `RECENT` rows, oldest first."""
+        history = self._history
+        return list(zip(history.indices[-RECENT:].tolist(), history.segments[-RECENT:], strict=True))
+
+    def shares(self, recent: Sequence[Segments]) -> list[SegmentShare]:
+        """Values of attributes by how much of the traffic they carry, in the reference or among these recent rows.
 
         At most `MOST_SHARES`: what comes and goes is among them as long as it carries more than the rest.
         """
         if self._original is None:
             return []
-        recent = self._history.segments[-RECENT:]
         now = Counter(pair for pairs in recent for pair in pairs)
         table = self._original.segments
         known = {(a, v): table.share(a, v) for a in table.attributes() for v in table.values(a)}

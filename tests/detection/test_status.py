@@ -68,5 +68,6 @@ def test_an_attribute_that_comes_later_with_a_value_a_row_is_left_out() -> None:
     assert {share.attribute for share in monitor.status().segments} == {
         "attributes.tenant",
         "attributes.new",
+        "model.version",
         "model.name",
     }
