@@ -15,7 +15,6 @@ import yaml
 
 from monitor.config_files import config_dir
 from monitor.telemetry.server import Health, MetricsServer, worker_registry
-from tests.config.dashboard import builder
 from tests.config.promql import unknown_metrics
 from tests.servers import program, prometheus
 from tests.telemetry.numbers import busy
@@ -72,7 +71,7 @@ def query(url: str, expression: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_a_real_prometheus_scrapes_a_worker_answers_every_panel_and_sees_a_fault(tmp_path: Path) -> None:
+def test_a_real_prometheus_scrapes_a_worker_and_sees_a_fault(tmp_path: Path) -> None:
     program("prometheus")
     numbers = busy()
     registry = worker_registry(numbers, version="1", max_streams=10, max_series=100)
@@ -111,8 +110,3 @@ def test_a_real_prometheus_scrapes_a_worker_answers_every_panel_and_sees_a_fault
             wait_for("OqmBlind", True)
             numbers.ready = True
             wait_for("OqmBlind", False)
-
-            for panel in builder.PANELS:
-                for target in panel["targets"]:
-                    expression = target["expr"].replace("$stream", ".*")
-                    assert query(url, expression), (panel["title"], expression)
