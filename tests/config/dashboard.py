@@ -39,9 +39,13 @@ def queries() -> list[PanelQuery]:
     """Every query of every panel, and of the annotations."""
     found = []
     for name, made in DASHBOARDS.items():
-        for panel in made["panels"]:
-            for target in panel["targets"]:
-                found.append(PanelQuery(name, panel["title"], target["refId"], target["expr"]))
-        for annotation in made["annotations"].get("list", []):
-            found.append(PanelQuery(name, annotation["name"], "annotation", annotation["expr"]))
+        found += [
+            PanelQuery(name, panel["title"], target["refId"], target["expr"])
+            for panel in made["panels"]
+            for target in panel["targets"]
+        ]
+        found += [
+            PanelQuery(name, annotation["name"], "annotation", annotation["expr"])
+            for annotation in made["annotations"].get("list", [])
+        ]
     return found
