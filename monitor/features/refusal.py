@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.wordpiece import split_chunks
 from monitor.features.words import EventBatch, TextBatch
 
 Float = NDArray[np.float64]
@@ -191,8 +192,7 @@ class Refusal:
         score = 1.0 / (1.0 + np.exp(-self._margin(feature, row, text.n)))
         score[np.diff(text.offsets) == 0] = 0.0
         for suspect in np.unique(row[self._declining[feature]]):
-            start = text.offsets[suspect]
-            if is_explicit(text.chunks[start : min(start + WORDS, text.offsets[suspect + 1])]):
+            if is_explicit(split_chunks(text.texts[suspect] or "")[:WORDS]):
                 score[suspect] = max(score[suspect], _EXPLICIT_SCORE)
         return score
 

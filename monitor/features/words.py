@@ -1,9 +1,9 @@
 """The one pass over the words that all families share.
 
-A text is split once at whitespace. Each chunk is mapped through a dictionary to a row of a growing `WordTable`, which
-holds what any family wants to know of a single chunk: its WordPiece ids, its length, its syllables, and the columns
-that extractors declare (`Extractor.word_columns`). Sums over a text are then sparse counts times table, for the whole
-batch at once, so a feature that is a sum over words costs some nanoseconds a word and no scan of the text.
+A text is split once at whitespace. Each chunk is mapped by its hash (`monitor.features.chunks`) to a row of a growing
+`WordTable`, which holds what any family wants to know of a single chunk: its WordPiece ids, its length, its syllables,
+and the columns that extractors declare (`Extractor.word_columns`). Sums over a text are then sparse counts times table,
+for the whole batch at once, so a feature that is a sum over words costs nanoseconds a word and no scan of the text.
 
 For extractors
 --------------
@@ -14,7 +14,7 @@ For extractors
     text.sums["x"]    float64 (n), sum of word column x over each text (0 for an empty text)
     text.values("x")  float64 (m), word column x chunk by chunk, in order: negation before a valence word,
                       bigrams and the like are array logic on these
-    text.chunks       m str, as they stand     text.ids       int32 (m), equal exactly where chunks are equal
+    text.ids          int32 (m), equal exactly where chunks are equal
     text.cores        int32 (m), equal exactly where chunks are but for case and punctuation at their ends
     text.offsets      int64 (n + 1), text i owns chunks offsets[i]:offsets[i + 1]
     text.text_of      int32 (m)                text.position  int64 (m), index of the chunk in its text
@@ -48,14 +48,15 @@ from scipy.sparse import csr_array
 
 from monitor.events.schema import OutputEvent
 from monitor.features import english
+from monitor.features.chunks import Chunks, HashIndex, Splitter
 from monitor.features.ngrams import Occurrences, count_ids, count_trigrams
 from monitor.features.static_table import StaticTable, default_table
-from monitor.features.wordpiece import split_chunks
 
 Float = NDArray[np.float64]
 
 _GRAIN = 2.0**20
 _LONGEST_KEPT = 64
+"""Characters of a chunk that is kept: longer ones hardly come again, and would fill the memory."""
 _BLOCK = 60  # below the chunks that `english.core` remembers
 _SENTENCE_END = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
 _CLOSING = "\"'\u201d\u2019)]*_\u00bb"
@@ -151,29 +152,13 @@ class _Rows:
         return found
 
 
-class _Index(dict[str, int]):
-    """Chunk to row; an unknown chunk gets the next row and is noted, to be filled in for the whole batch at once."""
-
-    def __init__(self) -> None:
-        self.missed: list[str] = []
-        self.next_row = 0
-
-    def __missing__(self, chunk: str) -> int:
-        row = self.next_row
-        self.next_row += 1
-        self.missed.append(chunk)
-        if len(chunk) <= _LONGEST_KEPT:
-            self[chunk] = row
-        return row
-
-
 class _Generation:
     """The chunks met since the table last started afresh, and those of the generation before to take over from."""
 
     __slots__ = ("cores", "index", "older", "rows")
 
     def __init__(self, columns: int, older: _Generation | None) -> None:
-        self.index = _Index()
+        self.index = HashIndex()
         self.rows = _Rows(columns)
         self.cores: dict[str, tuple[int, tuple[float, ...]]] = {"": (0, _core_facts(""))}
         self.older = older
@@ -205,6 +190,7 @@ class WordTable:
         self.column = {name: position for position, name in enumerate((*BUILT_IN, *columns))}
         self.static = static
         self.failures: Counter[str] = Counter()
+        self.splitter = Splitter()
         self._limit = limit
         self._current = _Generation(len(self.column), None)
 
@@ -219,24 +205,33 @@ class WordTable:
             self._current = _Generation(len(self.column), current)
         return self._current
 
-    def look_up(self, chunks: Sequence[str], generation: _Generation) -> NDArray[np.int32]:
+    def look_up(self, chunks: Chunks, generation: _Generation) -> NDArray[np.int32]:
         """Row of each chunk in the generation's rows."""
-        index = generation.index
-        ids = np.fromiter(map(index.__getitem__, chunks), dtype=np.int32, count=len(chunks))
-        if index.missed:
-            missed, index.missed = index.missed, []
-            try:
-                self._fill(missed, generation)
-            except BaseException:
-                # the index names rows that were never filled: nothing of it may be used again
-                self._current = _Generation(len(self.column), None)
-                raise
-        return ids
+        rows = generation.index.look_up(chunks.hashes)
+        missed = np.flatnonzero(rows < 0)
+        if len(missed):
+            rows[missed] = self._learn(chunks, missed, generation)
+        return rows
 
-    def _fill(self, missed: list[str], generation: _Generation) -> None:
+    def _learn(self, chunks: Chunks, missed: NDArray[np.intp], generation: _Generation) -> NDArray[np.int32]:
+        """Fill in what was not known, in the order in which it came; gives the row of each that was missed."""
+        hashes, first, which = np.unique(chunks.hashes[missed], return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        hashes = hashes[order]
+        words = [chunks.text(at) for at in missed[first[order]].tolist()]
+        start = generation.rows.used
+        self._fill(words, hashes, generation)
+        kept = np.fromiter((len(word) <= _LONGEST_KEPT for word in words), dtype=np.bool_, count=len(words))
+        rows = np.arange(start, generation.rows.used, dtype=np.int32)
+        generation.index.add(hashes[kept], rows[kept])
+        row_of = np.empty(len(order), dtype=np.int32)
+        row_of[order] = rows
+        return row_of[which]
+
+    def _fill(self, words: list[str], hashes: NDArray[np.uint64], generation: _Generation) -> None:
         cores = []
-        for chunk in missed:
-            core = english.core(chunk)
+        for word in words:
+            core = english.core(word)
             found = generation.cores.get(core)
             if found is None:
                 found = generation.cores[core] = (len(generation.cores), _core_facts(core))
@@ -244,17 +239,16 @@ class WordTable:
         ids = [core_id for core_id, _ in cores]
         older = generation.older
         if older is None:
-            generation.rows.append(self._measure(missed, cores), ids, list(map(self.static.wordpiece.pieces, missed)))
+            generation.rows.append(self._measure(words, cores), ids, list(map(self.static.wordpiece.pieces, words)))
             return
-        before = [older.index.get(chunk, -1) for chunk in missed]
-        rows = np.array(before, dtype=np.int64)
-        values = np.empty((len(missed), len(self.column)))
+        rows = older.index.look_up(hashes)
+        values = np.empty((len(words), len(self.column)))
         values[rows >= 0] = older.rows.values[rows[rows >= 0]]
         new = np.flatnonzero(rows < 0).tolist()
-        values[rows < 0] = self._measure([missed[i] for i in new], [cores[i] for i in new])
+        values[rows < 0] = self._measure([words[i] for i in new], [cores[i] for i in new])
         pieces = [
-            self.static.wordpiece.pieces(chunk) if row < 0 else older.rows.pieces_of(row)
-            for chunk, row in zip(missed, before, strict=True)
+            self.static.wordpiece.pieces(word) if row < 0 else older.rows.pieces_of(row)
+            for word, row in zip(words, rows.tolist(), strict=True)
         ]
         generation.rows.append(values, ids, pieces)
 
@@ -319,14 +313,8 @@ class TextBatch:
         self.memory: dict[str, Any] = {}
         self.present: NDArray[np.bool_] = np.fromiter((t is not None for t in texts), dtype=np.bool_, count=self.n)
         self.chars: NDArray[np.int64] = np.fromiter((len(t) if t else 0 for t in texts), np.int64, count=self.n)
-        chunks: list[str] = []
-        ends = [0]
-        for text in texts:
-            if text:
-                chunks += split_chunks(text)
-            ends.append(len(chunks))
-        self.chunks = chunks
-        self.offsets: NDArray[np.int64] = np.array(ends, dtype=np.int64)
+        chunks = table.splitter.split(texts)
+        self.offsets: NDArray[np.int64] = chunks.offsets
         generation = generation or table.generation()
         self.ids = table.look_up(chunks, generation)
         self._rows = generation.rows
@@ -354,7 +342,7 @@ class TextBatch:
 
     @property
     def distinct(self) -> NDArray[np.int64]:
-        """Distinct chunks of each text (a chunk longer than 64 characters counts as new each time)."""
+        """Distinct chunks of each text."""
         return np.diff(self._counts.indptr).astype(np.int64)
 
     @cached_property
