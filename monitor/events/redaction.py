@@ -6,12 +6,17 @@ addresses, phone numbers, payment cards (Luhn and issuer range), IBANs (check di
 is a net, not a proof: what has no form of its own (a name, a street) passes, which is why excerpts can be turned off.
 
 Only the piece that may appear is looked at, with a margin so that a secret that the limit would cut is still seen. Each
-expression runs only where a cheap test says that it might find something. May import nothing from this project.
+expression runs only where a cheap test says that it might find something; for a batch of texts, one pass over the bytes
+of all of them says which ones need those tests at all. May import nothing from this project.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 EXCERPT_CHARS = 160
 _MARGIN = 96  # more than any of the forms below needs to be recognised by its beginning
@@ -91,13 +96,27 @@ def excerpt(text: str | None, limit: int = EXCERPT_CHARS, mask: bool = True) -> 
     Never longer than `limit`. None gives the empty text. Half surrogate pairs become a question mark, so that the
     excerpt can be encoded. Linear in `limit`, whatever the length of the text.
     """
+    piece = _piece(text, limit)
+    return _masked(piece, limit) if mask else piece[:limit]
+
+
+def excerpts(texts: Sequence[str | None]) -> list[str]:
+    """`excerpt` of each of n texts, at half the cost."""
+    pieces = [_piece(text, EXCERPT_CHARS) for text in texts]
+    found = [piece[:EXCERPT_CHARS] for piece in pieces]
+    for row in np.flatnonzero(_suspects(pieces)).tolist():
+        found[row] = _masked(pieces[row], EXCERPT_CHARS)
+    return found
+
+
+def _piece(text: str | None, limit: int) -> str:
     if not text or limit <= 0:
         return ""
     piece = text[: limit + _MARGIN]
-    if not piece.isascii():
-        piece = piece.encode("utf-8", "replace").decode()
-    if not mask:
-        return piece[:limit]
+    return piece if piece.isascii() else piece.encode("utf-8", "replace").decode()
+
+
+def _masked(piece: str, limit: int) -> str:
     spans = find_sensitive(piece)
     if not spans:
         return piece[:limit]
@@ -114,6 +133,60 @@ def excerpt(text: str | None, limit: int = EXCERPT_CHARS, mask: bool = True) -> 
     # Text beyond the limit stays out even where masks have made room: its own secrets may be cut by the margin.
     parts.append(piece[position:limit])
     return "".join(parts)[:limit]
+
+
+# Three letters in lower case of which one set stands in whatever `find_sensitive` finds by a word or prefix; rare ones
+# where there is a choice. A test holds the two together.
+_TRACES = (
+    b"---",  # private keys
+    *(prefix[:3].lower().encode() for prefix in _PREFIXES if prefix not in ("AKIA", "github_pat_")), b"kia", b"_pa",
+    b"rer", b"asi",  # bearer, basic
+    b"ssw", b"ssp", b"ssc", b"mot", b"pwd", b"ecr", b"oke", b"key", b"nnw", b"ras", b"nha", b"pin",  # names of secrets
+)  # fmt: skip
+_SPREAD, _TO_SIXTEEN_BITS, _THREE_BYTES = np.uint32(2_654_435_769), np.uint32(16), np.uint32(0xFFFFFF)
+
+
+def _sixteen_bits(three: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """A hash of the lowest three bytes."""
+    spread: NDArray[np.uint32] = (three & _THREE_BYTES) * _SPREAD
+    spread >>= _TO_SIXTEEN_BITS
+    return spread
+
+
+_TRACED = np.zeros(1 << 16, dtype=np.bool_)
+_TRACED[_sixteen_bits(np.array([int.from_bytes(trace, "little") for trace in _TRACES], dtype=np.uint32))] = True
+_OF_NUMBERS = np.zeros(256, dtype=np.bool_)
+_OF_NUMBERS[list(b"0123456789 ().+-/")] = True
+_LEAST_NUMBER = 7
+_LEAST_RANDOM = 32
+
+
+def _suspects(pieces: Sequence[str]) -> NDArray[np.bool_]:
+    """In which of n pieces `find_sensitive` could find anything; a few too many, never one too few."""
+    encoded = [piece.encode() if piece.isascii() else piece.lower().encode() for piece in pieces]
+    data = b"\n".join([b"", *encoded, b"\n" * 4]).lower()
+    ends = np.cumsum([1, *(len(piece) + 1 for piece in encoded)])
+    content = np.frombuffer(data, dtype=np.uint8)
+    windows: NDArray[np.uint32] = np.ndarray((len(data) - 3,), dtype="<u4", buffer=data, strides=(1,))
+    places = [
+        np.flatnonzero(_TRACED[_sixteen_bits(windows)]),
+        np.flatnonzero(content == ord("@")),
+        _long_runs(content > ord(" "), _LEAST_RANDOM)[0],
+    ]
+    starts, stops = _long_runs(_OF_NUMBERS[content], _LEAST_NUMBER)
+    digits = np.flatnonzero(content - np.uint8(ord("0")) <= 9)
+    places.append(starts[np.searchsorted(digits, stops) > np.searchsorted(digits, starts)])
+    suspects = np.zeros(len(pieces) + 1, dtype=np.bool_)
+    suspects[np.searchsorted(ends, np.concatenate(places), side="right") - 1] = True
+    return suspects[:-1]
+
+
+def _long_runs(inside: NDArray[np.bool_], least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Starts and stops of the runs of at least so many bytes; the first byte and the last are outside."""
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    starts, stops = edges[0::2], edges[1::2]
+    long = stops - starts >= least
+    return starts[long], stops[long]
 
 
 def find_sensitive(text: str) -> list[tuple[int, int, str]]:

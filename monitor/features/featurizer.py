@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events.identity import content_digest, segments
-from monitor.events.redaction import excerpt
+from monitor.events.redaction import excerpts
 from monitor.events.schema import OutputEvent
 from monitor.features.base import Column, Extractor, FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
@@ -108,8 +108,8 @@ class Featurizer:
             source_partitions=np.zeros(n, np.int32) if partitions is None else partitions,
             source_offsets=np.arange(n, dtype=np.int64) if offsets is None else offsets,
             segments=[segments(event) for event in events],
-            input_excerpts=[excerpt(event.input) if self._excerpts else "" for event in events],
-            output_excerpts=[excerpt(event.output) if self._excerpts else "" for event in events],
+            input_excerpts=excerpts([event.input for event in events]) if self._excerpts else [""] * n,
+            output_excerpts=excerpts([event.output for event in events]) if self._excerpts else [""] * n,
             categories=dict(categories),
             embeddings=embeddings if embeddings.shape[1] else None,
         )

@@ -5,71 +5,72 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.events import excerpt
+from monitor.events.redaction import _PREFIXES, _TRACES, excerpts
 
 # Assembled here so that no scanner takes this file for a leak.
 JWT = "eyJ" + "hbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
 HEX = "0123456789abcdef" * 2
 
 
-@pytest.mark.parametrize(
-    ("text", "secret"),
-    [
-        ("use sk-" + "proj-a1B2c3D4e5F6g7H8i9J0 now", "sk-" + "proj-a1B2c3D4e5F6g7H8i9J0"),
-        ("sk-ant-" + "api03-AbCdEf123456_xyz", "sk-ant-" + "api03-AbCdEf123456_xyz"),
-        ("id AKIA" + "IOSFODNN7EXAMPLE.", "AKIA" + "IOSFODNN7EXAMPLE"),
-        ("ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a", "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"),
-        ("github_pat_" + "11ABCDEFG0abcdefghij", "github_pat_" + "11ABCDEFG0abcdefghij"),
-        ("glpat-" + "ABCdef123456xyz78901", "glpat-" + "ABCdef123456xyz78901"),
-        ("xoxb-" + "123456789012-abcdefGHIJ", "xoxb-" + "123456789012-abcdefGHIJ"),
-        ("AIza" + "SyA1234567890abcdefghijklmnopqrstu", "AIza" + "SyA1234567890abcdefghijklmnopqrstu"),
-        ("sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc", "4eC39HqLyjWDarjtT1zdp7dc"),
-        ("hf_" + "AbCdEfGhIjKl1234567890", "AbCdEfGhIjKl1234567890"),
-        (f"token {JWT}", JWT[:60]),
-        ("Authorization: Bearer abc123def456ghi789", "abc123def456ghi789"),
-        ("authorization: basic dXNlcjpwYXNzd29yZA==", "dXNlcjpwYXNzd29yZA"),
-        ("-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\nIBAAKCAQEA\n", "MIIEow"),
-        ("-----BEGIN " + "PRIVATE KEY-----\nMIIEow\n-----END PRIVATE KEY-----", "MIIEow"),
-        ("password=hunter2", "hunter2"),
-        ("password = 'correct horse'", "correct"),
-        ('{"password": "swordfish"}', "swordfish"),
-        ("My password is hunter2, thanks", "hunter2"),
-        ("Passwort: geheim1", "geheim1"),
-        ("password: swordfish\nnext line", "swordfish"),
-        ("db_password=abc", "abc"),
-        ("API key: 7f3b9a", "7f3b9a"),
-        ("api_key=" + HEX, HEX),
-        ("client_secret=s3cr3t&x=1", "s3cr3t"),
-        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "wJalrXUtnFEMI"),
-        ("access_token=ya29x", "ya29x"),
-        ("PIN: 4711", "4711"),
-        ("postgres://admin:s3cret@db.internal/app", "s3cret"),
-        ("key material AbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCd", "QrStUvWxYz0123456789"),
-        ("write to jane.doe+news@mail.example.co.uk today", "jane.doe+news@mail.example.co.uk"),
-        ("mail: müller@beispiel.de", "müller@beispiel.de"),
-        ("<a href='mailto:x@example.com'>", "x@example.com"),
-        ("call +49 171 2345678 now", "171 2345678"),
-        ("+1 (415) 555-2671", "555-2671"),
-        ("+14155552671", "4155552671"),
-        ("(415) 555-2671", "555-2671"),
-        ("415-555-2671", "555-2671"),
-        ("Phone: (123) 456-7890", "456-7890"),
-        ("415.555.2671", "555.2671"),
-        ("0049 30 901820", "901820"),
-        ("030 / 901 820 11", "901 820"),
-        ("020 7946 0958", "7946 0958"),
-        ("06 12 34 56 78", "12 34 56"),
-        ("01712345678", "1712345678"),
-        ("my phone number is 4155552671", "4155552671"),
-        ("Tel.: 9018201", "9018201"),
-        ("4111 1111 1111 1111", "1111 1111"),
-        ("card 4111111111111111, exp 12/29", "4111111111111111"),
-        ("5500-0000-0000-0004", "0000-0000"),
-        ("3782 822463 10005", "822463"),
-        ("DE89 3704 0044 0532 0130 00", "0044 0532"),
-        ("GB29NWBK60161331926819", "60161331926819"),
-        ("SSN 078-05-1120", "078-05-1120"),
-    ],
-)
+SECRETS = [
+    ("use sk-" + "proj-a1B2c3D4e5F6g7H8i9J0 now", "sk-" + "proj-a1B2c3D4e5F6g7H8i9J0"),
+    ("sk-ant-" + "api03-AbCdEf123456_xyz", "sk-ant-" + "api03-AbCdEf123456_xyz"),
+    ("id AKIA" + "IOSFODNN7EXAMPLE.", "AKIA" + "IOSFODNN7EXAMPLE"),
+    ("ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a", "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"),
+    ("github_pat_" + "11ABCDEFG0abcdefghij", "github_pat_" + "11ABCDEFG0abcdefghij"),
+    ("glpat-" + "ABCdef123456xyz78901", "glpat-" + "ABCdef123456xyz78901"),
+    ("xoxb-" + "123456789012-abcdefGHIJ", "xoxb-" + "123456789012-abcdefGHIJ"),
+    ("AIza" + "SyA1234567890abcdefghijklmnopqrstu", "AIza" + "SyA1234567890abcdefghijklmnopqrstu"),
+    ("sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc", "4eC39HqLyjWDarjtT1zdp7dc"),
+    ("hf_" + "AbCdEfGhIjKl1234567890", "AbCdEfGhIjKl1234567890"),
+    (f"token {JWT}", JWT[:60]),
+    ("Authorization: Bearer abc123def456ghi789", "abc123def456ghi789"),
+    ("authorization: basic dXNlcjpwYXNzd29yZA==", "dXNlcjpwYXNzd29yZA"),
+    ("-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEow\nIBAAKCAQEA\n", "MIIEow"),
+    ("-----BEGIN " + "PRIVATE KEY-----\nMIIEow\n-----END PRIVATE KEY-----", "MIIEow"),
+    ("password=hunter2", "hunter2"),
+    ("password = 'correct horse'", "correct"),
+    ('{"password": "swordfish"}', "swordfish"),
+    ("My password is hunter2, thanks", "hunter2"),
+    ("Passwort: geheim1", "geheim1"),
+    ("password: swordfish\nnext line", "swordfish"),
+    ("db_password=abc", "abc"),
+    ("API key: 7f3b9a", "7f3b9a"),
+    ("api_key=" + HEX, HEX),
+    ("client_secret=s3cr3t&x=1", "s3cr3t"),
+    ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG", "wJalrXUtnFEMI"),
+    ("access_token=ya29x", "ya29x"),
+    ("PIN: 4711", "4711"),
+    ("postgres://admin:s3cret@db.internal/app", "s3cret"),
+    ("key material AbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCd", "QrStUvWxYz0123456789"),
+    ("write to jane.doe+news@mail.example.co.uk today", "jane.doe+news@mail.example.co.uk"),
+    ("mail: müller@beispiel.de", "müller@beispiel.de"),
+    ("<a href='mailto:x@example.com'>", "x@example.com"),
+    ("call +49 171 2345678 now", "171 2345678"),
+    ("+1 (415) 555-2671", "555-2671"),
+    ("+14155552671", "4155552671"),
+    ("(415) 555-2671", "555-2671"),
+    ("415-555-2671", "555-2671"),
+    ("Phone: (123) 456-7890", "456-7890"),
+    ("415.555.2671", "555.2671"),
+    ("0049 30 901820", "901820"),
+    ("030 / 901 820 11", "901 820"),
+    ("020 7946 0958", "7946 0958"),
+    ("06 12 34 56 78", "12 34 56"),
+    ("01712345678", "1712345678"),
+    ("my phone number is 4155552671", "4155552671"),
+    ("Tel.: 9018201", "9018201"),
+    ("4111 1111 1111 1111", "1111 1111"),
+    ("card 4111111111111111, exp 12/29", "4111111111111111"),
+    ("5500-0000-0000-0004", "0000-0000"),
+    ("3782 822463 10005", "822463"),
+    ("DE89 3704 0044 0532 0130 00", "0044 0532"),
+    ("GB29NWBK60161331926819", "60161331926819"),
+    ("SSN 078-05-1120", "078-05-1120"),
+]
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS)
 def test_masked(text: str, secret: str) -> None:
     shown = excerpt(text)
     assert secret in text
@@ -165,3 +166,28 @@ def test_only_the_beginning_is_looked_at() -> None:
     # A megabyte of what is dearest to match; the time limit of the suite is the assertion.
     for text in ("a" * 10**6, "1 " * 10**6, "a@" * 10**6, "eyJ" * 10**6, "password=" * 10**5, "0-" * 10**6):
         assert len(excerpt(text)) <= 160
+
+
+_words = st.one_of(
+    st.sampled_from([text for text, _ in SECRETS]),
+    st.sampled_from(["mot de passe: x1", "contraseña=abc", "Kennwort: k9", "senha=1", "to\u212aen: abc1", "pwd=q"]),
+    st.sampled_from(["passphrase: c0rrect", "passcode=77", "basic\u3000dXNlcjpwYXNzd29yZA==", "Bearer\nabc123def456g"]),
+    st.text(alphabet="a1@.-+( )/:=_\u0130\u212a\n\x00", max_size=12),
+    st.text(max_size=20),
+)
+
+
+@given(st.lists(st.none() | st.lists(_words, max_size=6).map(" ".join), max_size=5))
+def test_many_at_once_are_as_each_alone(texts: list[str | None]) -> None:
+    assert excerpts(texts) == [excerpt(text) for text in texts]
+
+
+@pytest.mark.parametrize("text", [text for text, _ in SECRETS])
+def test_the_pass_over_many_leaves_out_no_form_in_either_case(text: str) -> None:
+    given = ["nothing here", text, None, text.upper(), "nor here"]
+    assert excerpts(given) == [excerpt(one) for one in given]
+
+
+def test_each_prefix_leaves_a_trace() -> None:
+    for prefix in _PREFIXES:
+        assert any(trace.decode() in prefix.lower() for trace in _TRACES), prefix
