@@ -36,7 +36,6 @@ ABSENT = "\0absent"
 """In place of a category that was not measured at all, as infinity is among the numbers (`Rows.joined`)."""
 TRUE_ABOVE = float(np.log1p(0.5))
 """A declared flag is true above one half, in compressed units (`monitor.detection.ranks`)."""
-_ABSENT = -2
 UNCOUNTED = frozenset({"output.embedding.distance"})
 """Features whose absence says nothing: the distance has no value while its centre is being learned."""
 
@@ -186,15 +185,10 @@ class Layout:
             out[:, at] = np.where(np.isinf(x), np.nan, np.isfinite(x))
         for m in places.any_failure:
             out[:, m] = np.fmax.reduce(out[:, places.failures], axis=1)
-        for feature, (places_of, other) in places.categories.items():
-            coded = codes.coded(feature, places_of)
-            if coded is None:
-                continue
-            absent = coded == _ABSENT
-            for m in places_of.values():
-                out[:, m] = np.where(absent, np.nan, coded == m)
-            if other is not None:
-                out[:, other] = np.where(absent, np.nan, coded < 0)
+        for feature, values_of, at, known in places.categories:
+            column_of = codes.columns.get(feature)
+            if column_of is not None:
+                out[:, at] = values_of[list(map(known.__getitem__, column_of))]
         return out
 
     def plain(self) -> list[Any]:
@@ -223,17 +217,17 @@ class _Places:
         compare: list[tuple[int, int, float, bool]] = []
         never: list[tuple[int, int]] = []
         missing: list[tuple[int, list[int], int]] = []
-        self.categories: dict[str, tuple[dict[str, int], int | None]] = {}
+        categories: dict[str, tuple[dict[str, int], int | None]] = {}
         # A feature that came after the layout was learned is not missed where it has no value.
         counted = {*layout.numbers, *(flag.feature for flag in layout.flags)} - UNCOUNTED
         for m, flag in enumerate(layout.flags):
             if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
-                values, other = self.categories.get(flag.feature, ({}, None))
+                values, other = categories.get(flag.feature, ({}, None))
                 if flag.kind is FlagKind.VALUE:
                     values[str(flag.value)] = m
                 else:
                     other = m
-                self.categories[flag.feature] = (values, other)
+                categories[flag.feature] = (values, other)
             elif flag.kind is FlagKind.MISSING:
                 members = [j for name, j in column.items() if family(name) == flag.feature and name in counted]
                 missing.append((m, members, int(flag.value or 0)))
@@ -245,6 +239,7 @@ class _Places:
                 constant = float(flag.value or 0) if flag.kind is FlagKind.DIFFERS else 0.0
                 declared = flag.kind is FlagKind.DECLARED
                 compare.append((m, column[flag.feature], TRUE_ABOVE if declared else constant, declared))
+        self.categories = [(feature, *_coding(values, other)) for feature, (values, other) in categories.items()]
         self.compare = (
             np.asarray([c[0] for c in compare], dtype=np.intp),
             np.asarray([c[1] for c in compare], dtype=np.intp),
@@ -262,11 +257,37 @@ class _Places:
         )
 
 
+class _Known(dict[str | None, int]):
+    """Which row of a category's table a value has; any other value has the one before the last."""
+
+    def __init__(self, rows: Mapping[str | None, int], other: int) -> None:
+        super().__init__(rows)
+        self._other = other
+
+    def __missing__(self, value: str | None) -> int:
+        return self._other
+
+
+def _coding(places: Mapping[str, int], other: int | None) -> tuple[NDArray[np.float64], NDArray[np.intp], _Known]:
+    """What a category says of its flags: their values by row of a table, their positions, and the row of each value.
+
+    A row for each value with a flag of its own, one for any other value, and one for a category not measured (NaN).
+    """
+    at = [*places.values(), *([] if other is None else [other])]
+    table = np.eye(len(places) + 2, len(at))
+    table[-1] = np.nan
+    rows: dict[str | None, int] = {value: row for row, value in enumerate(places)}
+    if MISSING in rows:
+        rows[None] = rows[MISSING]
+    rows[ABSENT] = len(places) + 1
+    return table, np.asarray(at, dtype=np.intp), _Known(rows, len(places))
+
+
 class Categories:
     """The category columns of some rows: strings, None where missing (which is a value of its own here)."""
 
     def __init__(self, columns: Mapping[str, Sequence[str | None]]) -> None:
-        self.columns = {name: [MISSING if v is None else v for v in column] for name, column in columns.items()}
+        self.columns = columns
 
     def measured(self, name: str) -> bool:
         """Whether any of the rows comes from a worker that measures this category."""
@@ -276,17 +297,10 @@ class Categories:
         """The most frequent values with a share of at least 1 %, most frequent first."""
         column = self.columns.get(name, [])
         counts: dict[str, int] = {}
-        for value in column:
+        for given in column:
+            value = MISSING if given is None else given
             if value != ABSENT:
                 counts[value] = counts.get(value, 0) + 1
         frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         total = sum(counts.values())
         return [value for value, count in frequent[:top] if count >= 0.01 * total]
-
-    def coded(self, name: str, places: Mapping[str, int]) -> NDArray[np.intp] | None:
-        """The place of each row's value, -1 for any other value, `_ABSENT` where it was not measured."""
-        column = self.columns.get(name)
-        if column is None:
-            return None
-        known = {ABSENT: _ABSENT, **places}
-        return np.fromiter((known.get(v, -1) for v in column), dtype=np.intp, count=len(column))

@@ -10,7 +10,7 @@ Pure. May import `monitor.detection.control`, `monitor.features` and `monitor.er
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Sequence, Sized
 from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import Any, TypeAlias
@@ -99,17 +99,44 @@ def _strings(packed: _Text) -> list[str]:
     return [text[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
 
 
-def _codes(items: Iterable[Any], n: int) -> tuple[list[Any], NDArray[np.int32]]:
-    """Distinct items but None in order of first appearance, and the code of each item."""
-    table: dict[Any, int] = {}
-    found = (_ABSENT if item is None else table.setdefault(item, len(table)) for item in items)
-    codes = np.fromiter(found, dtype="<i4", count=n)
-    return list(table), codes
+class _Table(dict[Any, int]):
+    """Codes of items in order of first appearance; a new item gets the next one. None has one of its own."""
+
+    def __init__(self) -> None:
+        super().__init__({None: _ABSENT})
+
+    def __missing__(self, item: Any) -> int:
+        code = self[item] = len(self) - 1
+        return code
+
+    def items_coded(self) -> list[Any]:
+        """The items, by code."""
+        return [item for item in self if item is not None]
+
+
+def _codes(items: Sequence[Any], table: _Table) -> bytes:
+    return np.fromiter(map(table.__getitem__, items), dtype="<i4", count=len(items)).tobytes()
+
+
+class _Mappings(dict[tuple[tuple[str, str], ...], int]):
+    """Codes of mappings, given as their pairs. Two that differ in order alone have one code.
+
+    Pairs are kept sorted: the order in which a row's attributes are seen must not depend on which rows it travels with.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = _Table()
+
+    def __missing__(self, pairs: tuple[tuple[str, str], ...]) -> int:
+        code = self[pairs] = self.table[tuple(sorted(pairs))]
+        return code
 
 
 def _coded(strings: Sequence[str | None]) -> _Coded:
-    table, codes = _codes(strings, len(strings))
-    return _Coded(_text(table), codes.tobytes())
+    table = _Table()
+    codes = _codes(strings, table)
+    return _Coded(_text(table.items_coded()), codes)
 
 
 def _uncoded(packed: _Coded) -> list[str | None]:
@@ -127,8 +154,9 @@ def _array(values: NDArray[Any], dtype: str) -> bytes:
 
 def _encode_rows(batch: FeatureBatch) -> bytes:
     n = len(batch)
-    # Keys sorted: the order in which a row's attributes are seen must not depend on which rows it travels with.
-    mappings, segment_codes = _codes((tuple(sorted(row.items())) for row in batch.segments), n)
+    mappings = _Mappings()
+    pairs = map(tuple, map(dict.items, batch.segments))
+    segment_codes = np.fromiter(map(mappings.__getitem__, pairs), dtype="<i4", count=n)
     embeddings = batch.embeddings
     return _encoder.encode(
         _Rows(
@@ -142,7 +170,9 @@ def _encode_rows(batch: FeatureBatch) -> bytes:
             source=batch.source,
             source_partitions=_array(batch.source_partitions, "<i4"),
             source_offsets=_array(batch.source_offsets, "<i8"),
-            segments=[[(_bytes(key), _bytes(value)) for key, value in mapping] for mapping in mappings],
+            segments=[
+                [(_bytes(key), _bytes(value)) for key, value in mapping] for mapping in mappings.table.items_coded()
+            ],
             segment_codes=segment_codes.tobytes(),
             input_excerpts=_text(batch.input_excerpts),
             output_excerpts=_text(batch.output_excerpts),

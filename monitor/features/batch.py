@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def _pick(items: Sequence[T], rows: NDArray[np.intp]) -> list[T]:
-    return [items[i] for i in rows]
+def _pick(items: Sequence[T], rows: Sequence[int]) -> list[T]:
+    return list(map(items.__getitem__, rows))
 
 
 @dataclass(slots=True)
@@ -89,21 +89,21 @@ class FeatureBatch:
 
     def take(self, rows: NDArray[np.intp]) -> FeatureBatch:
         """The rows with these positions, in this order, as a new batch."""
-
+        places: list[int] = rows.tolist()
         return FeatureBatch(
             names=self.names,
             values=self.values[rows],
-            streams=_pick(self.streams, rows),
-            ids=_pick(self.ids, rows),
+            streams=_pick(self.streams, places),
+            ids=_pick(self.ids, places),
             times=self.times[rows],
             digests=self.digests[rows],
             source=self.source,
             source_partitions=self.source_partitions[rows],
             source_offsets=self.source_offsets[rows],
-            segments=_pick(self.segments, rows),
-            input_excerpts=_pick(self.input_excerpts, rows),
-            output_excerpts=_pick(self.output_excerpts, rows),
-            categories={name: _pick(column, rows) for name, column in self.categories.items()},
+            segments=_pick(self.segments, places),
+            input_excerpts=_pick(self.input_excerpts, places),
+            output_excerpts=_pick(self.output_excerpts, places),
+            categories={name: _pick(column, places) for name, column in self.categories.items()},
             embeddings=None if self.embeddings is None else self.embeddings[rows],
         )
 

@@ -88,12 +88,16 @@ _CATEGORIES: tuple[tuple[FeatureSpec, Callable[[OutputEvent], str | None]], ...]
     (
         FeatureSpec("call.dependency.failing", Kind.CATEGORY, "external dependencies that failed, or `none`"),
         lambda event: (
-            _names(call.dependency for call in event.calls if failed(call)) or ("none" if event.calls else None)
+            _names(call.dependency for call in event.calls if failed(call)) or "none" if event.calls else None
         ),
     ),
     (
         FeatureSpec("call.dependency.shape", Kind.CATEGORY, "shape of each external dependency's response"),
-        lambda event: _names(f"{c.dependency[:_LONGEST_NAME]}={c.shape}" for c in event.calls if c.shape) or None,
+        lambda event: (
+            _names(f"{c.dependency[:_LONGEST_NAME]}={c.shape}" for c in event.calls if c.shape) or None
+            if event.calls
+            else None
+        ),
     ),
 )
 
@@ -153,5 +157,9 @@ def _clean(name: str | None) -> str | None:
 
 
 def _column(values: Sequence[float | int | None]) -> NDArray[np.float32]:
-    # what float32 cannot hold is no measurement either
-    return np.array([math.nan if v is None or abs(v) > _LARGEST else v for v in values], dtype=np.float32)
+    try:
+        column = np.array(values, dtype=np.float64)  # None becomes NaN
+    except OverflowError:
+        column = np.array([math.nan if v is None or abs(v) > _LARGEST else v for v in values], dtype=np.float64)
+    column[np.abs(column) > _LARGEST] = np.nan  # what float32 cannot hold is no measurement either
+    return column.astype(np.float32)
