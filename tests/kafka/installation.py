@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,17 @@ class WorkerProcess:
 
 
 class Installation:
-    def __init__(self, settings: Settings, session_timeout_s: float, folder: Path) -> None:
+    """`sections`: of the configuration, as an operator would write them, beside what `settings` says itself."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        session_timeout_s: float,
+        folder: Path,
+        sections: Mapping[str, Any] | None = None,
+    ) -> None:
         self.settings = settings
+        self._sections = sections or {}
         self.session_timeout_s = session_timeout_s
         self.folder = folder
         self._workers: list[WorkerProcess] = []
@@ -118,7 +127,7 @@ class Installation:
     def _write_config(self) -> None:
         parts = {"topics", "worker", "detection"}
         dumped = self.settings.model_dump(mode="json", include=parts, exclude_defaults=True)
-        self._config.write_text(yaml.safe_dump(dumped))
+        self._config.write_text(yaml.safe_dump({**dumped, **self._sections}))
 
     def change_settings(self, **detection: Any) -> None:
         """Other detection settings, for workers that start from now on."""
@@ -154,8 +163,9 @@ class Installation:
 
     def publish_bytes(
         self, value: bytes | None, key: bytes | None = None, headers: Sequence[tuple[str, bytes]] = ()
-    ) -> None:
-        self._producer.send(self.settings.topics.outputs.name, value, key=key, headers=list(headers))
+    ) -> Any:
+        """Hand a message to the producer; its future."""
+        return self._producer.send(self.settings.topics.outputs.name, value, key=key, headers=list(headers))
 
     def send(self, topic: str, value: bytes, partition: int) -> None:
         """A message to any topic."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import yaml
 
 from monitor.alerting.alert import Alert, encode, from_finding
 from monitor.alerting.sample import SPECS, sample_finding
@@ -92,11 +91,9 @@ def desk(embedded_broker: EmbeddedBroker, tmp_path: Path, pager: Pager) -> Itera
         }
     )
     ensure_topics(settings.broker, settings.topics)
-    installation = Installation(settings, embedded_broker.session_timeout_s, tmp_path)
-    data = yaml.safe_load((tmp_path / "monitor.yaml").read_text())
     url = f"http://127.0.0.1:{pager.server_port}/v2/enqueue"
-    data["sinks"] = [{"type": "log"}, {"type": "pagerduty", "routing_key": "k" * 32, "url": url}]
-    (tmp_path / "monitor.yaml").write_text(yaml.safe_dump(data))
+    sinks = [{"type": "log"}, {"type": "pagerduty", "routing_key": "k" * 32, "url": url}]
+    installation = Installation(settings, embedded_broker.session_timeout_s, tmp_path, sections={"sinks": sinks})
     try:
         yield Desk(installation, tmp_path / "monitor.yaml")
     finally:
