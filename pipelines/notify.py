@@ -6,6 +6,8 @@ Each transition of an alert becomes, per sink that takes it, a record in the com
 alert itself, confirmed, before the position moves; then `delivered` or `failed`. So a restart goes on with what is
 pending, and what was delivered is not sent again but for a crash between the receiver's answer and our record: then it
 arrives twice under the same idempotency key. Transitions of one alert reach a sink in their order.
+A sink has a few deliveries under way at a time, and a circuit breaker (`pipelines.circuit`): one receiver that is down
+or slow costs neither the others nor this worker more than that.
 What was held back (a window, a snooze) is not in the outbox: the log says after a restart what still waits.
 """
 
@@ -31,6 +33,7 @@ from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery, 
 from monitor.settings import Broker, Delivery, Settings
 from monitor.sinks.base import Acknowledges, KeepsAlive, Sink
 from pipelines.checkpoint import Positions, read_to_end
+from pipelines.circuit import Circuit, wait_before
 from pipelines.deadletter import DeadLetter, DeadLetterBox
 from pipelines.intake import Batch, Intake, Message
 from pipelines.producer import LogProducer, Outgoing
@@ -41,6 +44,9 @@ from pipelines.topics import TopicMap
 log = logging.getLogger(__name__)
 
 VERSION = 1
+
+# Under way at once, per sink: what waits for its turn waits outside the sink's time-out.
+_AT_ONCE = 8
 
 
 class Outcome(StrEnum):
@@ -80,15 +86,6 @@ class _Pending(msgspec.Struct, frozen=True):
     since: float
 
 
-def wait_before(attempt: int, delivery: Delivery, asked_s: float | None, uniform: Callable[[], float]) -> float:
-    """Seconds to wait before attempt `attempt` + 1: doubling with jitter, never less than the receiver asked for.
-
-    The jitter (half to all of the wait) keeps many workers from knocking at a recovering receiver together.
-    """
-    longest = min(delivery.longest_retry, delivery.first_retry * 2.0 ** min(attempt - 1, 30))
-    return max(longest * (0.5 + 0.5 * uniform()), asked_s or 0.0)
-
-
 def dispatch_for(settings: Settings) -> Dispatch:
     """What stands between the log of alerts and the sinks, as the settings say."""
     alerting = settings.alerting
@@ -125,6 +122,8 @@ class Notify(Stage):
         self._dispatches: dict[int, Dispatch] = {}
         self._budget = budget
         self._sinks = {sink.name: sink for sink in sinks}
+        self._circuits = {sink.name: Circuit(delivery, uniform) for sink in sinks}
+        self._turns = {sink.name: asyncio.Semaphore(_AT_ONCE) for sink in sinks}
         self._delivery = delivery
         self._producer = producer
         self._positions = positions
@@ -150,6 +149,7 @@ class Notify(Stage):
                 with contextlib.suppress(msgspec.DecodeError):
                     self._apply(self._dispatches[record.partition], record)
         pending: dict[OutboxKey, _Pending] = {}
+        done: set[OutboxKey] = set()
         async for record in read_to_end(self._broker, self._topics.outbox.name, partitions):
             if record.value is None or record.key is None:
                 continue
@@ -159,12 +159,19 @@ class Notify(Stage):
                 raise StateError(
                     f"{record.topic} partition {record.partition} offset {record.offset} cannot be read: {error}"
                 ) from error
+            if entry.v != VERSION:
+                raise StateError(
+                    f"{record.topic} holds deliveries of format version {entry.v}, this worker reads {VERSION}: "
+                    "run the version that wrote it, or stop all workers, delete the topic and run: oqm topics"
+                )
             self._known.add(key)
-            if entry.outcome is Outcome.PENDING and entry.sink in self._sinks:
+            if entry.outcome is not Outcome.PENDING:
+                # For good, also where a worker that woke late notes the same transition once more after it.
+                done.add(key)
+                pending.pop(key, None)
+            elif entry.sink in self._sinks and key not in done:
                 alert = alerts.decode(entry.alert)
                 pending.setdefault(key, _Pending(key, record.partition, alert, entry.since))
-            else:
-                pending.pop(key, None)
         self._enqueue(pending.values())
         await self._tell_forgotten()
         return dict(self._taken)
@@ -259,26 +266,38 @@ class Notify(Stage):
             self._couriers.pop(line, None)
 
     async def _deliver(self, one: _Pending) -> Outcome:
-        sink, attempt = self._sinks[one.key.sink], 0
+        sink, circuit, attempt = self._sinks[one.key.sink], self._circuits[one.key.sink], 1
         while True:
-            attempt += 1
             try:
-                if isinstance(sink, Acknowledges) and is_acknowledgement(one.alert):
-                    await sink.acknowledge(one.alert, one.key.transition)
-                else:
-                    await sink.send(one.alert)
-                return Outcome.DELIVERED
+                wait = await self._attempt(sink, circuit, one)
+                if not wait:
+                    circuit.answered()
+                    return Outcome.DELIVERED
             except PermanentDelivery as error:
+                circuit.answered()
                 log.error("alert %s refused by %s for good: %s", one.key.transition, sink.name, error)
                 return Outcome.FAILED
             except RetryableDelivery as error:
+                circuit.failed(self._clock(), error.retry_after_s)
                 wait = wait_before(attempt, self._delivery, error.retry_after_s, self._uniform)
-                if self._clock() + wait - one.since > self._delivery.give_up_after:
-                    log.error("alert %s given up for %s: %s", one.key.transition, sink.name, error)
-                    return Outcome.FAILED
+                attempt += 1
                 log.warning("alert %s to %s again in %.1f s: %s", one.key.transition, sink.name, wait, error)
                 self._stats.deliveries[sink.name, "retried"] += 1
-                await self._sleep(wait)
+            if self._clock() + wait - one.since > self._delivery.give_up_after:
+                log.error("alert %s given up for %s", one.key.transition, sink.name)
+                return Outcome.FAILED
+            await self._sleep(wait)
+
+    async def _attempt(self, sink: Sink, circuit: Circuit, one: _Pending) -> float:
+        """Send, when its turn comes: 0; or where the receiver is left alone, the seconds until it may be asked."""
+        async with self._turns[sink.name]:
+            if wait := circuit.admit(self._clock()):
+                return wait
+            if isinstance(sink, Acknowledges) and is_acknowledgement(one.alert):
+                await sink.acknowledge(one.alert, one.key.transition)
+            else:
+                await sink.send(one.alert)
+            return 0.0
 
     async def idle(self) -> None:
         """Tell what is due, remind receivers that forget; raise the first error of a delivery that is not theirs."""
@@ -291,6 +310,8 @@ class Notify(Stage):
                 for partition, dispatch in self._dispatches.items():
                     await self._tell(self._wanted(partition, dispatch.due(now)))
             self._count(now)
+        # Of the owner of alerts alone: another worker's closed circuit says nothing.
+        self._stats.circuits = {n: c.state(now) for n, c in self._circuits.items()} if self._dispatches else {}
         for name, sink in self._sinks.items():
             due = isinstance(sink, KeepsAlive) and now - self._kept_alive_at.get(name, 0.0) >= sink.keep_alive_s
             if due and name not in self._keeping_alive and self.intake.next:
@@ -329,6 +350,9 @@ class Notify(Stage):
         for courier in couriers:
             courier.cancel()
         await asyncio.gather(*couriers, return_exceptions=True)
+        for circuit in self._circuits.values():
+            circuit.abandoned()
+        self._stats.circuits = {}
         self._queues.clear()
         self._couriers.clear()
         self._known.clear()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from monitor.detection.status import StreamStatus
 from monitor.telemetry.histogram import BATCH_BOUNDS, CALL_BOUNDS, DELAY_BOUNDS, Histogram
+from pipelines.circuit import CircuitState
 
 
 @dataclass(slots=True)
@@ -50,6 +51,8 @@ class WorkerStats:
         Deliveries of alerts, by (sink, `delivered` | `retried` | `failed`).
     pending_deliveries
         Transitions that wait for their receiver.
+    circuits
+        Where the circuit breaker of each sink stands, by sink, at the owner of alerts.
     held_back
         Alerts that fire and are not told now, by reason (`maintenance`, `snooze`, `flapping`).
     false_alarms
@@ -91,6 +94,7 @@ class WorkerStats:
     findings: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
     pending_deliveries: int = 0
+    circuits: Mapping[str, CircuitState] = field(default_factory=dict)
     held_back: Mapping[str, int] = field(default_factory=dict)
     false_alarms: Mapping[str, int] = field(default_factory=dict)
     budget_spent: Mapping[str, float] = field(default_factory=dict)

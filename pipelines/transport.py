@@ -8,10 +8,12 @@ Nothing here depends on acknowledgements: the topics are declared without (`acks
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
 from aiokafka import ConsumerRecord
+from aiokafka.errors import IllegalStateError
 from faust.serializers.schemas import Schema
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP, AppT
@@ -64,8 +66,10 @@ class RunConsumer(Consumer):
         if records is None or self.should_stop:
             return
         if not self.flow_active:
-            # Fetched while the flow was being stopped: dropped, and the intake's position tells what comes next.
-            await self.perform_seek()
+            # Fetched while the flow was being stopped: dropped, and the intake's position tells what comes next. A
+            # partition may have gone to another worker by now: where that goes on is not ours to say.
+            with contextlib.suppress(IllegalStateError):
+                await self.perform_seek()
             return
         for tp, run in in_time_order(records):
             if not self.flow_active or self.app.consumer_generation_id != generation:

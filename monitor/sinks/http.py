@@ -22,8 +22,13 @@ _MOST_BYTES = 4_096
 
 
 def new_client(*, auth: httpx.BasicAuth | None = None) -> httpx.AsyncClient:
-    """A client that follows no redirects: a redirected POST may arrive as a GET, without its body."""
-    limits = httpx.Limits(max_connections=8, max_keepalive_connections=2, keepalive_expiry=30)
+    """A client that follows no redirects: a redirected POST may arrive as a GET, without its body.
+
+    Its pool has no limit, as who calls it limits what is under way. A post that waits for a connection spends its
+    time-out there; and where many are cut off at once, httpcore (1.0.9) gives connections to posts that are ended
+    already and never takes them back: after eight of them such a pool let nothing out for the rest of its life.
+    """
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=2, keepalive_expiry=30)
     return httpx.AsyncClient(follow_redirects=False, limits=limits, auth=auth, headers={"User-Agent": USER_AGENT})
 
 

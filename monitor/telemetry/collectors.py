@@ -112,6 +112,11 @@ class WorkerNumbers(Protocol):
         ...
 
     @property
+    def circuits(self) -> Mapping[str, str]:
+        """State of the circuit breaker by sink."""
+        ...
+
+    @property
     def held_back(self) -> Mapping[str, int]:
         """Alerts that fire and are not told now, by reason."""
         ...
@@ -194,6 +199,7 @@ class WorkerCollector(Collector):
         yield _family(metrics.FINDINGS, _by_name(n.findings))
         yield _family(metrics.DELIVERIES, ((key, count) for key, count in dict(n.deliveries).items()))
         yield _family(metrics.PENDING, [((), n.pending_deliveries)])
+        yield _family(metrics.CIRCUIT, (((sink, state), 1.0) for sink, state in dict(n.circuits).items()))
         yield _family(metrics.HELD_BACK, _by_name(n.held_back))
         yield _family(metrics.FALSE_ALARMS, _by_name(n.false_alarms))
         worst = heapq.nlargest(_MOST_BUDGETS, dict(n.budget_spent).items(), key=lambda item: (item[1], item[0]))

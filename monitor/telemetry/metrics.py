@@ -62,6 +62,12 @@ DELIVERIES = Metric(
     "oqm_deliveries_total", _C, "Deliveries of alerts: delivered, retried, or failed for good.", ("sink", "outcome")
 )
 PENDING = Metric("oqm_pending_deliveries", _G, "Transitions that wait for their receiver.")
+CIRCUIT = Metric(
+    "oqm_sink_circuit_state",
+    _G,
+    "1 for the state of the sink's circuit breaker: closed, open (left alone), half_open (being probed).",
+    ("sink", "state"),
+)
 HELD_BACK = Metric("oqm_held_back_alerts", _G, "Alerts that fire and are not told now, by reason.", ("reason",))
 FALSE_ALARMS = Metric(
     "oqm_false_alarms", _G, "Alerts that people marked false, as far back as the log of alerts goes.", ("kind",)
@@ -145,6 +151,7 @@ METRICS: tuple[Metric, ...] = (
     FINDINGS,
     DELIVERIES,
     PENDING,
+    CIRCUIT,
     HELD_BACK,
     FALSE_ALARMS,
     BUDGET_SPENT,

@@ -91,9 +91,7 @@ def account_of(
         traffic.start()
         chaos.run()
         traffic.finish()
-        say(
-            f"{time.monotonic() - began:.0f} s: all faults are over, {traffic.sent.total():,} events are with the broker"
-        )
+        say(f"{time.monotonic() - began:.0f} s: the faults are over, {traffic.sent.total():,} events are in Kafka")
         monitor.wait_for_events(dict(traffic.sent), timeout_s=300)
         # A tick may find something at any time: until nothing new came while the workers stopped.
         while True:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 
+from monitor.alerting.sample import sample_alert
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
 from monitor.settings import Settings
 from monitor.sinks.base import Sink
@@ -104,8 +106,6 @@ async def test_a_refused_connection_is_tried_again(nobody: str, make: Make) -> N
 
 @SINKS
 async def test_what_is_no_http_server_is_tried_again(make: Make) -> None:
-    import asyncio
-
     async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
         writer.write(b"220 smtp.example ESMTP\r\n")
@@ -118,3 +118,19 @@ async def test_what_is_no_http_server_is_tried_again(make: Make) -> None:
     await check_failure(sink, RetryableDelivery, secrets=[SECRET])
     await sink.close()
     server.close()
+
+
+@SINKS
+async def test_a_receiver_that_hung_for_many_posts_at_once_is_reached_when_it_is_well(
+    server: Receiver, make: Make
+) -> None:
+    server.answer = hang
+    sink = make(server.url)
+    for _ in range(2):
+        failures = await asyncio.gather(*(sink.send(sample_alert()) for _ in range(40)), return_exceptions=True)
+        assert {type(failure) for failure in failures} == {RetryableDelivery}
+    server.answer = None
+    server.status = 202 if make is pagerduty else 200
+    server.text = "ok"
+    await sink.send(sample_alert())
+    await sink.close()

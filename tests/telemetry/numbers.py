@@ -46,6 +46,7 @@ class Numbers:
     findings: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
     pending_deliveries: int = 0
+    circuits: dict[str, str] = field(default_factory=dict)
     held_back: dict[str, int] = field(default_factory=dict)
     false_alarms: dict[str, int] = field(default_factory=dict)
     budget_spent: dict[str, float] = field(default_factory=dict)
@@ -74,6 +75,7 @@ def busy() -> Numbers:
         findings=Counter(firing=1),
         deliveries=Counter({("log", "delivered"): 1}),
         pending_deliveries=4,
+        circuits={"log": "closed"},
         held_back={"snooze": 1},
         false_alarms={"drift": 2},
         budget_spent={"a/b": 0.5},

@@ -16,7 +16,13 @@ UNITS = (
     "seconds", "timestamp_seconds", "log10", "info", "messages", "streams", "series", "alerts", "alarms", "deliveries",
     "ratio",
 )  # fmt: skip
-UNITLESS = {"oqm_worker_ready", "oqm_stream_state", "oqm_feature_reference", "oqm_feature_current"}
+UNITLESS = {
+    "oqm_worker_ready",
+    "oqm_sink_circuit_state",
+    "oqm_stream_state",
+    "oqm_feature_reference",
+    "oqm_feature_current",
+}
 """A truth value, and values in the unit of each feature."""
 
 

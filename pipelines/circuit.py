@@ -1,0 +1,93 @@
+"""A circuit breaker for each receiver: one that fails is left alone for a while, then asked once, not by every alert.
+
+    closed  --5 failures in a row, or a wish to be left alone-->  open  --its time is up-->  half open
+    half open: one delivery goes out as a probe;  it arrives --> closed,  it fails --> open, for twice as long
+
+Without it each alert that waits knocks by itself: a receiver that comes back meets thousands of attempts, and one that
+asked for a minute of rest (`Retry-After`) hears from all alerts but the one it told. Pure: time is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from monitor.settings import Delivery
+
+OPENS_AFTER = 5
+"""Failures in a row, over all alerts: more than a receiver's restart behind a load balancer shows."""
+
+
+LONGEST_WISH_S = 3_600.0
+"""A wish to be left alone holds for all alerts for so long at most: one absurd header must not mute a receiver."""
+
+
+class CircuitState(StrEnum):
+    """Whether deliveries go out."""
+
+    CLOSED = "closed"
+    HALF_OPEN = "half_open"
+    OPEN = "open"
+
+
+def wait_before(attempt: int, delivery: Delivery, asked_s: float | None, uniform: Callable[[], float]) -> float:
+    """Seconds to wait before attempt `attempt` + 1: doubling with jitter, never less than the receiver asked for.
+
+    The jitter (half to all of the wait) keeps many workers from knocking at a recovering receiver together.
+    """
+    longest = min(delivery.longest_retry, delivery.first_retry * 2.0 ** min(attempt - 1, 30))
+    return max(longest * (0.5 + 0.5 * uniform()), asked_s or 0.0)
+
+
+class Circuit:
+    """What is known of one receiver. All times in seconds of one clock."""
+
+    def __init__(self, delivery: Delivery, uniform: Callable[[], float]) -> None:
+        self._delivery = delivery
+        self._uniform = uniform
+        self._failures = 0
+        self._opened = 0
+        self._until: float | None = None
+        self._probing = False
+
+    def state(self, now: float) -> CircuitState:
+        """Where it stands."""
+        if self._until is None:
+            return CircuitState.CLOSED
+        return CircuitState.HALF_OPEN if self._probing or now >= self._until else CircuitState.OPEN
+
+    def admit(self, now: float) -> float:
+        """0 where a delivery may go out now, whose outcome must then be told; else the seconds to wait before asking.
+
+        The delivery that is let through while it is half open is the probe: no other is until its outcome is known.
+        """
+        if self._until is None:
+            return 0.0
+        if now < self._until:
+            return self._until - now
+        if self._probing:
+            return self._delivery.first_retry
+        self._probing = True
+        return 0.0
+
+    def answered(self) -> None:
+        """The receiver took a delivery, or refused it for good: it is there."""
+        self._failures = self._opened = 0
+        self._until = None
+        self._probing = False
+
+    def failed(self, now: float, asked_s: float | None) -> None:
+        """A delivery may succeed later; `asked_s`: the receiver's wish to be left alone for so long."""
+        self._failures += 1
+        asked_s = min(asked_s or 0.0, LONGEST_WISH_S)
+        if self._until is not None and now < self._until and not self._probing:
+            # One of those that were under way when it opened: no news.
+            self._until = max(self._until, now + asked_s)
+        elif self._probing or asked_s or self._failures >= OPENS_AFTER:
+            self._opened += 1
+            self._probing = False
+            self._until = now + wait_before(self._opened, self._delivery, asked_s, self._uniform)
+
+    def abandoned(self) -> None:
+        """What was under way was broken off without an outcome: the next delivery may be the probe."""
+        self._probing = False
