@@ -193,15 +193,15 @@ class Worker:
         try:
             await self._ended
         finally:
-            clean = self._ended.exception() is None
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            if clean:
+            if self._ended.exception() is None:
+                # Before the tasks end: a batch in hand is finished, not broken off.
                 for stage in stages.values():
                     await stage.settle()
                 with contextlib.suppress(BrokerError):
                     await flow.commit()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await flow.app.stop()
 
     def _task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:

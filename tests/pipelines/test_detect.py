@@ -1,0 +1,115 @@
+"""detect between applying a batch and writing a checkpoint, on topics in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from monitor.alerting.alert import from_finding
+from monitor.alerting.sample import sample_finding
+from monitor.detection import Finding, PartitionMonitor
+from monitor.detection.wire import encode
+from monitor.settings import DeadLetters, Settings
+from pipelines import detect as module
+from pipelines.checkpoint import DetectCheckpoint, Restored
+from pipelines.deadletter import DeadLetterBox
+from pipelines.detect import Detect
+from pipelines.intake import Intake
+from pipelines.producer import Outgoing
+from pipelines.stats import WorkerStats
+from pipelines.topics import TopicFacts, TopicMap
+from tests.pipelines.records import Clock, Record
+from tests.pipelines.rows import rows_at
+
+TOPICS = TopicMap(*(TopicFacts(name, name, 1) for name in ("out", "feat", "alerts", "dead", "state", "outbox")))
+
+
+class Kafka:
+    """What was confirmed, by topic; alerts are confirmed once `alerts` is set."""
+
+    def __init__(self) -> None:
+        self.confirmed: list[str] = []
+        self.asked = asyncio.Event()
+        self.alerts = asyncio.Event()
+
+    async def send(self, messages: Iterable[Outgoing]) -> list[None]:
+        for message in list(messages):
+            if message.topic == "alerts":
+                self.asked.set()
+                await self.alerts.wait()
+            self.confirmed.append(message.topic)
+        return []
+
+
+@pytest.fixture
+def kafka() -> Kafka:
+    return Kafka()
+
+
+@pytest.fixture
+async def detect(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> Detect:
+    """One that owns partition 0, has applied a message since its last checkpoint, and finds something in the next."""
+    real = module.apply
+
+    def apply(monitor: PartitionMonitor, content: Any, offset: int) -> list[Finding]:
+        return [*real(monitor, content, offset), *([sample_finding()] if offset else [])]
+
+    monkeypatch.setattr(module, "apply", apply)
+    checkpoint = DetectCheckpoint(Settings().broker, kafka, TOPICS)  # type: ignore[arg-type]
+
+    async def nothing_written(_: Iterable[int]) -> dict[int, Restored]:
+        return {0: Restored()}
+
+    monkeypatch.setattr(checkpoint, "restore", nothing_written)
+    stats = WorkerStats()
+    stage = Detect(
+        intake=Intake(64, 0.0, lambda *_: None),
+        topics=TOPICS,
+        monitor=PartitionMonitor,
+        alert=from_finding,
+        producer=kafka,  # type: ignore[arg-type]
+        checkpoint=checkpoint,
+        checkpoint_every_s=1e9,
+        letters=DeadLetterBox(Settings().broker, "dead", DeadLetters(), stats),
+        pool=ThreadPoolExecutor(1),
+        stats=stats,
+        clock=Clock(),
+    )
+    await stage.restore([0])
+    messages = [Record(0, offset, encode(rows_at([1.0], first=offset))[0]) for offset in (0, 1)]
+    stage.intake.offer(messages[:1])
+    running = asyncio.create_task(stage.run())
+    while stage.applied != {0: 1}:  # noqa: ASYNC110  the stage tells nobody
+        await asyncio.sleep(0)
+    running.cancel()
+    stage.intake.offer(messages[1:])
+    return stage
+
+
+async def test_a_batch_broken_off_before_its_alerts_are_confirmed_leaves_no_snapshot(
+    detect: Detect, kafka: Kafka
+) -> None:
+    running = asyncio.create_task(detect.run())
+    await kafka.asked.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await detect.settle()
+    assert kafka.confirmed == []
+
+
+async def test_settling_waits_for_the_batch_in_hand_and_writes_it_after_its_alerts(
+    detect: Detect, kafka: Kafka
+) -> None:
+    running = asyncio.create_task(detect.run())
+    await kafka.asked.wait()
+    settling = asyncio.create_task(detect.settle())
+    await asyncio.sleep(0)
+    kafka.alerts.set()
+    await settling
+    assert kafka.confirmed == ["alerts", "state", "state"]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
