@@ -233,13 +233,22 @@ class Worker(Part):
     checkpoint_interval: Duration = Field(
         10.0, gt=0, le=3600, validate_default=True, description="how often detect writes what changed"
     )
+    stuck_after: Duration = Field(
+        300.0,
+        gt=0,
+        le=86_400,
+        validate_default=True,
+        description="without a step for so long, though Kafka answers, it exits (code 70) to be started again",
+    )
     dead_letters: DeadLetters = Field(default_factory=DeadLetters)
 
 
 class Metrics(Part):
     """What Prometheus scrapes from each worker."""
 
-    port: int = Field(9464, ge=0, le=65_535, description="of /metrics and /healthz; 0: none; --metrics-port wins")
+    port: int = Field(
+        9464, ge=0, le=65_535, description="of /metrics, /healthz and /readyz; 0: none; --metrics-port wins"
+    )
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container")
     max_streams: int = Field(1_000, ge=0, description="streams exported; drifting ones first, the rest are counted")
     max_series: int = Field(20_000, ge=0, description="series of features exported; the rest are counted")

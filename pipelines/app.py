@@ -26,7 +26,7 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from monitor.errors import OqmError
+from monitor.errors import BrokerError, OqmError
 from monitor.settings import Broker
 from pipelines.checkpoint import read_at
 from pipelines.connection import faust_options
@@ -38,6 +38,10 @@ from pipelines.transport import RunSchema, RunTransport
 log = logging.getLogger(__name__)
 
 _STALLED_AFTER_S = 5.0
+_RESTORE_AGAIN_S = 2.0
+_ANSWER_WITHIN_S = 2.0
+SILENT_AFTER_S = 30.0
+"""Kafka counts as away when it has not answered for so long: a broker restarts in less."""
 _REPAIR_EVERY_S = 0.5
 # Runs of records between Faust's consumer and an agent: each may be 1 MiB.
 _QUEUE = 32
@@ -56,8 +60,10 @@ class Flow:
         fail: Callable[[BaseException], None],
         session_timeout_s: float,
         folder: Path,
+        clock: Callable[[], float],
     ) -> None:
         self._broker = broker
+        self._clock = clock
         self._stages = {stage.source.name: stage for stage in stages}
         self._stats = stats
         self._fail = fail
@@ -66,6 +72,11 @@ class Flow:
         self._repaired_at: dict[TP, float] = {}
         self._heard_at: dict[TP, float] = {}
         self._seen_next: dict[TP, int] = {}
+        self._telling: asyncio.Task[None] | None = None
+        self._answered_at = time.monotonic()
+        self._ending = False
+        self.restores = 0
+        """Rises with each attempt to restore; for the watchdog."""
         self.app = self._build(group, session_timeout_s, folder)
 
     def _build(self, group: str, session_timeout_s: float, folder: Path) -> faust.App:
@@ -99,27 +110,47 @@ class Flow:
         return app
 
     async def _restore(self, *_: Any, **__: Any) -> None:
-        owned = self.app.consumer.assignment()
-        try:
-            for name, stage in self._stages.items():
-                await stage.restore(tp.partition for tp in owned if tp.topic == name)
-        except (OqmError, OSError) as error:
-            self._fail(error)
-            return
+        while not self._ending:
+            self.restores += 1
+            owned = self.app.consumer.assignment()
+            try:
+                for name, stage in self._stages.items():
+                    await stage.restore(tp.partition for tp in owned if tp.topic == name)
+            except BrokerError as error:
+                # Kafka has gone away again. Nothing flows until this is done, so it is done when Kafka is back: a
+                # worker that ended here would be started again and again until then.
+                log.warning("state cannot be read, again in %.0f s: %s", _RESTORE_AGAIN_S, error)
+                await asyncio.sleep(_RESTORE_AGAIN_S)
+            except (OqmError, OSError) as error:
+                self._fail(error)
+                return
+            else:
+                break
         now = time.monotonic()
         self._heard_at = dict.fromkeys(owned, now)
-        self._stats.ready = True
+        self._answered_at = now
+        self._stats.assigned = True
         shares = ", ".join(f"{stage.name} {len(stage.intake.next)}" for stage in self._stages.values())
         log.info("worker ready, partitions: %s", shares)
 
     async def _settle(self, *_: Any, **__: Any) -> None:
-        self._stats.ready = False
+        self._stats.assigned = False
+        if self._ending:
+            return
         try:
             for stage in self._stages.values():
                 await stage.settle()
             await self._tell_group()
         except OqmError as error:
             self._fail(error)
+
+    async def stop(self) -> None:
+        """End the consumer. The stages are settled before, or not at all: their worker met an error."""
+        self._ending = True
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
+        await self.app.stop()
 
     def on_gap(self, topic: str, partition: int, offset: int) -> None:
         """A later offset came than the expected one: set the flow back to that."""
@@ -143,7 +174,11 @@ class Flow:
             if expected is None:
                 return
             # The gap may be real: transaction markers take offsets, retention takes messages.
-            start, first = await read_at(self._broker, tp.topic, tp.partition, expected)
+            try:
+                start, first = await read_at(self._broker, tp.topic, tp.partition, expected)
+            except BrokerError as error:
+                log.info("%s: not set back to %d for now: %s", tp, expected, error)
+                return
             if intake.epoch != epoch or intake.next.get(tp.partition) != expected:
                 return
             if expected < start:
@@ -165,6 +200,12 @@ class Flow:
     async def commit(self) -> None:
         """Tell the consumer group the written positions, and measure lag."""
         lag: dict[tuple[str, int], int] = {}
+        now = self._clock()
+        self._stats.working_s = {stage.name: stage.working_s for stage in self._stages.values()}
+        self._stats.behind_s = {
+            stage.name: max(0.0, now - stage.oldest_ms / 1_000) if stage.oldest_ms is not None else 0.0
+            for stage in self._stages.values()
+        }
         for name, stage in self._stages.items():
             for partition, following in stage.intake.next.items():
                 tp = TP(name, partition)
@@ -173,6 +214,7 @@ class Flow:
         await self._tell_group()
 
     async def _tell_group(self) -> None:
+        """Move the group's offsets; where Kafka takes long to answer, go on without waiting for it."""
         owned = self.app.consumer.assignment()
         positions = {
             TopicPartition(name, partition): OffsetAndMetadata(at, "")
@@ -181,7 +223,16 @@ class Flow:
             if at and (name, partition) in owned
         }
         if not positions:
+            self._answered_at = time.monotonic()  # nothing was asked
             return
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.get_running_loop().create_task(self._commit_positions(positions), name="commit")
+        await asyncio.wait({self._telling}, timeout=_ANSWER_WITHIN_S)
+        if self._telling.done():
+            self._telling.result()
+        self._stats.kafka_silent = time.monotonic() - self._answered_at > SILENT_AFTER_S
+
+    async def _commit_positions(self, positions: dict[TopicPartition, OffsetAndMetadata]) -> None:
         # Past Faust: its `Consumer.commit` commits what it takes for acknowledged, and its driver's commit crashes the
         # app where a broker restarts. These offsets are for others to look at: one that fails comes again in 2 s.
         thread = cast(Consumer, self.app.consumer)._thread
@@ -193,6 +244,7 @@ class Flow:
             # What Faust's own look at a stuck commit goes by.
             now = time.monotonic()
             thread.tp_last_committed_at.update({TP(tp.topic, tp.partition): now for tp in positions})
+        self._answered_at = time.monotonic()
 
     async def look_for_stalls(self) -> None:
         """Where nothing comes although the log holds more, set the flow back to the position (Faust drops messages)."""

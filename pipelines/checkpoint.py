@@ -13,6 +13,7 @@ without state (featurize, notify).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -89,6 +90,9 @@ async def reader(broker: Broker) -> AsyncIterator[AIOKafkaConsumer]:
     with quiet_client_logs():
         try:
             await consumer.start()
+        except asyncio.CancelledError:
+            await consumer.stop()
+            raise
         except (KafkaError, OSError) as error:
             await consumer.stop()
             raise unreachable(broker, error) from error
@@ -139,6 +143,16 @@ async def read_at(broker: Broker, topic: str, partition: int, offset: int) -> tu
         return start, None
 
 
+async def answers(broker: Broker, topic: str, within_s: float) -> bool:
+    """Whether Kafka says within so many seconds where this topic ends."""
+    try:
+        async with asyncio.timeout(within_s), reader(broker) as consumer:
+            await consumer.end_offsets([TopicPartition(topic, 0)])
+    except (BrokerError, TimeoutError):
+        return False
+    return True
+
+
 @dataclass(slots=True)
 class Restored:
     """A detect partition as it was checkpointed: where to go on, and each stream's record.
@@ -165,6 +179,8 @@ class DetectCheckpoint:
     """Writes and restores the state of detect partitions."""
 
     def __init__(self, broker: Broker, producer: LogProducer, topics: TopicMap) -> None:
+        self.restored = 0
+        """Records read by restores so far; for the watchdog."""
         self._broker = broker
         self._producer = producer
         self._topics = topics
@@ -196,6 +212,7 @@ class DetectCheckpoint:
         restored = {partition: Restored() for partition in partitions}
         features = self._topics.features
         async for record in read_to_end(self._broker, self._topics.state.name, restored):
+            self.restored += 1
             key, value, here = record.key or b"", record.value, restored[record.partition]
             if value is None:
                 continue

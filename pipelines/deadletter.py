@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from monitor.errors import BrokerError, OqmError
 from monitor.settings import Broker, DeadLetters
@@ -109,6 +109,16 @@ class DeadLetterBox:
         self._stats.rejects.update(letter.reason for letter in letters)
 
     async def _write(self, letter: DeadLetter, topic: str) -> None:
+        while True:
+            try:
+                return await self._send(letter, topic)
+            except KafkaError as error:
+                if not (error.retriable or isinstance(error, KafkaTimeoutError)):
+                    raise
+                # The client gave up after 40 s, and Kafka may be away for longer. A letter twice is better than none.
+                log.warning("a dead letter is not in %s yet: %s", self._topic, error or type(error).__name__)
+
+    async def _send(self, letter: DeadLetter, topic: str) -> None:
         if self._producer is None:
             raise BrokerError("the dead-letter producer has been stopped")
         message, headers = letter.message, headers_of(letter, topic)

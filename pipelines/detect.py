@@ -86,6 +86,11 @@ class Detect(Stage):
         self._written_at = 0.0
         self._in_hand = False
 
+    @property
+    def restored(self) -> int:
+        """Records that restores have read so far."""
+        return self._checkpoint.restored
+
     async def _restored(self, partitions: list[int]) -> dict[int, int]:
         found = await self._checkpoint.restore(partitions)
         self._monitors = {partition: self._monitor() for partition in partitions}

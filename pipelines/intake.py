@@ -129,6 +129,11 @@ class Intake:
         """Messages of a partition that wait here."""
         return len(self._held.get(partition, ()))
 
+    @property
+    def oldest_ms(self) -> int | None:
+        """Kafka's time of the oldest message held, in ms since 1970; None where none is."""
+        return min((queue[0][1].timestamp for queue in self._held.values() if queue), default=None)
+
     async def room(self) -> None:
         """Wait until there is room."""
         await self._room.wait()

@@ -7,6 +7,7 @@ A stage's life: `restore` (awaited before the flow resumes), `run` (a task for t
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
@@ -24,13 +25,25 @@ class Stage(ABC):
         self.intake = intake
         self.done: dict[int, int] = {}
         """Per partition the position that has been written; what lag monitors are told."""
+        self.steps = 0
+        """Rises whenever this stage takes a batch, ends one, or has restored; for the watchdog."""
+        self.in_hand: Batch | None = None
+        """The batch that is being applied."""
+        self.working_s = 0.0
+        """Seconds with a batch in hand, those of ended batches."""
         self._lock = asyncio.Lock()
+
+    @property
+    def restored(self) -> int:
+        """Records that restores have read so far; for the watchdog."""
+        return 0
 
     async def restore(self, partitions: Iterable[int]) -> None:
         """Own these partitions from their written positions on."""
         async with self._lock:
             self.done = await self._restored(sorted(partitions))
             self.intake.assign(self.done)
+            self.steps += 1
 
     @abstractmethod
     async def _restored(self, partitions: list[int]) -> dict[int, int]:
@@ -50,10 +63,21 @@ class Stage(ABC):
     async def run(self) -> None:
         """Process batches until cancelled. An error here ends the worker."""
         while True:
-            batch = await self.intake.take()
+            self.in_hand = batch = await self.intake.take()
+            self.steps += 1
+            began = time.monotonic()
             async with self._lock:
                 if batch.epoch == self.intake.epoch:
                     await self._process(batch)
+            self.in_hand = None
+            self.steps += 1
+            self.working_s += time.monotonic() - began
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """Kafka's time of the oldest message that has come and is not applied, in ms since 1970; None where none is."""
+        batch = self.in_hand
+        return batch.messages[0].timestamp if batch is not None and batch.messages else self.intake.oldest_ms
 
     @abstractmethod
     async def _process(self, batch: Batch) -> None:

@@ -63,12 +63,18 @@ class WorkerStats:
         Messages that the log no longer held when their turn came, by topic.
     repairs
         How often the flow was set back to the offset expected, by topic.
+    working_s
+        Wall seconds with a batch in hand, by stage.
+    behind_s
+        Age in seconds of the oldest message that has come and is not applied, by stage; 0 where none waits.
     lag
         Messages not yet applied, by (topic, partition) that this worker owns.
     statuses
         Status of each stream that this worker owns, as of the last change.
-    ready
+    assigned
         Whether partitions are assigned and their state restored.
+    kafka_silent
+        Whether Kafka has not answered for longer than it takes to restart.
     progress_at
         Clock time of the last batch applied, or of the last moment with nothing to do.
     """
@@ -100,7 +106,15 @@ class WorkerStats:
     budget_spent: Mapping[str, float] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)
+    working_s: Mapping[str, float] = field(default_factory=dict)
+    behind_s: Mapping[str, float] = field(default_factory=dict)
     lag: Mapping[tuple[str, int], int] = field(default_factory=dict)
     statuses: Mapping[str, StreamStatus] = field(default_factory=dict)
-    ready: bool = False
+    assigned: bool = False
+    kafka_silent: bool = False
     progress_at: float = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker watches its streams: assigned, restored, and Kafka answers."""
+        return self.assigned and not self.kafka_silent

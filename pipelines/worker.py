@@ -1,7 +1,11 @@
 """`run_worker`: one process with the featurize, detect and notify agents, or some of them, until it is told to stop.
 
-It stops by itself, with a non-zero exit, when going on would do harm: no broker, topics missing, a write that Kafka did
-not take, state of another format. Whoever supervises it starts it again; everything it had not finished comes again.
+It stops by itself, with a non-zero exit, when going on would do harm or nothing goes on: topics missing, a write that
+Kafka refused, state of another format, a part of it stuck (`pipelines.watchdog`). Whoever supervises it starts it
+again; everything it had not finished comes again.
+
+Kafka being away is no reason to stop once the worker runs: it waits, says so on /readyz and in its metrics, and goes on
+when Kafka is back. Only at the start no broker is an error at once, as then the address is likely wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from importlib import metadata
@@ -27,9 +31,16 @@ from monitor.errors import BrokerError
 from monitor.settings import Settings
 from monitor.sinks.base import Sink
 from monitor.sinks.build import build_sinks
-from monitor.telemetry.server import Health, MetricsServer, worker_health, worker_registry
+from monitor.telemetry.server import (
+    Health,
+    MetricsServer,
+    Readiness,
+    worker_health,
+    worker_readiness,
+    worker_registry,
+)
 from pipelines.app import Flow
-from pipelines.checkpoint import DetectCheckpoint, Positions
+from pipelines.checkpoint import DetectCheckpoint, Positions, answers, read_at
 from pipelines.deadletter import DeadLetterBox
 from pipelines.detect import Detect
 from pipelines.event_time import TICK_EVERY_S, EventTimeTicks
@@ -41,6 +52,7 @@ from pipelines.producer import LogProducer
 from pipelines.stage import Stage
 from pipelines.stats import WorkerStats
 from pipelines.topics import TopicMap, read_topics
+from pipelines.watchdog import Part, Watchdog, exit_stuck
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +60,9 @@ SESSION_TIMEOUT_S = 60.0
 """Consumer session time-out: longer than any pause of a healthy worker, and what a killed one's partitions wait for."""
 
 _COMMIT_EVERY_S = 2.0
+_BEAT_EVERY_S = 0.2
+# The watchdog's questions to Kafka.
+_ANSWER_WITHIN_S = 10.0
 
 
 def _installed_version() -> str:
@@ -81,11 +96,14 @@ class Worker:
     session_timeout_s
         Consumer session time-out.
     metrics_port
-        Port of /metrics and /healthz; 0 for none.
+        Port of /metrics, /healthz and /readyz; 0 for none.
     event_time
         For a replay: the time in the log comes from the events, not from the clock. One partition of each topic.
     on_findings
         Called with findings once their alerts are confirmed.
+    stuck
+        Called from another thread, with one sentence, when the worker has stopped working by a fault of its own
+        (`pipelines.watchdog`); None: nobody looks.
     clock
         Seconds since 1970.
     """
@@ -101,6 +119,7 @@ class Worker:
         metrics_port: int = 0,
         event_time: bool = False,
         on_findings: Callable[[list[Finding]], None] | None = None,
+        stuck: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -118,6 +137,9 @@ class Worker:
         self._flow: Flow
         self._ended: asyncio.Future[None] | None = None
         self._stop_asked = threading.Event()
+        self._stuck = stuck
+        self._watchdog: Watchdog | None = None
+        self._beats = self._looks = 0
 
     def stop(self) -> None:
         """Ask the worker to finish what it has in hand and end. From any thread, repeatable."""
@@ -166,26 +188,72 @@ class Worker:
                 fail=self._end,
                 session_timeout_s=self._session_timeout_s,
                 folder=folder,
+                clock=self._clock,
             )
             self._flow = flow
+            if self._stuck is not None:
+                self._watchdog = Watchdog(self._parts(flow, stages), self.settings.worker.stuck_after, self._stuck)
+                self._watchdog.start()
+                stack.callback(self._watchdog.stop)
             if self._metrics_port:
                 stack.enter_context(self._metrics())
             await self._run(flow, stages)
+
+    def _parts(self, flow: Flow, stages: Mapping[Role, Stage]) -> dict[str, Part]:
+        """What the watchdog looks at."""
+        broker, topic = self.settings.broker, self.settings.topics.features.name
+
+        def kafka_answers() -> bool:
+            return asyncio.run(answers(broker, topic, _ANSWER_WITHIN_S))
+
+        def waits(stage: Stage) -> bool:
+            """Whether a batch is in hand or the log holds messages for it: then it should have taken a step."""
+            if stage.in_hand is not None:
+                return kafka_answers()
+            try:
+                return any(
+                    asyncio.run(read_at(broker, stage.source.name, partition, following))[1] is not None
+                    for partition, following in list(stage.intake.next.items())
+                )
+            except BrokerError:
+                return False
+
+        def part_of(stage: Stage) -> Part:
+            return Part(lambda: (stage.steps, stage.restored), lambda: waits(stage))
+
+        parts = {f"the stage {role}": part_of(stage) for role, stage in stages.items()}
+        parts["the event loop"] = Part(lambda: self._beats, lambda: True)
+        parts["the look after the flow"] = Part(lambda: self._looks, kafka_answers)
+        parts["the assignment of partitions"] = Part(
+            lambda: (flow.restores, [stage.restored for stage in stages.values()]),
+            lambda: not self.stats.assigned and kafka_answers(),
+        )
+        parts["the end of the worker"] = Part(lambda: self._stop_asked.is_set(), self._stop_asked.is_set)
+        return parts
+
+    async def _beat(self) -> None:
+        self._beats += 1
 
     def _metrics(self) -> MetricsServer:
         options = self.settings.metrics
         registry = worker_registry(
             self.stats, version=_installed_version(), max_streams=options.max_streams, max_series=options.max_series
         )
-        return MetricsServer(registry, self._health, host=options.host, port=self._metrics_port)
+        return MetricsServer(
+            registry, self._health, readiness=self._readiness, host=options.host, port=self._metrics_port
+        )
 
     def _health(self) -> Health:
-        return worker_health(self.stats, self._clock())
+        return worker_health(self._watchdog.suspicion if self._watchdog is not None else None)
+
+    def _readiness(self) -> Readiness:
+        return worker_readiness(self.stats, self._clock())
 
     async def _run(self, flow: Flow, stages: dict[Role, Stage]) -> None:
         assert self._ended is not None
         await flow.app.start()
         tasks = [self._task(stage.run(), f"{role}-run") for role, stage in stages.items()]
+        tasks.append(self._task(self._every(_BEAT_EVERY_S, self._beat), "beat"))
         tasks.append(self._task(self._every(_COMMIT_EVERY_S, functools.partial(self._look, flow, stages)), "look"))
         detect = stages.get(Role.DETECT)
         if not self._event_time and isinstance(detect, Detect):
@@ -202,7 +270,7 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await flow.app.stop()
+            await flow.stop()
 
     def _task(self, coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
@@ -225,6 +293,7 @@ class Worker:
 
     async def _look(self, flow: Flow, stages: dict[Role, Stage]) -> None:
         """Write what is due, tell the group, and look after the flow."""
+        self._looks += 1
         if flow.app.crashed:
             raise BrokerError(f"the Kafka consumer ended: {flow.app.crash_reason!r}")
         if flow.app.rebalancing:
@@ -328,7 +397,7 @@ def run_worker(
 
     async def run() -> None:
         port = settings.metrics.port if metrics_port is None else metrics_port
-        worker = Worker(settings, roles, session_timeout_s=session_timeout_s, metrics_port=port)
+        worker = Worker(settings, roles, session_timeout_s=session_timeout_s, metrics_port=port, stuck=exit_stuck)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)

@@ -147,8 +147,28 @@ class WorkerNumbers(Protocol):
         ...
 
     @property
-    def ready(self) -> bool:
+    def working_s(self) -> Mapping[str, float]:
+        """Seconds with a batch in hand by stage."""
+        ...
+
+    @property
+    def behind_s(self) -> Mapping[str, float]:
+        """Age of the oldest message not applied by stage."""
+        ...
+
+    @property
+    def assigned(self) -> bool:
         """Whether partitions are assigned and restored."""
+        ...
+
+    @property
+    def kafka_silent(self) -> bool:
+        """Whether Kafka has not answered for longer than it takes to restart."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether the worker watches its streams."""
         ...
 
     @property
@@ -194,6 +214,8 @@ class WorkerCollector(Collector):
         yield _family(metrics.MESSAGES, _by_name(n.messages))
         yield _family(metrics.BATCHES, _by_name(n.batches))
         yield _family(metrics.BUSY, _by_name(n.busy_s))
+        yield _family(metrics.WORKING, _by_name(n.working_s))
+        yield _family(metrics.BEHIND, _by_name(n.behind_s))
         yield _histogram(metrics.BATCH_SECONDS, (((stage,), h) for stage, h in dict(n.batch_seconds).items()))
         yield _histogram(metrics.DELAY, [((), n.delay)])
         yield _family(metrics.FINDINGS, _by_name(n.findings))

@@ -31,7 +31,7 @@ class Metric(NamedTuple):
 _C, _G, _H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
 
 BUILD = Metric("oqm_build_info", _G, "Always 1; the labels say what runs.", ("version", "python"))
-READY = Metric("oqm_worker_ready", _G, "1 once partitions are assigned and their state is restored.")
+READY = Metric("oqm_worker_ready", _G, "1 while partitions are assigned, their state is restored and Kafka answers.")
 PROGRESS = Metric(
     "oqm_worker_progress_timestamp_seconds", _G, "When the worker last applied a batch, or had nothing to do."
 )
@@ -55,6 +55,15 @@ CLAMPED = Metric("oqm_clamped_times_total", _C, "Events whose time was too far o
 MESSAGES = Metric("oqm_messages_total", _C, "Kafka messages applied, by stage.", ("stage",))
 BATCHES = Metric("oqm_batches_total", _C, "Batches processed, by stage.", ("stage",))
 BUSY = Metric("oqm_busy_seconds_total", _C, "Time spent in computation, by stage.", ("stage",))
+WORKING = Metric(
+    "oqm_working_seconds_total",
+    _C,
+    "Time with a batch in hand, by stage; a saturated stage nears 1 s a second.",
+    ("stage",),
+)
+BEHIND = Metric(
+    "oqm_behind_seconds", _G, "Age of the oldest message that has come and is not applied, by stage.", ("stage",)
+)
 BATCH_SECONDS = Metric("oqm_batch_seconds", _H, "Computation per batch, by stage.", ("stage",))
 DELAY = Metric("oqm_event_delay_seconds", _H, "From an event's time to its being applied by detect.")
 FINDINGS = Metric("oqm_findings_total", _C, "Transitions of findings, by the state entered.", ("state",))
@@ -146,6 +155,8 @@ METRICS: tuple[Metric, ...] = (
     MESSAGES,
     BATCHES,
     BUSY,
+    WORKING,
+    BEHIND,
     BATCH_SECONDS,
     DELAY,
     FINDINGS,

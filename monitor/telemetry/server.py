@@ -1,4 +1,7 @@
-"""`/metrics` and `/healthz` of one worker, on a thread of its own.
+"""`/metrics`, `/healthz` and `/readyz` of one worker, on a thread of its own.
+
+`/healthz` asks whether starting the worker again would help, `/readyz` whether it watches its streams now. While Kafka
+is away a worker is healthy and not ready: nothing but Kafka's return would help.
 
 May import `monitor.detection` and below.
 """
@@ -7,7 +10,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from socketserver import ThreadingMixIn
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,23 +27,66 @@ if TYPE_CHECKING:
 
 STALLED_AFTER_S = 120.0
 """No batch and no idle moment for so long: Faust's own rebalances and a slow embedding stay well below."""
+BEHIND_S = 60.0
+"""A worker that applies events older than this is catching up."""
 
 
 class Health(NamedTuple):
-    """Whether the worker does its work, and if not, why."""
+    """Whether the worker lives, and if not, why. What is not healthy should be started again."""
 
     healthy: bool
     reason: str
 
 
-def worker_health(numbers: WorkerNumbers, now: float, stalled_after_s: float = STALLED_AFTER_S) -> Health:
-    """Healthy is a worker that has its partitions and moved lately; `now` is in seconds since 1970."""
-    if not numbers.ready:
-        return Health(False, "starting: partitions are not assigned or their state is not restored")
-    still = now - numbers.progress_at
-    if still > stalled_after_s:
-        return Health(False, f"no progress for {still:.0f} s")
-    return Health(True, "ok")
+class Readiness(NamedTuple):
+    """Whether the worker does its work, and if not, why; and where it stands.
+
+    `partitions` and `lag` (messages not yet applied) are by topic, `behind_seconds` (age of the oldest event that has
+    come and is not applied) by stage.
+    """
+
+    ready: bool
+    reason: str
+    partitions: Mapping[str, int]
+    lag: Mapping[str, int]
+    behind_seconds: Mapping[str, float]
+    last_progress_seconds: float | None
+
+
+def worker_health(suspicion: str | None) -> Health:
+    """Healthy is a worker of which no part looks stuck."""
+    return Health(suspicion is None, suspicion or "ok")
+
+
+def worker_readiness(numbers: WorkerNumbers, now: float) -> Readiness:
+    """Ready is a worker that has its partitions, hears from Kafka, moved lately and is not catching up.
+
+    `now` is in seconds since 1970.
+    """
+    still = now - numbers.progress_at if numbers.progress_at else None
+    late = {stage: seconds for stage, seconds in dict(numbers.behind_s).items() if seconds > BEHIND_S}
+    if not numbers.assigned:
+        reason = "partitions are not assigned or their state is not restored"
+    elif numbers.kafka_silent:
+        reason = "Kafka does not answer"
+    elif still is not None and still > STALLED_AFTER_S:
+        reason = f"no progress for {still:.0f} s"
+    elif late:
+        reason = "catching up: " + ", ".join(f"{stage} is {late[stage]:.0f} s behind" for stage in sorted(late))
+    else:
+        reason = "ok"
+    lag = dict(numbers.lag)
+    waiting: Counter[str] = Counter()
+    for (topic, _), messages in lag.items():
+        waiting[topic] += messages
+    return Readiness(
+        ready=reason == "ok",
+        reason=reason,
+        partitions=Counter(topic for topic, _ in lag),
+        lag=waiting,
+        behind_seconds={stage: round(seconds, 1) for stage, seconds in dict(numbers.behind_s).items()},
+        last_progress_seconds=None if still is None else round(still, 1),
+    )
 
 
 def worker_registry(numbers: WorkerNumbers, *, version: str, max_streams: int, max_series: int) -> CollectorRegistry:
@@ -54,21 +101,32 @@ def worker_registry(numbers: WorkerNumbers, *, version: str, max_streams: int, m
 
 
 class MetricsServer:
-    """Serves `registry` at `/metrics` and `health` at `/healthz` (200, or 503 with the reason) until closed.
+    """Serves `registry` at `/metrics`, `health` at `/healthz` and `readiness` at `/readyz` until closed.
+
+    The latter two answer with 200, or 503 where it is not so, and JSON that says why.
 
     Parameters
     ----------
     registry
         What to export.
-    health
+    health, readiness
         Asked at each request, from the server's threads.
     host, port
         Where to listen; port 0 takes a free one, see `port`.
     """
 
-    def __init__(self, registry: CollectorRegistry, health: Callable[[], Health], *, host: str, port: int) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        health: Callable[[], Health],
+        *,
+        readiness: Callable[[], Readiness],
+        host: str,
+        port: int,
+    ) -> None:
         self._metrics = make_wsgi_app(registry)
         self._health = health
+        self._readiness = readiness
         try:
             self._server = make_server(host, port, self._answer, _Server, _Handler)
         except (OSError, OverflowError) as error:
@@ -104,13 +162,17 @@ class MetricsServer:
             return answer
         if path == "/healthz":
             health = self._health()
-            start_response("200 OK" if health.healthy else "503 Service Unavailable", [_JSON])
-            return [json.dumps(health._asdict()).encode() + b"\n"]
+            return _said(start_response, health.healthy, health._asdict())
+        if path == "/readyz":
+            readiness = self._readiness()
+            return _said(start_response, readiness.ready, readiness._asdict())
         start_response("404 Not Found", [("Content-Type", "text/plain")])
-        return [b"try /metrics or /healthz\n"]
+        return [b"try /metrics, /healthz or /readyz\n"]
 
 
-_JSON = ("Content-Type", "application/json")
+def _said(start_response: StartResponse, well: bool, what: Mapping[str, Any]) -> list[bytes]:
+    start_response("200 OK" if well else "503 Service Unavailable", [("Content-Type", "application/json")])
+    return [json.dumps(what).encode() + b"\n"]
 
 
 class _Server(ThreadingMixIn, WSGIServer):

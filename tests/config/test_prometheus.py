@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from monitor.config_files import config_dir
-from monitor.telemetry.server import Health, MetricsServer, worker_registry
+from monitor.telemetry.server import Health, MetricsServer, Readiness, worker_registry
 from tests.config.promql import unknown_metrics
 from tests.servers import program, prometheus
 from tests.telemetry.numbers import busy
@@ -75,7 +75,10 @@ def test_a_real_prometheus_scrapes_a_worker_and_sees_a_fault(tmp_path: Path) -> 
     program("prometheus")
     numbers = busy()
     registry = worker_registry(numbers, version="1", max_streams=10, max_series=100)
-    with MetricsServer(registry, lambda: Health(True, "ok"), host="127.0.0.1", port=0) as server:
+    ready = Readiness(True, "ok", {}, {}, {}, None)
+    with MetricsServer(
+        registry, lambda: Health(True, "ok"), readiness=lambda: ready, host="127.0.0.1", port=0
+    ) as server:
         rules = yaml.safe_load((FOLDER / "rules" / "alerting.yml").read_text())
         for group in rules["groups"]:
             group["interval"] = "1s"

@@ -109,7 +109,7 @@ class Chaos:
         rng = self._rng
         for number, fault in enumerate(self._script, 1):
             self._pager.mood = rng.choice(list(Mood))
-            time.sleep(rng.uniform(1, 5))  # the fault's moment: anywhere in what the workers are doing
+            time.sleep(rng.uniform(0.5, 3))  # the fault's moment: anywhere in what the workers are doing
             self._say(f"{number:3} of {len(self._script)}: {fault.value}; receiver: {self._pager.mood.value}")
             self.done[fault] += 1
             match fault:
@@ -125,8 +125,8 @@ class Chaos:
                     self._join()
                 case Fault.LEAVE:
                     self._leave()
-            if rng.random() < 0.5:
-                # Every other fault meets workers that are at home, the rest those that have not found their way back.
+            if rng.random() < 0.3:
+                # Some faults meet workers that are at home, the others some that have not found their way back.
                 for worker in self._workers:
                     self._installation.ready(worker)
         self._pager.mood = Mood.WELL

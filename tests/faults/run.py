@@ -37,7 +37,7 @@ SESSION_S = 6.0
 def installed(broker: ApacheKafka, pager: Pager, folder: Path) -> Iterator[Installation]:
     """The monitor on topics of its own, telling `pager`."""
     sections = {
-        "detection": {"warmup": 200, "mature": 0, "recovery": 100},
+        "detection": {"warmup": 100, "mature": 0, "recovery": 50},
         "worker": {"checkpoint_interval": "1s", "featurize_batch": 64},
         # Alerts come and go by design here: each is to be told.
         "alerting": {"flapping": {"after": 1_000}},
@@ -62,7 +62,7 @@ def account_of(
     kills: int,
     seed: int,
     workers: int = 2,
-    streams: int = 12,
+    streams: int = 20,
     rate: float = 250.0,
     say: Callable[[str], None] = print,
 ) -> Account:
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=20, help="workers killed or frozen (20)")
     parser.add_argument("--seed", type=int, default=6, help="decides what happens when (6)")
     parser.add_argument("--workers", type=int, default=2, help="workers at the start (2)")
-    parser.add_argument("--streams", type=int, default=12, help="streams (12)")
+    parser.add_argument("--streams", type=int, default=20, help="streams (20)")
     parser.add_argument("--rate", type=float, default=250.0, help="events a second (250)")
     parser.add_argument("--folder", type=Path, default=None, help="keep the logs of broker and workers there")
     options = parser.parse_args(arguments)

@@ -12,8 +12,8 @@ from typing import Any
 
 from tests.kafka.installation import Installation, made_event
 
-WARM = 300
-PHASE = 200
+WARM = 150
+PHASE = 120
 """After the first `WARM` events of a stream its answers are long for so many events, then short for as many."""
 _MALFORMED = (b"{not json", b'{"output": "no stream"}', b'{"stream": 7, "output": "x"}', b"\xff\xfe\x00", b"[]")
 

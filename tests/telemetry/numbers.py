@@ -53,6 +53,10 @@ class Numbers:
     lost: Counter[str] = field(default_factory=Counter)
     repairs: Counter[str] = field(default_factory=Counter)
     lag: dict[tuple[str, int], int] = field(default_factory=dict)
+    working_s: dict[str, float] = field(default_factory=dict)
+    behind_s: dict[str, float] = field(default_factory=dict)
+    assigned: bool = False
+    kafka_silent: bool = False
     ready: bool = False
     progress_at: float = 0.0
     statuses: dict[str, StreamStatus] = field(default_factory=dict)
@@ -82,6 +86,9 @@ def busy() -> Numbers:
         lost=Counter({"oqm.outputs": 1}),
         repairs=Counter({"oqm.features": 1}),
         lag={("oqm.outputs", 0): 7},
+        working_s={"featurize": 0.7},
+        behind_s={"featurize": 0.2},
+        assigned=True,
         ready=True,
         progress_at=1_700_000_000.0,
         statuses={
