@@ -41,7 +41,8 @@ EXAMPLES = {
 #     weekly: {days: [sat, sun], start: "23:00", end: "05:30", timezone: Europe/Vienna}
 """,
     "sinks": """\
-# Keys of every sink: name (unique), routes (globs), min_severity (info, warning, critical). Further types:
+# Keys of every sink: name (unique), routes (globs), min_severity (info, warning, critical). Slack, PagerDuty and e-mail
+# are told once of one cause in many streams (per: incident), a webhook of each alert (per: alert). Further types:
 #   - type: webhook                   # monitor/sinks/webhook/README.md
 #     name: chat
 #     url: https://hooks.example/oqm

@@ -29,9 +29,10 @@ from monitor.alerting.annotation import Annotation, decode_record
 from monitor.alerting.book import AlertBook
 from monitor.alerting.budget import spent
 from monitor.alerting.dispatch import Dispatch, FalseAlarm, Held, is_acknowledgement
+from monitor.alerting.fleet import Audience, Telling
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery, StateError
 from monitor.settings import Broker, Delivery, Settings
-from monitor.sinks.base import Acknowledges, KeepsAlive, Sink
+from monitor.sinks.base import Acknowledges, KeepsAlive, Sink, TellsPeople
 from pipelines.checkpoint import Positions, read_to_end
 from pipelines.circuit import Circuit, wait_before
 from pipelines.deadletter import DeadLetter, DeadLetterBox
@@ -77,6 +78,10 @@ class OutboxKey(msgspec.Struct, frozen=True, array_like=True):
 _encoder = msgspec.msgpack.Encoder()
 _record = msgspec.msgpack.Decoder(OutboxRecord)
 _key = msgspec.json.Decoder(OutboxKey)
+
+
+def _audience(sink: Sink) -> Audience:
+    return Audience.INCIDENT if isinstance(sink, TellsPeople) and sink.per == "incident" else Audience.EACH
 
 
 class _Pending(msgspec.Struct, frozen=True):
@@ -180,10 +185,10 @@ class Notify(Stage):
         """What fires and no sink was ever told: held back under settings that were changed meanwhile."""
         told = {key.transition for key in self._known}
         for partition, dispatch in self._dispatches.items():
-            forgotten = [alert for alert in dispatch.firing() if alert.transition not in told]
+            forgotten = [one for one in dispatch.standing() if one.alert.transition not in told]
             await self._tell(self._wanted(partition, forgotten))
 
-    def _apply(self, dispatch: Dispatch, message: Message) -> list[Alert]:
+    def _apply(self, dispatch: Dispatch, message: Message) -> list[Telling]:
         record = decode_record(message.value or b"")
         if isinstance(record, Annotation):
             return dispatch.annotation(record)
@@ -207,14 +212,15 @@ class Notify(Stage):
         self._stats.batches[self.name] += 1
         self._stats.progress_at = self._clock()
 
-    def _wanted(self, partition: int, told: Iterable[Alert]) -> list[_Pending]:
+    def _wanted(self, partition: int, told: Iterable[Telling]) -> list[_Pending]:
         """A delivery for each sink that takes it and has not been given it before."""
         wanted = []
         now = self._clock()
-        for alert in told:
+        for alert, to in ((telling.alert, telling.to) for telling in told):
             for sink in self._sinks.values():
                 key = OutboxKey(alert.transition, sink.name)
-                fit = isinstance(sink, Acknowledges) or not is_acknowledgement(alert)
+                fit = to in (Audience.EVERYONE, _audience(sink))
+                fit = fit and (isinstance(sink, Acknowledges) or not is_acknowledgement(alert))
                 if key not in self._known and fit and sink.takes(alert):
                     self._known.add(key)
                     wanted.append(_Pending(key, partition, alert, now))

@@ -71,8 +71,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One transition of an alert.
 
     `fingerprint` is the finding's id and the same for all transitions of one alert; (`fingerprint`, `state`) is the
-    transition, which every sink delivers under the constant key `transition`. `also_in` names other streams of the
-    same incident that were known when this was made, at most ten.
+    transition, which every sink delivers under the constant key `transition`. `streams` counts the streams of the same
+    incident that were known when this was made, and `also_in` names others than its own, at most ten. `model` is what
+    most of the changed events came from.
     """
 
     fingerprint: str
@@ -99,6 +100,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     annotations: dict[str, str]
     incident: str | None = None
     also_in: list[str] = []
+    streams: int = 1
+    model: str | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -163,6 +166,7 @@ def from_finding(
         route=route,
         labels=_labels(finding, owner, route),
         annotations=_annotations(finding, title, changes),
+        model=finding.model,
     )
 
 
@@ -171,6 +175,12 @@ def resolved_because(alert: Alert) -> str:
     return alert.annotations.get(
         RESOLVED_BECAUSE, "back within the floor of the reference, or accepted as the new normal"
     )
+
+
+def also_in(alert: Alert) -> list[str]:
+    """The other streams of its incident, as far as they are named, and how many more there are."""
+    more = alert.streams - 1 - len(alert.also_in)
+    return [*(plain(stream) for stream in alert.also_in), *([f"and {more} more"] if more > 0 else [])]
 
 
 def encode(alert: Alert) -> bytes:

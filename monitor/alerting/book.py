@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from monitor.alerting.alert import Alert
-from monitor.detection.finding import Severity, State
+from monitor.detection.finding import FindingKind, Severity, State
 from monitor.errors import StateError
 
 FORMAT = 1
@@ -23,8 +23,14 @@ _RANK = {State.PENDING: 0, State.INFO: 1, State.FIRING: 2, State.RESOLVED: 3}
 """An alert only ever moves to a state of higher rank."""
 
 
+FACES = frozenset({FindingKind.DRIFT, FindingKind.SILENT_UPDATE, FindingKind.FORMAT, FindingKind.REFUSAL})
+"""What one update of a model is called in different streams: longer answers here, a broken format there."""
+
+
 class Incident(msgspec.Struct, kw_only=True):
-    """Alerts of one kind, driver and segment that were raised close together, over any number of streams.
+    """Alerts of one cause that were raised close together, over any number of streams.
+
+    One cause is the same driver, model and segment, and kinds that are faces of one change (`FACES`).
 
     `first` and `last` are event times of raising in seconds since 1970, None in a replay without times.
     """
@@ -58,8 +64,8 @@ class AlertBook:
     Parameters
     ----------
     group_window_s
-        An alert joins the latest incident of its kind, driver and segment where that incident's last alert was raised
-        at most so many seconds of event time from it; else it opens one.
+        An alert joins the latest incident of its cause where that incident's last alert was raised at most so many
+        seconds of event time from it; else it opens one.
     capacity
         How many closed alerts are remembered, so that their redelivery is known; the oldest are forgotten first.
         Alerts that fire are never forgotten.
@@ -99,6 +105,7 @@ class AlertBook:
             route=known.labels["route"],
             incident=incident.id,
             also_in=others[:_ALSO_IN],
+            streams=len(others) + 1,
         )
         known.alert = told
         # Last in the order of keys: what changed latest is forgotten last.
@@ -123,6 +130,10 @@ class AlertBook:
         """The latest transition of this alert, where it is known."""
         record = self._records.get(fingerprint)
         return record.alert if record else None
+
+    def incident(self, alert: Alert) -> Incident:
+        """The incident of an alert that has been applied. Raises `KeyError` for one that is not known."""
+        return self._incidents[self._records[alert.fingerprint].incident]
 
     def incidents(self) -> Iterator[Incident]:
         """Incidents with at least one alert that fires, oldest first."""
@@ -149,7 +160,8 @@ class AlertBook:
 
     def _join(self, alert: Alert) -> Incident:
         segment = sorted((alert.segment or {}).items())
-        key = repr((alert.kind.value, alert.driver.value if alert.driver else "", segment))
+        face = "output" if alert.kind in FACES else alert.kind.value
+        key = repr((face, alert.driver.value if alert.driver else "", alert.model or "", segment))
         time = alert.raised_at.time
         incident = self._incidents.get(self._latest.get(key, ""))
         near = (

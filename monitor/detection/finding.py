@@ -126,6 +126,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float | None = None
     excerpts_before: list[Excerpt] = []
     excerpts_after: list[Excerpt] = []
+    model: str | None = None  # name of the model that most of the changed events came from
 
 
 def finding_id(

@@ -418,6 +418,7 @@ class Track:
             threshold=round(math.log10(context.threshold), 2),
             excerpts_before=before,
             excerpts_after=after,
+            model=_common(history.segments[position:], "model.name"),
         )
 
     def _typical(self, before: int) -> list[Excerpt]:
@@ -647,6 +648,14 @@ class Track:
         track._quiet = {name: _Quiet(until, wait) for name, (until, wait) in plain["quiet"].items()}
         track._examples = [Excerpt(*parts) for parts in plain["examples"]]
         return track
+
+
+def _common(segments: Sequence[Segments], attribute: str) -> str | None:
+    """The attribute's value that more than half of the rows have, if any."""
+    values = Counter(value for pairs in segments for name, value in pairs if name == attribute)
+    for value, count in values.most_common(1):
+        return value if 2 * count > len(segments) else None
+    return None
 
 
 def _columns(layout: Layout, rows: Rows) -> tuple[NDArray[np.float16], Array]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from monitor.alerting.alert import Alert
+from monitor.sinks.config import Per
 
 
 class Sink(Protocol):
@@ -52,6 +53,16 @@ class KeepsAlive(Protocol):
 
     async def keep_alive(self, firing: Sequence[Alert]) -> None:
         """Tell the receiver which of its alerts fire still. Raises as `send` does; the next round mends a lost one."""
+        ...
+
+
+@runtime_checkable
+class TellsPeople(Protocol):
+    """A sink that can be told once an incident; others take every alert."""
+
+    @property
+    def per(self) -> Per:
+        """`incident`: told once, of the incident's first alert, how it spread and its end; `alert`: of each alert."""
         ...
 
 

@@ -6,7 +6,7 @@ May import `monitor.alerting` and below.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -15,6 +15,9 @@ from monitor.alerting.book import is_at_least
 from monitor.detection.finding import Severity
 
 SinkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+
+
+Per = Literal["incident", "alert"]
 
 
 class SinkConfig(BaseModel):
@@ -31,3 +34,9 @@ class SinkConfig(BaseModel):
         return is_at_least(alert.severity, self.min_severity) and any(
             fnmatchcase(alert.route, pattern) for pattern in self.routes
         )
+
+
+class PeopleSinkConfig(SinkConfig):
+    """A sink that wakes people: one cause is told to them once, in however many streams it is seen."""
+
+    per: Per = Field("incident", description="incident: one cause in many streams is told once; alert: each stream")

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from monitor.alerting.alert import Alert, from_finding, resolved_because
 from monitor.alerting.alert import encode as encode_alert
@@ -16,6 +17,7 @@ from monitor.alerting.book import AlertBook
 from monitor.alerting.budget import spent
 from monitor.alerting.dispatch import Dispatch, FalseAlarm, Held, is_acknowledgement
 from monitor.alerting.flapping import FlapDamping
+from monitor.alerting.fleet import Audience, Telling
 from monitor.alerting.maintenance import MaintenanceWindow
 from monitor.alerting.sample import sample_finding
 from monitor.alerting.text import block
@@ -45,15 +47,16 @@ def window(start: float, end: float, match: str = "*") -> MaintenanceWindow:
     )
 
 
-def told(alerts: list[Alert]) -> list[str]:
-    return [one.transition for one in alerts]
+def told(tellings: list[Telling]) -> list[str]:
+    assert {telling.to for telling in tellings} <= {Audience.EVERYONE}
+    return [telling.alert.transition for telling in tellings]
 
 
 def test_without_any_of_it_everything_is_told_at_once_and_once() -> None:
     desk = dispatch()
     assert told(desk.alert(alert(), T)) == ["bot/answer-0:firing"]
     assert desk.alert(alert(), T) == []
-    assert told(desk.firing()) == ["bot/answer-0:firing"]
+    assert told(desk.standing()) == ["bot/answer-0:firing"]
     assert told(desk.alert(alert(state=State.RESOLVED), T)) == ["bot/answer-0:resolved"]
     assert desk.firing() == []
     assert desk.due(T + 1e9) == []
@@ -65,6 +68,7 @@ def test_what_fires_in_a_window_is_told_when_it_ends() -> None:
     assert desk.held_back(T) == {Held.MAINTENANCE: 1}
     assert desk.firing() == []
     assert told(desk.alert(alert(stream="other"), T)) == ["other-0:firing"]
+    assert told(desk.alert(alert(state=State.RESOLVED, stream="other"), T)) == ["other-0:resolved"]
     assert desk.due(T + HOUR - 1) == []
     assert told(desk.due(T + HOUR)) == ["bot/answer-0:firing"]
     assert desk.due(T + HOUR + 1) == []
@@ -125,7 +129,7 @@ def test_a_snooze_can_be_ended() -> None:
 def test_taking_an_alert_is_told_to_those_who_call_people() -> None:
     desk = dispatch()
     desk.alert(alert(), T)
-    (one,) = desk.annotation(say(Action.ACK, T + 1))
+    ((one, _),) = map(astuple, desk.annotation(say(Action.ACK, T + 1)))
     assert is_acknowledgement(one)
     assert one.fingerprint == "bot/answer-0"
     assert desk.said("bot/answer-0").acked_by == "ada"
@@ -135,7 +139,7 @@ def test_taking_an_alert_is_told_to_those_who_call_people() -> None:
 def test_a_false_alarm_is_over_at_once_and_counted_once() -> None:
     desk = dispatch()
     desk.alert(alert(), T)
-    (over,) = desk.annotation(say(Action.FALSE_ALARM, T + 1))
+    ((over, _),) = map(astuple, desk.annotation(say(Action.FALSE_ALARM, T + 1)))
     assert over.transition == "bot/answer-0:resolved"
     assert resolved_because(over) == "marked a false alarm by ada"
     assert "marked a false alarm by ada" in block(over)
@@ -161,7 +165,7 @@ def test_what_comes_and_goes_is_one_alert_after_the_third_time() -> None:
     desk = dispatch()
     for number in range(3):
         assert len(cycle(desk, number, T + 600 * number)) == 2
-    (flapping,) = desk.alert(alert(3), T + 1_800)
+    ((flapping, _),) = map(astuple, desk.alert(alert(3), T + 1_800))
     assert flapping.title.startswith("Flapping: ")
     assert flapping.labels == {
         **alert(3).labels,
@@ -170,10 +174,10 @@ def test_what_comes_and_goes_is_one_alert_after_the_third_time() -> None:
     assert desk.alert(alert(3, State.RESOLVED), T + 1_860) == []
     for number in range(4, 20):
         assert cycle(desk, number, T + 600 * number) == []
-    assert told(desk.firing()) == ["bot/answer-3:firing"]
+    assert told(desk.standing()) == ["bot/answer-3:firing"]
     last = T + 600 * 19 + 60
     assert desk.due(last + HOUR - 1) == []
-    (over,) = desk.due(last + HOUR)
+    ((over, _),) = map(astuple, desk.due(last + HOUR))
     assert over.transition == "bot/answer-3:resolved"
     assert desk.firing() == []
     # And then it starts afresh.
@@ -198,6 +202,17 @@ def test_coming_and_going_slowly_is_no_flapping() -> None:
         assert len(cycle(desk, number, T + 0.5 * HOUR * number)) == 2
 
 
+def test_what_fired_before_the_flapping_began_is_told_to_be_over() -> None:
+    desk = dispatch(after=1)
+    desk.alert(alert(7), T)
+    cycle(desk, 0, T + 1)
+    assert told(desk.alert(alert(1), T + 100)) == ["bot/answer-1:firing"]
+    assert told(desk.alert(alert(7, State.RESOLVED), T + 200)) == ["bot/answer-7:resolved"]
+    desk.alert(alert(1, State.RESOLVED), T + 300)
+    assert told(desk.due(T + 300 + HOUR)) == ["bot/answer-1:resolved"]
+    assert desk.firing() == []
+
+
 def test_calling_the_flapping_alert_false_ends_it() -> None:
     desk = dispatch(after=1)
     cycle(desk, 0, T)
@@ -217,7 +232,7 @@ EVENTS = st.lists(
 
 def replayed(events: list[tuple[str, int, float]], *, ask: bool) -> tuple[set[str], Dispatch, float]:
     desk = dispatch(window(T + 3_000, T + 6_000), after=2)
-    said: list[Alert] = []
+    said: list[Telling] = []
     now = T
     for what, number, wait in events:
         if ask:
@@ -238,7 +253,7 @@ def replayed(events: list[tuple[str, int, float]], *, ask: bool) -> tuple[set[st
 def test_a_restart_that_reads_it_all_at_once_knows_the_same(events: list[tuple[str, int, float]]) -> None:
     asked, one, now = replayed(events, ask=True)
     unasked, other, _ = replayed(events, ask=False)
-    assert told(one.firing()) == told(other.firing())
+    assert told(one.standing()) == told(other.standing())
     # Asked late, a reminder or release of what has gone meanwhile is rightly not told.
     assert unasked <= asked
     assert one.held_back(now) == other.held_back(now)

@@ -128,3 +128,30 @@ async def test_what_nobody_can_read_is_a_dead_letter_and_holds_up_nothing(monkey
     await bench.run()
     assert written == ["not_an_alert", "not_an_alert"]
     assert bench.receivers[0].got == [FIRING.transition]
+
+
+class People(Receiver):
+    """A receiver that wakes people: told once an incident."""
+
+    per = "incident"
+
+
+async def test_two_hundred_streams_wake_people_twice_and_tell_machines_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, People(name="people"), Receiver(name="machine"))
+    streams = [f"s{number:03}" for number in range(200)]
+    firing = [sample_alert(stream=stream, time=START) for stream in streams]
+    await bench.publish(*firing)
+    await bench.run()
+    bench.clock.now += 61
+    await idle(bench)
+    people, machine = (receiver.got for receiver in bench.receivers)
+    lead = firing[0].fingerprint
+    assert people == [f"{lead}:firing", f"{lead}:firing:200-streams"]
+    assert sorted(machine) == sorted(alert.transition for alert in firing)
+
+    bench.restart()  # another worker: nothing is told twice
+    await bench.publish(*(sample_alert(State.RESOLVED, stream=stream, time=START) for stream in streams))
+    await bench.run()
+    await idle(bench)
+    assert people == [f"{lead}:firing", f"{lead}:firing:200-streams", f"{lead}:resolved"]
+    assert len(machine) == len(set(machine)) == 400

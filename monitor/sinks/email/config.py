@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
 from monitor.duration import Duration
-from monitor.sinks.config import SinkConfig, SinkName
+from monitor.sinks.config import PeopleSinkConfig, SinkName
 
 Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}$")]
 Security = Literal["starttls", "tls", "none"]
@@ -15,7 +15,7 @@ PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 """Of submission, of submission over TLS (RFC 8314), and of a relay."""
 
 
-class EmailSinkConfig(SinkConfig):
+class EmailSinkConfig(PeopleSinkConfig):
     """Mails each transition, as plain text and HTML, through an SMTP server."""
 
     type: Literal["email"]

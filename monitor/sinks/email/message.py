@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from html import escape
 
 from monitor.alerting import text
-from monitor.alerting.alert import Alert, largest, resolved_because, segment_text, transition_key
+from monitor.alerting.alert import Alert, also_in, largest, resolved_because, segment_text, transition_key
 from monitor.alerting.columns import clip, excerpt_text, plain
 from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
@@ -123,7 +123,7 @@ def _facts(alert: Alert) -> Iterator[str]:
         "Noticed": f"{delay} later",
         "Where": segment_text(alert.segment) if alert.segment else "",
         "Cause": alert.cause,
-        "Also in": ", ".join(alert.also_in),
+        "Also in": ", ".join(also_in(alert)),
         "Owner": alert.owner,
     }
     yield '<table role="presentation" style="border-collapse:collapse">'

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from monitor.alerting.alert import Alert
 from monitor.errors import RetryableDelivery
+from monitor.sinks.config import Per
 from monitor.sinks.email.config import EmailSinkConfig
 from monitor.sinks.email.message import mail
 from monitor.sinks.email.smtp import Exchange
@@ -33,6 +34,11 @@ class EmailSink:
     def name(self) -> str:
         """The name from the configuration."""
         return self._config.name
+
+    @property
+    def per(self) -> Per:
+        """Whether it is told once an incident, or of each alert."""
+        return self._config.per
 
     def takes(self, alert: Alert) -> bool:
         """Whether route and severity are for this sink."""

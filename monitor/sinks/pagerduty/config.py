@@ -8,7 +8,7 @@ from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from monitor.detection.finding import Severity
 from monitor.duration import Duration
-from monitor.sinks.config import SinkConfig, SinkName
+from monitor.sinks.config import PeopleSinkConfig, SinkName
 
 PagerDutySeverity = Literal["critical", "error", "warning", "info"]
 SEVERITIES: dict[Severity, PagerDutySeverity] = {
@@ -19,7 +19,7 @@ SEVERITIES: dict[Severity, PagerDutySeverity] = {
 _KEY_CHARS = 32
 
 
-class PagerDutySinkConfig(SinkConfig):
+class PagerDutySinkConfig(PeopleSinkConfig):
     """Triggers, acknowledges and resolves alerts in PagerDuty by its Events API v2."""
 
     type: Literal["pagerduty"]

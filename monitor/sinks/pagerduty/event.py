@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from monitor.alerting.alert import Alert, largest, segment_text
+from monitor.alerting.alert import Alert, also_in, largest, segment_text
 from monitor.alerting.columns import excerpt_text, plain
 from monitor.alerting.numbers import moment
 from monitor.detection.finding import Excerpt
@@ -93,7 +93,7 @@ def _details(alert: Alert) -> dict[str, Any]:
         "5 what to do now": [_chars(step, _WORDS) for step in alert.next_steps[:_LINES]],
         "6 after the change": _examples(alert.excerpts_after),
         "7 before the change": _examples(alert.excerpts_before),
-        "also in": [_chars(stream, _NAME) for stream in alert.also_in[:_LINES]],
+        "also in": [_chars(stream, _NAME) for stream in also_in(alert)],
         "owner": _chars(alert.owner, _NAME),
         "runbook": _chars(alert.links.runbook, _URL),
         "alert": _chars(alert.fingerprint, _NAME),

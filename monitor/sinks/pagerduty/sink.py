@@ -7,6 +7,7 @@ import msgspec
 
 from monitor.alerting.alert import Alert
 from monitor.detection.finding import State
+from monitor.sinks.config import Per
 from monitor.sinks.http import new_client, post
 from monitor.sinks.pagerduty.config import SEVERITIES, PagerDutySinkConfig
 from monitor.sinks.pagerduty.event import Action, event
@@ -26,6 +27,11 @@ class PagerDutySink:
     def name(self) -> str:
         """The name from the configuration."""
         return self._config.name
+
+    @property
+    def per(self) -> Per:
+        """Whether it is told once an incident, or of each alert."""
+        return self._config.per
 
     def takes(self, alert: Alert) -> bool:
         """Whether route and severity are for this sink. Information opens no incident: nothing would ever close it."""

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field, HttpUrl, Secret
 
 from monitor.duration import Duration
-from monitor.sinks.config import SinkConfig, SinkName
+from monitor.sinks.config import PeopleSinkConfig, SinkName
 
 
-class SlackSinkConfig(SinkConfig):
+class SlackSinkConfig(PeopleSinkConfig):
     """Posts each transition as a message of blocks to the channel of an incoming webhook."""
 
     type: Literal["slack"]

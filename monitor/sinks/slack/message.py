@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from monitor.alerting import text
-from monitor.alerting.alert import Alert, Change, largest, resolved_because, segment_text
+from monitor.alerting.alert import Alert, Change, also_in, largest, resolved_because, segment_text
 from monitor.alerting.columns import clip, excerpt_text, plain
 from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
@@ -80,7 +80,7 @@ def _blocks(alert: Alert) -> Iterator[dict[str, Any]]:
     else:
         yield from _section([escape(_cut(alert.cause, 250))], _ROOM["cause"])
     if alert.also_in:
-        yield from _section([f"*Also in* {', '.join(_name(stream) for stream in alert.also_in)}"], _ROOM["also"])
+        yield from _section([f"*Also in* {', '.join(_name(stream) for stream in also_in(alert))}"], _ROOM["also"])
     if alert.state is not State.RESOLVED:
         yield from _section(_changes(alert.changes), _ROOM["changes"])
     if alert.state is State.FIRING and alert.next_steps:

@@ -6,6 +6,7 @@ import httpx
 import msgspec
 
 from monitor.alerting.alert import Alert
+from monitor.sinks.config import Per
 from monitor.sinks.http import new_client, post
 from monitor.sinks.slack.config import SlackSinkConfig
 from monitor.sinks.slack.message import message
@@ -22,6 +23,11 @@ class SlackSink:
     def name(self) -> str:
         """The name from the configuration."""
         return self._config.name
+
+    @property
+    def per(self) -> Per:
+        """Whether it is told once an incident, or of each alert."""
+        return self._config.per
 
     def takes(self, alert: Alert) -> bool:
         """Whether route and severity are for this sink."""

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from monitor.duration import Duration
-from monitor.sinks.config import SinkConfig, SinkName
+from monitor.sinks.config import PeopleSinkConfig, Per, SinkName
 from monitor.sinks.webhook.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER
 from monitor.sinks.webhook.template import check_template
 
@@ -19,11 +19,12 @@ _OURS = {"content-length", "content-type", "host", "idempotency-key", "transfer-
 }
 
 
-class WebhookSinkConfig(SinkConfig):
+class WebhookSinkConfig(PeopleSinkConfig):
     """Posts each transition as JSON, signed with HMAC-SHA256 where a secret is set."""
 
     type: Literal["webhook"]
     name: SinkName = Field("webhook", description="unique; stands in metrics and in the outbox, so keep it")
+    per: Per = Field("alert", description="alert: each stream's alerts; incident: one cause in many streams once")
     url: HttpUrl = Field(description="where to post")
     secret: SecretStr | None = Field(None, description="key of the signature, better ${NAME} than here; none: unsigned")
     headers: dict[str, SecretStr] = Field(default_factory=dict, description="headers to add, such as Authorization")

@@ -8,6 +8,7 @@ import httpx
 import msgspec
 
 from monitor.alerting.alert import Alert
+from monitor.sinks.config import Per
 from monitor.sinks.http import new_client, post
 from monitor.sinks.webhook.config import WebhookSinkConfig
 from monitor.sinks.webhook.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
@@ -34,6 +35,11 @@ class WebhookSink:
     def name(self) -> str:
         """The name from the configuration."""
         return self._config.name
+
+    @property
+    def per(self) -> Per:
+        """Whether it is told once an incident, or of each alert."""
+        return self._config.per
 
     def takes(self, alert: Alert) -> bool:
         """Whether route and severity are for this sink."""
