@@ -94,6 +94,8 @@ class Repetitions:
         """Counts (n) of the rows that come next, in order."""
         out = np.ones(len(digests))
         last = [*self._last, *digests.tolist()]
+        if len(set(last)) == len(last):
+            return out
         seen = Counter(self._last)
         for row, digest in enumerate(digests.tolist()):
             if has_input[row]:

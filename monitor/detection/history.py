@@ -209,8 +209,10 @@ class History:
 def segments_of(mappings: Sequence[dict[str, str]]) -> list[Segments]:
     """Each mapping as sorted pairs, which can be counted; equal ones are the same object."""
     known: dict[Segments, Segments] = {}
-    out = []
-    for mapping in mappings:
+    # Rows of one message share their mappings: each is sorted once.
+    distinct = {id(mapping): mapping for mapping in mappings}
+    sorted_pairs = {}
+    for place, mapping in distinct.items():
         pairs = tuple(sorted(mapping.items()))
-        out.append(known.setdefault(pairs, pairs))
-    return out
+        sorted_pairs[place] = known.setdefault(pairs, pairs)
+    return [sorted_pairs[id(mapping)] for mapping in mappings]

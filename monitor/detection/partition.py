@@ -37,16 +37,15 @@ class _Owned:
     def fresh_rows(self, batch: FeatureBatch) -> FeatureBatch | None:
         """The rows beyond the fence, which moves up to them; None if there are none."""
         fence = self.fence.setdefault(batch.source, {})
-        keep = np.ones(len(batch), dtype=bool)
-        for partition in np.unique(batch.source_partitions).tolist():
-            here = batch.source_partitions == partition
-            offsets = np.where(here, batch.source_offsets, -1)
-            highest = np.maximum.accumulate(np.concatenate(([fence.get(partition, -1)], offsets)))
-            keep &= ~here | (offsets > highest[:-1])
-            fence[partition] = int(highest[-1])
-        if keep.all():
+        keep = []
+        places = zip(batch.source_partitions.tolist(), batch.source_offsets.tolist(), strict=True)
+        for row, (partition, offset) in enumerate(places):
+            if offset > fence.get(partition, -1):
+                fence[partition] = offset
+                keep.append(row)
+        if len(keep) == len(batch):
             return batch
-        return batch.take(np.flatnonzero(keep)) if keep.any() else None
+        return batch.take(np.asarray(keep, dtype=np.intp)) if keep else None
 
 
 class PartitionMonitor:

@@ -49,7 +49,7 @@ class Rows:
             {name: list(column) for name, column in batch.categories.items()},
             batch.times.astype(np.float64),
             list(batch.ids),
-            batch.digests,
+            batch.digests.copy(),  # a view would keep the whole message
             list(batch.segments),
             list(zip(batch.input_excerpts, batch.output_excerpts, strict=True)),
         )

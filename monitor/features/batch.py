@@ -108,8 +108,24 @@ class FeatureBatch:
         )
 
     def rows(self, start: int, stop: int) -> FeatureBatch:
-        """Rows from `start` to `stop`."""
-        return self.take(np.arange(start, min(stop, len(self)), dtype=np.intp))
+        """Rows from `start` to `stop`; arrays are views."""
+        cut = slice(start, stop)
+        return FeatureBatch(
+            names=self.names,
+            values=self.values[cut],
+            streams=self.streams[cut],
+            ids=self.ids[cut],
+            times=self.times[cut],
+            digests=self.digests[cut],
+            source=self.source,
+            source_partitions=self.source_partitions[cut],
+            source_offsets=self.source_offsets[cut],
+            segments=self.segments[cut],
+            input_excerpts=self.input_excerpts[cut],
+            output_excerpts=self.output_excerpts[cut],
+            categories={name: column[cut] for name, column in self.categories.items()},
+            embeddings=None if self.embeddings is None else self.embeddings[cut],
+        )
 
     def by_stream(self) -> Iterator[tuple[str, FeatureBatch]]:
         """Each stream's rows as one batch, streams in order of first appearance."""
@@ -120,7 +136,11 @@ class FeatureBatch:
             yield self.streams[0], self
             return
         for stream, rows in positions.items():
-            yield stream, self.take(np.asarray(rows, dtype=np.intp))
+            first, last = rows[0], rows[-1]
+            if last - first + 1 == len(rows):  # side by side, as featurize writes them
+                yield stream, self.rows(first, last + 1)
+            else:
+                yield stream, self.take(np.asarray(rows, dtype=np.intp))
 
 
 def concat(batches: Sequence[FeatureBatch]) -> FeatureBatch:

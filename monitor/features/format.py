@@ -44,6 +44,8 @@ _CLOSINGS = (
     "if you have any", "if you need any", "if you'd like", "if you would like", "anything else", "happy to help",
     "happy to assist", "don't hesitate", "do not hesitate", "reach out", "good luck", "any questions", "best of luck",
 )  # fmt: skip
+_CLOSING_HINTS = ("hope", "let me", "feel free", "if you", "else", "happy to", "hesitate", "reach out", "luck", "quest")
+"""Half as many to look for; every closing holds one."""
 _CLOSING_REACH = 240
 
 # What gateways, SDKs and providers put where an answer should be. Matched at the very start, ignoring case.
@@ -321,7 +323,8 @@ def _measure_prose(prose: str, row: list[float]) -> None:
     if prose[:40].lstrip().lower().startswith(_OPENINGS):
         row[_AT["opening_boilerplate"]] = 1.0
     tail = prose[-_CLOSING_REACH:].lower()
-    row[_AT["closing_boilerplate"]] = float(any(map(tail.__contains__, _CLOSINGS)))
+    if any(map(tail.__contains__, _CLOSING_HINTS)):
+        row[_AT["closing_boilerplate"]] = float(any(map(tail.__contains__, _CLOSINGS)))
 
 
 def _capitals(chunk: str) -> float:

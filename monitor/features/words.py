@@ -370,25 +370,26 @@ class TextBatch:
         return np.bincount(self.text_of, weights=values, minlength=self.n).astype(np.float64)
 
     @cached_property
-    def _piece_counts(self) -> csr_array:
-        starts = self._rows.starts
-        first = starts[self.ids]
-        lengths = starts[self.ids + 1] - first
-        ends = np.cumsum(lengths)
-        total = int(ends[-1]) if len(ends) else 0
-        pieces: NDArray[np.int32] = self._rows.pieces[np.arange(total) + np.repeat(first - (ends - lengths), lengths)]
-        return _count(np.repeat(self.text_of, lengths), pieces, self.n, len(self.table.static.rows))
+    def _pieces_of_chunks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where each chunk's pieces begin among the table's, and how many there are."""
+        first = self._rows.starts[self.ids]
+        return first, self._rows.starts[self.ids + 1] - first
 
     @cached_property
     def pieces(self) -> NDArray[np.int64]:
         """WordPiece tokens of each text, as the embedding model's own tokenizer counts them."""
-        starts = self._rows.starts
-        return self.reduce((starts[self.ids + 1] - starts[self.ids]).astype(np.float64)).astype(np.int64)
+        return self.reduce(self._pieces_of_chunks[1].astype(np.float64)).astype(np.int64)
 
     @cached_property
     def embedding(self) -> NDArray[np.float32]:
         """(n, d): sum of the static rows of each text's pieces, of unit length, or zero without any piece."""
-        total: NDArray[np.float32] = self._piece_counts @ self.table.static.rows
+        first, lengths = self._pieces_of_chunks
+        ends = np.cumsum(lengths)
+        held = np.arange(int(lengths.sum())) + np.repeat(first - (ends - lengths), lengths)
+        counts = _count(np.repeat(self.text_of, lengths), self._rows.pieces[held], self.n, len(self.table.static.rows))
+        # By columns, so that each of the table's rows comes through memory once for the whole batch; a text's own rows
+        # are added in the order of their ids all the same.
+        total: NDArray[np.float32] = counts.tocsc() @ self.table.static.rows
         norm = np.sqrt(np.einsum("ij,ij->i", total, total, dtype=np.float64))
         return np.asarray(total / np.where(norm > 0, norm, 1.0)[:, None], dtype=np.float32)
 

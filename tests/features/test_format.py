@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.events.schema import OutputEvent
-from monitor.features.format import Format, is_error_text, is_python, is_truncated, parse_json, short_shape
+from monitor.features.format import (
+    _CLOSING_HINTS,
+    _CLOSINGS,
+    Format,
+    is_error_text,
+    is_python,
+    is_truncated,
+    parse_json,
+    short_shape,
+)
 from monitor.features.words import EventBatch, table_for
 from tests.shared_data import shared
 
@@ -287,3 +296,7 @@ def test_cut_outputs_are_told_from_whole_ones() -> None:
     cut = [text[: int(random.integers(len(text) // 2, len(text) - 20))].strip() for text in whole]
     assert np.mean([is_truncated(text) for text in cut if "```" not in text]) > 0.7
     assert np.mean([is_truncated(text) for text in whole if "```" not in text]) < 0.01
+
+
+def test_every_closing_holds_a_hint() -> None:
+    assert [closing for closing in _CLOSINGS if not any(hint in closing for hint in _CLOSING_HINTS)] == []
