@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import uuid
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -21,44 +18,15 @@ from pipelines.brokers import EmbeddedBroker
 from pipelines.topics import delete_topics, ensure_topics, private_topics
 from tests.cli.run_oqm import json_lines, one_line_of_error, oqm
 from tests.kafka.installation import Installation
+from tests.sinks.pager import Pager, listening
 
 pytestmark = pytest.mark.embedded
 
 
-class Pager(ThreadingHTTPServer):
-    """A PagerDuty of one's own: keeps what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.events: list[dict[str, Any]] = []
-
-    def actions(self, alert: Alert) -> list[str]:
-        return [event["event_action"] for event in self.events if event["dedup_key"] == alert.fingerprint]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Pager
-
-    def do_POST(self) -> None:
-        self.server.events.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(202)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return
-
-
 @pytest.fixture
 def pager() -> Iterator[Pager]:
-    with Pager() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening() as pager:
+        yield pager
 
 
 class Desk:
@@ -101,24 +69,27 @@ def desk(embedded_broker: EmbeddedBroker, tmp_path: Path, pager: Pager) -> Itera
         delete_topics(settings.broker, settings.topics)
 
 
-def made(number: int, state: State = State.FIRING, stream: str = "bot/answer") -> Alert:
-    finding = msgspec.structs.replace(sample_finding(state, stream=stream), id=f"{number:016x}")
+def made(number: int, state: State = State.FIRING, stream: str = "bot/answer", model: str | None = None) -> Alert:
+    # A model of its own: the same change behind one model would be one incident, and one page.
+    finding = msgspec.structs.replace(sample_finding(state, stream=stream), id=f"{number:016x}", model=model)
     return from_finding(finding, owner="ada", specs=SPECS)
 
 
 def test_what_is_said_on_one_machine_is_done_on_the_other(desk: Desk, pager: Pager) -> None:
     worker = desk.installation.worker("notify")
-    taken, false, snoozed = (made(0xA1B2C3 + n, stream=f"bot-{n}/answer") for n in range(3))
+    taken, false, snoozed = (made(0xA1B2C3 + n, stream=f"bot-{n}/answer", model=f"m{n}") for n in range(3))
     desk.publish(taken, false, snoozed)
     desk.installation.wait_for("three pages", lambda: len(pager.events) == 3)
 
     desk.oqm("ack", taken.fingerprint, "--by", "ada")
     desk.oqm("false-alarm", false.fingerprint, "--by", "bob")
     desk.oqm("snooze", snoozed.fingerprint, "--for", "3s", "--by", "eve")
-    desk.installation.wait_for("an acknowledgement", lambda: pager.actions(taken) == ["trigger", "acknowledge"])
-    desk.installation.wait_for("a resolution", lambda: pager.actions(false) == ["trigger", "resolve"])
+    desk.installation.wait_for(
+        "an acknowledgement", lambda: pager.actions(taken.fingerprint) == ["trigger", "acknowledge"]
+    )
+    desk.installation.wait_for("a resolution", lambda: pager.actions(false.fingerprint) == ["trigger", "resolve"])
     # The snooze over, it fires still: told anew.
-    desk.installation.wait_for("a reminder", lambda: pager.actions(snoozed) == ["trigger", "trigger"])
+    desk.installation.wait_for("a reminder", lambda: pager.actions(snoozed.fingerprint) == ["trigger", "trigger"])
 
     rows = desk.rows()
     assert set(rows) == {taken.fingerprint, snoozed.fingerprint}
@@ -131,9 +102,12 @@ def test_what_is_said_on_one_machine_is_done_on_the_other(desk: Desk, pager: Pag
     # A new worker knows it all from the log, and says nothing twice.
     worker.stop()
     desk.installation.worker("notify")
-    desk.publish(made(0xFFFF, stream="another/answer"))
-    desk.installation.wait_for("the next page", lambda: len(pager.events) == 7)
-    assert pager.actions(snoozed) == ["trigger", "trigger"]
+    desk.publish(made(0xFFFF, stream="another/answer", model="m9"))
+    desk.publish(made(0xFFFE, stream="and-another/answer", model="m9"))  # the same incident, so no page
+    desk.publish(made(0xFFFD, stream="a-third/answer", model="m10"))
+    desk.installation.wait_for("the next pages", lambda: len(pager.events) == 8)
+    assert pager.actions(snoozed.fingerprint) == ["trigger", "trigger"]
+    assert pager.actions(f"{0xFFFE:016x}") == []
     assert not desk.installation.read(desk.installation.settings.topics.deadletter.name)
 
 
