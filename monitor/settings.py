@@ -307,7 +307,7 @@ class Settings(Part):
             owner = override.owner if override.owner is not None else owner
             route = override.route if override.route is not None else route
             given = override.model_dump(exclude_unset=True, exclude={"match", "owner", "route"})
-            data = _overlay(data, given)
+            data = overlay(data, given)
         try:
             return DetectionSettings.model_validate(data), owner, route
         except ValidationError as error:
@@ -318,12 +318,12 @@ class Settings(Part):
             raise ValueError(what) from None
 
 
-def _overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """`over` on top of `base`: mappings are merged key by key, all else is replaced."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
-        merged[key] = _overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        merged[key] = overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return merged
 
 

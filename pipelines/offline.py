@@ -69,19 +69,29 @@ def replay(
     """
     featurizer = featurizer or featurizer_for(settings)
     monitor = monitor or partition_monitor(settings, featurizer.specs)
-    ticks = EventTimeTicks()
     offset = count()
+    done = 0
+    for parts in measured(events, settings, featurizer):
+        for part in parts:
+            yield from apply(monitor, part, next(offset))
+            done += len(part) if isinstance(part, FeatureBatch) else 0
+        if progress is not None:
+            progress(done)
+    yield from monitor.close()
+
+
+def measured(
+    events: Iterable[OutputEvent], settings: Settings, featurizer: Featurizer
+) -> Iterator[list[FeatureBatch | Tick]]:
+    """These events as the log would hold them: the rows of each micro-batch, with the ticks that fall between them."""
+    ticks = EventTimeTicks()
     done = 0
     for chunk in _chunks(events, settings.worker.featurize_batch):
         offsets = np.arange(done, done + len(chunk), dtype=np.int64)
         partitions = np.zeros(len(chunk), dtype=np.int32)
         batch = featurizer.featurize(chunk, source=SOURCE, partitions=partitions, offsets=offsets)
-        for part in ticks.interleave(batch):
-            yield from apply(monitor, part, next(offset))
+        yield list(ticks.interleave(batch))
         done += len(chunk)
-        if progress is not None:
-            progress(done)
-    yield from monitor.close()
 
 
 def apply(monitor: PartitionMonitor, content: FeatureBatch | Tick | Control, offset: int) -> list[Finding]:
@@ -104,13 +114,29 @@ def _chunks(events: Iterable[OutputEvent], size: int) -> Iterator[list[OutputEve
         yield chunk
 
 
-def pass_over(log: Iterable[LogRecord], monitor: PartitionMonitor) -> Iterator[Finding]:
-    """Findings in one detect partition of an existing log, in order; foreign messages are skipped as the worker does.
+def pass_over(log: Iterable[LogRecord], monitor: PartitionMonitor, stream: str | None = None) -> Iterator[Finding]:
+    """Findings in one detect partition of an existing log, in order, or in what it holds of one stream.
 
-    Raises `StateError` for a log of another format version.
+    Foreign messages are skipped as the worker does. Raises `StateError` for a log of another format version.
     """
+    for offset, content in contents(log, stream):
+        yield from apply(monitor, content, offset)
+
+
+def contents(
+    log: Iterable[LogRecord], stream: str | None = None
+) -> Iterator[tuple[int, FeatureBatch | Tick | Control]]:
+    """Offset and content of each message of a partition; where a stream is named, what concerns it, and all ticks."""
     for record in log:
         try:
-            yield from apply(monitor, decode_message(record.value or b""), record.offset)
+            content = decode_message(record.value or b"")
         except InvalidEvent:
             continue
+        if stream is not None and isinstance(content, Control) and content.stream != stream:
+            continue
+        if stream is not None and isinstance(content, FeatureBatch):
+            own = np.flatnonzero([name == stream for name in content.streams])
+            if not len(own):
+                continue
+            content = content.take(own)
+        yield record.offset, content

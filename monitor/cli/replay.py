@@ -1,9 +1,14 @@
-"""`oqm replay FILE...`: what the monitor would have found in these events."""
+"""`oqm replay FILE...`: what the monitor would have found in these events, and what other settings would have raised.
+
+`--past` takes the place of files: the rows that stand in `oqm.features`, measured when they came.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,23 +16,50 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.connection import Connection, with_optional_connection
-from monitor.cli.options import AsJson, ColumnMap, ConfigFile, Files, Limit, StreamName, column_map, existing
+from monitor.cli.options import AsJson, ColumnMap, ConfigFile, Limit, StreamName, column_map, existing
 from monitor.cli.output import Rejected, notes, print_json, progress, tables
+from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.detection.finding import Finding
     from monitor.errors import InvalidEvent
     from monitor.events import OutputEvent
+    from monitor.settings import Settings
+    from pipelines.what_if import Candidate, Outcome
+
+OptionalFiles = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[FILE...]", help="JSONL, CSV or Parquet; .gz, .bz2, .xz and .zst too.", show_default=False),
+]
+Past = Annotated[
+    bool, typer.Option("--past", help="What oqm.features holds, in place of files; only of --stream where it is given.")
+]
+WhatIfs = Annotated[
+    bool, typer.Option("--what-if", help="A table of what other budgets, floors and features would have raised.")
+]
+Tries = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--try",
+        metavar="KEY=VALUE[; ...]",
+        help="The same for settings of your own: alert_budget='1 per 7d', floors.number=0.5, exclude=output.tone.*; "
+        "repeatable, each one a row.",
+        show_default=False,
+    ),
+]
 
 
 @with_optional_connection
 def command(
     connection: Connection,
-    files: Files,
+    files: OptionalFiles = None,
     json: AsJson = False,
     stream: StreamName = None,
     map: ColumnMap = None,
     limit: Limit = None,
+    past: Past = False,
+    what_if: WhatIfs = False,
+    tries: Tries = None,
     fail_on_finding: Annotated[
         bool, typer.Option("--fail-on-finding", help="Exit with code 1 if something fired; for use in a build.")
     ] = False,
@@ -37,45 +69,177 @@ def command(
 
     The same code as in the worker, and the same findings: in this process, or through a Kafka with --broker. Files are
     read one after another; what they hold of one stream is one stream. Time is that of the events.
+
+    With --what-if or --try: what other settings would have raised, beside the settings as they are. With --past the
+    stream's past is read from oqm.features, where it has been measured already.
     """
-    from monitor.detection.finding import State
     from monitor.settings import load_settings
-    from pipelines.offline import featurizer_for, partition_monitor, replay
-    from pipelines.through_broker import replay_through_broker
 
     settings = load_settings(config)
-    records = _records(existing(files), column_map(map), stream)
-    console = notes()
-    rejected = Rejected(console)
-    events = rejected.drop_from(islice(records, limit))
-    found: list[Finding] = []
-    with progress(console) as bar:
-        task = bar.add_task("replay", total=None, note="")
-
-        def done(n: int) -> None:
-            bar.update(task, completed=n, note=f"{sum(f.state is State.FIRING for f in found)} fired")
-
-        if connection.broker:
-            run = f"replay-{uuid.uuid4().hex[:8]}"
-            findings = replay_through_broker(events, connection.over(settings), run, progress=done)
-        else:
-            featurizer = featurizer_for(settings)
-            monitor = partition_monitor(settings, featurizer.specs)
-            findings = replay(events, settings, featurizer=featurizer, monitor=monitor, progress=done)
-        for finding in findings:
-            if finding.state is State.PENDING:
-                continue
-            found.append(finding)
-            if json:
-                # At once: a reader of the pipe follows what a long replay finds.
-                print_json(finding, flush=True)
-    rejected.summarise()
-    if not json:
-        from monitor.cli.findings_table import findings_table
-
-        tables().print(findings_table(found))
-    if fail_on_finding and any(finding.state is State.FIRING for finding in found):
+    _fits_together(files, past, limit, map, bool(what_if or tries), connection)
+    source: _Files | _Past
+    if past:
+        source = _Past(connection.over(settings), stream)
+    else:
+        source = _Files(settings, existing(files or []), column_map(map), stream, limit, connection)
+    fired = _compare(source, tries, as_json=json) if what_if or tries else _find(source, as_json=json)
+    if fail_on_finding and fired:
         raise typer.Exit(1)
+
+
+def _fits_together(
+    files: list[Path] | None,
+    past: bool,
+    limit: int | None,
+    columns: list[str] | None,
+    comparing: bool,
+    connection: Connection,
+) -> None:
+    if past == bool(files):
+        raise ConfigError("give files, or --past for what oqm.features holds: one of the two")
+    if past and (limit is not None or columns):
+        raise ConfigError("--limit and --map are for files; --past reads what was measured, all of it")
+    if comparing and connection.broker and not past:
+        raise ConfigError("--what-if and --try measure files in this process: leave --broker out, or use --past")
+
+
+def _find(source: _Files | _Past, *, as_json: bool) -> bool:
+    """Print what is found; whether something fired."""
+    from monitor.cli.findings_table import findings_table
+    from monitor.detection.finding import State
+
+    found: list[Finding] = []
+    for finding in source.findings():
+        if finding.state is State.PENDING:
+            continue
+        found.append(finding)
+        if as_json:
+            # At once: a reader of the pipe follows what a long replay finds.
+            print_json(finding, flush=True)
+    if not as_json:
+        tables().print(findings_table(found))
+    return any(finding.state is State.FIRING for finding in found)
+
+
+def _compare(source: _Files | _Past, tries: Sequence[str] | None, *, as_json: bool) -> bool:
+    """Print what each candidate would have raised; whether something fired with the settings as they are."""
+    from monitor.cli.what_if_table import what_if_table
+    from pipelines.what_if import AS_CONFIGURED, candidate, grid
+
+    candidates = [candidate(text) for text in tries] if tries else grid(source.settings.detection)
+    outcomes = source.outcomes(candidates)
+    if as_json:
+        for outcome in outcomes:
+            print_json(outcome)
+    else:
+        tables().print(what_if_table(outcomes))
+    return any(outcome.fired for outcome in outcomes if outcome.candidate == AS_CONFIGURED)
+
+
+@dataclass
+class _Files:
+    """The events of files, measured here or by way of a broker."""
+
+    settings: Settings
+    files: Sequence[Path]
+    columns: dict[str, str]
+    stream: str | None
+    limit: int | None
+    connection: Connection
+
+    def findings(self) -> Iterator[Finding]:
+        """What is found, in order."""
+        from pipelines.offline import featurizer_for, partition_monitor, replay
+        from pipelines.through_broker import replay_through_broker
+
+        with self._events() as events, _bar("replay") as bar:
+            if self.connection.broker:
+                run = f"replay-{uuid.uuid4().hex[:8]}"
+                settings = self.connection.over(self.settings)
+                yield from bar.counting(replay_through_broker(events, settings, run, progress=bar.done))
+            else:
+                featurizer = featurizer_for(self.settings)
+                monitor = partition_monitor(self.settings, featurizer.specs)
+                yield from bar.counting(
+                    replay(events, self.settings, featurizer=featurizer, monitor=monitor, progress=bar.done)
+                )
+
+    def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """What each candidate would have raised."""
+        from pipelines.offline import featurizer_for
+        from pipelines.what_if import try_on_events
+
+        with self._events() as events, _bar("what if") as bar:
+            return try_on_events(events, self.settings, candidates, featurizer_for(self.settings), bar.done)
+
+    @contextmanager
+    def _events(self) -> Iterator[Iterator[OutputEvent]]:
+        rejected = Rejected(notes())
+        yield rejected.drop_from(islice(_records(self.files, self.columns, self.stream), self.limit))
+        rejected.summarise()
+
+
+@dataclass
+class _Past:
+    """The rows of `oqm.features`, partition by partition."""
+
+    settings: Settings
+    stream: str | None
+
+    def findings(self) -> Iterator[Finding]:
+        """What a pass over the log finds, in order."""
+        from pipelines.feature_log import past_of
+        from pipelines.offline import featurizer_for, partition_monitor, pass_over
+
+        specs = featurizer_for(self.settings).specs
+        with _bar("past") as bar:
+            for log in past_of(self.settings, self.stream):
+                monitor = partition_monitor(self.settings, specs)
+                yield from bar.counting(pass_over(log, monitor, self.stream))
+                _nothing_there(self.stream, monitor.streams)
+
+    def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """What each candidate would have raised."""
+        from pipelines.feature_log import past_of
+        from pipelines.offline import featurizer_for
+        from pipelines.what_if import try_on_log
+
+        specs = featurizer_for(self.settings).specs
+        found: list[Outcome] = []
+        with _bar("what if") as bar:
+            for log in past_of(self.settings, self.stream):
+                found += try_on_log(log, self.settings, candidates, specs, self.stream, bar.done)
+        _nothing_there(self.stream, found)
+        return found
+
+
+def _nothing_there(stream: str | None, found: Iterable[object]) -> None:
+    """Raises `ConfigError` where the log holds nothing of the stream asked for: "no findings" would be no answer."""
+    if stream is not None and not list(found):
+        raise ConfigError(f"the log holds no event of stream {stream!r}; oqm streams shows what there is")
+
+
+class _Bar:
+    def __init__(self, update: Callable[[int, int], None]) -> None:
+        self._update = update
+        self._done = 0
+        self._fired = 0
+
+    def done(self, events: int) -> None:
+        self._done = events
+        self._update(events, self._fired)
+
+    def counting(self, findings: Iterable[Finding]) -> Iterator[Finding]:
+        for finding in findings:
+            self._fired += finding.state.value == "firing"
+            yield finding
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[_Bar]:
+    with progress(notes()) as shown:
+        task = shown.add_task(what, total=None, note="")
+        yield _Bar(lambda done, fired: shown.update(task, completed=done, note=f"{fired} fired"))
 
 
 def _records(

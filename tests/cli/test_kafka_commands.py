@@ -91,6 +91,7 @@ def test_published_events_are_watched_and_streams_tells_where_they_stand(
         # Published without their old times: they are events of now.
         assert abs(statuses[ANSWER]["last_event_time"] - time.time()) < 600
         assert set(statuses[ANSWER]) == {"stream", "state", "events", "last_event_time", "firing"}
+        _past_is_what_was_found(at, tmp_path / "events.jsonl")
         table = oqm("streams", *at, COLUMNS="120").stdout
         assert ANSWER in table
         assert "warming" in table
@@ -98,6 +99,23 @@ def test_published_events_are_watched_and_streams_tells_where_they_stand(
         worker.send_signal(signal.SIGTERM)
         code = worker.wait(30)
     assert code == 0, log.read_text()
+
+
+def _past_is_what_was_found(at: tuple[str, ...], file: Path) -> None:
+    """What `oqm.features` holds can be passed over again, with other settings too."""
+    tries = ("--json", "--try", "floors.number=0.5")
+    past = {
+        (row["stream"], row["candidate"]): row
+        for row in json_lines(oqm("replay", "--past", "--stream", ANSWER, *at, *tries).stdout)
+    }
+    assert set(past) == {(ANSWER, "as configured"), (ANSWER, "floors.number=0.5")}
+    published = [row for row in json_lines(oqm("replay", file, *tries).stdout) if row["stream"] == ANSWER]
+    for row in published:
+        assert past[ANSWER, row["candidate"]]["events"] == row["events"]
+    everything = json_lines(oqm("replay", "--past", *at, *tries).stdout)
+    assert sum(row["events"] for row in everything if row["candidate"] == "as configured") == EVENTS
+    assert oqm("replay", "--past", *at, "--json").stdout == ""
+    assert "nobody/here" in one_line_of_error(oqm("replay", "--past", "--stream", "nobody/here", *at))
 
 
 @pytest.mark.parametrize("action", list(Action)[:2])

@@ -94,6 +94,35 @@ def test_limit_and_nothing_found(swapped: Path) -> None:
     assert done.stdout.strip() == "No findings."
 
 
+def test_what_if_shows_what_each_candidate_would_have_raised(swapped: Path) -> None:
+    tries = ("--try", "alert_budget=1 per 7d", "--try", "floors.number=1000; floors.flag=1; exclude=call.*")
+    done = oqm("replay", swapped, "--json", *tries, "--fail-on-finding")
+    assert done.returncode == 1, "something fired with the settings as they are"
+    outcomes = [row for row in json_lines(done.stdout) if row["stream"] == ANSWER]
+    assert [row["candidate"] for row in outcomes] == ["as configured", tries[1], tries[3]]
+    assert [bool(row["fired"]) for row in outcomes] == [True, True, False]
+    first = next(f for f in json_lines(oqm("replay", swapped, "--json").stdout) if f["state"] == "firing")
+    assert outcomes[0]["first_alert"]["id"] == first["id"]
+    assert outcomes[0]["first_alert"]["top_feature"] == first["features"][0]["name"]
+    assert outcomes[1]["mean_run_length"] < outcomes[0]["mean_run_length"]
+    table = oqm("replay", swapped, "--limit", "1200", "--what-if", COLUMNS="160").stdout
+    for said in (ANSWER, "as configured", "without call.*", "alert_budget=1 per 7d"):
+        assert said in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--try", "floors.nunber=1"), "floors.nunber"),
+        (("--what-if", "--broker", "127.0.0.1:1"), "--past"),
+        (("--past",), "one of the two"),
+    ],
+)
+def test_what_cannot_be_tried_is_one_line(swapped: Path, arguments: tuple[str, ...], said: str) -> None:
+    assert said in one_line_of_error(oqm("replay", swapped, *arguments))
+    assert "--past" in one_line_of_error(oqm("replay"))
+
+
 def test_a_reader_that_leaves_is_no_error(swapped: Path) -> None:
     code = (
         "import subprocess, sys\n"
