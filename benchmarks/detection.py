@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import corpora
+from benchmarks.canary import canary
 from benchmarks.changes import changes
 from benchmarks.cost import cost
 from benchmarks.false_alarms import calibration, false_alarms
@@ -32,6 +33,7 @@ SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "alarms": false_alarms,
     "calibration": calibration,
     "changes": changes,
+    "canary": canary,
     "cost": cost,
     "outside": outside,
 }

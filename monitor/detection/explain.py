@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +56,12 @@ def feature_changes(
     specs: Mapping[str, FeatureSpec],
     *,
     sure: float = 2.5,
+    sides: Callable[[int], tuple[float | None, float | None]] | None = None,
 ) -> list[FeatureChange]:
     """What moved, largest first: features whose shift is sure and at least their floor.
 
-    numbers (n, k) and flags (n, m) are the rows after the change, before ranking.
+    numbers (n, k) and flags (n, m) are the rows after the change, before ranking. `sides` gives a column before and
+    after where before is not the reference.
     """
     certain = moved.certain(sure)
     surety = np.abs(moved.size) / np.maximum(moved.error, 1e-9)
@@ -69,7 +71,7 @@ def feature_changes(
             continue
         name = reference.layout.name(int(j))
         if name not in found:
-            before, after = _sides(reference, int(j), numbers, flags, specs)
+            before, after = sides(int(j)) if sides else _sides(reference, int(j), numbers, flags, specs)
             found[name] = FeatureChange(name, before, after, round(float(effect[j]), 2))
     return list(found.values())[:MOST_FEATURES]
 
@@ -97,16 +99,16 @@ def _sides(
         return _medians(reference, j, numbers)
     seen = flags[:, j - k]
     seen = seen[np.isfinite(seen)]
-    return _round(float(reference.mean[j])), _round(float(seen.mean())) if len(seen) else None
+    return rounded(float(reference.mean[j])), rounded(float(seen.mean())) if len(seen) else None
 
 
 def _medians(reference: Reference, column: int, numbers: NDArray[np.float16]) -> tuple[float, float | None]:
     values = expand(numbers[:, column])
     values = values[np.isfinite(values)]
-    return _round(reference.ranks.median(column)), _round(float(np.median(values))) if len(values) else None
+    return rounded(reference.ranks.median(column)), rounded(float(np.median(values))) if len(values) else None
 
 
-def _round(value: float) -> float:
+def rounded(value: float) -> float:
     """Four significant digits: more would claim what a sample cannot tell."""
     return float(f"{value:.4g}")
 

@@ -95,6 +95,10 @@ class DetectionSettings(BaseModel):
     alert_on: tuple[Literal["output", "call", "input", "mix"], ...] = Field(
         ("output", "call"), description="drivers that page; the others are information"
     )
+    canary: tuple[str, ...] = Field(
+        ("model.version", "model.fingerprint", "prompt.version"),
+        description="attributes of which two values that run at the same time are compared with each other; []: none",
+    )
     recovery: int = Field(200, ge=20, le=5000, description="events within the floor that resolve an alert")
     silence_after: float | None = Field(
         None, gt=0, description="seconds without an event that raise an alert; null: silence raises none"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from monitor.detection import explain
+from monitor.detection.canary import Canary
 from monitor.detection.control import Action, Control
 from monitor.detection.duplicates import RecentEvents
 from monitor.detection.finding import (
@@ -38,7 +39,7 @@ from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.status import OpenAlert, StreamState, StreamStatus
-from monitor.detection.track import RECENT, RELEARN, Context, Track, finite
+from monitor.detection.track import RECENT, RELEARN, Context, Track, finite, log10
 from monitor.errors import InvalidEvent
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
@@ -95,6 +96,8 @@ class StreamMonitor:
         self._main = Track()
         self._apart: dict[tuple[str, str], Track] = {}
         self._gathering: dict[tuple[str, str], tuple[Rows, NDArray[np.int64]] | None] = {}
+        self._canary = Canary()
+        self._held: list[Finding] = []
 
     # Input
 
@@ -154,9 +157,11 @@ class StreamMonitor:
         if control.action is Action.SETTINGS:
             self.settings = settings
             return findings
-        for track in (self._main, *self._apart.values()):
-            findings += track.resolve(RESOLVED_BY[control.action])
+        why = RESOLVED_BY[control.action]
+        for track in self._tracks():
+            findings += self._tell(track.resolve(why))
             track.accept()
+        findings += self._canary.accept(why) if control.action is Action.ACCEPT else self._canary.resolve(why)
         if control.action is not Action.ACCEPT:
             self._main = Track(pinned=control.action is Action.PIN)
             self._apart, self._gathering = {}, {}
@@ -180,11 +185,13 @@ class StreamMonitor:
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
             self._rate = (len(times) - 1) / span if span > 0 else 0.0
             self._main.warm_up(context, rows, indices)
+            self._canary.note(self.settings.canary, rows, indices)
             return []
         if not self._apart and not self._gathering:
             findings = self._main.judge(context, rows, indices)
         else:
             findings = self._judge_apart(context, rows, indices)
+        findings = self._judge_versions(context, rows, indices, findings)
         for stranger in self._main.strangers:
             if stranger not in self._gathering and len(self._gathering) + len(self._apart) < MOST_SEGMENTS:
                 self._gathering[stranger] = None
@@ -220,8 +227,57 @@ class StreamMonitor:
             self._apart[own] = track
             del self._gathering[own]
 
+    def _judge_versions(
+        self, context: Context, rows: Rows, indices: NDArray[np.int64], findings: list[Finding]
+    ) -> list[Finding]:
+        """Compare versions that run at the same time; a drift that is theirs is told as the difference of the two."""
+        normal, history = self._main.original, self._main.history
+        assert normal is not None
+        compared = self._canary.judge(context, rows, indices, normal, history, self.mean_run_length())
+        told: list[Finding] = []
+        for finding in findings:
+            instead = None
+            if finding.state is State.FIRING and not self._canary.tells(finding.segment):
+                instead = self._canary.confirm(context, normal, history, finding)
+            if instead is not None:
+                compared.append(instead)
+            told += self._tell([finding])
+        for finding in compared:
+            told.append(finding)
+            (own,) = (finding.segment or {}).items()
+            apart = own in self._apart or own in self._gathering
+            if finding.state is State.FIRING and not apart and len(self._gathering) + len(self._apart) < MOST_SEGMENTS:
+                # Known to differ, its rows would only blur what the others are held against.
+                self._gathering[own] = None
+            if finding.state is State.RESOLVED:
+                self._gathering.pop(own, None)
+                track = self._apart.pop(own, None)
+                told += track.resolve("its version is judged with the others again") if track else []
+                # What the finding stood for is told as what it is, as long as it lasts.
+                firing = {f.id for track in self._tracks() for f in track.open}
+                told += [held for held in self._held if held.id in firing]
+                self._held = []
+        return told
+
+    def _tell(self, findings: list[Finding]) -> list[Finding]:
+        """Findings of the tracks, less those that a comparison of versions tells."""
+        told = []
+        for finding in findings:
+            held = finding.id in {f.id for f in self._held}
+            if finding.state is State.FIRING and self._canary.tells(finding.segment):
+                self._held.append(finding)
+            elif held:
+                self._held = [f for f in self._held if f.id != finding.id]
+            else:
+                told.append(finding)
+        return told
+
+    def _tracks(self) -> tuple[Track, ...]:
+        return (self._main, *self._apart.values())
+
     def _context(self) -> Context:
-        return Context(self.stream, self.settings, self._declared, self._specs, self.mean_run_length())
+        asked = self.mean_run_length() / (1 - self._canary.share)
+        return Context(self.stream, self.settings, self._declared, self._specs, asked)
 
     def mean_run_length(self) -> float:
         """Events between false alarms that the budget asks for: the threshold of evidence."""
@@ -273,8 +329,10 @@ class StreamMonitor:
 
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
-        tracks = (self._main, *self._apart.values())
-        fire = [f for track in tracks for f in track.open if f.state is State.FIRING]
+        tracks = self._tracks()
+        held = {f.id for f in self._held}
+        fire = [f for track in tracks for f in track.open if f.state is State.FIRING and f.id not in held]
+        fire += self._canary.open
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
         if fire:
             state = StreamState.DRIFT
@@ -289,7 +347,7 @@ class StreamMonitor:
             firing=[f.id for f in fire],
             duplicates=self._recent.duplicates,
             id_conflicts=self._recent.id_conflicts,
-            log_evidence=max(track.log_evidence() for track in tracks),
+            log_evidence=max(*(track.log_evidence() for track in tracks), log10(self._canary.evidence())),
             log_threshold=math.log10(self.mean_run_length()),
             features=self._main.features(),
             open=[OpenAlert(f.id, f.kind.value, f.began_at.time) for f in fire],
@@ -298,7 +356,7 @@ class StreamMonitor:
 
     def _recent_segments(self) -> list[Segments]:
         """Segments of the stream's last `RECENT` judged rows, whichever track holds them."""
-        rows = [row for track in (self._main, *self._apart.values()) for row in track.recent()]
+        rows = [row for track in self._tracks() for row in track.recent()]
         for held in self._gathering.values():
             if held is not None:
                 gathered, indices = held
@@ -325,6 +383,8 @@ class StreamMonitor:
             "main": self._main.plain(),
             "apart": [[own, track.plain()] for own, track in self._apart.items()],
             "gathering": gathering,
+            "canary": self._canary.plain(),
+            "held": [msgspec.to_builtins(finding) for finding in self._held],
         }
         return squeeze(state)
 
@@ -344,6 +404,8 @@ class StreamMonitor:
             (a, v): None if held is None else (Rows.from_plain(held[0]), np.asarray(held[1], dtype=np.int64))
             for (a, v), held in state["gathering"]
         }
+        self._canary = Canary.from_plain(state["canary"]) if "canary" in state else Canary()
+        self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
 
 
 @lru_cache(maxsize=1)

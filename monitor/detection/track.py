@@ -141,13 +141,23 @@ class Track:
         """Whether there is a reference."""
         return self._active is not None
 
+    @property
+    def original(self) -> Normal | None:
+        """What is normal: the reference as learned or accepted, not a provisional one."""
+        return self._original
+
+    @property
+    def history(self) -> History:
+        """The last rows."""
+        return self._history
+
     # Rows
 
     def warm_up(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> None:
         """Learn the reference from these rows, whose stream indices are given (n)."""
         used = watched(context.declared, context.settings.features, context.settings.exclude)
         layout = Layout.learn(used, rows.values, rows.names, Categories(rows.categories))
-        numbers, flags = _columns(layout, rows)
+        numbers, flags = columns_of(layout, rows)
         choices = context.settings.detectors
         excluded = frozenset(name for name in context.specs for choice in choices if fnmatchcase(name, choice.features))
         self._version += 1
@@ -180,7 +190,7 @@ class Track:
         """Judge rows up to the first crossing; how many were taken."""
         assert self._active is not None
         reference = self._active.reference
-        numbers, flags = _columns(reference.layout, rows)
+        numbers, flags = columns_of(reference.layout, rows)
         if self._learning:
             return self._learn_on(context, rows, indices, numbers, flags), len(rows)
         assert self._outputs is not None
@@ -658,7 +668,8 @@ def _common(segments: Sequence[Segments], attribute: str) -> str | None:
     return None
 
 
-def _columns(layout: Layout, rows: Rows) -> tuple[NDArray[np.float16], Array]:
+def columns_of(layout: Layout, rows: Rows) -> tuple[NDArray[np.float16], Array]:
+    """Rows as a layout takes them: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
     place = layout.number_columns(rows.names)
     numbers = np.where(place >= 0, rows.values[:, place], np.float16(np.nan)).astype(np.float16)
     return numbers, layout.flag_rows(rows.values, rows.names, Categories(rows.categories))

@@ -95,7 +95,12 @@ def test_limit_and_nothing_found(swapped: Path) -> None:
 
 
 def test_what_if_shows_what_each_candidate_would_have_raised(swapped: Path) -> None:
-    tries = ("--try", "alert_budget=1 per 7d", "--try", "floors.number=1000; floors.flag=1; exclude=call.*")
+    tries = (
+        "--try",
+        "alert_budget=1 per 7d",
+        "--try",
+        "floors.number=0.5; alert_on=mix",
+    )
     done = oqm("replay", swapped, "--json", *tries, "--fail-on-finding")
     assert done.returncode == 1, "something fired with the settings as they are"
     outcomes = [row for row in json_lines(done.stdout) if row["stream"] == ANSWER]
