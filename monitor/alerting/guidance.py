@@ -105,6 +105,7 @@ _STEPS: Mapping[FindingKind, tuple[str, ...]] = {
     FindingKind.CANARY: (
         "Stop the roll-out: outputs of the canary differ from the version in use.",
         "Read the examples of both sides before going on.",
+        _ACCEPT,
     ),
     FindingKind.REFERENCE: (
         "The reference no longer fits what it was learned from: the monitor cannot tell here.",

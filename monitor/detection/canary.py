@@ -59,7 +59,7 @@ GONE = 1_000
 """Rows of the stream after which a version that did not come runs no longer."""
 MOST_PAIRS = 3
 MOST_VERSIONS = 8
-"""Versions of one attribute that are remembered; the one that has not come for longest is forgotten first."""
+"""Versions of one attribute that are remembered; an attribute with more at a time (a request's id, say) is none."""
 NEW = 32
 """Rows of a new version within which a difference is taken to have been there from its first row on."""
 GAINS = 64
@@ -75,9 +75,12 @@ class _Versions:
     def __init__(self) -> None:
         self.known: dict[str, list[int]] = {}
         self.latest: str | None = None
+        self.wide = False
 
     def take(self, values: Sequence[str | None], indices: NDArray[np.int64]) -> list[tuple[str, str]]:
         """Note rows; pairs (older, newer) of which the older one came again after the newer one."""
+        if self.wide:
+            return []
         if len(set(values)) == 1:
             if values[0] is None:
                 return []
@@ -90,7 +93,10 @@ class _Versions:
                 continue
             if value not in self.known:
                 if len(self.known) >= MOST_VERSIONS:
-                    del self.known[min(self.known, key=lambda known: self.known[known][1])]
+                    self.known = {name: places for name, places in self.known.items() if index - places[1] < GONE}
+                if len(self.known) >= MOST_VERSIONS:
+                    self.known, self.latest, self.wide = {}, None, True
+                    return []
                 self.known[value] = [index, index]
             self.known[value][1] = index
             before, self.latest = self.latest, value
@@ -158,11 +164,12 @@ class _Difference:
 class _Pair:
     """One comparison: an attribute, its older and its newer value, and what their rows say."""
 
-    def __init__(self, attribute: str, old: str, new: str, first: int, normal: Normal) -> None:
+    def __init__(self, attribute: str, old: str, new: str, firsts: tuple[int, int], normal: Normal) -> None:
         self.attribute = attribute
         self.old = old
         self.new = new
-        self.first = first
+        self.firsts = firsts
+        self.first = first = firsts[1]
         self.open: Finding | None = None
         self._told = False
         self._repetitions = Repetitions()
@@ -453,7 +460,7 @@ class _Pair:
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
         return [
-            [self.attribute, self.old, self.new, self.first, self._basis, self._told],
+            [self.attribute, self.old, self.new, self.firsts, self._basis, self._told],
             None if self.open is None else msgspec.to_builtins(self.open),
             self._repetitions.plain(),
             self._test.plain(),
@@ -468,7 +475,9 @@ class _Pair:
         """The comparison that `plain` described."""
         names, found, repetitions, test, difference, window, waiting, counts = plain
         pair = cls.__new__(cls)
-        pair.attribute, pair.old, pair.new, pair.first, pair._basis, pair._told = names
+        pair.attribute, pair.old, pair.new, firsts, pair._basis, pair._told = names
+        pair.firsts = (firsts[0], firsts[1])
+        pair.first = firsts[1]
         pair.open = None if found is None else msgspec.convert(found, Finding)
         pair._repetitions = Repetitions.from_plain(repetitions)
         pair._test = TwoSampleTest.from_plain(test)
@@ -540,24 +549,26 @@ class Canary:
 
     def _compare(self, attribute: str, old: str, new: str, *, normal: Normal) -> None:
         known = self._versions[attribute].known
-        if len(self.pairs) >= MOST_PAIRS or (attribute, old, new) in self._accepted:
+        if len(self.pairs) >= MOST_PAIRS or (attribute, old, new) in self._accepted or not {old, new} <= set(known):
             return
+        firsts = known[old][0], known[new][0]
         for pair in self.pairs:
-            theirs = self._versions[pair.attribute].known
-            same = all(theirs[a][0] == known[b][0] for a, b in ((pair.old, old), (pair.new, new)))
-            if same or (pair.attribute, pair.new) == (attribute, new):
+            if firsts == pair.firsts or (pair.attribute, pair.new) == (attribute, new):
                 return  # the same rows under another attribute's name, or this version is being compared
-        self.pairs.append(_Pair(attribute, old, new, known[new][0], normal))
+        self.pairs.append(_Pair(attribute, old, new, firsts, normal))
 
     def _end(self, pair: _Pair, now: int, attributes: Sequence[str]) -> list[Finding]:
         """End a comparison of which one side is gone."""
-        known = self._versions[pair.attribute].known
+        versions = self._versions[pair.attribute]
+        known = versions.known
         gone = [v for v in (pair.old, pair.new) if v not in known or now - known[v][1] >= GONE]
         if not gone and pair.attribute in attributes:
             return []
         self.pairs.remove(pair)
+        if versions.wide:
+            return pair.resolve(f"{pair.attribute} has more than {MOST_VERSIONS} values at a time: it names no version")
         if not gone:
-            return pair.resolve("versions of this attribute are no longer compared")
+            return pair.resolve(f"the setting canary no longer names {pair.attribute}")
         return pair.resolve(f"{pair.attribute}={gone[0]} has not come for {GONE:,} events")
 
     def confirm(self, context: Context, normal: Normal, history: History, drift: Finding) -> Finding | None:
@@ -577,8 +588,8 @@ class Canary:
         ((attribute, value),) = segment.items()
         known = self._versions[attribute].known.get(value) if attribute in self._versions else None
         for pair in self.pairs:
-            first = self._versions[pair.attribute].known[pair.new][0]
-            if pair.segment == segment or (known is not None and attribute in VERSIONS and known[0] == first):
+            same = known is not None and attribute in VERSIONS and known[0] == pair.first
+            if pair.segment == segment or same:
                 return pair
         return None
 
@@ -606,7 +617,7 @@ class Canary:
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
         return [
-            [[name, versions.known, versions.latest] for name, versions in self._versions.items()],
+            [[name, own.known, own.latest, own.wide] for name, own in self._versions.items()],
             [pair.plain() for pair in self.pairs],
             self._accepted,
         ]
@@ -616,10 +627,10 @@ class Canary:
         """The comparisons that `plain` described."""
         versions, pairs, accepted = plain
         canary = cls()
-        for name, known, latest in versions:
+        for name, known, latest, wide in versions:
             own = canary._versions[name] = _Versions()
             own.known = {value: list(places) for value, places in known.items()}
-            own.latest = latest
+            own.latest, own.wide = latest, wide
         canary.pairs = [_Pair.from_plain(pair) for pair in pairs]
         canary._accepted = [(attribute, old, new) for attribute, old, new in accepted]
         return canary
