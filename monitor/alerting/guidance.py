@@ -108,8 +108,9 @@ _STEPS: Mapping[FindingKind, tuple[str, ...]] = {
         _ACCEPT,
     ),
     FindingKind.REFERENCE: (
-        "The reference no longer fits what it was learned from: the monitor cannot tell here.",
-        "Pin a reference from a time that was good: oqm reference pin {stream}",
+        "Look at the events named: they differ from the rest of those that the reference is learned from.",
+        "If they were an incident, nothing is to be done: the reference was learned without them.",
+        "If they are what is normal, learn it anew from now on: oqm reference pin {stream}",
     ),
 }
 

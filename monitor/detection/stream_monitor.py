@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from monitor.detection import explain
+from monitor.detection import explain, reference_check
 from monitor.detection.canary import Canary
 from monitor.detection.control import Action, Control
 from monitor.detection.duplicates import RecentEvents
@@ -184,9 +184,8 @@ class StreamMonitor:
             times = rows.times[np.isfinite(rows.times)]
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
             self._rate = (len(times) - 1) / span if span > 0 else 0.0
-            self._main.warm_up(context, rows, indices)
             self._canary.note(self.settings.canary, rows, indices)
-            return []
+            return self._learn(context, rows, indices)
         if not self._apart and not self._gathering:
             findings = self._main.judge(context, rows, indices)
         else:
@@ -197,6 +196,24 @@ class StreamMonitor:
                 self._gathering[stranger] = None
         self._main.strangers.clear()
         return findings
+
+    def _learn(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
+        """Learn the reference; from the rows outside of a stretch that differs from the rest, and say so."""
+        pinned = self._main.pinned
+        self._main.warm_up(context, rows, indices)
+        assert self._main.original is not None
+        stretch = reference_check.incident(self._main.original.reference, rows)
+        if stretch is None:
+            return []
+        usual = np.flatnonzero(~stretch.inside(len(rows)))
+        clean = Track(pinned=pinned)
+        clean.warm_up(context, rows.take(usual), indices[usual])
+        assert clean.original is not None
+        finding = reference_check.report(context, clean.original.reference, rows, indices, stretch)
+        if finding is None:
+            return []
+        self._main = clean
+        return [finding]
 
     def _judge_apart(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
         groups: dict[tuple[str, str] | None, list[int]] = {}
