@@ -38,7 +38,7 @@ def share(value: float) -> str:
 
 
 def reading(value: float | str | None, spec: FeatureSpec | None) -> str:
-    """One side of a change: a rate for flags, the value's text for categories, else the number with its unit."""
+    """One side of a change: a rate for flags, the value's text for categories, else the number."""
     if value is None:
         return "none"
     if isinstance(value, str):
@@ -48,6 +48,22 @@ def reading(value: float | str | None, spec: FeatureSpec | None) -> str:
     return amount(value)
 
 
+def sides(before: float | str | None, after: float | str | None, spec: FeatureSpec | None) -> tuple[str, str]:
+    """Both sides of a change as text. A count with a fraction is the rate of events that have any."""
+    if _is_rate_of_any(before, after, spec):
+        return _any(before), _any(after)
+    return reading(before, spec), reading(after, spec)
+
+
+def _any(side: float | str | None) -> str:
+    return f"any in {share(side)}" if isinstance(side, float | int) else "none"
+
+
+def _is_rate_of_any(before: float | str | None, after: float | str | None, spec: FeatureSpec | None) -> bool:
+    fractions = any(isinstance(side, float) and side != round(side) for side in (before, after) if side == side)
+    return spec is not None and spec.kind is Kind.COUNT and fractions
+
+
 def difference(before: float | str | None, after: float | str | None, spec: FeatureSpec | None) -> str:
     """How far apart the sides are: points for rates, per cent or a factor for amounts, nothing for words."""
     if not isinstance(before, float | int) or not isinstance(after, float | int):
@@ -55,10 +71,10 @@ def difference(before: float | str | None, after: float | str | None, spec: Feat
     step = after - before
     if not math.isfinite(step):
         return ""
-    if spec is not None and spec.kind in (Kind.FLAG, Kind.CATEGORY):
+    if spec is not None and (spec.kind in (Kind.FLAG, Kind.CATEGORY) or _is_rate_of_any(before, after, spec)):
         return f"{100 * step:+.2g} points" if abs(step) < 0.1 else f"{100 * step:+.0f} points"
-    # A ratio says nothing about scales that pass through zero, such as sentiment from -1 to 1.
-    if before <= 0 or after < 0:
+    # A ratio says nothing about scales that pass through zero or have no unit, such as sentiment from -1 to 1.
+    if before <= 0 or after < 0 or (spec is not None and spec.kind is Kind.NUMBER and not spec.unit):
         return ("+" if step >= 0 else "") + amount(step)
     ratio = after / before
     if ratio >= 2:
@@ -74,6 +90,12 @@ def moment(time: float | None) -> str:
         return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (OverflowError, ValueError, OSError):  # a clock far outside the calendar
         return _OUT_OF_RANGE
+
+
+def clock(time: float | None) -> str:
+    """`09:41 UTC` for a title; empty where a time is not known."""
+    said = moment(time)
+    return f"{said[11:16]} UTC" if said.endswith("UTC") and len(said) == 23 else ""
 
 
 def span(seconds: float) -> str:

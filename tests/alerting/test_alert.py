@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerting.alert import Alert, decode, encode, from_finding, transition_key
+from monitor.alerting.alert import Alert, decode, encode, from_finding, transition_key, unit_beside
 from monitor.alerting.guidance import HEADLINES, next_steps
 from monitor.alerting.links import PLACEHOLDERS, LinkTemplates, fill
 from monitor.alerting.sample import SPECS, sample_alert, sample_finding
-from monitor.detection.finding import FindingKind, State
+from monitor.detection.finding import BeganAt, FeatureChange, FindingKind, State
+from monitor.features.base import FeatureSpec, Kind
 
 
 def test_an_alert_keeps_the_findings_identity() -> None:
@@ -53,7 +54,7 @@ def test_an_alert_of_every_kind_names_its_runbook(kind: FindingKind) -> None:
     finding = msgspec.structs.replace(sample_finding(), kind=kind, runbook="", title="")
     alert = from_finding(finding)
     assert alert.links.runbook == f"config/runbooks/{kind.value}.md"
-    assert alert.title == f"{HEADLINES[kind]} in support-bot/answer"
+    assert alert.title == f"{HEADLINES[kind]} in support-bot/answer since 09:38 UTC"
 
 
 @pytest.mark.parametrize("runbook", ["silent_update", "silent_update.md", "config/runbooks/silent_update.md"])
@@ -115,13 +116,52 @@ def test_a_template_is_refused_or_can_be_filled(template: str) -> None:
     fill(template, dict.fromkeys(PLACEHOLDERS, "x"))
 
 
-def test_the_title_says_the_kind_and_leaves_the_stream_to_its_own_place() -> None:
-    def title(text: str) -> str:
-        return from_finding(msgspec.structs.replace(sample_finding(stream="a/b"), title=text)).title
+def test_the_title_says_what_how_much_and_since_when_and_leaves_the_stream_to_its_own_place() -> None:
+    def title(text: str, **fields: object) -> str:
+        finding = msgspec.structs.replace(sample_finding(stream="a/b"), title=text, **fields)
+        return from_finding(finding, specs=SPECS).title
 
-    assert title("a/b: length rose") == "Silent model update: length rose"
+    assert title("a/b: length rose") == "Silent model update: length rose since 09:38 UTC"
     assert title("Silent model update since 09:38") == "Silent model update since 09:38"
-    assert len(title("x" * 1_000)) == 160
+    began = BeganAt(3, 3, 3, None)
+    assert title("a/b: length rose", began_at=began) == "Silent model update: length rose"
+    # Words in place of a feature's name.
+    assert title("a/b: output.length.chars rose from 4 to 9").startswith(
+        "Silent model update: characters of the output rose from 4 to 9 since"
+    )
+    assert title("a/b: output.unheard.of rose").startswith("Silent model update: output.unheard.of rose since")
+    long = title("x" * 1_000)
+    assert len(long) == 160
+    assert long.endswith("… since 09:38 UTC")
+
+
+def test_a_count_with_fractions_is_the_rate_of_events_that_have_any() -> None:
+    spec = FeatureSpec("call.dependency.errors", Kind.COUNT, "external calls that failed", "calls")
+    change = FeatureChange(spec.name, 0.0025, 0.167, 16.5)
+    finding = msgspec.structs.replace(sample_finding(), features=[change])
+    (told,) = from_finding(finding, specs={spec.name: spec}).changes
+    assert (told.before_text, told.after_text, told.difference) == ("any in 0.25 %", "any in 17 %", "+16 points")
+    whole = msgspec.structs.replace(finding, features=[FeatureChange(spec.name, 2.0, 5.0, 9.0)])
+    (told,) = from_finding(whole, specs={spec.name: spec}).changes
+    assert (told.before_text, told.after_text, told.difference) == ("2", "5", "2.5x")
+
+
+def test_a_scale_without_a_unit_is_told_by_the_step_and_not_by_a_ratio() -> None:
+    spec = FeatureSpec("output.tone.sentiment", Kind.NUMBER, "sentiment from -1 to 1")
+    finding = msgspec.structs.replace(sample_finding(), features=[FeatureChange(spec.name, 0.023, 0.875, 13.0)])
+    (told,) = from_finding(finding, specs={spec.name: spec}).changes
+    assert told.difference == "+0.852"
+
+
+@pytest.mark.parametrize(
+    ("meaning", "unit", "beside"),
+    [("length of the output", "words", "words"), ("words of the output", "words", ""), ("sentiment", "", "")],
+)
+def test_a_unit_is_told_where_nothing_says_it_already(meaning: str, unit: str, beside: str) -> None:
+    spec = FeatureSpec("f", Kind.NUMBER, meaning, unit)
+    finding = msgspec.structs.replace(sample_finding(), features=[FeatureChange("f", 38.0, 133.0, 13.0)])
+    (told,) = from_finding(finding, specs={"f": spec}).changes
+    assert unit_beside(told) == beside
 
 
 def test_the_steps_are_those_of_the_runbook() -> None:

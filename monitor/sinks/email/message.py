@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from html import escape
 
 from monitor.alerting import text
-from monitor.alerting.alert import Alert, also_in, largest, resolved_because, segment_text, transition_key
+from monitor.alerting.alert import Alert, also_in, largest, resolved_because, segment_text, transition_key, unit_beside
 from monitor.alerting.columns import clip, excerpt_text, plain
 from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
@@ -144,6 +144,7 @@ def _changes(alert: Alert) -> Iterator[str]:
             f'<tr><td {_CELL}">{what}<br><span style="color:#6b6b70;font-size:12px">{_words(change.name)}</span></td>'
             f'<td {_CELL};text-align:right">{_words(change.before_text)}</td><td {_CELL}">&rarr;</td>'
             f'<td {_CELL};text-align:right;font-weight:600">{_words(change.after_text)}</td>'
+            f'<td {_CELL};color:#6b6b70">{_words(unit_beside(change))}</td>'
             f'<td {_CELL};color:#6b6b70">{_words(change.difference)}</td></tr>'
         )
     yield "</table>"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from monitor.alerting import text
-from monitor.alerting.alert import Alert, Change, also_in, largest, resolved_because, segment_text
+from monitor.alerting.alert import Alert, Change, also_in, largest, resolved_because, segment_text, unit_beside
 from monitor.alerting.columns import clip, excerpt_text, plain
 from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
@@ -116,6 +116,7 @@ def _changes(changes: Sequence[Change]) -> Iterator[str]:
         yield "*What changed* (before → after)"
     for change in shown:
         values = f"{escape(_cut(change.before_text, 60))} → *{escape(_cut(change.after_text, 60))}*"
+        values += f" {escape(_cut(unit, 30))}" if (unit := unit_beside(change)) else ""
         beside = f" ({escape(_cut(change.difference, 30))})" if change.difference else ""
         meaning = escape(_cut(change.meaning or change.unit, 80))
         yield f"• {meaning or _code(change.name)}: {values}{beside}"
