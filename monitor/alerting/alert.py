@@ -188,7 +188,7 @@ def also_in(alert: Alert) -> list[str]:
 def unit_beside(change: Change) -> str:
     """The unit, where neither the change's meaning nor its values say it already."""
     said = f"{change.meaning} {change.before_text} {change.after_text}".lower()
-    return "" if change.unit.lower() in said or "%" in said else change.unit
+    return "" if re.search(rf"\b{re.escape(change.unit.lower())}\b", said) or "%" in said else change.unit
 
 
 def encode(alert: Alert) -> bytes:

@@ -155,7 +155,12 @@ def test_a_scale_without_a_unit_is_told_by_the_step_and_not_by_a_ratio() -> None
 
 @pytest.mark.parametrize(
     ("meaning", "unit", "beside"),
-    [("length of the output", "words", "words"), ("words of the output", "words", ""), ("sentiment", "", "")],
+    [
+        ("length of the output", "words", "words"),
+        ("words of the output", "words", ""),
+        ("time until the answer is there", "s", "s"),
+        ("sentiment", "", ""),
+    ],
 )
 def test_a_unit_is_told_where_nothing_says_it_already(meaning: str, unit: str, beside: str) -> None:
     spec = FeatureSpec("f", Kind.NUMBER, meaning, unit)

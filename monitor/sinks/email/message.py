@@ -144,7 +144,7 @@ def _changes(alert: Alert) -> Iterator[str]:
             f'<tr><td {_CELL}">{what}<br><span style="color:#6b6b70;font-size:12px">{_words(change.name)}</span></td>'
             f'<td {_CELL};text-align:right">{_words(change.before_text)}</td><td {_CELL}">&rarr;</td>'
             f'<td {_CELL};text-align:right;font-weight:600">{_words(change.after_text)}</td>'
-            f'<td {_CELL};color:#6b6b70">{_words(unit_beside(change))}</td>'
+            f'<td {_CELL};color:#6b6b70;white-space:nowrap">{_words(unit_beside(change))}</td>'
             f'<td {_CELL};color:#6b6b70">{_words(change.difference)}</td></tr>'
         )
     yield "</table>"

@@ -78,7 +78,7 @@ def _blocks(alert: Alert) -> Iterator[dict[str, Any]]:
         why = escape(_cut(resolved_because(alert), _ROOM["cause"]))
         yield from _section([why[:1].upper() + why[1:]], _ROOM["cause"])
     else:
-        yield from _section([escape(_cut(alert.cause, 250))], _ROOM["cause"])
+        yield from _section([escape(_cut(alert.cause, 400))], _ROOM["cause"])
     if alert.also_in:
         yield from _section([f"*Also in* {', '.join(_name(stream) for stream in also_in(alert))}"], _ROOM["also"])
     if alert.state is not State.RESOLVED:
