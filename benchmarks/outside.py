@@ -1,11 +1,12 @@
 """Libraries that need an environment of their own: made on demand, run as a program over files.
 
-    python -m benchmarks.outside            makes both environments in `.cache/benchmarks/` (some minutes)
+    python -m benchmarks.outside            makes the environments in `.cache/benchmarks/` (some minutes)
     python -m benchmarks.detection --only outside
 
-Evidently needs an older pandas and numpy, alibi-detect an older numpy. Each is a script beside this module that runs in
-its environment, imports nothing of this project, reads arrays (`.npz`) and prints JSON. Where an environment is not
-there, the table says how to make it.
+Evidently needs an older pandas and numpy, alibi-detect an older numpy; textstat is only measured against
+(`benchmarks/throughput.py`). Each is a script beside this module that runs in its environment, imports nothing of this
+project, reads arrays (`.npz`) or texts (JSON) and prints JSON. Where an environment is not there, the table says how to
+make it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from benchmarks.watching import AFTER, Plan, seeded
 REQUIREMENTS = {
     "evidently": ("evidently==0.7.*", "pandas<3", "numpy<2.4"),
     "alibi": ("alibi-detect==0.13.*",),
+    "textstat": ("textstat==0.7.4", "setuptools"),  # later ones want NLTK's data, which is no package
 }
 REFERENCE = 400
 WINDOW = 200
@@ -57,6 +59,17 @@ def ask(name: str, arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
         done = subprocess.run(
             [str(python_of(name)), str(script), str(path)], check=True, stdout=subprocess.PIPE, text=True
         )
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def ask_of_texts(name: str, script: str, texts: Sequence[str]) -> dict[str, Any]:
+    """What a script in this environment makes of texts."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "texts.json"
+        path.write_text(json.dumps(texts))
+        command = [str(python_of(name)), str(Path(__file__).with_name(script)), str(path)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer
 

@@ -1,266 +1,237 @@
-"""Events a second and core from Kafka to alert, beside a Faust agent that does nothing, in the same run.
+"""Events a second and core from Kafka to alert, beside a Faust agent that does nothing and beside other libraries.
 
-    python benchmarks/throughput.py                     # alpacaeval outputs, real Apache Kafka on this machine
-    python benchmarks/throughput.py --events 20000 --profile profile.pstats
+    python benchmarks/throughput.py                      # one table: worker, no-op agent, Evidently, textstat, LangKit
+    python benchmarks/throughput.py --new-words          # outputs of which none was seen before
+    python benchmarks/throughput.py --workers 2          # CPU of an event, one worker and two
+    python benchmarks/throughput.py --latency 240        # seconds from publishing to alert, at 500 events/s
+    python benchmarks/throughput.py --profile profile.pstats
 
-What is measured is CPU seconds (user + system) of the worker's process, all its threads, per event: on a shared
-machine the clock on the wall says nothing. Counting starts after the first half of the outputs, so that a running
-worker is measured and not one with empty caches, and ends when the last event is applied. Up to 9,660 events the
-second half are outputs never seen before; beyond that the file goes round, under new ids, and most words are known.
-The broker and the publisher are processes of their own and not counted. All features and the static embedding are on;
-checkpoints, alerts and ticks run as they do in production.
+CPU seconds of the workers' processes, all their threads, per event, on real Apache Kafka on this machine. Counting
+starts after the first half of the outputs, so that a running worker is measured and not one with empty caches, and ends
+when the last event is applied. By default AlpacaEval's 9,660 outputs go round under new ids, so most words are known;
+with `--new-words` each comes once. The broker and the publisher are processes of their own and not counted. All
+features and the static embedding are on; checkpoints, alerts and ticks run as they do in production. `--repeat` runs
+everything several times in turn and shows medians of the ratios within a run: a shared machine is never the same twice.
 
 Data: `alpacaeval.jsonl.gz` (AlpacaEval's published model outputs, github.com/tatsu-lab/alpaca_eval), each output with
-its instruction as input, spread over `--streams` streams.
+its instruction as input, spread over `--streams` streams. Evidently and textstat run in environments of their own
+(`python -m benchmarks.outside` makes them); LangKit's figure is the published one.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import multiprocessing
+import contextlib
 import os
-import random
 import sys
-import tempfile
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, TypeAlias
+from statistics import median
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core is a core: no threads of numpy's beside the one that counts
 
+from rich.console import Console  # noqa: E402
+
+from benchmarks import alert_latency, load, per_text  # noqa: E402
+from benchmarks.load import Measured, Progress, Workers, between  # noqa: E402
+from benchmarks.report import Report  # noqa: E402
+
 DATA = ROOT.parent / "shared" / "data" / "alpacaeval.jsonl.gz"
-
-
-Run: TypeAlias = tuple[int, float, float, dict[str, float]]
-"""Events, CPU seconds, wall seconds, CPU seconds of the worker thread by stage."""
+OUTPUTS = 9_660
+TEXTS = 4_000
+"""Texts given to the other libraries; textstat takes milliseconds for each."""
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One worker's run."""
+class Bench:
+    """A broker and what is published to it."""
 
-    name: str
+    bootstrap: str
+    data: Path
     events: int
-    cpu_s: float
-    wall_s: float
-    stages: dict[str, float]
+    streams: int
+    profile: str | None = None
 
-    @property
-    def us_per_event(self) -> float:
-        """CPU microseconds per event."""
-        """CPU microseconds of an event."""
-        return 1e6 * self.cpu_s / self.events
+    def measured(self, names: Sequence[str], workers: int = 1) -> list[Measured]:
+        """One run on topics of its own: these kinds of worker, one after the other, `workers` processes of each."""
+        from monitor.settings import Broker, Settings
+        from pipelines.topics import delete_topics, ensure_topics, private_topics
 
-    @property
-    def events_per_core(self) -> float:
-        """Events per CPU second."""
-        """Events a second that one core carries."""
-        return self.events / self.cpu_s
+        broker = Broker(bootstrap=self.bootstrap)
+        run = uuid.uuid4().hex[:8]
+        topics = private_topics(Settings().topics, run)
+        ensure_topics(broker, topics)
+        try:
+            load.publish(self.bootstrap, topics.outputs.name, self.data, self.events, self.streams)
+            return [self._one(name, run, workers) for name in names]
+        finally:
+            delete_topics(broker, topics)
 
+    def _one(self, name: str, run: str, workers: int) -> Measured:
+        profile = self.profile if name == "monitor" else None
 
-def payloads(data: Path, count: int, streams: int) -> Iterator[tuple[bytes, bytes]]:
-    """Key and value of `count` events: the outputs in the file, shuffled, round and round, under ids of their own."""
-    from monitor.errors import InvalidEvent
-    from monitor.events.files import read_events
+        def applied(least: int) -> Callable[[Sequence[Progress]], bool]:
+            return lambda done: all(one.read for one in done) and sum(one.applied for one in done) >= least
 
-    events = [event for event in read_events(data) if not isinstance(event, InvalidEvent)]
-    # Every model's outputs in both halves: the file has them model by model.
-    random.Random(0).shuffle(events)
-    for number, event in enumerate(islice(cycle(events), count)):
-        record = {
-            "id": f"e{number}",
-            "stream": f"bench-{number % streams}/answer",
-            "time": time.time(),
-            "model": {"name": "assistant", "version": "1"},
-            "input": event.input,
-            "output": event.output,
-            "latency": {"total_s": 0.5 + (number % 100) / 100},
-            "usage": {"input_tokens": 100, "output_tokens": 300},
-        }
-        yield f"e{number}".encode(), json.dumps(record).encode()
+        with Workers(name, self.bootstrap, run, workers, profile) as at_work:
+            before = at_work.until(applied(self.events // 2))
+            after = at_work.until(applied(self.events))
+        return between(name, before, after)
 
 
-def publish(bootstrap: str, topic: str, data: Path, count: int, streams: int) -> None:
-    """Fill the topic."""
-    from kafka import KafkaProducer
-
-    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=50, batch_size=2**18, acks=1)
-    for key, value in payloads(data, count, streams):
-        producer.send(topic, value, key=key)
-    producer.flush()
-    producer.close()
-
-
-def cpu_seconds() -> float:
-    """User and system time of this process, all its threads."""
-    times = os.times()
-    return times.user + times.system
-
-
-async def run_monitor(bootstrap: str, run: str, warm: int, count: int) -> Run:
-    """The worker with all three agents, as `oqm worker` runs it."""
-    from monitor.settings import Broker, Settings
-    from pipelines.topics import private_topics
-    from pipelines.worker import Worker
-
-    settings = Settings()
-    settings = settings.model_copy(
-        update={"broker": Broker(bootstrap=bootstrap), "topics": private_topics(settings.topics, run)}
-    )
-    worker = Worker(settings, sinks=[])
-    working = asyncio.create_task(worker.run())
-    stats = worker.stats
-    while stats.messages["featurize"] < warm:
-        await _breathe(working)
-    before, started, wall, busy = stats.messages["featurize"], cpu_seconds(), time.monotonic(), dict(stats.busy_s)
-    while stats.messages["featurize"] < count or not worker.caught_up():
-        await _breathe(working)
-    cpu, wall = cpu_seconds() - started, time.monotonic() - wall
-    worker.stop()
-    await working
-    stages = {stage: seconds - busy.get(stage, 0.0) for stage, seconds in stats.busy_s.items()}
-    return count - before, cpu, wall, stages
-
-
-async def run_nothing(bootstrap: str, run: str, warm: int, count: int) -> Run:
-    """A Faust agent that takes each event and does nothing, with Faust's defaults but for what cannot be otherwise."""
-    import faust
-
-    from monitor.settings import Settings
-    from pipelines.topics import private_topics
-
-    topic_name = private_topics(Settings().topics, run).outputs.name
-    app = faust.App(
-        f"nothing-{run}",
-        broker=f"kafka://{bootstrap}",
-        store="memory://",
-        web_enabled=False,
-        topic_disable_leader=True,
-        datadir=tempfile.mkdtemp(),
-        loop=asyncio.get_running_loop(),
-    )
-    topic = app.topic(topic_name, value_type=bytes, value_serializer="raw")
-    seen = 0
-
-    async def nothing(stream: Any) -> None:
-        nonlocal seen
-        async for _ in stream:
-            seen += 1
-
-    app.agent(topic)(nothing)
-    await app.start()
-    while seen < warm:  # noqa: ASYNC110  an event per message would be work
-        await asyncio.sleep(0.05)
-    before, started, wall = seen, cpu_seconds(), time.monotonic()
-    while seen < count:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
-    cpu, wall = cpu_seconds() - started, time.monotonic() - wall
-    await app.stop()
-    return count - before, cpu, wall, {}
-
-
-async def _breathe(working: asyncio.Task[None]) -> None:
-    await asyncio.sleep(0.05)
-    if working.done():
-        working.result()
-        raise SystemExit("the worker ended before its work did")
-
-
-RUNS: dict[str, Callable[[str, str, int, int], Awaitable[Run]]] = {"monitor": run_monitor, "nothing": run_nothing}
-
-
-def _child(
-    name: str, bootstrap: str, run: str, warm: int, count: int, profile: str | None, answer: Connection[Run, Run]
-) -> None:
-    import cProfile
-    import logging
-
-    logging.basicConfig(level=logging.ERROR)
-    coroutine = RUNS[name](bootstrap, run, warm, count)
-    if profile is None:
-        answer.send(asyncio.run(coroutine))
-        return
-    profiler = cProfile.Profile(time.process_time)
-    answer.send(profiler.runcall(asyncio.run, coroutine))
-    profiler.dump_stats(profile)
-
-
-def measure(name: str, bootstrap: str, run: str, warm: int, count: int, profile: str | None = None) -> Measured:
-    """One run in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    mine, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(name, bootstrap, run, warm, count, profile, theirs))
-    process.start()
-    theirs.close()
-    events, cpu, wall, stages = mine.recv()
-    process.join()
-    return Measured(name, events, cpu, wall, stages)
-
-
-def table(results: list[Measured]) -> str:
-    """The results as Markdown."""
-    nothing = next((result for result in results if result.name == "nothing"), None)
-    rows = [
-        "| worker | events | CPU s | us / event | events / s and core | share of the no-op agent |",
-        "|---|--:|--:|--:|--:|--:|",
+def beside_others(bench: Bench, repeat: int, report: Report) -> None:
+    """The whole path, each stage, the agent that does nothing, and other libraries on the same texts."""
+    runs = [bench.measured(["monitor", "nothing"]) for _ in range(repeat)]
+    monitor, nothing = (_middle([run[place] for run in runs]) for place in range(2))
+    shares = [run[1].us_per_event / run[0].us_per_event for run in runs]
+    rows: list[tuple[object, ...]] = [_row("whole path, Kafka to alert", monitor.us_per_event, f"{median(shares):.2f}")]
+    rows += [
+        _row(f"- {stage}, in the worker thread", 1e6 * seconds / monitor.events, "")
+        for stage, seconds in sorted(monitor.stages.items())
+        if seconds
     ]
-    for result in results:
-        share = "" if nothing is None else f"{result.events_per_core / nothing.events_per_core:.2f}"
-        rows.append(
-            f"| {result.name} | {result.events:,} | {result.cpu_s:.2f} | {result.us_per_event:.0f} | "
-            f"{result.events_per_core:,.0f} | {share} |"
-        )
-        rows += [
-            f"| - {stage}, in the worker thread | {result.events:,} | {seconds:.2f} | "
-            f"{1e6 * seconds / result.events:.0f} | {result.events / seconds:,.0f} | |"
-            for stage, seconds in sorted(result.stages.items())
-        ]
-    return "\n".join(rows)
+    rows.append(_row("Faust agent that does nothing", nothing.us_per_event, "1"))
+    report.table(
+        "Events from Kafka to alert",
+        ("worker", "CPU us an event", "events / s and core", "share of the no-op agent"),
+        rows,
+        note=f"{monitor.events:,} events, {repeat} runs of each, medians; resident {monitor.resident_mb:,.0f} MB",
+    )
+    report.bar("whole path beside the no-op agent", ">= 0.35", f"{median(shares):.2f}", median(shares) >= 0.35)
+    goal = 4 * per_text.LANGKIT_PER_CORE
+    report.bar(
+        "whole path, events / s and core, beside 4 x LangKit light as published",
+        f">= {goal:,.0f}",
+        f"{monitor.events_per_core:,.0f}",
+        monitor.events_per_core >= goal,
+    )
+
+
+def features_beside_others(data: Path, repeat: int, report: Report) -> None:
+    """Features of a text beside what other libraries measure of it, no Kafka, in turn."""
+    outputs = [output for _, output in load.texts(data)]
+    texts, warm = outputs[:TEXTS], outputs[TEXTS:]
+    known, fresh, others = [], [], []
+    features = 0
+    for _ in range(repeat):
+        us, features = per_text.ours(texts, outputs)
+        known.append(us)
+        fresh.append(per_text.ours(texts, warm)[0])
+        others.append(per_text.beside(texts))
+    rows: list[tuple[object, ...]] = [
+        _row(f"all {features} features and the embedding", median(known), ""),
+        _row(f"the same, texts never seen ({len(warm):,} others were)", median(fresh), ""),
+    ]
+    for place, (label, us_of) in enumerate(others[0]):
+        if us_of is None:
+            rows.append((label, "", "", ""))
+            continue
+        ratios = [run[place][1] / ours for run, ours in zip(others, known, strict=True)]  # type: ignore[operator]
+        rows.append(_row(label, median([run[place][1] for run in others]), f"{median(ratios):.2f}"))  # type: ignore[misc]
+        if label.startswith("Evidently"):
+            report.bar("cost of Evidently's over ours", "> 1", f"{median(ratios):.2f}", median(ratios) > 1)
+    rows.append(_row("LangKit light, as published", 1e6 / per_text.LANGKIT_PER_CORE, ""))
+    report.table(
+        "Measuring a text",
+        ("what", "CPU us a text", "texts / s and core", "times ours"),
+        rows,
+        note=f"{len(texts):,} outputs, {repeat} runs in turn, medians; LangKit: 2,335 chats/s on 4 vCPU, not run here",
+    )
+
+
+def scaling(bench: Bench, repeat: int, workers: int, report: Report) -> None:
+    """CPU of an event with one worker and with several."""
+    runs = [(bench.measured(["monitor"])[0], bench.measured(["monitor"], workers)[0]) for _ in range(repeat)]
+    growth = median(several.us_per_event / one.us_per_event - 1 for one, several in runs)
+    rows: list[tuple[object, ...]] = [
+        ("1", f"{_middle([one for one, _ in runs]).us_per_event:.0f}", ""),
+        (str(workers), f"{_middle([several for _, several in runs]).us_per_event:.0f}", f"{growth:+.0%}"),
+    ]
+    report.table("Workers", ("workers", "CPU us an event", "growth"), rows, note=f"{repeat} runs of each in turn")
+    report.bar(f"CPU of an event, one worker to {workers}", "<= +15 %", f"{growth:+.0%}", growth <= 0.15)
+
+
+def latency(bootstrap: str, data: Path, rate: float, seconds: float, report: Report) -> None:
+    """Seconds from publishing to alert."""
+    from monitor.settings import Broker, Settings
+    from pipelines.topics import delete_topics, ensure_topics, private_topics
+
+    broker = Broker(bootstrap=bootstrap)
+    run = uuid.uuid4().hex[:8]
+    topics = private_topics(Settings().topics, run)
+    ensure_topics(broker, topics)
+    try:
+        names = (topics.outputs.name, topics.alerts.name)
+        found = alert_latency.measure(bootstrap, run, names, data, rate, seconds)
+    finally:
+        delete_topics(broker, topics)
+    report.table(
+        "From publishing to alert",
+        ("alerts", "changes", "events / s", "median s", "p90 s", "p99 s", "most s", "CPU us an event"),
+        [
+            (
+                len(found.seconds),
+                found.changes,
+                f"{found.events / found.wall_s:.0f}",
+                *(f"{found.at(share):.2f}" for share in (0.5, 0.9, 0.99, 1.0)),
+                f"{1e6 * found.cpu_s / found.events:.0f}",
+            )
+        ],
+        note=f"{alert_latency.SLOTS} streams at a time; a stream's change is its events {alert_latency.BEFORE} to "
+        f"{alert_latency.BEFORE + alert_latency.AFTER}, the last ones come when it has ended",
+    )
+    report.bar(f"p99 at {rate:.0f} events/s", "< 2 s", f"{found.at(0.99):.2f} s", found.at(0.99) < 2)
+
+
+def _middle(results: Sequence[Measured]) -> Measured:
+    return sorted(results, key=lambda result: result.us_per_event)[len(results) // 2]
+
+
+def _row(what: str, us: float, share: str) -> tuple[object, ...]:
+    return what, f"{us:,.0f}", f"{1e6 / us:,.0f}", share
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=9_660, help="published, the first half to warm up")
+    parser.add_argument("--events", type=int, default=30_000, help="published, the first half to warm up")
     parser.add_argument("--streams", type=int, default=20)
-    parser.add_argument("--repeat", type=int, default=1, help="runs of each; the median is shown")
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each, in turn; medians are shown")
+    parser.add_argument("--new-words", action="store_true", help="each output once, none of them seen before")
+    parser.add_argument("--workers", type=int, default=1, help="compare one worker with so many")
+    parser.add_argument("--latency", type=float, metavar="SECONDS", help="time from publishing to alert instead")
+    parser.add_argument("--rate", type=float, default=500.0, help="events a second for --latency")
     parser.add_argument("--broker", help="a broker that runs already; a fresh Apache Kafka by default")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--profile", metavar="FILE", help="write cProfile statistics of the monitor's main thread")
+    parser.add_argument("--markdown", type=Path, help="write the tables there too")
     options = parser.parse_args()
     if not options.data.exists():
         print(f"{options.data} is not there: fetch AlpacaEval's outputs, or give --data", file=sys.stderr)
         return 2
-    import contextlib
 
-    from monitor.settings import Broker, Settings
     from pipelines.brokers import ApacheKafka
-    from pipelines.topics import delete_topics, ensure_topics, private_topics
 
-    results: dict[str, list[Measured]] = {name: [] for name in RUNS}
+    report = Report(Console())
     with contextlib.ExitStack() as stack:
         bootstrap = options.broker or stack.enter_context(ApacheKafka()).address
-        broker = Broker(bootstrap=bootstrap)
-        for _ in range(options.repeat):
-            run = uuid.uuid4().hex[:8]
-            topics = private_topics(Settings().topics, run)
-            ensure_topics(broker, topics)
-            publish(bootstrap, topics.outputs.name, options.data, options.events, options.streams)
-            for name in RUNS:
-                profile = options.profile if name == "monitor" else None
-                results[name].append(measure(name, bootstrap, run, options.events // 2, options.events, profile))
-            delete_topics(broker, topics)
-    medians = [sorted(runs, key=lambda result: result.cpu_s)[len(runs) // 2] for runs in results.values()]
-    print(table(medians))
+        events = OUTPUTS if options.new_words else options.events
+        bench = Bench(bootstrap, options.data, events, options.streams, options.profile)
+        if options.latency is not None:
+            latency(bootstrap, options.data, options.rate, options.latency, report)
+        elif options.workers > 1:
+            scaling(bench, options.repeat, options.workers, report)
+        else:
+            beside_others(bench, options.repeat, report)
+    if options.latency is None and options.workers == 1 and not options.new_words:
+        features_beside_others(options.data, options.repeat, report)
+    report.bars()
+    if options.markdown:
+        report.write(options.markdown)
     return 0
 
 
