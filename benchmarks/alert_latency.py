@@ -53,8 +53,8 @@ def _slot(number: int, texts: list[list[tuple[str, str]]]) -> Iterator[tuple[str
             yield f"{stream}-{place}", stream, given, changed
 
 
-Published: TypeAlias = tuple[dict[str, float], int, int]
-"""When each event after a change was published (seconds since 1970), by its id; changes; events in all."""
+Published: TypeAlias = tuple[dict[str, float], int, int, float]
+"""When each event after a change was published (seconds since 1970), by its id; changes; events and seconds in all."""
 
 
 def _publish(
@@ -81,7 +81,7 @@ def _publish(
         time.sleep(_TICK_S)
     producer.flush()
     producer.close()
-    told.send((times, changes, sent))
+    told.send((times, changes, sent, time.monotonic() - began))
 
 
 @dataclass(frozen=True)
@@ -115,23 +115,24 @@ def measure(bootstrap: str, run: str, topics: tuple[str, str], data: Path, rate:
         publisher = context.Process(target=_publish, args=(bootstrap, topics[0], data, rate, seconds, telling))
         publisher.start()
         telling.close()
-        began = time.monotonic()
-        end = began + seconds + _QUIET_S
+        told: Published | None = None
+        end = float("inf")
         while time.monotonic() < end:
             for records in alerts.poll(timeout_ms=20).values():
                 for record in records:
                     alert = decode(record.value)
                     if alert.state is State.FIRING and alert.raised_at.event_id:
                         received.setdefault(alert.raised_at.event_id, time.time())
-            workers.look()
-        times, changes, events = published.recv()
+            after = workers.look()[0]
+            if told is None and published.poll():
+                told = published.recv()
+                end = time.monotonic() + _QUIET_S
         publisher.join()
-        after = workers.look()[0]
+    assert told is not None
+    times, changes, events, wall_s = told
     alerts.close()
     first: dict[str, float] = {}
     for event_id, at in sorted(received.items(), key=lambda item: item[1]):
         if event_id in times:
             first.setdefault(event_id.rpartition("-")[0], at - times[event_id])
-    return Latency(
-        sorted(first.values()), changes, events, after.cpu_s - before.cpu_s, time.monotonic() - began - _QUIET_S
-    )
+    return Latency(sorted(first.values()), changes, events, after.cpu_s - before.cpu_s, wall_s)
