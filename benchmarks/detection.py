@@ -25,6 +25,7 @@ from benchmarks.cost import cost
 from benchmarks.false_alarms import calibration, false_alarms
 from benchmarks.outside import outside
 from benchmarks.pairs import pairs
+from benchmarks.references import references
 from benchmarks.report import Report
 from benchmarks.watching import SEED, Plan
 
@@ -34,6 +35,7 @@ SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "calibration": calibration,
     "changes": changes,
     "canary": canary,
+    "references": references,
     "cost": cost,
     "outside": outside,
 }
