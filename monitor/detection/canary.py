@@ -65,8 +65,8 @@ NEW = 32
 GAINS = 64
 """Latest pieces whose gains are kept, for when a difference began."""
 AGREE = 80.0
-"""Rows of the rarer version, about, by which it is told that versions agree again: four in five of a share of 2 % of
-faults are seen in so many."""
+"""Rows of the rarer version, about, by which it is told that versions agree again: a share of 2 % of faults shows among
+so many four times in five."""
 
 
 class _Versions:
@@ -202,9 +202,12 @@ class _Pair:
 
     def take(
         self, context: Context, rows: Rows, indices: NDArray[np.int64], y: Array, normal: Normal, history: History,
-        threshold: float,
+        threshold: float, paged: bool,
     ) -> list[Finding]:  # fmt: skip
-        """Rows of the stream, those of other versions too; what the comparison brought to light."""
+        """Rows of the stream, those of other versions too; what the comparison brought to light.
+
+        `paged`: a drift that was laid to the new version fires already.
+        """
         if normal.version != self._basis or _width(normal.reference) != self._test.m:
             self._begin(normal, int(indices[0]))
         values = [segments.get(self.attribute) for segments in rows.segments]
@@ -228,7 +231,7 @@ class _Pair:
             if self.open is not None:
                 findings += self._agree(context, normal.reference)
             elif crossed:
-                findings += self._examine(context, normal.reference, history, raised, threshold)
+                findings += self._examine(context, normal.reference, history, raised, threshold, paged)
         return findings
 
     def _piece(self, reference: Reference, threshold: float) -> bool:
@@ -257,12 +260,12 @@ class _Pair:
     # Findings
 
     def _examine(
-        self, context: Context, reference: Reference, history: History, raised: RaisedAt, threshold: float
+        self, context: Context, reference: Reference, history: History, raised: RaisedAt, threshold: float, paged: bool
     ) -> list[Finding]:
         moved = self._difference.shift(reference)
         changes = self._changes(context, reference, history, moved, (2.5, 1.5, 0.0) if moved.rows <= FEW else (2.5,))
         driver = self._driver(reference, moved, changes)
-        fires = bool(changes) and driver.value in context.settings.alert_on
+        fires = bool(changes) and driver.value in context.settings.alert_on and not paged
         if not changes and moved.rows <= FEW:
             self._quiet[0] = self._rows + FEW
             return []
@@ -527,12 +530,14 @@ class Canary:
         return mixed
 
     def judge(
-        self, context: Context, rows: Rows, indices: NDArray[np.int64], normal: Normal, history: History, asked: float
-    ) -> list[Finding]:
+        self, context: Context, rows: Rows, indices: NDArray[np.int64], normal: Normal, history: History, asked: float,
+        firing: Sequence[Finding],
+    ) -> list[Finding]:  # fmt: skip
         """Take rows with their stream indices; what they say of versions that run at the same time.
 
-        `normal` is the reference by which rows are scored, `history` the stream's last rows, and `asked` the mean run
-        length that the stream's budget asks for.
+        `normal` is the reference by which rows are scored, `history` the stream's last rows, `asked` the mean run
+        length that the stream's budget asks for, and `firing` what the tracks have told: a version that a drift was
+        laid to is information here.
         """
         for mixed in self.note(context.settings.canary, rows, indices):
             self._compare(*mixed, normal=normal)
@@ -542,8 +547,9 @@ class Canary:
         numbers, flags = columns_of(normal.reference.layout, rows)
         y = normal.reference.scores(numbers, flags, segments_of(rows.segments))
         threshold = asked * len(self.pairs) / SHARE
+        told = [self._of(finding.segment) for finding in firing]
         for pair in list(self.pairs):
-            findings += pair.take(context, rows, indices, y, normal, history, threshold)
+            findings += pair.take(context, rows, indices, y, normal, history, threshold, pair in told)
             findings += self._end(pair, int(indices[-1]), context.settings.canary)
         return findings
 

@@ -250,7 +250,9 @@ class StreamMonitor:
         """Compare versions that run at the same time; a drift that is theirs is told as the difference of the two."""
         normal, history = self._main.original, self._main.history
         assert normal is not None
-        compared = self._canary.judge(context, rows, indices, normal, history, self.mean_run_length())
+        just = {finding.id for finding in findings}
+        firing = [finding for finding in self._firing() if finding.id not in just]
+        compared = self._canary.judge(context, rows, indices, normal, history, self.mean_run_length(), firing)
         told: list[Finding] = []
         for finding in findings:
             instead = None
@@ -271,8 +273,8 @@ class StreamMonitor:
                 track = self._apart.pop(own, None)
                 told += track.resolve("its version is judged with the others again") if track else []
                 # What the finding stood for is told as what it is, as long as it lasts.
-                firing = {f.id for track in self._tracks() for f in track.open}
-                told += [held for held in self._held if held.id in firing]
+                still = {f.id for track in self._tracks() for f in track.open}
+                told += [held for held in self._held if held.id in still]
                 self._held = []
         return told
 
@@ -291,6 +293,11 @@ class StreamMonitor:
 
     def _tracks(self) -> tuple[Track, ...]:
         return (self._main, *self._apart.values())
+
+    def _firing(self) -> list[Finding]:
+        """What the tracks found and told."""
+        held = {f.id for f in self._held}
+        return [f for track in self._tracks() for f in track.open if f.state is State.FIRING and f.id not in held]
 
     def _context(self) -> Context:
         asked = self.mean_run_length() / (1 - self._canary.share)
@@ -347,9 +354,7 @@ class StreamMonitor:
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
         tracks = self._tracks()
-        held = {f.id for f in self._held}
-        fire = [f for track in tracks for f in track.open if f.state is State.FIRING and f.id not in held]
-        fire += self._canary.open
+        fire = self._firing() + self._canary.open
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
         if fire:
             state = StreamState.DRIFT

@@ -82,6 +82,22 @@ def test_a_version_that_differs_is_found_and_told_once(share: float) -> None:
     assert "model.version=2 beside 1" in finding.cause
 
 
+@pytest.mark.parametrize("seed", range(100, 108))
+def test_a_version_pages_once_at_a_time_whichever_evidence_comes_first(seed: int) -> None:
+    """At four fifths of the traffic a drift that is laid to the new version often comes before the comparison."""
+    traffic, new = rolled_out(1000, seed, share=0.8)
+    longer(traffic, new)
+    paging: set[str] = set()
+    found = [f for f in replay(watch(), traffic) if f.segment == {"model.version": "2"}]
+    for finding in found:
+        if finding.state is State.FIRING:
+            assert not paging
+            paging.add(finding.id)
+        elif finding.state is State.RESOLVED:
+            paging.remove(finding.id)
+    assert any(f.kind is FindingKind.CANARY for f in found)
+
+
 @pytest.mark.parametrize("name", [SENTIMENT, LATENCY, REFUSAL])
 def test_whatever_differs_is_named(name: str) -> None:
     traffic, new = rolled_out()
