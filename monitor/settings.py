@@ -231,7 +231,11 @@ class Worker(Part):
     )
     detect_batch: int = Field(64, ge=1, le=10_000, description="most messages detect takes at once")
     checkpoint_interval: Duration = Field(
-        10.0, gt=0, le=3600, validate_default=True, description="how often detect writes what changed"
+        10.0,
+        gt=0,
+        le=3600,
+        validate_default=True,
+        description="how often detect writes what changed; at most a tenth of its time",
     )
     stuck_after: Duration = Field(
         300.0,

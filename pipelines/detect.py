@@ -35,6 +35,10 @@ from pipelines.topics import TopicMap
 
 log = logging.getLogger(__name__)
 
+_BETWEEN = 9.0
+"""Time from the end of a checkpoint to the next one, in times of what it took: thousands of streams take seconds, and
+would otherwise leave no time for their rows."""
+
 
 @dataclass(slots=True)
 class Applied:
@@ -83,7 +87,7 @@ class Detect(Stage):
         self._applied: dict[int, int] = {}
         self._statuses: dict[str, StreamStatus] = {}
         self._changed_settings: dict[int, list[Control]] = {}
-        self._written_at = 0.0
+        self._due_at = 0.0
         self._in_hand = False
 
     @property
@@ -111,7 +115,7 @@ class Detect(Stage):
 
         await asyncio.get_running_loop().run_in_executor(self._pool, take_over)
         self._stats.statuses = dict(self._statuses)
-        self._written_at = self._clock()
+        self._due_at = self._clock() + self._checkpoint_every_s
         return dict(self._applied)
 
     def _apply(self, messages: Sequence[Message]) -> Applied:
@@ -153,7 +157,7 @@ class Detect(Stage):
                 stats.delay.observe(now - time_of_event)
         stats.progress_at = self._clock()
         self._letters.check_share(len(batch.messages), result.letters)
-        if self._clock() - self._written_at >= self._checkpoint_every_s:
+        if self._clock() >= self._due_at:
             await self._write_positions()
 
     async def _raise(self, findings: list[Finding]) -> None:
@@ -184,6 +188,7 @@ class Detect(Stage):
             # Broken off between applying a batch and confirming its alerts: a snapshot now would hold rows whose alerts
             # were never told, and the stream's fence would keep them from being found again. The last one stands.
             return
+        began = self._clock()
         moved = {p: offset for p, offset in self._applied.items() if self.done.get(p) != offset}
         loop = asyncio.get_running_loop()
         for partition, position in moved.items():
@@ -194,7 +199,8 @@ class Detect(Stage):
                 self._statuses[stream] = status
         if moved:
             self._stats.statuses = dict(self._statuses)
-        self._written_at = self._clock()
+        now = self._clock()
+        self._due_at = now + max(self._checkpoint_every_s, _BETWEEN * (now - began))
 
     def _changed(self, partition: int) -> dict[str, tuple[StreamStatus, bytes]]:
         monitor = self._monitors[partition]
@@ -210,7 +216,7 @@ class Detect(Stage):
 
     async def idle(self) -> None:
         """Write a checkpoint when it is due and nothing comes: called by the worker's timer."""
-        due = self._clock() - self._written_at >= self._checkpoint_every_s
+        due = self._clock() >= self._due_at
         if due and self.intake.idle and not self._lock.locked():
             async with self._lock:
                 await self._write_positions()

@@ -25,14 +25,17 @@ from pipelines.topics import TopicFacts, TopicMap
 from tests.pipelines.records import Clock, Record
 from tests.pipelines.rows import rows_at
 
+EVERY_S = 10.0
 TOPICS = TopicMap(*(TopicFacts(name, name, 1) for name in ("out", "feat", "alerts", "dead", "state", "outbox")))
 
 
 class Kafka:
     """What was confirmed, by topic; alerts are confirmed once `alerts` is set."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.confirmed: list[str] = []
+        self._clock = clock
+        self.takes_s = 0.0
         self.asked = asyncio.Event()
         self.alerts = asyncio.Event()
 
@@ -41,17 +44,23 @@ class Kafka:
             if message.topic == "alerts":
                 self.asked.set()
                 await self.alerts.wait()
+            self._clock.now += self.takes_s
             self.confirmed.append(message.topic)
         return []
 
 
 @pytest.fixture
-def kafka() -> Kafka:
-    return Kafka()
+def kafka(clock: Clock) -> Kafka:
+    return Kafka(clock)
 
 
 @pytest.fixture
-async def detect(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> Detect:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def detect(kafka: Kafka, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Detect:
     """One that owns partition 0, has applied a message since its last checkpoint, and finds something in the next."""
     real = module.apply
 
@@ -73,11 +82,11 @@ async def detect(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> Detect:
         alert=from_finding,
         producer=kafka,  # type: ignore[arg-type]
         checkpoint=checkpoint,
-        checkpoint_every_s=1e9,
+        checkpoint_every_s=EVERY_S,
         letters=DeadLetterBox(Settings().broker, "dead", DeadLetters(), stats),
         pool=ThreadPoolExecutor(1),
         stats=stats,
-        clock=Clock(),
+        clock=clock,
     )
     await stage.restore([0])
     messages = [Record(0, offset, encode(rows_at([1.0], first=offset))[0]) for offset in (0, 1)]
@@ -111,5 +120,24 @@ async def test_settling_waits_for_the_batch_in_hand_and_writes_it_after_its_aler
     kafka.alerts.set()
     await settling
     assert kafka.confirmed == ["alerts", "state", "state"]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_checkpoint_that_takes_long_is_followed_by_a_longer_pause(
+    detect: Detect, kafka: Kafka, clock: Clock
+) -> None:
+    kafka.alerts.set()
+    kafka.takes_s = 2.0  # so a snapshot and a position take 4 s, and 36 s are left to the rows
+    began = clock.now
+    running = asyncio.create_task(detect.run())
+    for number, passed in enumerate((EVERY_S, 4 * EVERY_S, 6 * EVERY_S), start=1):
+        clock.now = began + passed
+        if number > 1:
+            detect.intake.offer([Record(0, number, encode(rows_at([1.0], first=number))[0])])
+        while kafka.confirmed.count("alerts") < number:  # noqa: ASYNC110  the stage tells nobody
+            await asyncio.sleep(0)
+    await detect.settle()
+    assert kafka.confirmed == ["alerts", "state", "state", "alerts", "alerts", "state", "state"]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
