@@ -33,6 +33,7 @@ def group() -> typer.Typer:
     app = typer.Typer(help="Say what is normal for a stream.", no_args_is_help=True, rich_markup_mode="markdown")
     app.command("pin")(pin)
     app.command("accept")(accept)
+    app.command("deploy")(deploy)
     return app
 
 
@@ -46,6 +47,12 @@ def pin(connection: Connection, stream: Stream, by: By = None, config: ConfigFil
 def accept(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
     """Accept what fires now as the new normal: the provisional reference becomes the reference."""
     _decide(connection, config, "accept", stream, by)
+
+
+@with_connection
+def deploy(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
+    """Mark a deploy: from here on another behaviour is meant, so learn a new reference, which matures as usual."""
+    _decide(connection, config, "deploy", stream, by)
 
 
 def _decide(connection: Connection, config: ConfigFile, action: str, stream: str, by: str | None) -> None:

@@ -148,6 +148,8 @@ def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange]) -> str:
             return "runbooks/refusal.md"
         if sum(name.startswith("output.format.") for name in top) >= 2:
             return "runbooks/format.md"
+    if kind is FindingKind.INPUT_DRIFT and any(c.name.startswith("input.noise.") for c in changes[:3]):
+        return "runbooks/prompt_brittleness.md"
     return f"runbooks/{kind.value}.md"
 
 
