@@ -478,6 +478,11 @@ HEALTH: list[AnyPanel] = [
            limits=Limits("transparent", ((300, "red"),))),
     course("Messages waiting by topic", "Not yet applied. Outputs: featurize is behind; features: detect; alerts: "
            "notify.", units.Short, Query("sum by (topic) (oqm_lag_messages)", "{{topic}}")),
+    course("Behind", "Age of the oldest message that has come and is not applied, by stage.", units.Seconds,
+           Query("max by (stage) (oqm_behind_seconds)", "{{stage}}"),
+           limits=Limits("transparent", ((300, "red"),))),
+    course("Stages at work", "Time with a batch in hand, as a share of time: at 100 % a stage is saturated.",
+           units.PercentUnit, Query("max by (stage) (rate(oqm_working_seconds_total[5m]))", "{{stage}}"), most=1),
     course("Delay", "From an event's time to its being applied by detect.", units.Seconds,
            Query(quantile(0.5, "oqm_event_delay_seconds"), "median"),
            Query(quantile(0.95, "oqm_event_delay_seconds"), "95 %"),
@@ -494,6 +499,9 @@ HEALTH: list[AnyPanel] = [
            Query('process_resident_memory_bytes{job="oqm"}', "{{instance}}"), width=8),
     course("Deliveries", "Alerts delivered, tried again and failed for good, per hour.", units.Short,
            Query("sum by (sink, outcome) (increase(oqm_deliveries_total[1h]))", "{{sink}}: {{outcome}}"), width=8),
+    course("Circuit breakers of sinks", "The state that each sink's breaker is in. Open: it failed and is left alone, "
+           "probed now and then, while its deliveries wait.", units.Short,
+           Query("max by (sink, state) (oqm_sink_circuit_state)", "{{sink}}: {{state}}"), width=8, most=1),
     course("Features that fail", "Events per second for which a family of features failed and is missing.",
            units.EventsPerSecond,
            Query("sum by (family) (rate(oqm_feature_failures_total[5m])) or vector(0)", "{{family}}"), width=8),
@@ -503,9 +511,9 @@ HEALTH: list[AnyPanel] = [
            Query("sum by (topic) (increase(oqm_flow_repairs_total[1h])) or vector(0)", "repaired {{topic}}"), width=8),
     course("What metrics leave out", "Streams and series beyond the caps (metrics.max_streams, metrics.max_series): "
            "counted here, watched all the same.", units.Short,
-           Query("sum(oqm_unexported_streams)", "streams"), Query("sum(oqm_unexported_series)", "series"), width=12),
+           Query("sum(oqm_unexported_streams)", "streams"), Query("sum(oqm_unexported_series)", "series"), width=8),
     course("Times moved", "Events per second whose time was too far off Kafka's and was moved to its limit.",
-           units.EventsPerSecond, Query("sum(rate(oqm_clamped_times_total[5m]))", "moved"), width=12),
+           units.EventsPerSecond, Query("sum(rate(oqm_clamped_times_total[5m]))", "moved"), width=8),
 ]  # fmt: skip
 
 CHANGE_POINTS = "1000 * max by (stream, kind, alert) (oqm_alert_began_timestamp_seconds" + ONE + ")"

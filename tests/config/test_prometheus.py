@@ -104,6 +104,11 @@ def test_a_real_prometheus_scrapes_a_worker_and_sees_a_fault(tmp_path: Path) -> 
 
             numbers.pending_deliveries = 0
             numbers.progress_at = time.time() + 3600
+            limit = time.monotonic() + 60
+            while not query(url, "oqm_worker_ready == 1"):  # before its first scrape, Prometheus is rightly blind
+                assert time.monotonic() < limit
+                time.sleep(0.2)
+            wait_for("OqmBlind", False)
             wait_for("OqmSinkFailing", False)
             numbers.deliveries += Counter({("log", "failed"): 1})
             wait_for("OqmSinkFailing", True)

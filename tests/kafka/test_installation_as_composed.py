@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import threading
 import time
 import urllib.parse
@@ -45,38 +44,6 @@ COMPOSE = yaml.safe_load((config_dir().parent / "docker-compose.yml").read_text(
 RATE = 120.0
 
 
-@dataclass
-class Composed:
-    """What runs, and where to ask it."""
-
-    prometheus: str
-    alertmanager: str
-    pages: list[dict[str, Any]]
-    workers: dict[str, WorkerProcess]
-    options: list[str]
-
-    def ask(self, expression: str) -> list[dict[str, Any]]:
-        """Prometheus' answer to an instant query."""
-        asked = urllib.parse.urlencode({"query": expression})
-        with urllib.request.urlopen(f"{self.prometheus}/api/v1/query?{asked}", timeout=10) as answer:
-            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-            return found
-
-    def oqm(self, *words: str) -> str:
-        done = oqm(*words, *self.options)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def wait_for(self, what: str, condition: Callable[[], Any], within_s: float = 120.0) -> None:
-        limit = time.monotonic() + within_s
-        while not condition():
-            ended = [name for name, worker in self.workers.items() if not worker.running]
-            if ended or time.monotonic() > limit:
-                logs = "\n".join(worker.log.read_text(errors="replace")[-1500:] for worker in self.workers.values())
-                pytest.fail(f"{what}: did not come; ended: {ended}\n{logs}")
-            time.sleep(0.3)
-
-
 class Pager:
     """The receiver of Alertmanager's webhook, in a loop and thread of its own."""
 
@@ -102,15 +69,47 @@ class Pager:
         self._thread.join()
         self._loop.close()
 
-    @property
-    def pages(self) -> list[dict[str, Any]]:
+    def pages(self, receiver: str) -> list[dict[str, Any]]:
+        """What one receiver of Alertmanager's configuration was told, in order."""
         assert self.receiver is not None
-        return [json.loads(body) for _, _, body in self.receiver.requests]
+        return [json.loads(body) for path, _, body in list(self.receiver.requests) if path == f"/{receiver}"]
 
     @property
     def url(self) -> str:
         assert self.receiver is not None
         return self.receiver.url
+
+
+@dataclass
+class Composed:
+    """What runs, and where to ask it."""
+
+    prometheus: str
+    alertmanager: str
+    pager: Pager
+    workers: dict[str, WorkerProcess]
+    options: list[str]
+
+    def ask(self, expression: str) -> list[dict[str, Any]]:
+        """Prometheus' answer to an instant query."""
+        asked = urllib.parse.urlencode({"query": expression})
+        with urllib.request.urlopen(f"{self.prometheus}/api/v1/query?{asked}", timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+            return found
+
+    def oqm(self, *words: str) -> str:
+        done = oqm(*words, *self.options)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def wait_for(self, what: str, condition: Callable[[], Any], within_s: float = 120.0) -> None:
+        limit = time.monotonic() + within_s
+        while not condition():
+            ended = [name for name, worker in self.workers.items() if not worker.running]
+            if ended or time.monotonic() > limit:
+                logs = "\n".join(worker.log.read_text(errors="replace")[-1500:] for worker in self.workers.values())
+                pytest.fail(f"{what}: did not come; ended: {ended}\n{logs}")
+            time.sleep(0.3)
 
 
 def mounted(service: str, into: str) -> Path:
@@ -127,17 +126,26 @@ def written(path: Path, data: Any) -> Path:
 
 
 def alertmanager_files(folder: Path, pager: str) -> Path:
-    """As mounted; the first receiver filled in, and groups told within a second."""
+    """As mounted; the receivers filled in, and groups told within a second."""
     data = yaml.safe_load((mounted("alertmanager", "/etc/alertmanager") / "alertmanager.yml").read_text())
     data["route"] |= {"group_wait": "1s", "group_interval": "1s"}
-    data["receivers"][0]["webhook_configs"] = [{"url": f"{pager}/page"}]
+    for one in data["receivers"]:
+        one["webhook_configs"] = [{"url": f"{pager}/{one['name']}"}]
     return written(folder / "alertmanager.yml", data)
 
 
 def prometheus_files(folder: Path, ports: dict[str, int], alerts: str) -> Path:
-    """As mounted; each service's name becomes the port of its process, and it scrapes each second."""
+    """As mounted; each service's name becomes the port of its process, and each second is looked at."""
     source = mounted("prometheus", "/etc/prometheus")
-    shutil.copytree(source / "rules", folder / "rules")
+    (folder / "rules").mkdir()
+    for rules in source.glob("rules/*.yml"):
+        data = yaml.safe_load(rules.read_text())
+        for group in data["groups"]:
+            group["interval"] = "1s"
+            for rule in group["rules"]:
+                if rule.get("alert") == "OqmWorkerDown":
+                    rule["for"] = "1s"
+        written(folder / "rules" / rules.name, data)
     (file,) = re.findall(r"--config.file=/etc/prometheus/(\S+)", " ".join(COMPOSE["services"]["prometheus"]["command"]))
     data = yaml.safe_load((source / file).read_text())
     data["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
@@ -184,9 +192,11 @@ def composed(kafka_broker: ApacheKafka, tmp_path_factory: pytest.TempPathFactory
             workers[name] = WorkerProcess([*command[1:], *options, *own], folder / f"{name}.log")
             workers[name].start()
             stack.callback(workers[name].close)
-        url = stack.enter_context(prometheus(prometheus_files(folder, ports, alerts), folder))
-        run = Composed(url, alerts, [], workers, options)
-        run.wait_for("three workers ready", lambda: len(run.ask("oqm_worker_ready == 1")) == 3)
+        run = Composed("", alerts, pager, workers, options)
+        run.wait_for("three workers ready", lambda: all(worker.is_ready for worker in workers.values()))
+        # Only now: while they start, its rules would rightly say that they are down.
+        run.prometheus = stack.enter_context(prometheus(prometheus_files(folder, ports, alerts), folder))
+        run.wait_for("three workers scraped", lambda: len(run.ask("oqm_worker_ready == 1")) == 3)
         publisher = OutputPublisher(kafka_broker.address, settings.topics.outputs.name)
         stack.callback(publisher.close)
         traffic = Traffic(SupportAssistant(7), publisher.publish, RATE, Fault.SILENT_UPDATE)
@@ -195,8 +205,7 @@ def composed(kafka_broker: ApacheKafka, tmp_path_factory: pytest.TempPathFactory
         learned = f'oqm_stream_state{{state="stable", stream=~"{ANSWER}|{TRIAGE}"}}'
         run.wait_for("both streams learned", lambda: len(run.ask(learned)) == 2)
         traffic.start_fault()
-        run.wait_for("a page", lambda: pager.pages)
-        run.pages = pager.pages
+        run.wait_for("a page", lambda: pager.pages("on-call"))
         run.wait_for("the drift on /metrics", lambda: run.ask(f'oqm_stream_state{{state="drift", stream="{ANSWER}"}}'))
         yield run
 
@@ -209,7 +218,7 @@ def test_each_panel_has_data(composed: Composed, query: PanelQuery) -> None:
 
 
 def test_the_incident_is_one_page_with_everything_in_it(composed: Composed) -> None:
-    page = composed.pages[0]
+    page = composed.pager.pages("on-call")[0]
     assert page["status"] == "firing"
     streams = {alert["labels"]["stream"] for alert in page["alerts"]}
     assert streams == {ANSWER}
@@ -240,6 +249,22 @@ def test_a_false_alarm_counts_against_the_budget_that_the_dashboard_shows(compos
     assert [s["metric"]["kind"] for s in composed.ask("oqm_false_alarms == 1")] == ["silent_update"]
 
 
-def test_no_rule_about_the_monitor_itself_fires(composed: Composed) -> None:
+def test_no_rule_about_the_monitor_itself_fires_while_it_is_well(composed: Composed) -> None:
     assert composed.ask('ALERTS{alertstate="firing"}') == []
+    assert composed.pager.pages("monitor-operators") == []
     assert len(composed.ask('up{job="oqm"} == 1')) == 3
+
+
+def test_a_worker_that_dies_is_told_to_the_operators_alone_and_so_is_its_return(composed: Composed) -> None:
+    before = len(composed.pager.pages("on-call"))
+    worker = composed.workers.pop("featurize")
+    worker.kill()
+    composed.wait_for("the operators told", lambda: composed.pager.pages("monitor-operators"))
+    worker.start()
+    composed.workers["featurize"] = worker
+    composed.wait_for("its return told", lambda: composed.pager.pages("monitor-operators")[-1]["status"] == "resolved")
+    told = composed.pager.pages("monitor-operators")
+    assert [page["status"] for page in told] == ["firing", "resolved"]
+    assert {alert["labels"]["alertname"] for page in told for alert in page["alerts"]} == {"OqmWorkerDown"}
+    assert told[0]["alerts"][0]["annotations"]["runbook_url"].endswith("worker_down.md")
+    assert len(composed.pager.pages("on-call")) == before
