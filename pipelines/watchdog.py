@@ -115,7 +115,8 @@ class Watchdog:
         if not should_move:
             self._suspects.discard(name)
         elif name in self._suspects:
-            self._give_up(f"stuck for {self._stuck_after_s:g} s: {name}")
+            # With what else stands still: where the loop does, what runs in it does, too.
+            self._give_up(f"stuck for {self._stuck_after_s:g} s: {', '.join(sorted(self._suspects))}")
         else:
             self._suspects.add(name)
             log.warning("no progress for %g s: %s", self._stuck_after_s / 2, name)

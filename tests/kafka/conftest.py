@@ -38,12 +38,12 @@ def embedded_broker() -> Iterator[EmbeddedBroker]:
         yield broker
 
 
-def installed(broker: BrokerProcess, folder: Path) -> Iterator[Installation]:
-    """The monitor on topics of the test's own, deleted afterwards."""
+def installed(broker: BrokerProcess, folder: Path, stuck_after: float = 60.0) -> Iterator[Installation]:
+    """The monitor on topics of the test's own, deleted afterwards; workers are stuck after so many seconds."""
     settings = Settings.model_validate(
         {
             "detection": {"warmup": 200, "mature": 0},
-            "worker": {"checkpoint_interval": 0.5, "featurize_batch": 64},
+            "worker": {"checkpoint_interval": 0.5, "featurize_batch": 64, "stuck_after": stuck_after},
         }
     )
     settings = settings.model_copy(

@@ -23,6 +23,7 @@ from monitor.detection import Control, DetectionSettings, Finding
 from monitor.detection.status import StreamStatus
 from monitor.detection.wire import decode_message, partition_for
 from monitor.settings import Settings
+from pipelines.brokers.process import free_port
 from pipelines.connection import client_options
 from pipelines.offline import featurizer_for, partition_monitor, pass_over
 from pipelines.streams import stream_statuses
@@ -49,19 +50,22 @@ def made_event(stream: str, number: int, *, long: bool) -> dict[str, Any]:
 
 
 class WorkerProcess:
-    """`oqm worker` as a process of its own."""
+    """`oqm worker` as a process of its own; `program` is the module to run, `monitor.cli` but for a test's own."""
 
-    def __init__(self, arguments: Sequence[str], log: Path) -> None:
+    def __init__(self, program: Sequence[str], arguments: Sequence[str], log: Path, metrics_port: int) -> None:
         self.log = log
-        self._arguments = arguments
+        self.metrics_port = metrics_port
+        self.starts = 0
+        self._arguments = ["-m", *program, "worker", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._started_at = log.tell()
+            self.starts += 1
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "monitor.cli", "worker", *self._arguments],
+                [sys.executable, *self._arguments],
                 cwd=ROOT,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -135,13 +139,15 @@ class Installation:
         self.settings = self.settings.model_copy(update={"detection": DetectionSettings.model_validate(changed)})
         self._write_config()
 
-    def worker(self, *roles: str) -> WorkerProcess:
+    def worker(self, *roles: str, program: Sequence[str] = ("monitor.cli",)) -> WorkerProcess:
         """A worker process, started."""
-        arguments = ["--broker", self.settings.broker.bootstrap, "--config", str(self._config), "--metrics-port", "0"]
+        port = free_port()
+        arguments = ["--broker", self.settings.broker.bootstrap, "--config", str(self._config)]
+        arguments += ["--metrics-port", str(port)]
         arguments += ["--session-timeout", str(self.session_timeout_s), "--log-level", "info"]
         for role in roles:
             arguments += ["--role", role]
-        worker = WorkerProcess(arguments, self.folder / f"worker-{len(self._workers)}.log")
+        worker = WorkerProcess(program, arguments, self.folder / f"worker-{len(self._workers)}.log", port)
         self._workers.append(worker)
         worker.start()
         return worker
