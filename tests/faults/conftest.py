@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.kafka.conftest import kafka_broker
+from tests.kafka.conftest import kafka_broker, on_kafka
 
-__all__ = ["kafka_broker"]
+__all__ = ["kafka_broker", "on_kafka"]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -30,17 +26,6 @@ HANGING = ("tests.faults.hanging",)
 def hasty(kafka_broker: ApacheKafka, tmp_path: Path) -> Iterator[Installation]:
     """Workers count as stuck after 6 s."""
     yield from installed(kafka_broker, tmp_path, stuck_after=6.0)
-
-
-def asked(worker: WorkerProcess, path: str) -> tuple[int, dict[str, Any]]:
-    """Status and body of /healthz or /readyz; 0 where nobody answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.metrics_port}{path}", timeout=5) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read())
-    except OSError:
-        return 0, {}
 
 
 def hang(hasty: Installation, worker: WorkerProcess, how: str) -> None:
@@ -93,12 +78,12 @@ def test_a_worker_without_kafka_waits_says_so_and_goes_on(tmp_path: Path, how: s
         monitor.publish(made_event(STREAM, i, long=False) for i in range(20))
         monitor.publish_bytes(b"not json")
         monitor.wait_for_events({STREAM: 20})
-        monitor.wait_for("ready", lambda: asked(worker, "/readyz")[0] == 200)
+        monitor.wait_for("ready", lambda: worker.ask("/readyz")[0] == 200)
 
         away(broker, how)
-        monitor.wait_for("not ready", lambda: asked(worker, "/readyz")[0] == 503, 90)
+        monitor.wait_for("not ready", lambda: worker.ask("/readyz")[0] == 503, 90)
         # Silence is told after 30 s: five times as long as what is stuck may be.
-        assert asked(worker, "/healthz") == (200, {"healthy": True, "reason": "ok"})
+        assert worker.ask("/healthz") == (200, {"healthy": True, "reason": "ok"})
         back(broker, how)
 
         monitor.publish(made_event(STREAM, i, long=False) for i in range(20, 40))
@@ -106,7 +91,7 @@ def test_a_worker_without_kafka_waits_says_so_and_goes_on(tmp_path: Path, how: s
         monitor.wait_for_events({STREAM: 40}, timeout_s=120)
         dead = monitor.settings.topics.deadletter.name
         monitor.wait_for("dead letters", lambda: len(monitor.read(dead)) >= 2, 60)
-        monitor.wait_for("ready again", lambda: asked(worker, "/readyz")[0] == 200, 60)
+        monitor.wait_for("ready again", lambda: worker.ask("/readyz")[0] == 200, 60)
         assert worker.starts == 1
         assert worker.running
 

@@ -38,12 +38,12 @@ def embedded_broker() -> Iterator[EmbeddedBroker]:
         yield broker
 
 
-def installed(broker: BrokerProcess, folder: Path, stuck_after: float = 60.0) -> Iterator[Installation]:
-    """The monitor on topics of the test's own, deleted afterwards; workers are stuck after so many seconds."""
+def installed(broker: BrokerProcess, folder: Path, **worker: float) -> Iterator[Installation]:
+    """The monitor on topics of the test's own, deleted afterwards; `worker`: of its settings, other than the tests'."""
     settings = Settings.model_validate(
         {
             "detection": {"warmup": 200, "mature": 0},
-            "worker": {"checkpoint_interval": 0.5, "featurize_batch": 64, "stuck_after": stuck_after},
+            "worker": {"checkpoint_interval": 0.5, "featurize_batch": 64, **worker},
         }
     )
     settings = settings.model_copy(

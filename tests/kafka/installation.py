@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from pipelines.brokers.process import free_port
 from pipelines.connection import client_options
 from pipelines.offline import featurizer_for, partition_monitor, pass_over
 from pipelines.streams import stream_statuses
+from pipelines.topics import LARGEST_EVENT_BYTES
 
 ROOT = Path(__file__).parents[2]
 _TEXT = (
@@ -36,10 +39,10 @@ _TEXT = (
 WORDS = _TEXT.split()
 
 
-def made_event(stream: str, number: int, *, long: bool) -> dict[str, Any]:
+def made_event(stream: str, number: int, *, long: bool, words: int = 0) -> dict[str, Any]:
     """Short answers, or long ones: a change that nobody could miss. The same number gives the same event."""
     rng = random.Random(f"{stream}/{number}")
-    words = rng.randint(60, 90) if long else rng.randint(8, 20)
+    words = words or (rng.randint(60, 90) if long else rng.randint(8, 20))
     return {
         "id": f"{stream}-{number}",
         "stream": stream,
@@ -52,7 +55,14 @@ def made_event(stream: str, number: int, *, long: bool) -> dict[str, Any]:
 class WorkerProcess:
     """`oqm worker` as a process of its own; `program` is the module to run, `monitor.cli` but for a test's own."""
 
-    def __init__(self, program: Sequence[str], arguments: Sequence[str], log: Path, metrics_port: int) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        log: Path,
+        *,
+        program: Sequence[str] = ("monitor.cli",),
+        metrics_port: int = 0,
+    ) -> None:
         self.log = log
         self.metrics_port = metrics_port
         self.starts = 0
@@ -95,6 +105,19 @@ class WorkerProcess:
         self.signal(signal.SIGTERM)
         return self.wait()
 
+    def ask(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Status and body of its /healthz or /readyz."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}{path}", timeout=30) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
@@ -121,7 +144,9 @@ class Installation:
         self._workers: list[WorkerProcess] = []
         self._config = folder / "monitor.yaml"
         self._write_config()
-        self._producer = KafkaProducer(**client_options(settings.broker), linger_ms=5)
+        self._producer = KafkaProducer(
+            **client_options(settings.broker), linger_ms=5, max_request_size=LARGEST_EVENT_BYTES, batch_size=2**17
+        )
 
     def close(self) -> None:
         self._producer.close()
@@ -147,7 +172,9 @@ class Installation:
         arguments += ["--session-timeout", str(self.session_timeout_s), "--log-level", "info"]
         for role in roles:
             arguments += ["--role", role]
-        worker = WorkerProcess(program, arguments, self.folder / f"worker-{len(self._workers)}.log", port)
+        worker = WorkerProcess(
+            arguments, self.folder / f"worker-{len(self._workers)}.log", program=program, metrics_port=port
+        )
         self._workers.append(worker)
         worker.start()
         return worker
