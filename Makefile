@@ -2,6 +2,8 @@
 # stamp files in the virtual environment make the second run quick.
 #
 #   make demo    the whole path in two minutes: needs Python >= 3.11 and nothing else
+#   make faults  20 workers killed or frozen, broker and receiver failing, on a real Kafka; prints the account
+#   make flood   two minutes of more than a worker can carry, and its memory meanwhile
 #   make test    the gate, here and in CI: lint, layers, types, tests (on a real Kafka broker where Java is there)
 
 PYTHON ?= python3
@@ -13,9 +15,10 @@ INSTALL ?= $(BIN)/uv pip install --quiet --python $(BIN)/python
 unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
+FAULTS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test venv lint types tests kafka wheel clean
+.PHONY: help demo test venv lint types tests kafka faults flood wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -61,6 +64,13 @@ kafka: $(VENV)/.dev
 	else \
 		echo "make test: NO REAL KAFKA: Java and Maven are not on the PATH, so the tests marked kafka will skip."; \
 	fi
+
+# The whole of what the tests in tests/faults run shortened: 20 workers killed or frozen, and two minutes of flood.
+faults: kafka
+	$(BIN)/python -m tests.faults.run $(FAULTS_ARGS)
+
+flood: kafka
+	$(BIN)/python -m tests.faults.flood
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --installer uv

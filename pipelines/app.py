@@ -75,6 +75,9 @@ class Flow:
         self._telling: asyncio.Task[None] | None = None
         self._answered_at = time.monotonic()
         self._ending = False
+        self._paused_after_s = session_timeout_s / 2
+        self._beat_at = self._woke_at = time.monotonic()
+        self._unsure = False
         self.restores = 0
         """Rises with each attempt to restore; for the watchdog."""
         self.app = self._build(group, session_timeout_s, folder)
@@ -130,6 +133,7 @@ class Flow:
         self._heard_at = dict.fromkeys(owned, now)
         self._answered_at = now
         self._stats.assigned = True
+        self._unsure = False
         shares = ", ".join(f"{stage.name} {len(stage.intake.next)}" for stage in self._stages.values())
         log.info("worker ready, partitions: %s", shares)
 
@@ -143,6 +147,22 @@ class Flow:
             await self._tell_group()
         except OqmError as error:
             self._fail(error)
+
+    def beat(self) -> None:
+        """The event loop turns: called several times a second."""
+        now = time.monotonic()
+        if now - self._beat_at > self._paused_after_s:
+            log.warning("this process stood still for %.0f s: others may have taken over", now - self._beat_at)
+            self._woke_at, self._unsure = now, True
+        self._beat_at = now
+
+    def sure(self) -> bool:
+        """Whether what was owned is owned still: not from a standstill on until the group has answered again.
+
+        A worker that wakes after SIGSTOP, or with its virtual machine, finds its timers due before it hears that its
+        partitions went to another. What it would tell then may be over: a receiver would take a late "firing" for news.
+        """
+        return not self._unsure and time.monotonic() - self._beat_at <= self._paused_after_s
 
     async def stop(self) -> None:
         """End the consumer. The stages are settled before, or not at all: their worker met an error."""
@@ -235,7 +255,7 @@ class Flow:
     async def _commit_positions(self, positions: dict[TopicPartition, OffsetAndMetadata]) -> None:
         # Past Faust: its `Consumer.commit` commits what it takes for acknowledged, and its driver's commit crashes the
         # app where a broker restarts. These offsets are for others to look at: one that fails comes again in 2 s.
-        thread = cast(Consumer, self.app.consumer)._thread
+        thread, began = cast(Consumer, self.app.consumer)._thread, time.monotonic()
         try:
             await thread.call_thread(thread._ensure_consumer().commit, positions)
         except KafkaError as error:
@@ -244,6 +264,8 @@ class Flow:
             # What Faust's own look at a stuck commit goes by.
             now = time.monotonic()
             thread.tp_last_committed_at.update({TP(tp.topic, tp.partition): now for tp in positions})
+            if began >= self._woke_at:
+                self._unsure = False
         self._answered_at = time.monotonic()
 
     async def look_for_stalls(self) -> None:

@@ -48,6 +48,8 @@ VERSION = 1
 
 # Under way at once, per sink: what waits for its turn waits outside the sink's time-out.
 _AT_ONCE = 8
+# Where this worker is not sure that the alerts are still its own.
+_ASK_AGAIN_S = 0.5
 
 
 class Outcome(StrEnum):
@@ -116,6 +118,7 @@ class Notify(Stage):
         positions: Positions,
         letters: DeadLetterBox,
         stats: WorkerStats,
+        sure: Callable[[], bool],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         uniform: Callable[[], float] = random.random,
@@ -134,6 +137,7 @@ class Notify(Stage):
         self._positions = positions
         self._letters = letters
         self._stats = stats
+        self._sure = sure
         self._clock = clock
         self._sleep = sleep
         self._uniform = uniform
@@ -295,8 +299,10 @@ class Notify(Stage):
             await self._sleep(wait)
 
     async def _attempt(self, sink: Sink, circuit: Circuit, one: _Pending) -> float:
-        """Send, when its turn comes: 0; or where the receiver is left alone, the seconds until it may be asked."""
+        """Send, when its turn comes: 0; or where it may not be sent now, the seconds until it may."""
         async with self._turns[sink.name]:
+            if not self._sure():
+                return _ASK_AGAIN_S
             if wait := circuit.admit(self._clock()):
                 return wait
             if isinstance(sink, Acknowledges) and is_acknowledgement(one.alert):
@@ -320,7 +326,7 @@ class Notify(Stage):
         self._stats.circuits = {n: c.state(now) for n, c in self._circuits.items()} if self._dispatches else {}
         for name, sink in self._sinks.items():
             due = isinstance(sink, KeepsAlive) and now - self._kept_alive_at.get(name, 0.0) >= sink.keep_alive_s
-            if due and name not in self._keeping_alive and self.intake.next:
+            if due and name not in self._keeping_alive and self.intake.next and self._sure():
                 self._kept_alive_at[name] = now
                 self._keeping_alive[name] = asyncio.create_task(self._keep_alive(sink), name=f"keep-alive-{name}")
 

@@ -231,8 +231,9 @@ class Worker:
         parts["the end of the worker"] = Part(lambda: self._stop_asked.is_set(), self._stop_asked.is_set)
         return parts
 
-    async def _beat(self) -> None:
+    async def _beat(self, flow: Flow) -> None:
         self._beats += 1
+        flow.beat()
 
     def _metrics(self) -> MetricsServer:
         options = self.settings.metrics
@@ -253,7 +254,7 @@ class Worker:
         assert self._ended is not None
         await flow.app.start()
         tasks = [self._task(stage.run(), f"{role}-run") for role, stage in stages.items()]
-        tasks.append(self._task(self._every(_BEAT_EVERY_S, self._beat), "beat"))
+        tasks.append(self._task(self._every(_BEAT_EVERY_S, functools.partial(self._beat, flow)), "beat"))
         tasks.append(self._task(self._every(_COMMIT_EVERY_S, functools.partial(self._look, flow, stages)), "look"))
         detect = stages.get(Role.DETECT)
         if not self._event_time and isinstance(detect, Detect):
@@ -371,6 +372,7 @@ class Worker:
                 broker=broker,
                 sinks=sinks,
                 dispatch=lambda: dispatch_for(settings),
+                sure=lambda: self._flow.sure(),
                 budget=lambda stream: settings.for_stream(stream).detection.alert_budget,
                 delivery=settings.delivery,
                 producer=producer,

@@ -101,6 +101,7 @@ def add_deliveries(account: Account, installation: Installation, pager: Pager) -
     account.must("... under more than one key", sum(len(found) != 1 for found in keys.values()), 0)
     account.must("... that share a key", len(keys) - len(set().union(*keys.values())), 0)
     account.must("... resolved before they fired", sum(1 for _ in _out_of_order(pager)), 0)
+    account.row("... told as firing once more after they were told as resolved", _told_late(pager))
     account.row("posts to the receiver", len(pager.posts))
     account.row("... accepted again, under the same key", accepted.total() - len(accepted))
     for mood, count in sorted(pager.answers.items()):
@@ -115,6 +116,17 @@ def _out_of_order(pager: Pager) -> Iterator[str]:
             fingerprint, _, state = post.transition.partition(":")
             first.setdefault(fingerprint, state)
     return (fingerprint for fingerprint, state in first.items() if state == State.RESOLVED.value)
+
+
+def _told_late(pager: Pager) -> int:
+    """Posts, accepted or not, that said that an alert fires which the receiver knew to be over."""
+    over, late = set[str](), 0
+    for post in pager.posts:
+        fingerprint, _, state = post.transition.partition(":")
+        late += fingerprint in over and state == State.FIRING.value
+        if post.accepted and state == State.RESOLVED.value:
+            over.add(fingerprint)
+    return late
 
 
 def add_dead_letters(account: Account, installation: Installation, malformed: int) -> None:

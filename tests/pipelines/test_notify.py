@@ -111,6 +111,7 @@ class Bench:
         self.slept: list[float] = []
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self.windows: list[MaintenanceWindow] = []
+        self.sure = True
         monkeypatch.setattr(module, "read_to_end", self.log.read_to_end)
         self.restart()
 
@@ -128,6 +129,7 @@ class Bench:
             positions=self.positions,  # type: ignore[arg-type]
             letters=DeadLetterBox(Settings().broker, "dead", DeadLetters(), self.stats),
             stats=self.stats,
+            sure=lambda: self.sure,
             clock=self.clock,
             sleep=self._sleep,
             uniform=lambda: 1.0,
@@ -276,6 +278,20 @@ async def test_what_a_worker_that_woke_late_notes_again_is_not_told_again(monkey
     await bench.log.send([Outgoing("outbox", pending.value, pending.key, 0)])
     bench.restart()
     await bench.run()
+    assert bench.receivers[0].got == [firing.transition]
+
+
+async def test_a_worker_that_is_not_sure_to_own_the_alerts_tells_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver())
+    firing, _ = transitions()
+    await bench.publish(firing)
+    bench.sure = False
+    await bench.run()
+    assert bench.receivers[0].tried == 0
+    bench.sure = True
+    bench._wake_next()
+    for _ in range(50):
+        await asyncio.sleep(0)
     assert bench.receivers[0].got == [firing.transition]
 
 
