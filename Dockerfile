@@ -15,7 +15,7 @@ COPY --from=build /opt/oqm /opt/oqm
 ENV PATH=/opt/oqm/bin:$PATH PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1
 USER 10001:10001
 EXPOSE 9464
-# Starting includes restoring the state of the streams.
+# Unhealthy is what a restart would mend; whether the streams are watched is asked at /readyz.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=90s --retries=4 \
   CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9464/healthz', timeout=4)"]
 ENTRYPOINT ["oqm"]
