@@ -193,7 +193,6 @@ class Worker:
             self._flow = flow
             if self._stuck is not None:
                 self._watchdog = Watchdog(self._parts(flow, stages), self.settings.worker.stuck_after, self._stuck)
-                self._watchdog.start()
                 stack.callback(self._watchdog.stop)
             if self._metrics_port:
                 stack.enter_context(self._metrics())
@@ -259,6 +258,8 @@ class Worker:
         detect = stages.get(Role.DETECT)
         if not self._event_time and isinstance(detect, Detect):
             tasks.append(self._task(self._every(TICK_EVERY_S, detect.tick), "tick"))
+        if self._watchdog is not None:
+            self._watchdog.start()
         try:
             await self._ended
         finally:

@@ -278,4 +278,5 @@ class Installation:
             return all(stream in statuses and statuses[stream].events >= n for stream, n in wanted.items())
 
         self.wait_for(f"events applied {wanted}", there, timeout_s)
-        assert {stream: self.statuses()[stream].events for stream in wanted} == wanted
+        statuses = self.statuses()
+        assert {stream: statuses[stream].events for stream in wanted} == wanted
