@@ -83,12 +83,14 @@ class Watchdog:
         """Watch no longer. Repeatable."""
         self._over.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(1.0)  # it may be waiting for Kafka's answer, and has no say any more
         faulthandler.cancel_dump_traceback_later()
 
     def _run(self) -> None:
         while not self._over.wait(self._step_s):
             self.step()
+            if self._over.is_set():
+                return
             # As long as this thread gets its turn the timer starts anew; without one it prints all stacks and exits.
             faulthandler.dump_traceback_later(self._stuck_after_s, exit=True)
 
@@ -114,6 +116,8 @@ class Watchdog:
     def _judge(self, name: str, should_move: bool) -> None:
         if not should_move:
             self._suspects.discard(name)
+        elif self._over.is_set():
+            return
         elif name in self._suspects:
             # With what else stands still: where the loop does, what runs in it does, too.
             self._give_up(f"stuck for {self._stuck_after_s:g} s: {', '.join(sorted(self._suspects))}")
