@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from monitor.events.readers import MAX_BYTES
+from pipelines.brokers import ApacheKafka
 from tests.faults.flood import flooded, resident_mib, sample
+from tests.kafka.conftest import installed
 from tests.kafka.installation import Installation, made_event
 
 pytestmark = pytest.mark.kafka
@@ -69,16 +74,24 @@ def test_a_stream_with_most_of_the_traffic_is_measured_by_all_workers(on_kafka: 
     assert min(measured) > 0.3 * 2_000
 
 
-@pytest.mark.timeout(400)
-def test_five_thousand_streams(on_kafka: Installation) -> None:
-    worker = on_kafka.worker()
-    on_kafka.ready(worker)
+@pytest.fixture
+def patient(kafka_broker: ApacheKafka, tmp_path: Path) -> Iterator[Installation]:
+    """A session as long as an operator's would be, and checkpoints as far apart."""
+    with contextmanager(installed)(kafka_broker, tmp_path, checkpoint_interval=5.0) as installation:
+        installation.session_timeout_s = 30.0
+        yield installation
+
+
+@pytest.mark.timeout(600)
+def test_five_thousand_streams(patient: Installation) -> None:
+    worker = patient.worker()
+    patient.ready(worker)
     names = [f"team-{i % 50}/bot-{i}" for i in range(5_000)]
-    on_kafka.publish(made_event(name, number, long=False) for number in range(3) for name in names)
-    on_kafka.wait_for_events(dict.fromkeys(names, 3), timeout_s=240)
+    patient.publish(made_event(name, number, long=False) for number in range(3) for name in names)
+    patient.wait_for_events(dict.fromkeys(names, 3), timeout_s=240)
     assert sample(worker, "oqm_streams") == 5_000
     assert worker.stop() == 0
-    heir = on_kafka.worker()
-    on_kafka.ready(heir)
-    on_kafka.publish(made_event(name, 3, long=False) for name in names)
-    on_kafka.wait_for_events(dict.fromkeys(names, 4), timeout_s=240)
+    heir = patient.worker()
+    patient.ready(heir)
+    patient.publish(made_event(name, 3, long=False) for name in names)
+    patient.wait_for_events(dict.fromkeys(names, 4), timeout_s=240)

@@ -277,6 +277,6 @@ class Installation:
             statuses = self.statuses()
             return all(stream in statuses and statuses[stream].events >= n for stream, n in wanted.items())
 
-        self.wait_for(f"events applied {wanted}", there, timeout_s)
+        self.wait_for(f"{sum(wanted.values())} events applied in {len(wanted)} streams", there, timeout_s)
         statuses = self.statuses()
         assert {stream: statuses[stream].events for stream in wanted} == wanted
