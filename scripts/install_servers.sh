@@ -1,25 +1,26 @@
 #!/bin/sh
-# Installs the servers that some tests run against: Prometheus (with promtool) and Alertmanager (with amtool).
+# Installs what some tests run against: Prometheus (with promtool), Alertmanager (with amtool), and the client of Docker
+# compose, which checks docker-compose.yml without an engine.
 # As root on Debian or Ubuntu it installs their packages; elsewhere it says what to install. Changes nothing where they
 # are there already, and leaves no service running.
 set -eu
 
 missing=""
-for program in prometheus promtool prometheus-alertmanager amtool; do
+for program in prometheus promtool prometheus-alertmanager amtool docker-compose; do
     command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
 done
 if [ -z "$missing" ]; then
-    echo "Prometheus and Alertmanager are there: $(command -v prometheus), $(command -v prometheus-alertmanager)"
+    echo "They are there: $(command -v prometheus), $(command -v prometheus-alertmanager), $(command -v docker-compose)"
     exit 0
 fi
 
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "Missing:$missing. There is no apt-get here: install Prometheus and Alertmanager by your system's means, so" >&2
-    echo "that prometheus, promtool, prometheus-alertmanager (or alertmanager) and amtool are on the PATH." >&2
+    echo "Missing:$missing. There is no apt-get here: install them by your system's means, so that prometheus, promtool," >&2
+    echo "prometheus-alertmanager (or alertmanager), amtool and docker-compose are on the PATH." >&2
     exit 1
 fi
 if [ "$(id -u)" -ne 0 ]; then
-    echo "Missing:$missing. Run this as root, or: sudo apt-get install prometheus prometheus-alertmanager" >&2
+    echo "Missing:$missing. Run this as root, or: sudo apt-get install prometheus prometheus-alertmanager docker-compose" >&2
     exit 1
 fi
 
@@ -30,5 +31,7 @@ if [ ! -e /usr/sbin/policy-rc.d ]; then
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 fi
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager
-echo "installed: $(prometheus --version 2>&1 | head -n 1); $(prometheus-alertmanager --version 2>&1 | head -n 1)"
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus prometheus-alertmanager \
+    docker-compose
+echo "installed: $(prometheus --version 2>&1 | head -n 1); $(prometheus-alertmanager --version 2>&1 | head -n 1);" \
+    "docker-compose $(docker-compose version --short)"

@@ -12,6 +12,7 @@ import yaml
 
 from monitor.config_files import config_dir
 from monitor.settings import load_settings
+from tests.servers import program
 
 ROOT = config_dir().parent
 FILE = ROOT / "docker-compose.yml"
@@ -83,10 +84,10 @@ def test_every_part_of_the_package_goes_into_the_image() -> None:
 
 
 def compose_command() -> list[str]:
-    for command in (["docker", "compose"], ["docker-compose"]):
-        if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True).returncode == 0:
-            return command
-    pytest.skip("no docker compose here: its own check of the file is left out")
+    plugin = ["docker", "compose"]
+    if shutil.which("docker") and subprocess.run([*plugin, "version"], capture_output=True).returncode == 0:
+        return plugin
+    return [program("docker-compose")]
 
 
 def test_compose_accepts_the_file() -> None:
@@ -99,3 +100,40 @@ def test_compose_accepts_the_file() -> None:
         command, env={**environment, "GRAFANA_ADMIN_PASSWORD": "x"}, capture_output=True, text=True, timeout=60
     )
     assert accepted.returncode == 0, accepted.stderr
+    # Anchors and merges resolved, as compose itself sees them.
+    understood = yaml.safe_load(accepted.stdout)["services"]
+    assert set(understood) == set(SERVICES)
+    for name in ("featurize", "detect", "notify"):
+        assert understood[name]["read_only"] is True
+        assert understood[name]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+
+
+def test_compose_refuses_what_is_no_compose_file(tmp_path: Path) -> None:
+    broken = COMPOSE | {"services": SERVICES | {"kafka": SERVICES["kafka"] | {"mem_limitt": "1g"}}}
+    (tmp_path / "docker-compose.yml").write_text(yaml.safe_dump(broken))
+    command = [*compose_command(), "-f", str(tmp_path / "docker-compose.yml"), "config"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "GRAFANA_ADMIN_PASSWORD": "x"}
+    refused = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert refused.returncode != 0
+    assert "mem_limitt" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["featurize", "detect"])
+def test_workers_can_be_scaled(name: str) -> None:
+    """Nothing of which there can be only one: a name, a port of the host, a volume that is written."""
+    service = SERVICES[name]
+    assert "container_name" not in service
+    assert "ports" not in service
+    assert all(volume.endswith(":ro") for volume in service["volumes"])
+
+
+def test_prometheus_and_grafana_find_what_is_mounted_for_them() -> None:
+    mounted = SERVICES["prometheus"]["volumes"][0].split(":")[0]
+    (file,) = re.findall(r"--config.file=/etc/prometheus/(\S+)", " ".join(SERVICES["prometheus"]["command"]))
+    config = yaml.safe_load((ROOT / mounted / file).read_text())
+    assert [path for pattern in config["rule_files"] for path in (ROOT / mounted).glob(pattern)]
+    (address,) = config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert address.split(":")[0] in SERVICES
+    source = yaml.safe_load((ROOT / "config/grafana/provisioning/datasources/prometheus.yml").read_text())
+    variable = source["datasources"][0]["url"].strip("${}")
+    assert SERVICES["grafana"]["environment"][variable] == "http://prometheus:9090"
