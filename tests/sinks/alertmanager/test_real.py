@@ -6,7 +6,8 @@ import asyncio
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,24 @@ def real(tmp_path: Path) -> Iterator[str]:
 def sink(url: str, **data: object) -> AlertmanagerSink:
     config = AlertmanagerSinkConfig.model_validate({"type": "alertmanager", "urls": [url], **data})
     return AlertmanagerSink(config, time.time)
+
+
+def in_seconds(folder: Path, page: str, wait: str = "1s") -> Path:
+    """The configuration as shipped, with a receiver, and groups that wait for seconds."""
+    config = yaml.safe_load(SHIPPED.read_text())
+    config["route"] |= {"group_wait": wait, "group_interval": wait}
+    config["receivers"][0]["webhook_configs"] = [{"url": page}]
+    path = folder / "alertmanager.yml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what a server does in its own time."""
+    limit = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < limit
+        await asyncio.sleep(0.1)
 
 
 def listed(url: str) -> list[dict[str, Any]]:
@@ -103,22 +122,60 @@ async def test_the_cause_silences_its_consequences_in_the_same_stream(real: str)
     await made.close()
 
 
+def silence(url: str, stream: str, comment: str) -> str:
+    """A silence of one stream for an hour, as an operator sets it; gives its id."""
+    now = time.time()
+    asked = {
+        "matchers": [{"name": "stream", "value": stream, "isRegex": False, "isEqual": True}],
+        "startsAt": datetime.fromtimestamp(now - 1, UTC).isoformat(),
+        "endsAt": datetime.fromtimestamp(now + 3_600, UTC).isoformat(),
+        "createdBy": "ada",
+        "comment": comment,
+    }
+    body = json.dumps(asked).encode()
+    request = urllib.request.Request(f"{url}/api/v2/silences", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        made: str = json.load(answer)["silenceID"]
+        return made
+
+
+def end_silence(url: str, known_as: str) -> None:
+    request = urllib.request.Request(f"{url}/api/v2/silence/{known_as}", method="DELETE")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
+async def test_a_silence_is_respected_until_it_ends(tmp_path: Path) -> None:
+    async with receiver() as pager:
+        with alertmanager(in_seconds(tmp_path, f"{pager.url}/page"), tmp_path) as url:
+            made = sink(url)
+            quiet = silence(url, "quiet/answer", "known, being mended")
+            for stream, kind in (("quiet/answer", FindingKind.FORMAT), ("loud/answer", FindingKind.LATENCY)):
+                finding = msgspec.structs.replace(
+                    sample_finding(stream=stream, time=time.time()), kind=kind, id=stream.replace("/", "-")
+                )
+                told_of = AlertBook().apply(from_finding(finding))
+                assert told_of is not None
+                await made.send(told_of)
+            await until(lambda: len(pager.requests) == 1)
+            assert [alert["labels"]["stream"] for alert in pager.json()["alerts"]] == ["loud/answer"]
+            (held,) = [alert for alert in listed(url) if alert["labels"]["stream"] == "quiet/answer"]
+            assert held["status"] == {"state": "suppressed", "silencedBy": [quiet], "inhibitedBy": []}
+            end_silence(url, quiet)
+            await until(lambda: len(pager.requests) == 2)
+            assert [alert["labels"]["stream"] for alert in pager.json()["alerts"]] == ["quiet/answer"]
+            await made.close()
+
+
 async def test_one_incident_in_many_streams_is_one_notification_and_so_is_its_end(tmp_path: Path) -> None:
     async with receiver() as pager:
-        config = yaml.safe_load(SHIPPED.read_text())
-        config["route"] |= {"group_wait": "1s", "group_interval": "1s"}  # as shipped, but in seconds
-        config["receivers"][0]["webhook_configs"] = [{"url": f"{pager.url}/page"}]
-        path = tmp_path / "alertmanager.yml"
-        path.write_text(yaml.safe_dump(config))
-        with alertmanager(path, tmp_path) as url:
+        with alertmanager(in_seconds(tmp_path, f"{pager.url}/page", "5s"), tmp_path) as url:
             book, made, now = AlertBook(), sink(url), time.time()
             for state in (State.FIRING, State.RESOLVED):
-                for i in range(30):
-                    await made.send(told(book, sample_alert(state, stream=f"s{i}", time=now)))
-                limit = time.monotonic() + 30
-                while len(pager.requests) < (1 if state is State.FIRING else 2):
-                    assert time.monotonic() < limit, pager.requests
-                    await asyncio.sleep(0.1)
+                alerts = [told(book, sample_alert(state, stream=f"s{i}", time=now)) for i in range(30)]
+                await asyncio.gather(*(made.send(alert) for alert in alerts))
+                wanted = 1 if state is State.FIRING else 2
+                await until(lambda wanted=wanted: len(pager.requests) >= wanted)
                 page = pager.json()
                 assert page["status"] == state.value
                 assert len(page["alerts"]) == 30
