@@ -181,7 +181,7 @@ class _Pair:
         self._basis = normal.version
         self._test = TwoSampleTest(_width(reference))
         self._difference = _Difference(d, since)
-        self._window: _Difference | None = None
+        self._window = None if self.open is None else _Difference(d, since)
         self._y: Array = np.zeros((0, d))
         self._new: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self._indices: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -242,6 +242,8 @@ class _Pair:
         self._rows += PIECE
         if int((new[1:] != new[:-1]).sum()) < 2:
             return False  # one after the other is a change in time, and only one version nothing to compare
+        if self._window is not None:
+            self._window.add(y, new)
         gain = self._test.piece(_scores(reference, y), new)
         self._seen += int(new.sum())
         self._cusum += gain
@@ -253,8 +255,6 @@ class _Pair:
                 return False
         self._difference.add(y, new)
         self._gains = [*self._gains, [first, gain]][-GAINS:]
-        if self._window is not None:
-            self._window.add(y, new)
         return self._test.total() >= threshold and self._rows >= self._quiet[0]
 
     # Findings
