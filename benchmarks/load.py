@@ -219,35 +219,40 @@ class Workers:
 
 @dataclass(frozen=True)
 class Measured:
-    """What some workers did between two moments."""
+    """What some workers did between two moments.
+
+    featurize runs ahead of detect, so between two moments it has read other events than detect has applied: the time
+    of a stage is divided by its own events, and what belongs to neither by the fewer.
+    """
 
     name: str
-    events: int
+    read: int
+    applied: int
     cpu_s: float
     stages: dict[str, float]
     resident_mb: float
 
     @property
-    def us_per_event(self) -> float:
-        """CPU microseconds of an event."""
-        return 1e6 * self.cpu_s / self.events
+    def stage_us(self) -> dict[str, float]:
+        """CPU microseconds of an event in the worker thread, by stage."""
+        events = {"featurize": self.read, "detect": self.applied}
+        return {stage: 1e6 * self.stages[stage] / count for stage, count in events.items() if stage in self.stages}
 
     @property
-    def events_per_core(self) -> float:
-        """Events a second that one core carries."""
-        return self.events / self.cpu_s
+    def us_per_event(self) -> float:
+        """CPU microseconds of an event."""
+        rest = self.cpu_s - sum(self.stages.values())
+        return sum(self.stage_us.values()) + 1e6 * rest / min(self.read, self.applied)
 
 
 def between(name: str, before: Sequence[Progress], after: Sequence[Progress]) -> Measured:
     """All the workers together."""
-    stages = {
-        stage: sum(b.stages.get(stage, 0.0) - a.stages.get(stage, 0.0) for a, b in zip(before, after, strict=True))
-        for stage in after[0].stages
-    }
+    pairs = list(zip(before, after, strict=True))
     return Measured(
         name,
-        sum(b.applied - a.applied for a, b in zip(before, after, strict=True)),
-        sum(b.cpu_s - a.cpu_s for a, b in zip(before, after, strict=True)),
-        stages,
+        sum(b.read - a.read for a, b in pairs),
+        sum(b.applied - a.applied for a, b in pairs),
+        sum(b.cpu_s - a.cpu_s for a, b in pairs),
+        {stage: sum(b.stages[stage] - a.stages.get(stage, 0.0) for a, b in pairs) for stage in after[0].stages},
         max(progress.resident_mb for progress in after),
     )
