@@ -141,7 +141,7 @@ class _Difference:
         error = np.sqrt(np.maximum(variance, 1e-6) / self.weight)
         size[:k] /= reference.sd[:k]
         error[:k] /= reference.sd[:k]
-        return Shift(size, error, int(self.counts[1]))
+        return Shift(size=size, error=error, rows=int(self.counts[1]))
 
     def rates(self, j: int) -> tuple[float, float]:
         """Mean of column j, of the old version and of the new one."""
