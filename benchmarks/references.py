@@ -39,7 +39,7 @@ ORDINARY: dict[str, Callable[[Corpus, np.random.Generator, int], Ints]] = {
 def references(plan: Plan, report: Report) -> None:
     """Ordinary references, and references with a stretch of 40 to 180 broken events or of another model."""
     models = held_out(corpora.alpacaeval(plan.data))
-    count = 12 if plan.quick else 300
+    count = 12 if plan.quick else 6 * plan.runs
     rows: list[list[object]] = []
     said_of_ordinary = checked = 0
     for name, draw in ORDINARY.items():
