@@ -321,6 +321,11 @@ def quantile(share: float, metric: str, by: str = "") -> str:
     return f"histogram_quantile({share}, sum by ({labels}) (rate({metric}_bucket[5m])))"
 
 
+def none(label: str, expr: str) -> str:
+    """A series named `none` at 0 where the expression has none: what is counted from its first case on."""
+    return f'{expr} or on () label_replace(vector(0), "{label}", "none", "", "")'
+
+
 OVERVIEW: list[AnyPanel] = [
     number("Streams that drift", "Streams with at least one alert that fires. 0 is well.", units.Short,
            Query('sum(oqm_streams{state="drift"})', "drift"), limits=ZERO_IS_GOOD),
@@ -337,14 +342,14 @@ OVERVIEW: list[AnyPanel] = [
     course("Streams by state", "How many streams are in each state.", units.Short,
            Query("sum by (state) (oqm_streams)", "{{state}}"), colours=STATE_COLOURS, stacked=True),
     course("Alerts that fire", "Alerts that fire now, of the 20 streams with most of them.", units.Short,
-           Query("topk(20, max by (stream) (oqm_stream_firing_alerts) > 0) or vector(0)", "{{stream}}")),
+           Query("topk(20, max by (stream) (oqm_stream_firing_alerts))", "{{stream}}")),
     course("Evidence against the threshold", "Evidence that the stream changed, as a share of what its alert takes, "
            "both as log10. At 100 % it fires; the 10 streams with most.", units.PercentUnit,
            Query("topk(10, max by (stream) (oqm_stream_evidence_log10 / oqm_stream_threshold_log10))", "{{stream}}"),
            limits=Limits("transparent", ((1, "red"),))),
     bars("Alert budget spent", "False alarms of each stream's latest budget period over those it may raise; only "
          "streams with a false alarm have a bar.", units.PercentUnit,
-         Query("topk(15, max by (stream) (oqm_stream_budget_spent_ratio)) or vector(0)", "{{stream}}"),
+         Query(none("stream", "topk(15, max by (stream) (oqm_stream_budget_spent_ratio))"), "{{stream}}"),
          limits=FULL_IS_BAD),
     course("Volume", "Output events applied per second, of the 20 busiest streams.", units.EventsPerSecond,
            Query("topk(20, sum by (stream) (rate(oqm_stream_events_total[5m])))", "{{stream}}"), width=8),
@@ -379,9 +384,11 @@ WATCHED: list[AnyPanel] = [
     number("Duplicates", "Events seen before, which were not applied.", units.Short,
            Query("max(oqm_stream_duplicates_total" + ONE + ")", "duplicates")),
     course("Evidence over time", f"Evidence that the stream changed ({SCALED}), and the threshold at which its alert "
-           "fires: the alert budget times the stream's own rate.", units.NoUnit,
+           "fires: the alert budget times the stream's own rate. What raised an alert stays as a line while it fires; "
+           "evidence itself starts from zero then, for a second change.", units.NoUnit,
            Query("max by (stream) (oqm_stream_evidence_log10" + ONE + ")", "evidence"),
            Query("max by (stream) (oqm_stream_threshold_log10" + ONE + ")", "threshold"),
+           Query("max by (alert) (oqm_alert_evidence_log10" + ONE + ")", "alert {{alert}} was raised at"),
            colours={"threshold": "red"}, width=24),
     rows("Features, before and after", "The 25 features that speak most for a change: median or rate in the reference, "
          "and over the last 64 events, each in its own unit.",
@@ -438,8 +445,8 @@ LATENCY: list[AnyPanel] = [
     course("Errors of calls", "Share of events whose call ended in an error: over all, and lately by stream.",
            units.PercentUnit,
            Query("sum(rate(oqm_event_errors_total[5m])) / sum(rate(oqm_events_total[5m]))", "all streams"),
-           Query('topk(10, max by (stream) (oqm_feature_current{stream=~"$stream", feature="call.outcome.error"}) > 0)'
-                 " or vector(0)", "{{stream}}"), height=9),
+           Query('topk(10, max by (stream) (oqm_feature_current{stream=~"$stream", feature="call.outcome.error"}))',
+                 "{{stream}}"), height=9),
     course("Dependencies: calls", "Calls that events made to each dependency, per second.", units.EventsPerSecond,
            Query("sum by (dependency) (rate(oqm_dependency_calls_total[5m]))", "{{dependency}}")),
     course("Dependencies: failed", "Share of each dependency's calls that failed.", units.PercentUnit,
@@ -490,7 +497,7 @@ HEALTH: list[AnyPanel] = [
     course("Events", "Output events turned into features, per second and worker.", units.EventsPerSecond,
            Query("sum by (instance) (rate(oqm_events_total[5m]))", "{{instance}}"), width=8),
     course("Dead letters", "Messages written to the dead-letter topic per second, by reason.", units.EventsPerSecond,
-           Query("sum by (reason) (rate(oqm_rejects_total[5m])) or vector(0)", "{{reason}}"), width=8),
+           Query(none("reason", "sum by (reason) (rate(oqm_rejects_total[5m]))"), "{{reason}}"), width=8),
     course("Computation", "Share of a core that each stage takes.", units.PercentUnit,
            Query("sum by (stage) (rate(oqm_busy_seconds_total[5m]))", "{{stage}}"), width=8),
     course("Time of a batch", "95 % of each stage's batches took no longer.", units.Seconds,
@@ -504,11 +511,12 @@ HEALTH: list[AnyPanel] = [
            Query("max by (sink, state) (oqm_sink_circuit_state)", "{{sink}}: {{state}}"), width=8, most=1),
     course("Features that fail", "Events per second for which a family of features failed and is missing.",
            units.EventsPerSecond,
-           Query("sum by (family) (rate(oqm_feature_failures_total[5m])) or vector(0)", "{{family}}"), width=8),
+           Query(none("family", "sum by (family) (rate(oqm_feature_failures_total[5m]))"), "{{family}}"), width=8),
     course("Lost and repaired", "Messages that retention deleted before they were read, and how often the flow was set "
            "back to the offset expected. Both should be 0.", units.Short,
-           Query("sum by (topic) (increase(oqm_lost_messages_total[1h])) or vector(0)", "lost {{topic}}"),
-           Query("sum by (topic) (increase(oqm_flow_repairs_total[1h])) or vector(0)", "repaired {{topic}}"), width=8),
+           Query(none("topic", "sum by (topic) (increase(oqm_lost_messages_total[1h]))"), "lost {{topic}}"),
+           Query(none("topic", "sum by (topic) (increase(oqm_flow_repairs_total[1h]))"), "repaired {{topic}}"),
+           width=8),
     course("What metrics leave out", "Streams and series beyond the caps (metrics.max_streams, metrics.max_series): "
            "counted here, watched all the same.", units.Short,
            Query("sum(oqm_unexported_streams)", "streams"), Query("sum(oqm_unexported_series)", "series"), width=8),

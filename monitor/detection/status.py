@@ -26,11 +26,15 @@ class FeatureStatus(msgspec.Struct, frozen=True):
 
 
 class OpenAlert(msgspec.Struct, frozen=True):
-    """An alert that fires now; `began` is when its change began, in seconds since 1970, where times are known."""
+    """An alert that fires now: when its change began (seconds since 1970), and the log10 evidence that raised it.
+
+    Both are None where they are not known: without times, and for silence.
+    """
 
     id: str
     kind: str
     began: float | None
+    evidence: float | None = None
 
 
 class SegmentShare(msgspec.Struct, frozen=True):

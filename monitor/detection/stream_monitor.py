@@ -372,7 +372,7 @@ class StreamMonitor:
             log_evidence=max(*(track.log_evidence() for track in tracks), log10(self._canary.evidence())),
             log_threshold=math.log10(self.mean_run_length()),
             features=self._main.features(),
-            open=[OpenAlert(f.id, f.kind.value, f.began_at.time) for f in fire],
+            open=[OpenAlert(f.id, f.kind.value, f.began_at.time, f.evidence) for f in fire],
             segments=self._main.shares(self._recent_segments()),
         )
 

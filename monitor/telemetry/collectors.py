@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from monitor.detection.finding import State
 from monitor.detection.status import FeatureStatus, SegmentShare, StreamState, StreamStatus
 from monitor.telemetry import metrics
 from monitor.telemetry.histogram import Histogram
@@ -218,7 +219,8 @@ class WorkerCollector(Collector):
         yield _family(metrics.BEHIND, _by_name(n.behind_s))
         yield _histogram(metrics.BATCH_SECONDS, (((stage,), h) for stage, h in dict(n.batch_seconds).items()))
         yield _histogram(metrics.DELAY, [((), n.delay)])
-        yield _family(metrics.FINDINGS, _by_name(n.findings))
+        # Each state has its number from the start: a series that appears with 1 has not risen.
+        yield _family(metrics.FINDINGS, _by_name({**_NO_FINDINGS, **n.findings}))
         yield _family(metrics.DELIVERIES, ((key, count) for key, count in dict(n.deliveries).items()))
         yield _family(metrics.PENDING, [((), n.pending_deliveries)])
         yield _family(metrics.CIRCUIT, (((sink, state), 1.0) for sink, state in dict(n.circuits).items()))
@@ -293,6 +295,9 @@ class StreamCollector(Collector):
         yield _family(metrics.FEATURE_EVIDENCE, (((s, name), _evidence(f.evidence)) for s, name, f in features))
 
         yield _family(metrics.ALERT_BEGAN, (((s.stream, a.id, a.kind), _known(a.began)) for s in shown for a in s.open))
+        yield _family(
+            metrics.ALERT_EVIDENCE, (((s.stream, a.id, a.kind), _known(a.evidence)) for s in shown for a in s.open)
+        )
         yield _family(metrics.SEGMENT_REFERENCE, ((labels, share.reference) for labels, share in segments))
         yield _family(metrics.SEGMENT_CURRENT, ((labels, share.current) for labels, share in segments))
 
@@ -306,6 +311,7 @@ def _series(status: StreamStatus) -> int:
     return 3 * len(status.features) + 2 * len(status.segments)
 
 
+_NO_FINDINGS = {state.value: 0 for state in (State.FIRING, State.RESOLVED, State.INFO)}
 _URGENCY = {
     StreamState.DRIFT: 0,
     StreamState.SILENT: 1,

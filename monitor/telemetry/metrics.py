@@ -127,6 +127,9 @@ ALERT_BEGAN = Metric(
     "When the change behind an alert that fires began: the change point of dashboards.",
     ("stream", "alert", "kind"),
 )
+ALERT_EVIDENCE = Metric(
+    "oqm_alert_evidence_log10", _G, "Evidence that raised an alert that fires, log10.", ("stream", "alert", "kind")
+)
 SEGMENT_REFERENCE = Metric(
     "oqm_segment_reference_ratio",
     _G,
@@ -184,6 +187,7 @@ METRICS: tuple[Metric, ...] = (
     FEATURE_CURRENT,
     FEATURE_EVIDENCE,
     ALERT_BEGAN,
+    ALERT_EVIDENCE,
     SEGMENT_REFERENCE,
     SEGMENT_CURRENT,
 )

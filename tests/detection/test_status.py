@@ -20,7 +20,10 @@ def test_an_alert_that_fires_says_since_when_and_of_what_kind() -> None:
     for name in (CHARS, WORDS):
         traffic[name][700:] *= 2
     (found,) = fired(replay(monitor, traffic, 700))
-    assert monitor.status().open == [OpenAlert(found.id, found.kind.value, found.began_at.time)]
+    assert monitor.status().open == [OpenAlert(found.id, found.kind.value, found.began_at.time, found.evidence)]
+    assert found.evidence is not None
+    assert found.threshold is not None
+    assert found.evidence >= found.threshold
     assert monitor.status().firing == [found.id]
 
 

@@ -22,7 +22,7 @@ def status(
         id_conflicts=1,
         log_evidence=evidence,
         log_threshold=5.0,
-        open=[OpenAlert("a", "drift", 1_699_999_000.0)] if state is StreamState.DRIFT else [],
+        open=[OpenAlert("a", "drift", 1_699_999_000.0, 5.5)] if state is StreamState.DRIFT else [],
         segments=[SegmentShare("model.name", f"m{i}", 0.5, 0.25) for i in range(segments)],
         features={f"output.length.f{i}": FeatureStatus(10.0 + i, 12.0, 0.5) for i in range(features)},
     )

@@ -52,6 +52,7 @@ def test_a_stream_that_drifts_says_since_when_and_which_segments_carry_it() -> N
     began = "oqm_alert_began_timestamp_seconds"
     assert value(began, {"stream": "d", "alert": "a", "kind": "drift"}) == 1_699_999_000.0
     assert value(began, {"stream": "s", "alert": "a", "kind": "drift"}) is None
+    assert value("oqm_alert_evidence_log10", {"stream": "d", "alert": "a", "kind": "drift"}) == 5.5
     segment = {"stream": "d", "attribute": "model.name", "value": "m1"}
     assert value("oqm_segment_reference_ratio", segment) == 0.5
     assert value("oqm_segment_current_ratio", segment) == 0.25
@@ -109,6 +110,7 @@ def test_what_is_not_known_is_missing_and_no_evidence_is_zero() -> None:
 
 def test_a_worker_that_has_done_nothing_exports_without_fault() -> None:
     text = generate_latest(worker_registry(Numbers(), version="1", max_streams=1, max_series=1)).decode()
+    assert 'oqm_findings_total{state="firing"} 0.0' in text  # so that the first one is seen to rise
     assert "oqm_worker_ready 0.0" in text
     assert "oqm_worker_progress_timestamp_seconds 0" not in text
 
