@@ -12,7 +12,7 @@ from tests.faults.run import account_of
 pytestmark = pytest.mark.kafka
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     if missing := missing_tools():
         pytest.skip(missing)
