@@ -32,10 +32,8 @@ def hang(hasty: Installation, worker: WorkerProcess, how: str) -> None:
     match how:
         case "HANG" | "SPIN":
             hasty.publish([{**made_event(STREAM, 20, long=False), "output": how}])
-        case "SIGUSR1":
-            worker.signal(signal.SIGUSR1)
-        case "SIGUSR2":
-            worker.signal(signal.SIGUSR2)
+        case "SIGUSR1" | "SIGUSR2":
+            worker.signal(getattr(signal, how))
             hasty.publish([made_event(STREAM, 20, long=False)])
 
 
