@@ -196,7 +196,7 @@ def _strangers(
 
 def _telling(reference: Reference, moved: Shift) -> NDArray[np.intp]:
     """The columns that moved most surely, inputs left out."""
-    surety = np.where(reference.is_input, 0.0, np.abs(moved.size) / np.maximum(moved.error, 1e-9))
+    surety = np.where(reference.is_input, 0.0, np.abs(moved.surety))
     order = np.argsort(-surety)[:8]
     return order[surety[order] > 2.5]
 

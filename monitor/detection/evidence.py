@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.moments import BLOCK, CLIP, TILTS
+from monitor.detection.moments import BLOCK, CLIP, PLACE, SPREAD, tilts
 from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Joint, Rates, View
 
@@ -37,6 +37,10 @@ ZONE_JOINT = 0.12
 """Standard deviations of a whitened coordinate that count as the same."""
 ZONE_SINGLE = 0.12
 """Standard deviations of a single number that count as the same."""
+ZONE_SPREAD = 0.1
+"""Relative change of a single number's variance that counts as the same."""
+_AROUND = 16
+"""Points at which the edge of a zone is looked at."""
 STEP = (-2.0, 3.0)
 """Bounds of one event's log bet: no single event decides."""
 CEILING = 1e200
@@ -96,7 +100,7 @@ class Evidence:
         self._mean = mean
         self.leaning = [LeaningBet(joint) for joint in view.joints]
         singles = view.singles
-        self._norm = np.exp(-singles.log_norm - np.abs(TILTS)[:, None] * (ZONE_SINGLE + singles.error))
+        self._norm = np.exp(-singles.log_norm - _zone_cost(singles.error))
         self._rates = [_rate_bets(view.rates), _rate_bets(view.failures)]
         sizes = [len(LEAN_RATES)] * len(self.leaning) + [
             self._norm.size,
@@ -106,7 +110,10 @@ class Evidence:
         kept = [(name, size) for name, size in zip(names, sizes, strict=True) if size]
         self.kinds = [name for name, _ in kept]
         self._cuts = np.cumsum([0] + [size for _, size in kept])
-        self.weights = np.concatenate([np.full(size, 1 / len(kept) / size) for _, size in kept] or [np.empty(0)])
+        shares = [np.full(size, 1 / size) for _, size in kept]
+        if "failure" in self.kinds and view.any_failure is not None:
+            shares[-1] = _half_on(self._rates[1][0] == view.any_failure)
+        self.weights = np.concatenate(shares or [np.empty(0)]) / max(len(kept), 1)
         self.sums = np.zeros(len(self.weights))
 
     def restart(self) -> None:
@@ -127,7 +134,7 @@ class Evidence:
         singles = self.view.singles
         if len(singles.columns):
             z = np.clip(y[:, singles.columns], -CLIP, CLIP)
-            bets.append((np.exp(TILTS[:, None] * z[:, None, :]) * self._norm).reshape(rows, -1))
+            bets.append((tilts(z).transpose(1, 0, 2) * self._norm).reshape(rows, -1))
         bets.extend(miss + y[:, columns] * hit for columns, hit, miss in self._rates)
         growth = np.concatenate(bets, axis=1)
         if counts.min() < 1.0:
@@ -147,6 +154,11 @@ class Evidence:
         """All evidence now."""
         return float(self.sums @ self.weights) if len(self.sums) else 0.0
 
+    def told(self) -> frozenset[str]:
+        """The kinds of evidence that hold at least a hundredth of all."""
+        held = np.add.reduceat(self.sums * self.weights, self._cuts[:-1]) if len(self.sums) else np.empty(0)
+        return frozenset(kind for kind, part in zip(self.kinds, held, strict=True) if part >= 0.01 * held.sum())
+
     def renewed(self, view: View, mean: Array) -> Evidence:
         """The same sums with the bets of a reference that matured; where bets lean is learned anew."""
         new = Evidence(view, mean)
@@ -160,8 +172,8 @@ class Evidence:
         cut = dict(zip(self.kinds, self._cuts[:-1], strict=True))
         columns = self.view.singles.columns
         if len(columns):
-            part = self.sums[cut["single"] : cut["single"] + len(TILTS) * len(columns)]
-            out[columns] = part.reshape(len(TILTS), -1).mean(0)
+            part = self.sums[cut["single"] : cut["single"] + len(PLACE) * len(columns)]
+            out[columns] = part.reshape(len(PLACE), -1).mean(0)
         for kind, (of_bet, _, _) in zip(("rate", "failure"), self._rates, strict=True):
             if len(of_bet):
                 part = self.sums[cut[kind] : cut[kind] + len(of_bet)]
@@ -188,6 +200,32 @@ class Evidence:
         self.sums = unpack(sums)
         for bet, lean in zip(self.leaning, leans, strict=True):
             bet.lean = unpack(lean)
+
+
+def _zone_cost(error: Array) -> Array:
+    """What the best place and spread within the zone of indifference would earn the bets on single numbers (bets, k).
+
+    The zone is an ellipse around mean 0 and variance 1; the standard error of a mean is `error` (k). For z normal with
+    mean m and variance v, log E e^(a z + b z^2) = (a m + b m^2 + a^2 v / 2) / (1 - 2 b v) - log(1 - 2 b v) / 2.
+    """
+    a, b = PLACE[:, None], SPREAD[:, None]
+
+    def expected(m: Array | float, v: Array | float) -> Array:
+        rest = np.maximum(1 - 2 * b * v, 0.05)
+        out: Array = (a * m + b * m * m + a * a * v / 2) / rest - np.log(rest) / 2
+        return out
+
+    place, spread = ZONE_SINGLE + error, np.minimum(ZONE_SPREAD + np.sqrt(2) * error, 0.9)
+    around = 2 * np.pi * np.arange(_AROUND) / _AROUND
+    cost: Array = np.max([expected(place * np.cos(t), 1 + spread * np.sin(t)) for t in around], axis=0)
+    return cost - expected(0.0, 1.0)
+
+
+def _half_on(chosen: NDArray[np.bool_]) -> Array:
+    """Weights, one in all, of which the chosen bets have half."""
+    if chosen.all() or not chosen.any():
+        return np.full(len(chosen), 1 / len(chosen))
+    return np.where(chosen, 0.5 / chosen.sum(), 0.5 / (~chosen).sum())
 
 
 def _rate_bets(rates: Rates) -> tuple[NDArray[np.intp], Array, Array]:

@@ -64,7 +64,7 @@ def feature_changes(
     after where before is not the reference.
     """
     certain = moved.certain(sure)
-    surety = np.abs(moved.size) / np.maximum(moved.error, 1e-9)
+    surety = np.abs(moved.surety)
     found: dict[str, FeatureChange] = {}
     for j in np.argsort(-surety):
         if abs(effect[j]) < 1.0 or not certain[j]:

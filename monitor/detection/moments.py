@@ -21,8 +21,9 @@ SCALES = (8, BLOCK, 4 * BLOCK)
 """Lengths of the runs whose means measure long-run variance."""
 UNIT = 4 * BLOCK
 """Rows that are added at once, so that the longest runs are whole."""
-TILTS = np.array([0.15, 0.35, 0.7, -0.15, -0.35, -0.7])
-"""Exponents of the fixed bets on a single number, up and down."""
+PLACE = np.array([0.15, 0.35, 0.7, -0.15, -0.35, -0.7, 0.8, 0.0, -0.8, 0.3, 0.0, -0.3])
+SPREAD = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.5, -0.4, -0.5, 0.15, 0.2, 0.15])
+"""Exponents a and b of the fixed bets e^(a z + b z^2) on a single number: up or down; narrower; wider."""
 CLIP = 4.0
 """Normal scores are clipped here, so that no single event can decide."""
 
@@ -47,7 +48,7 @@ class Moments:
         self.runs = np.zeros(len(SCALES), dtype=np.int64)
         self.run_means = np.zeros((len(SCALES), core, core), dtype=np.float32)
         self.own = np.zeros((2 + len(SCALES), d - core))
-        self.tilted = np.zeros((2, len(TILTS), numbers))
+        self.tilted = np.zeros((2, len(PLACE), numbers))
 
     def add(self, y: NDArray[np.float64]) -> None:
         """Add consecutive rows: `UNIT` of them, or what a warm-up has left over."""
@@ -66,7 +67,7 @@ class Moments:
                 self.run_means[i] += _symmetric(means[:, : self.core].T @ means[:, : self.core])
                 self.own[2 + i] += (means[:, self.core :] ** 2).sum(0)
                 self.runs[i] += runs
-        tilt = np.exp(TILTS[:, None, None] * np.clip(y[:, : self.numbers], -CLIP, CLIP)[None])
+        tilt = tilts(np.clip(y[:, : self.numbers], -CLIP, CLIP))
         self.tilted[0] += tilt.sum(1)
         self.tilted[1] += (tilt * tilt).sum(1)
 
@@ -108,6 +109,12 @@ class Moments:
         for array, held in zip(moments._others(), others, strict=True):
             array[...] = unpack(held)
         return moments
+
+
+def tilts(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The fixed bets (bets, n, k) on scores z (n, k), before they are normalised."""
+    out: NDArray[np.float64] = np.exp(z * PLACE[:, None, None] + z * z * SPREAD[:, None, None])
+    return out
 
 
 def _symmetric(product: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -19,8 +19,8 @@ from monitor.detection.strata import Strata
 
 Array = NDArray[np.float64]
 
-GROWTH = 1.25
-"""A maturing reference is derived anew each time it has grown by this factor (eight times from 400 to 2,000)."""
+GROWTH = 1.15
+"""A maturing reference is derived anew each time it has grown by this factor (eleven times from 400 to 2,000)."""
 COUNTER_BITS = 1 << 14
 
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from monitor.detection.history import Segments
-from monitor.detection.layout import Layout
-from monitor.detection.moments import SCALES, TILTS, Moments
+from monitor.detection.layout import ANY_FAILURE, FlagKind, Layout
+from monitor.detection.moments import PLACE, SCALES, SPREAD, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
 from monitor.detection.strata import Strata
@@ -37,7 +37,7 @@ LEADING = 3
 """Eigenvectors of the lag-1 covariance along which autocorrelation is allowed for on top of single coordinates."""
 SURE = 0.9
 """Credible level of a rate's bounds."""
-LIKELY = 0.75
+LIKELY = 0.6
 """The same for the rate of a fault."""
 
 
@@ -77,12 +77,16 @@ class Rates:
 
 @dataclass
 class View:
-    """What one audience bets on: the outputs and calls, or the inputs alone."""
+    """What one audience bets on: the outputs and calls, or the inputs alone.
+
+    `any_failure` is the column that says whether any fault is there, if there is one.
+    """
 
     joints: list[Joint]
     singles: Singles
     rates: Rates
     failures: Rates
+    any_failure: int | None
 
 
 class Reference:
@@ -167,7 +171,14 @@ class Reference:
         numbers = here[here < moments.numbers]
         flags = here[here >= moments.numbers]
         faults = np.asarray([self.layout.flags[j - moments.numbers].failure for j in flags], dtype=bool)
-        return View(joints, self._singles(numbers), self._rates(flags[~faults]), self._failures(flags[faults]))
+        place = self.layout.flag_place(ANY_FAILURE, FlagKind.ANY_FAILURE)
+        return View(
+            joints,
+            self._singles(numbers),
+            self._rates(flags[~faults]),
+            self._failures(flags[faults]),
+            None if place is None else moments.numbers + place,
+        )
 
     def _residual(self, select: Array, given: NDArray[np.intp]) -> Array:
         """Projection onto what a ridge regression on the given columns leaves of the selected ones."""
@@ -236,9 +247,8 @@ class Reference:
         n = self.n
         long_run = self._alone(columns)
         tilted = self.moments.tilted[:, :, columns]
-        mean = tilted[0] / n
-        error = np.sqrt(np.maximum(tilted[1] / n - mean * mean, 0) / n * long_run)
-        log_norm = np.log(mean + error) + (long_run - 1) * TILTS[:, None] ** 2 / 2
+        # Along a normal score z the long run is felt as var(a z + b z^2) = a^2 + 2 b^2.
+        log_norm = np.log(tilted[0] / n) + (long_run - 1) * (PLACE**2 + 2 * SPREAD**2)[:, None] / 2
         return Singles(columns, log_norm, np.sqrt(long_run / self.effective))
 
     def _rates(self, columns: NDArray[np.intp]) -> Rates:

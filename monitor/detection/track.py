@@ -296,8 +296,11 @@ class Track:
         numbers, flags = history.numbers[held:], history.flag_values()[held:]
         y = reference.scores(numbers, flags, history.segments[held:])
         inputs = crossed == "inputs"
+        evidence = self._inputs if inputs else self._outputs
+        assert evidence is not None
         if columns is None:
-            point = change.change_point(reference, reference.inputs if inputs else reference.outputs, y)
+            view = reference.inputs if inputs else reference.outputs
+            point = change.change_point(reference, view, y, evidence.told())
         else:
             point = change.column_change_point(reference, columns, y)
         numbers, flags, after = numbers[point.position :], flags[point.position :], y[point.position :]
@@ -312,8 +315,6 @@ class Track:
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
         state = State.FIRING if fires else State.INFO
-        evidence = self._inputs if inputs else self._outputs
-        assert evidence is not None
         finding = self._finding(context, state, driver, changes, laid, point, held, evidence)
         quiet = self._quiet["inputs" if inputs else "outputs"]
         if laid.strangers and not fires:
