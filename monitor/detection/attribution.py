@@ -1,15 +1,14 @@
 """Who carries a change: a segment, the mix of segments, the inputs, or the outputs themselves.
 
-The reference keeps, for each attribute with few values, how often each value came and the mean row it came with. So
-after a change each segment is compared with itself before, and the rest with itself (within), and what a mere change of
-shares would have done is computed (between).
+The reference keeps, for each attribute with few values, how often each value came and the mean row it came with
+(`monitor.detection.segments`). So after a change each segment is compared with itself before, and the rest with itself
+(within), and what a mere change of shares would have done is computed (between).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 from monitor.detection.change import Shift
 from monitor.detection.history import VERSIONS, Segments
 from monitor.detection.moments import CLIP
-from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Joint, Reference
+from monitor.detection.segments import SegmentTable
 
 Array = NDArray[np.float64]
 
@@ -26,79 +25,6 @@ TELLING_REST = 6
 """Rows outside a segment that it takes to say that they did not change."""
 OUTWEIGHS = 1.5
 """Outputs that moved this many times as far as the inputs changed by themselves."""
-
-MOST_ATTRIBUTES = 12
-MOST_VALUES = 12
-"""An attribute with more values than this (a user id, say) cannot be a segment; its rarest values are dropped."""
-
-
-class SegmentTable:
-    """Counts and sums of rows by attribute value."""
-
-    def __init__(self, d: int) -> None:
-        self.d = d
-        self.n = 0
-        self._cells: dict[str, dict[str, tuple[int, Array]]] = {}
-        self._wide: set[str] = set()
-
-    def add(self, y: Array, segments: Sequence[Segments]) -> None:
-        """Count rows y (n, d) with their segments."""
-        self.n += len(y)
-        groups: dict[Segments, list[int]] = {}
-        for row, segment in enumerate(segments):
-            groups.setdefault(segment, []).append(row)
-        for segment, rows in groups.items():
-            total = y[rows].sum(0)
-            for attribute, value in segment:
-                if attribute in self._wide:
-                    continue
-                cells = self._cells.get(attribute)
-                if cells is None:
-                    if len(self._cells) >= MOST_ATTRIBUTES:
-                        continue
-                    cells = self._cells[attribute] = {}
-                count, held = cells.get(value, (0, None))
-                cells[value] = (count + len(rows), total if held is None else held + total)
-                if len(cells) > MOST_VALUES:
-                    del self._cells[attribute]
-                    self._wide.add(attribute)
-
-    def share(self, attribute: str, value: str) -> float:
-        """Share of the reference's rows with this value."""
-        count, _ = self._cells.get(attribute, {}).get(value, (0, None))
-        return count / self.n if self.n else 0.0
-
-    def mean(self, attribute: str, value: str, at_least: int = 20) -> Array | None:
-        """Mean row of a value that came often enough, else None."""
-        count, total = self._cells.get(attribute, {}).get(value, (0, None))
-        return total / count if total is not None and count >= at_least else None
-
-    def attributes(self) -> list[str]:
-        """Attributes with few enough values."""
-        return list(self._cells)
-
-    def values(self, attribute: str) -> list[str]:
-        """Values seen of an attribute."""
-        return list(self._cells.get(attribute, {}))
-
-    def is_wide(self, attribute: str) -> bool:
-        """Whether the attribute had too many values to be a segment."""
-        return attribute in self._wide
-
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        cells = {a: {v: [count, pack(total)] for v, (count, total) in c.items()} for a, c in self._cells.items()}
-        return [self.d, self.n, cells, sorted(self._wide)]
-
-    @classmethod
-    def from_plain(cls, plain: list[Any]) -> SegmentTable:
-        """The table that `plain` described."""
-        d, n, cells, wide = plain
-        table = cls(d)
-        table.n = n
-        table._cells = {a: {v: (count, unpack(total)) for v, (count, total) in c.items()} for a, c in cells.items()}
-        table._wide = set(wide)
-        return table
 
 
 @dataclass(frozen=True)
@@ -118,9 +44,18 @@ class Attribution:
 
 
 def attribute(
-    reference: Reference, table: SegmentTable, y: Array, segments: Sequence[Segments], moved: Shift
+    reference: Reference,
+    table: SegmentTable,
+    y: Array,
+    segments: Sequence[Segments],
+    moved: Shift,
+    carrier: tuple[str, str] | None = None,
 ) -> Attribution:
-    """Compare rows y (n, d) after a change with the reference, segment by segment."""
+    """Compare rows y (n, d) after a change with the reference, segment by segment.
+
+    `carrier` is the segment whose bets told of the change, if it was one: sequential evidence from all its rows, which
+    decides unless the others changed too.
+    """
     n = len(y)
     columns = _telling(reference, moved)
     members: dict[tuple[str, str], list[int]] = {}
@@ -146,6 +81,13 @@ def attribute(
         if len(members[(name, value)]) > 0.9 * n:
             # All rows came with it: a few rows of one segment or another prove nothing beside that.
             return Attribution({name: value}, new_versions, known)
+    if carrier is not None and carrier in members:
+        rows = members[carrier]
+        rest = np.setdiff1d(np.arange(n), rows)
+        inside = _effect(reference, columns, y[rows], table.mean(*carrier))
+        outside = _effect(reference, columns, y[rest], _rest_mean(table, carrier[0], segments, rest))
+        if len(rest) >= TELLING_REST and outside[0] <= 0.5 * inside[0]:
+            return Attribution(dict([carrier]), new_versions, known)
     best: tuple[tuple[float, int, int], dict[str, str]] | None = None
     for (name, value), rows in sorted(members.items()):
         if len(rows) < enough or table.is_wide(name) or table.share(name, value) > 0.9:

@@ -128,10 +128,10 @@ def shift(reference: Reference, y: Array) -> Shift:
     k = reference.moments.numbers
     n = max(len(y), 1)
     mean = y.mean(0) if len(y) else reference.mean
-    size = mean - reference.mean
+    size: Array = mean - reference.mean
     variance = reference.variance[:k]
     spread = np.maximum(y[:, :k].var(0), variance) if len(y) > 4 else variance
-    error = np.sqrt(np.maximum(spread, 1e-6) * (1 / n + 1 / reference.effective))
+    error: Array = np.sqrt(np.maximum(spread, 1e-6) * (1 / n + 1 / reference.effective))
     surety = np.concatenate([size[:k] / error, _root(mean[k:], n, reference.mean[k:], reference.effective)])
     size[:k] /= reference.sd[:k]
     return Shift(size, surety, len(y))

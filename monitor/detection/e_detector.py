@@ -84,7 +84,7 @@ class EDetector:
             return self._last
         reference = self._normal.reference
         y = reference.scores(compress(np.asarray([[value]])), np.empty((1, 0)), [()])
-        score = float(self._evidence.block(y, np.ones(1))[0])
+        score = float(self._evidence.block(y, np.ones(1), [()])[0])
         drift = score >= self.mean_run_length
         if drift:
             self._evidence.restart()

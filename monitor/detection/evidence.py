@@ -20,29 +20,28 @@ equality, or the noise of a finite reference would become a certain false alarm 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.moments import BLOCK, CLIP, PLACE, SPREAD, tilts
+from monitor.detection.history import Segments
+from monitor.detection.leaning import LEAN_RATES, LeaningBet
+from monitor.detection.moments import CLIP, PLACE, SPREAD, tilts
 from monitor.detection.plain import pack, unpack
-from monitor.detection.reference import Joint, Rates, View
+from monitor.detection.reference import Rates, View
+from monitor.detection.segments import SegmentTable
+from monitor.detection.within import WithinBet, chosen
 
 Array = NDArray[np.float64]
 
-LEAN_RATES = np.array([0.2, 0.07, 0.02])
-"""Memory of the leaning bets: about 5, 14 and 50 events."""
-ZONE_JOINT = 0.12
-"""Standard deviations of a whitened coordinate that count as the same."""
 ZONE_SINGLE = 0.12
 """Standard deviations of a single number that count as the same."""
 ZONE_SPREAD = 0.1
 """Relative change of a single number's variance that counts as the same."""
 _AROUND = 16
 """Points at which the edge of a zone is looked at."""
-STEP = (-2.0, 3.0)
-"""Bounds of one event's log bet: no single event decides."""
 CEILING = 1e200
 RATE_STEPS = np.array([0.03, 0.08, 0.2, 0.5])
 """Alternatives for a rate that rose: this share of the way from its upper bound to 1."""
@@ -50,40 +49,6 @@ RATE_FALLS = np.array([0.7, 0.4, 0.1, 0.03])
 """Alternatives for a rate that fell: its lower bound times this."""
 SMALLEST_FALLING = 0.05
 """A rate whose lower bound is below this gets no bets on falling: a bound above the true rate would win for ever."""
-
-_AGE = np.arange(BLOCK)
-_WEIGHTS = np.stack(
-    [np.where(_AGE[:, None] > _AGE, a * (1 - a) ** np.maximum(_AGE[:, None] - 1 - _AGE, 0), 0.0) for a in LEAN_RATES]
-)
-_DECAY = (1 - LEAN_RATES[:, None]) ** np.arange(BLOCK + 1)
-
-
-class LeaningBet:
-    """The joint bet on one whitened view: state is where recent scores lean, (3 rates, m)."""
-
-    def __init__(self, joint: Joint) -> None:
-        self.joint = joint
-        m = joint.project.shape[1]
-        self.lean = np.zeros((len(LEAN_RATES), m))
-        a = LEAN_RATES[:, None]
-        self._threshold = 0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))
-        self._floor = ZONE_JOINT + joint.error
-
-    def log_bets(self, centred: Array, counts: Array) -> Array:
-        """Log bets (rows, rates) of a block's rows y - mean (rows, d), each counted so much; moves the lean on."""
-        rows = len(centred)
-        joint = self.joint
-        u = np.clip(centred[:, : len(joint.project)] @ joint.project, -CLIP, CLIP)
-        counted = u * counts[:, None]
-        before = _WEIGHTS[:, :rows, :rows] @ counted + _DECAY[:, :rows, None] * self.lean[:, None, :]
-        size = np.minimum(np.maximum(np.abs(before) - self._threshold[:, None], 0) / joint.long_run, 1.0)
-        tilt = np.copysign(size, before)
-        cost = 0.5 * ((size * size) @ joint.long_run + (tilt @ joint.axes) ** 2 @ joint.extra)
-        gain = np.einsum("rtm,tm->rt", tilt, u) - size @ self._floor - cost
-        fade = (1 - LEAN_RATES[:, None]) ** np.arange(rows - 1, -1, -1)
-        self.lean = self.lean * _DECAY[:, rows, None] + LEAN_RATES[:, None] * (fade @ counted)
-        bounded: Array = np.clip(gain, *STEP).T
-        return bounded
 
 
 class Evidence:
@@ -95,18 +60,21 @@ class Evidence:
         Shiryaev-Roberts sums, one per bet, and their weights, one in all.
     """
 
-    def __init__(self, view: View, mean: Array) -> None:
+    def __init__(self, view: View, mean: Array, segments: SegmentTable | None = None) -> None:
         self.view = view
         self._mean = mean
         self.leaning = [LeaningBet(joint) for joint in view.joints]
+        within = chosen(segments) if segments is not None and view.joints else []
+        self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
         singles = view.singles
         self._norm = np.exp(-singles.log_norm - _zone_cost(singles.error))
         self._rates = [_rate_bets(view.rates), _rate_bets(view.failures)]
         sizes = [len(LEAN_RATES)] * len(self.leaning) + [
+            len(LEAN_RATES) * len(self.within),
             self._norm.size,
             *(len(columns) for columns, _, _ in self._rates),
         ]
-        names = [*("joint", "residual")[: len(self.leaning)], "single", "rate", "failure"]
+        names = [*("joint", "residual")[: len(self.leaning)], "within", "single", "rate", "failure"]
         kept = [(name, size) for name, size in zip(names, sizes, strict=True) if size]
         self.kinds = [name for name, _ in kept]
         self._cuts = np.cumsum([0] + [size for _, size in kept])
@@ -121,16 +89,22 @@ class Evidence:
         self.sums = np.zeros(len(self.weights))
         for bet in self.leaning:
             bet.lean[:] = 0
+        for apart in self.within:
+            apart.restart()
 
-    def block(self, y: Array, counts: Array) -> Array:
+    def block(self, y: Array, counts: Array, where: Sequence[Segments]) -> Array:
         """Take a block's rows (rows <= BLOCK, d); evidence after each row (rows), to hold against the threshold.
 
         `counts` (rows) in (0, 1] says for how much of an event each row counts: a repetition tells less than news.
+        `where` (rows) is each row's segments.
         """
         rows = len(y)
         if not len(self.sums):
             return np.zeros(rows)
-        bets = [np.exp(bet.log_bets(y - self._mean, counts)) for bet in self.leaning]
+        centred = y - self._mean
+        whitened = [bet.whitened(centred) for bet in self.leaning]
+        bets = [np.exp(bet.log_bets(u, counts)) for bet, u in zip(self.leaning, whitened, strict=True)]
+        bets.extend(np.exp(apart.log_bets(whitened[-1], counts, where)) for apart in self.within)
         singles = self.view.singles
         if len(singles.columns):
             z = np.clip(y[:, singles.columns], -CLIP, CLIP)
@@ -159,10 +133,24 @@ class Evidence:
         held = np.add.reduceat(self.sums * self.weights, self._cuts[:-1]) if len(self.sums) else np.empty(0)
         return frozenset(kind for kind, part in zip(self.kinds, held, strict=True) if part >= 0.01 * held.sum())
 
-    def renewed(self, view: View, mean: Array) -> Evidence:
+    def carrier(self) -> tuple[str, str] | None:
+        """The segment that holds most of the evidence, if bets within segments hold most of it."""
+        if "within" not in self.kinds:
+            return None
+        place = self.kinds.index("within")
+        start, stop = self._cuts[place : place + 2]
+        held = self.sums * self.weights
+        if held[start:stop].sum() < 0.5 * held.sum():
+            return None
+        bet = self.within[int(np.argmax(held[start:stop].reshape(len(self.within), -1).sum(1)))]
+        value = bet.furthest()
+        return None if value is None else (bet.attribute, value)
+
+    def renewed(self, view: View, mean: Array, segments: SegmentTable | None = None) -> Evidence:
         """The same sums with the bets of a reference that matured; where bets lean is learned anew."""
-        new = Evidence(view, mean)
-        if len(new.sums) == len(self.sums):
+        new = Evidence(view, mean, segments)
+        same = [bet.attribute for bet in new.within] == [bet.attribute for bet in self.within]
+        if same and len(new.sums) == len(self.sums):
             new.sums = self.sums
         return new
 
@@ -180,26 +168,30 @@ class Evidence:
                 np.add.at(out, of_bet, part / len(RATE_STEPS))
         return out
 
-    def state(self) -> tuple[Array, list[Array]]:
+    def state(self) -> tuple[Array, list[Array], list[tuple[int, Array]]]:
         """The state as it is now, for `rewind`."""
-        return self.sums.copy(), [bet.lean.copy() for bet in self.leaning]
+        return self.sums.copy(), [bet.lean.copy() for bet in self.leaning], [bet.state() for bet in self.within]
 
-    def rewind(self, state: tuple[Array, list[Array]]) -> None:
+    def rewind(self, state: tuple[Array, list[Array], list[tuple[int, Array]]]) -> None:
         """Go back to a `state`."""
         self.sums = state[0]
         for bet, lean in zip(self.leaning, state[1], strict=True):
             bet.lean = lean
+        for apart, held in zip(self.within, state[2], strict=True):
+            apart.rewind(held)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [pack(self.sums), [pack(bet.lean) for bet in self.leaning]]
+        return [pack(self.sums), [pack(bet.lean) for bet in self.leaning], [bet.plain() for bet in self.within]]
 
     def restore(self, plain: list[Any]) -> None:
         """Take over what `plain` described; the reference must be the same."""
-        sums, leans = plain
+        sums, leans, apart = plain
         self.sums = unpack(sums)
         for bet, lean in zip(self.leaning, leans, strict=True):
             bet.lean = unpack(lean)
+        for within, held in zip(self.within, apart, strict=True):
+            within.restore(held)
 
 
 def _zone_cost(error: Array) -> Array:
@@ -218,7 +210,8 @@ def _zone_cost(error: Array) -> Array:
     place, spread = ZONE_SINGLE + error, np.minimum(ZONE_SPREAD + np.sqrt(2) * error, 0.9)
     around = 2 * np.pi * np.arange(_AROUND) / _AROUND
     cost: Array = np.max([expected(place * np.cos(t), 1 + spread * np.sin(t)) for t in around], axis=0)
-    return cost - expected(0.0, 1.0)
+    cost -= expected(0.0, 1.0)
+    return cost
 
 
 def _half_on(chosen: NDArray[np.bool_]) -> Array:

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.attribution import SegmentTable
 from monitor.detection.history import Segments
 from monitor.detection.layout import Layout
 from monitor.detection.moments import UNIT, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
 from monitor.detection.reference import Reference
+from monitor.detection.segments import SegmentTable
 from monitor.detection.strata import Strata
 
 Array = NDArray[np.float64]
@@ -62,7 +62,7 @@ class Normal:
         self.version = version
         self._distinct = distinct
         self._next = int(reference.n * GROWTH)
-        self._growing: Moments | None = None
+        self._growing: tuple[Moments, SegmentTable] | None = None
 
     @classmethod
     def learn(
@@ -97,19 +97,21 @@ class Normal:
         return self._rows() < limit
 
     def _rows(self) -> int:
-        return self.reference.n + (self._growing.n if self._growing is not None else 0)
+        return self.reference.n + (self._growing[0].n if self._growing is not None else 0)
 
     def grow(self, y: Array, segments: Sequence[Segments], digests: NDArray[np.uint64], limit: int) -> bool:
         """Add `UNIT` calm rows y (n, d); True when the reference was derived anew."""
         if self._growing is None:
-            self._growing = self.reference.moments.empty()
-        self._growing.add(y)
-        self.segments.add(y, segments)
+            self._growing = self.reference.moments.empty(), SegmentTable(self.segments.d)
+        moments, table = self._growing
+        moments.add(y)
+        table.add(y, segments)
         self._distinct.add(digests)
         if self._rows() < min(self._next, limit):
             return False
         # Merged only now, so that what a snapshot restores derives from the same sums as what is in use.
-        self.reference.moments.merge(self._growing)
+        self.reference.moments.merge(moments)
+        self.segments.merge(table)
         self._growing = None
         self.reference.distinct = self._distinct.count()
         self.reference.derive()
@@ -124,7 +126,7 @@ class Normal:
             self._distinct.plain(),
             self.version,
             self._next,
-            None if self._growing is None else self._growing.plain(),
+            None if self._growing is None else [part.plain() for part in self._growing],
         ]
 
     @classmethod
@@ -139,5 +141,5 @@ class Normal:
         )
         normal._next = following
         if growing is not None:
-            normal._growing = Moments.from_plain(growing)
+            normal._growing = Moments.from_plain(growing[0]), SegmentTable.from_plain(growing[1])
         return normal

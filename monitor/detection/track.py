@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -87,6 +87,13 @@ class _Quiet(msgspec.Struct):
 
     until: int = 0
     wait: int = PATIENCE
+
+
+class _Scope(NamedTuple):
+    """Some of the rows held: their positions (n) and scores (n, d)."""
+
+    rows: NDArray[np.intp]
+    y: Array
 
 
 @dataclass(frozen=True)
@@ -199,7 +206,7 @@ class Track:
         y = reference.scores(numbers, flags, where)
         counts = self._repetitions.counts(rows.digests, rows.present(INPUT))
         saved = (self._outputs.state(), self._inputs.state())
-        paths = {"outputs": self._outputs.block(y, counts), "inputs": self._inputs.block(y, counts)}
+        paths = {"outputs": self._outputs.block(y, counts, where), "inputs": self._inputs.block(y, counts, where)}
         place = self.seen + np.arange(len(rows))
         firsts = {}
         for view, path in paths.items():
@@ -222,7 +229,7 @@ class Track:
         if taken < len(rows):
             for evidence, before in zip((self._outputs, self._inputs), saved, strict=True):
                 evidence.rewind(before)
-                evidence.block(y[:taken], counts[:taken])
+                evidence.block(y[:taken], counts[:taken], where[:taken])
         self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken], where[:taken])
         self._calm = 0
         columns = None if alone is None or view != "alone" else np.asarray([alone[1]], dtype=np.intp)
@@ -232,7 +239,7 @@ class Track:
         """Evidence from zero against the active reference, from the next row on."""
         assert self._active is not None
         reference = self._active.reference
-        self._outputs = Evidence(reference.outputs, reference.mean)
+        self._outputs = Evidence(reference.outputs, reference.mean, self._active.segments)
         self._inputs = Evidence(reference.inputs, reference.mean)
         self._since = self.seen
 
@@ -258,7 +265,7 @@ class Track:
         assert self._outputs is not None
         assert self._inputs is not None
         reference = self._active.reference
-        self._outputs = self._outputs.renewed(reference.outputs, reference.mean)
+        self._outputs = self._outputs.renewed(reference.outputs, reference.mean, self._active.segments)
         self._inputs = self._inputs.renewed(reference.inputs, reference.mean)
 
     def _drift_alone(self, names: list[str], numbers: NDArray[np.float16]) -> tuple[int, int] | None:
@@ -293,24 +300,29 @@ class Track:
         reference = self._active.reference
         history = self._history
         held = max(0, len(history) - (self.seen - self._since))
-        numbers, flags = history.numbers[held:], history.flag_values()[held:]
-        y = reference.scores(numbers, flags, history.segments[held:])
+        where = history.segments[held:]
+        y = reference.scores(history.numbers[held:], history.flag_values()[held:], where)
         inputs = crossed == "inputs"
         evidence = self._inputs if inputs else self._outputs
         assert evidence is not None
-        if columns is None:
-            view = reference.inputs if inputs else reference.outputs
-            point = change.change_point(reference, view, y, evidence.told())
-        else:
-            point = change.column_change_point(reference, columns, y)
-        numbers, flags, after = numbers[point.position :], flags[point.position :], y[point.position :]
-        moved = change.shift(reference, after)
+        carrier = None if inputs or columns is not None else evidence.carrier()
+        scope = self._scope(y, where, carrier)
+        point = self._point(inputs, evidence, scope, columns)
+        moved = change.shift(reference, scope.y[scope.rows >= point.position])
+        after, later = y[point.position :], where[point.position :]
+        laid = attribution.attribute(reference, self._active.segments, after, later, moved, carrier)
+        segment = None if laid.mix or not laid.segment else next(iter(laid.segment.items()))
+        if segment != carrier:
+            # The whole stream changed after all, or another segment did.
+            scope = self._scope(y, where, segment)
+            if carrier is not None:
+                point = self._point(inputs, evidence, scope, columns)
+                after, later = y[point.position :], where[point.position :]
+            moved = change.shift(reference, scope.y[scope.rows >= point.position])
         effect = explain.effects(reference, moved, context.settings.floors)
         effect = np.where(reference.is_input == inputs, effect, 0.0)
-        changes = self._changes(context, moved, effect, numbers, flags)
-        laid = attribution.attribute(
-            reference, self._active.segments, after, history.segments[held + point.position :], moved
-        )
+        chosen = held + scope.rows[scope.rows >= point.position]
+        changes = self._changes(context, moved, effect, history.numbers[chosen], history.flag_values()[chosen])
         driver = self._driver(inputs, after, moved, changes, laid)
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
@@ -344,6 +356,29 @@ class Track:
         if not inputs:
             self._restart()
         return [] if repeated else [finding]
+
+    def _scope(self, y: Array, where: Sequence[Segments], segment: tuple[str, str] | None) -> _Scope:
+        """The rows (n, d) of a segment as if its mean in the reference were that of all; all rows for None."""
+        assert self._active is not None
+        if segment is None:
+            return _Scope(np.arange(len(y)), y)
+        rows = np.flatnonzero([segment in pairs for pairs in where])
+        own = self._active.segments.mean(*segment)
+        return _Scope(rows, y[rows] if own is None else y[rows] + (self._active.reference.mean - own))
+
+    def _point(
+        self, inputs: bool, evidence: Evidence, scope: _Scope, columns: NDArray[np.intp] | None
+    ) -> change.ChangePoint:
+        """The change point among all rows, by those in scope."""
+        assert self._active is not None
+        reference = self._active.reference
+        if columns is None:
+            view = reference.inputs if inputs else reference.outputs
+            point = change.change_point(reference, view, scope.y, evidence.told())
+        else:
+            point = change.column_change_point(reference, columns, scope.y)
+        position, low, high = (int(scope.rows[place]) for place in (point.position, point.low, point.high))
+        return change.ChangePoint(position, low, high)
 
     def _restart(self) -> None:
         assert self._outputs is not None
@@ -650,7 +685,7 @@ class Track:
         track._history = History.from_plain(plain["history"])
         if track._active is not None:
             reference = track._active.reference
-            track._outputs = Evidence(reference.outputs, reference.mean)
+            track._outputs = Evidence(reference.outputs, reference.mean, track._active.segments)
             track._inputs = Evidence(reference.inputs, reference.mean)
             track._outputs.restore(plain["evidence"][0])
             track._inputs.restore(plain["evidence"][1])

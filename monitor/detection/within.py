@@ -1,0 +1,154 @@
+"""Bets within segments: each row is bet on by where its own segment has leaned lately.
+
+When one tenant of three changes, three rows in ten say so and seven say nothing; a bet that leans where *all* rows lean
+sees a third of the shift and a tenth of the evidence. A bet may look at anything that is known before its event, its
+segment too, so here each segment of an attribute has a lean of its own, around its own mean in the reference: events of
+the segments that did not change cost next to nothing, those of the one that did are bet on in full. The evidence is one
+sum for the attribute, so no segment has to pay for the number of them.
+
+A version that the reference never saw is held against the whole reference. Values of other attributes that it hardly
+saw are not bet on: there is nothing to hold them against (`attribution` finds them as strangers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.history import VERSIONS, Segments
+from monitor.detection.leaning import LEAN_RATES, ZONE_JOINT, Leaning
+from monitor.detection.moments import BLOCK
+from monitor.detection.plain import pack, unpack
+from monitor.detection.reference import Joint
+from monitor.detection.segments import SegmentTable
+
+Array = NDArray[np.float64]
+
+MOST_ATTRIBUTES = 3
+MOST_SEGMENTS = 8
+"""Segments of an attribute with a lean of their own."""
+SMALLEST = 20
+"""Rows in the reference from which a segment has a mean; also the rows of "as all others" that it is shrunk with."""
+
+_FADED = LEAN_RATES[:, None] * (1 - LEAN_RATES[:, None]) ** np.arange(BLOCK)
+_KEPT = (1 - LEAN_RATES[:, None]) ** np.arange(BLOCK + 1)
+
+
+def chosen(table: SegmentTable) -> list[str]:
+    """The attributes to bet within: those with several segments, smaller names first, and then versions."""
+    names = [name for name in table.attributes() if name not in VERSIONS]
+    several = [name for name in names if 2 <= len(_known(table, name)) <= MOST_SEGMENTS]
+    versions = [name for name in ("model.version", "model.fingerprint", "prompt.version") if table.values(name)]
+    versions = versions or [name for name in VERSIONS if table.values(name)]
+    return sorted(several)[: MOST_ATTRIBUTES - bool(versions)] + versions[:1]
+
+
+def _known(table: SegmentTable, attribute: str) -> list[str]:
+    return [value for value in table.values(attribute) if table.mean(attribute, value, SMALLEST) is not None]
+
+
+class WithinBet:
+    """The joint bet of one attribute: state is where each of its segments leans, (3 rates, segments, m).
+
+    Attributes
+    ----------
+    values
+        The segments, in the order of their leans.
+    """
+
+    def __init__(self, joint: Joint, attribute: str, table: SegmentTable, mean: Array) -> None:
+        self.attribute = attribute
+        self._leaning = Leaning(joint)
+        self._opens = attribute in VERSIONS
+        known = _known(table, attribute)[:MOST_SEGMENTS]
+        # Rows of a version that has been there alone are all rows, on which the joint bet leans already.
+        self._usual = known[0] if self._opens and len(known) == 1 else None
+        self.values = [] if self._usual is not None else known
+        m = joint.project.shape[1]
+        self._centre = np.zeros((MOST_SEGMENTS, m))
+        self._floor = np.tile(ZONE_JOINT + joint.error, (MOST_SEGMENTS, 1))
+        for place, value in enumerate(self.values):
+            own = table.mean(attribute, value)
+            count = table.share(attribute, value) * table.n
+            assert own is not None
+            away = (own - mean)[: len(joint.project)] @ joint.project
+            self._centre[place] = away * count / (count + SMALLEST)
+            self._floor[place] = ZONE_JOINT + joint.error * np.sqrt(table.n / count)
+        self.lean = np.zeros((len(LEAN_RATES), MOST_SEGMENTS, m))
+
+    def log_bets(self, u: Array, counts: Array, where: Sequence[Segments]) -> Array:
+        """Log bets (rows, rates) of whitened rows u (rows, m), each counted so much; moves the leans on."""
+        codes = self._codes(where)
+        out = np.zeros((len(u), len(LEAN_RATES)))
+        rows = np.flatnonzero(codes >= 0)
+        if not len(rows):
+            return out
+        codes = codes[rows]
+        own = u[rows] - self._centre[codes]
+        counted = own * counts[rows, None]
+        same = codes[:, None] == codes
+        earlier = np.tril(same, -1).sum(1)
+        ago = np.maximum(earlier[:, None] - 1 - earlier, 0)
+        weights = np.where(np.tril(same, -1), _FADED[:, ago], 0.0)
+        before = weights @ counted + _KEPT[:, earlier, None] * self.lean[:, codes]
+        out[rows] = self._leaning.log_bets(own, before, self._floor[codes])
+        for code in np.unique(codes):
+            here = codes == code
+            size = int(here.sum())
+            fading = _FADED[:, size - 1 - np.arange(size)]
+            self.lean[:, code] = self.lean[:, code] * _KEPT[:, size, None] + fading @ counted[here]
+        return out
+
+    def _codes(self, where: Sequence[Segments]) -> NDArray[np.intp]:
+        """The place of each row's segment (rows), -1 for those not bet on."""
+        codes = np.full(len(where), -1, dtype=np.intp)
+        found: dict[Segments, int] = {}
+        for row, segments in enumerate(where):
+            code = found.get(segments)
+            if code is None:
+                code = found[segments] = self._code(dict(segments).get(self.attribute))
+            codes[row] = code
+        return codes
+
+    def _code(self, value: str | None) -> int:
+        if value is None or value == self._usual:
+            return -1
+        if value in self.values:
+            return self.values.index(value)
+        if self._opens and len(self.values) < MOST_SEGMENTS:
+            self.values.append(value)
+            return len(self.values) - 1
+        return -1
+
+    def furthest(self) -> str | None:
+        """The segment that leans furthest."""
+        if not self.values:
+            return None
+        size = (self.lean[-1, : len(self.values)] ** 2).sum(1)
+        return self.values[int(np.argmax(size))]
+
+    def restart(self) -> None:
+        """Forget where segments lean."""
+        self.lean[:] = 0
+
+    def state(self) -> tuple[int, Array]:
+        """The state as it is now, for `rewind`."""
+        return len(self.values), self.lean.copy()
+
+    def rewind(self, state: tuple[int, Array]) -> None:
+        """Go back to a `state`."""
+        del self.values[state[0] :]
+        self.lean = state[1]
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [self.values, pack(self.lean[:, : len(self.values)])]
+
+    def restore(self, plain: list[Any]) -> None:
+        """Take over what `plain` described; the reference must be the same."""
+        values, lean = plain
+        self.values = list(values)
+        self.lean[:, : len(self.values)] = unpack(lean)
