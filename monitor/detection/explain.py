@@ -32,10 +32,13 @@ UPSTREAM = ("call.dependency", "call.outcome")
 
 
 def effects(reference: Reference, moved: Shift, floors: Floors) -> Array:
-    """Shift of each watched column in multiples of its effect floor, signed (d)."""
+    """Shift of each watched column in multiples of its effect floor, signed (d).
+
+    The floor of a number whose level wanders in the reference itself is at least as far as that.
+    """
     k = reference.moments.numbers
     out = moved.size.copy()
-    out[:k] /= max(floors.number, 1e-9)
+    out[:k] /= np.maximum(max(floors.number, 1e-9), reference.wander[:k])
     for m, flag in enumerate(reference.layout.flags):
         if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
             floor = floors.category

@@ -35,6 +35,8 @@ SMALLEST_SD = 0.05
 """Standard deviations are never taken below this: a flag never seen in the reference must not be infinitely telling."""
 LEADING = 3
 """Eigenvectors of the lag-1 covariance along which autocorrelation is allowed for on top of single coordinates."""
+WANDERS = 2.0
+"""How many times its usual wandering a level may be off and still count as the same."""
 SURE = 0.9
 """Credible level of a rate's bounds."""
 LIKELY = 0.6
@@ -46,7 +48,7 @@ class Joint:
     """A whitened view of some columns: u = (y - mean) @ project, about uncorrelated with variance 1 in the reference.
 
     `long_run` is each coordinate's long-run over marginal variance (m), `axes` (m, 3) with `extra` (3) what the leading
-    directions have on top, `error` the standard error of a coordinate's mean (m).
+    directions have on top, `error` the standard error of a coordinate's mean with the wandering of its level (m).
     """
 
     project: Array
@@ -58,7 +60,7 @@ class Joint:
 
 @dataclass
 class Singles:
-    """Numbers one by one: columns, log normalisers of the fixed bets (tilts, k) and standard errors (k)."""
+    """Numbers one by one: columns, log normalisers of the fixed bets (bets, k) and errors as of `Joint` (k)."""
 
     columns: NDArray[np.intp]
     log_norm: Array
@@ -149,6 +151,7 @@ class Reference:
         ]
         self.variance = np.maximum(np.concatenate([np.diag(self.covariance), self._rare_variance]), 0)
         self.sd = np.maximum(np.sqrt(self.variance), SMALLEST_SD)
+        self.wander = WANDERS * self._alone(np.arange(moments.d))[1]
         names = [*self.layout.numbers, *(flag.feature for flag in self.layout.flags)]
         self.is_input = np.asarray([name.startswith("input") for name in names], dtype=bool)
         bet = np.asarray([name not in self.excluded for name in names], dtype=bool)
@@ -200,15 +203,16 @@ class Reference:
         whiten = (vectors / np.sqrt(np.maximum(values, 1e-9))) @ vectors.T
         spread = np.maximum(np.sqrt(np.maximum(np.diag(whiten @ correlation @ whiten), 0)), 0.3)
         project = base @ (whiten / sd[:, None] / spread[None, :])
-        long_run = self._long_run(project)
+        long_run, wander = self._long_run(project)
         neighbours = project.T @ self._lagged @ project
         values, vectors = np.linalg.eigh((neighbours + neighbours.T) / 2)
         r, axes = values[-LEADING:], vectors[:, -LEADING:].copy()
         r = np.where(r > 1.15 * 2 * np.sqrt(d / (2 * self.n)), np.minimum(r, 0.9), 0.0)
-        return Joint(project, long_run, axes, (1 + r) / (1 - r) - 1, np.sqrt(long_run / self.effective))
+        error = np.sqrt(long_run / self.effective) + WANDERS * wander
+        return Joint(project, long_run, axes, (1 + r) / (1 - r) - 1, error)
 
-    def _long_run(self, project: Array) -> Array:
-        """Long-run over marginal variance of each projected coordinate, never below 1."""
+    def _long_run(self, project: Array) -> tuple[Array, Array]:
+        """Long-run over marginal variance of each projected coordinate, never below 1, and how far its level wanders."""
 
         def along(matrix: Array) -> Array:
             return np.asarray(np.einsum("ij,ij->j", project, matrix @ project))
@@ -217,19 +221,32 @@ class Reference:
             along(self.covariance), along(self._lagged), [(scale, k, along(means)) for scale, k, means in self._runs]
         )
 
-    def _inflation(self, variance: Array, lagged: Array, runs: list[tuple[int, int, Array]]) -> Array:
-        """From means of runs (batch means) and from the first autocorrelation, whichever says more."""
+    def _inflation(self, variance: Array, lagged: Array, runs: list[tuple[int, int, Array]]) -> tuple[Array, Array]:
+        """Long-run over marginal variance (d), and the wandering of the level in standard deviations (d).
+
+        The long run is that of means of runs (batch means) or that of the first autocorrelation, whichever says more.
+        Where means of longer runs vary by more than that leaves room for, the level itself wanders (long memory): no
+        number of events makes a mean surer than that.
+        """
         variance = np.maximum(variance, 1e-4)
         ratio = np.ones(len(variance))
+        wander = np.zeros(len(variance))
+        shorter: Array | None = None
         for scale, k, means in runs:
-            if k >= 8:
-                ratio = np.maximum(ratio, means * scale / variance * (1 - np.sqrt(2 / k)))
+            if k < 8:
+                break
+            own = means * scale / variance
+            surely = own * (1 - np.sqrt(2 / k))
+            ratio = np.maximum(ratio, surely)
+            if shorter is not None:
+                wander = np.maximum(wander, (surely - np.maximum(shorter, 1)) / scale)
+            shorter = own
         r = np.clip(lagged / variance - 1 / np.sqrt(self.n), 0, 0.9)
         longest: Array = np.maximum(ratio, (1 + r) / (1 - r))
-        return longest
+        return longest, np.sqrt(wander)
 
-    def _alone(self, columns: NDArray[np.intp]) -> Array:
-        """Long-run over marginal variance of single columns."""
+    def _alone(self, columns: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Long-run over marginal variance of single columns, and how far their levels wander."""
 
         def own(common: Array, rare: Array) -> Array:
             return np.concatenate([np.diag(common), rare])[columns]
@@ -245,11 +262,13 @@ class Reference:
 
     def _singles(self, columns: NDArray[np.intp]) -> Singles:
         n = self.n
-        long_run = self._alone(columns)
+        long_run, wander = self._alone(columns)
         tilted = self.moments.tilted[:, :, columns]
         # Along a normal score z the long run is felt as var(a z + b z^2) = a^2 + 2 b^2.
-        log_norm = np.log(tilted[0] / n) + (long_run - 1) * (PLACE**2 + 2 * SPREAD**2)[:, None] / 2
-        return Singles(columns, log_norm, np.sqrt(long_run / self.effective))
+        mean = tilted[0] / n
+        error = np.sqrt(np.maximum(tilted[1] / n - mean * mean, 0) / n * long_run)
+        log_norm = np.log(mean + error) + (long_run - 1) * (PLACE**2 + 2 * SPREAD**2)[:, None] / 2
+        return Singles(columns, log_norm, np.sqrt(long_run / self.effective) + WANDERS * wander)
 
     def _rates(self, columns: NDArray[np.intp]) -> Rates:
         long_run, a, b = self._posterior(columns)
@@ -265,7 +284,7 @@ class Reference:
     def _posterior(self, columns: NDArray[np.intp]) -> tuple[Array, Array, Array]:
         """Long-run variance of flags, and the beta distribution of their rates (Jeffreys' prior)."""
         rate = np.clip(self.mean[columns], 0, 1)
-        long_run = self._alone(columns)
+        long_run, _ = self._alone(columns)
         seen = self.effective / long_run
         return long_run, rate * seen + 0.5, (1 - rate) * seen + 0.5
 
