@@ -138,10 +138,9 @@ class _Difference:
         if self.freedom > 8:
             variance = np.maximum(self.sums[3] / self.freedom, variance)
         size = self.sums[0] / self.weight
-        error = np.sqrt(np.maximum(variance, 1e-6) / self.weight)
+        surety = size / np.sqrt(np.maximum(variance, 1e-6) / self.weight)
         size[:k] /= reference.sd[:k]
-        error[:k] /= reference.sd[:k]
-        return Shift(size=size, error=error, rows=int(self.counts[1]))
+        return Shift(size=size, surety=surety, rows=int(self.counts[1]))
 
     def rates(self, j: int) -> tuple[float, float]:
         """Mean of column j, of the old version and of the new one."""

@@ -128,10 +128,10 @@ def shift(reference: Reference, y: Array) -> Shift:
     k = reference.moments.numbers
     n = max(len(y), 1)
     mean = y.mean(0) if len(y) else reference.mean
-    size: Array = mean - reference.mean
+    size = np.asarray(mean - reference.mean)
     variance = reference.variance[:k]
     spread = np.maximum(y[:, :k].var(0), variance) if len(y) > 4 else variance
-    error: Array = np.sqrt(np.maximum(spread, 1e-6) * (1 / n + 1 / reference.effective))
+    error = np.sqrt(np.maximum(spread, 1e-6) * (1 / n + 1 / reference.effective))
     surety = np.concatenate([size[:k] / error, _root(mean[k:], n, reference.mean[k:], reference.effective)])
     size[:k] /= reference.sd[:k]
     return Shift(size, surety, len(y))
@@ -139,6 +139,8 @@ def shift(reference: Reference, y: Array) -> Shift:
 
 def _root(rate: Array, n: float, before: Array, of: float) -> Array:
     """Signed root of the log likelihood ratio of two rates, seen in n and in `of` events, against one for both (m)."""
+    # Rows of a segment are moved by what its mean differs from that of all, which may take a rate past 0 or 1.
+    rate = np.clip(rate, 0, 1)
     before = (before * of + 0.5) / (of + 1)
     both = (rate * n + before * of) / (n + of)
 

@@ -92,11 +92,14 @@ class Evidence:
         for apart in self.within:
             apart.restart()
 
-    def block(self, y: Array, counts: Array, where: Sequence[Segments]) -> Array:
+    def block(
+        self, y: Array, counts: Array, where: Sequence[Segments], missing: NDArray[np.bool_] | None = None
+    ) -> Array:
         """Take a block's rows (rows <= BLOCK, d); evidence after each row (rows), to hold against the threshold.
 
         `counts` (rows) in (0, 1] says for how much of an event each row counts: a repetition tells less than news.
-        `where` (rows) is each row's segments.
+        `where` (rows) is each row's segments, `missing` (rows, numbers) where a number has no value: a bet on a narrower
+        spread must not take the score 0 that stands there for evidence.
         """
         rows = len(y)
         if not len(self.sums):
@@ -108,7 +111,11 @@ class Evidence:
         singles = self.view.singles
         if len(singles.columns):
             z = np.clip(y[:, singles.columns], -CLIP, CLIP)
-            bets.append((tilts(z).transpose(1, 0, 2) * self._norm).reshape(rows, -1))
+            growth = tilts(z).transpose(1, 0, 2) * self._norm
+            if missing is not None and missing.any():
+                unseen = missing[:, None, singles.columns]
+                growth = np.where(unseen, np.minimum(growth, 1.0), growth)
+            bets.append(growth.reshape(rows, -1))
         bets.extend(miss + y[:, columns] * hit for columns, hit, miss in self._rates)
         growth = np.concatenate(bets, axis=1)
         if counts.min() < 1.0:
@@ -209,9 +216,8 @@ def _zone_cost(error: Array) -> Array:
 
     place, spread = ZONE_SINGLE + error, np.minimum(ZONE_SPREAD + np.sqrt(2) * error, 0.9)
     around = 2 * np.pi * np.arange(_AROUND) / _AROUND
-    cost: Array = np.max([expected(place * np.cos(t), 1 + spread * np.sin(t)) for t in around], axis=0)
-    cost -= expected(0.0, 1.0)
-    return cost
+    most = np.max([expected(place * np.cos(t), 1 + spread * np.sin(t)) for t in around], axis=0)
+    return np.asarray(most - expected(0.0, 1.0))
 
 
 def _half_on(chosen: NDArray[np.bool_]) -> Array:

@@ -212,7 +212,7 @@ class Reference:
         return Joint(project, long_run, axes, (1 + r) / (1 - r) - 1, error)
 
     def _long_run(self, project: Array) -> tuple[Array, Array]:
-        """Long-run over marginal variance of each projected coordinate, never below 1, and how far its level wanders."""
+        """Long-run over marginal variance of each projected coordinate (never below 1), and its level's wandering."""
 
         def along(matrix: Array) -> Array:
             return np.asarray(np.einsum("ij,ij->j", project, matrix @ project))

@@ -206,7 +206,11 @@ class Track:
         y = reference.scores(numbers, flags, where)
         counts = self._repetitions.counts(rows.digests, rows.present(INPUT))
         saved = (self._outputs.state(), self._inputs.state())
-        paths = {"outputs": self._outputs.block(y, counts, where), "inputs": self._inputs.block(y, counts, where)}
+        missing = ~np.isfinite(numbers)
+        paths = {
+            "outputs": self._outputs.block(y, counts, where, missing),
+            "inputs": self._inputs.block(y, counts, where, missing),
+        }
         place = self.seen + np.arange(len(rows))
         firsts = {}
         for view, path in paths.items():
@@ -229,7 +233,7 @@ class Track:
         if taken < len(rows):
             for evidence, before in zip((self._outputs, self._inputs), saved, strict=True):
                 evidence.rewind(before)
-                evidence.block(y[:taken], counts[:taken], where[:taken])
+                evidence.block(y[:taken], counts[:taken], where[:taken], missing[:taken])
         self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken], where[:taken])
         self._calm = 0
         columns = None if alone is None or view != "alone" else np.asarray([alone[1]], dtype=np.intp)
