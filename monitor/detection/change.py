@@ -145,10 +145,8 @@ def _root(rate: Array, n: float, before: Array, of: float) -> Array:
     both = (rate * n + before * of) / (n + of)
 
     def log_likelihood(seen: Array, events: float, p: Array) -> Array:
-        out: Array = events * (xlogy(seen, p) + xlogy(1 - seen, 1 - p))
-        return out
+        return np.asarray(events * (xlogy(seen, p) + xlogy(1 - seen, 1 - p)))
 
     ratio = log_likelihood(rate, n, rate) + log_likelihood(before, of, before)
     ratio -= log_likelihood(rate, n, both) + log_likelihood(before, of, both)
-    root: Array = np.sign(rate - before) * np.sqrt(2 * np.maximum(ratio, 0))
-    return root
+    return np.asarray(np.sign(rate - before) * np.sqrt(2 * np.maximum(ratio, 0)))

@@ -98,8 +98,8 @@ class Evidence:
         """Take a block's rows (rows <= BLOCK, d); evidence after each row (rows), to hold against the threshold.
 
         `counts` (rows) in (0, 1] says for how much of an event each row counts: a repetition tells less than news.
-        `where` (rows) is each row's segments, `missing` (rows, numbers) where a number has no value: a bet on a narrower
-        spread must not take the score 0 that stands there for evidence.
+        `where` (rows) is each row's segments, `missing` (rows, numbers) where a number has no value: a bet on a
+        narrower spread must not take the score 0 that stands there for evidence.
         """
         rows = len(y)
         if not len(self.sums):
@@ -211,8 +211,7 @@ def _zone_cost(error: Array) -> Array:
 
     def expected(m: Array | float, v: Array | float) -> Array:
         rest = np.maximum(1 - 2 * b * v, 0.05)
-        out: Array = (a * m + b * m * m + a * a * v / 2) / rest - np.log(rest) / 2
-        return out
+        return np.asarray((a * m + b * m * m + a * a * v / 2) / rest - np.log(rest) / 2)
 
     place, spread = ZONE_SINGLE + error, np.minimum(ZONE_SPREAD + np.sqrt(2) * error, 0.9)
     around = 2 * np.pi * np.arange(_AROUND) / _AROUND
@@ -224,7 +223,7 @@ def _half_on(chosen: NDArray[np.bool_]) -> Array:
     """Weights, one in all, of which the chosen bets have half."""
     if chosen.all() or not chosen.any():
         return np.full(len(chosen), 1 / len(chosen))
-    return np.where(chosen, 0.5 / chosen.sum(), 0.5 / (~chosen).sum())
+    return np.asarray(np.where(chosen, 0.5 / chosen.sum(), 0.5 / (~chosen).sum()))
 
 
 def _rate_bets(rates: Rates) -> tuple[NDArray[np.intp], Array, Array]:

@@ -187,15 +187,10 @@ class StreamMonitor:
             self._canary.note(self.settings.canary, rows, indices)
             return self._learn(context, rows, indices)
         if not self._apart and not self._gathering:
-            findings = self._main.judge(context, rows, indices)
+            findings = self._judge_track(context, self._main, rows, indices)
         else:
             findings = self._judge_apart(context, rows, indices)
-        findings = self._judge_versions(context, rows, indices, findings)
-        for stranger in self._main.strangers:
-            if stranger not in self._gathering and len(self._gathering) + len(self._apart) < MOST_SEGMENTS:
-                self._gathering[stranger] = None
-        self._main.strangers.clear()
-        return findings
+        return self._judge_versions(context, rows, indices, findings)
 
     def _learn(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
         """Learn the reference; from the rows outside of a stretch that differs from the rest, and say so."""
@@ -226,12 +221,26 @@ class StreamMonitor:
             chosen = np.asarray(members, dtype=np.intp)
             part, where = rows.take(chosen), indices[chosen]
             if own is None:
-                findings += self._main.judge(context, part, where)
+                findings += self._judge_track(context, self._main, part, where)
             elif own in self._apart:
-                findings += self._apart[own].judge(context, part, where)
+                findings += self._judge_track(context, self._apart[own], part, where)
             else:
                 self._gather(context, own, part, where)
         return findings
+
+    def _judge_track(self, context: Context, track: Track, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
+        """A track's rows; segments that it finds new are set apart from the next row on."""
+        findings, taken = track.judge(context, rows, indices)
+        fresh = [pair for pair in track.strangers if pair not in self._gathering and pair not in self._apart]
+        track.strangers.clear()
+        for stranger in fresh[: MOST_SEGMENTS - len(self._gathering) - len(self._apart)]:
+            self._gathering[stranger] = None
+        if taken == len(rows):
+            return findings
+        rows, indices = rows.part(taken), indices[taken:]
+        if track is self._main:
+            return findings + self._judge_apart(context, rows, indices)
+        return findings + self._judge_track(context, track, rows, indices)
 
     def _gather(self, context: Context, own: tuple[str, str], rows: Rows, indices: NDArray[np.int64]) -> None:
         held = self._gathering[own]

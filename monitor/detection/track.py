@@ -120,7 +120,7 @@ class Track:
     open
         Findings that hold now, oldest first: firing ones, and information about shifted inputs.
     strangers
-        Segments that this track found new since the last call of `take_strangers`.
+        Segments that this track found new; whoever deals with them empties the list.
     """
 
     def __init__(self, *, pinned: bool = False) -> None:
@@ -183,15 +183,18 @@ class Track:
         self._examples = self._typical(len(self._history))
         self._begin_evidence()
 
-    def judge(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
-        """Take rows (at most `BLOCK`) with their stream indices; what they brought to light."""
+    def judge(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
+        """Take rows (at most `BLOCK`) with their stream indices; what they brought to light, and how many were taken.
+
+        Rows behind one that brought strangers to light are left: some of them are no longer this track's.
+        """
         findings: list[Finding] = []
         start = 0
-        while start < len(rows):
+        while start < len(rows) and not self.strangers:
             found, taken = self._block(context, rows.part(start), indices[start:])
             findings += found
             start += taken
-        return findings
+        return findings, start
 
     def _block(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
         """Judge rows up to the first crossing; how many were taken."""
@@ -334,10 +337,9 @@ class Track:
         finding = self._finding(context, state, driver, changes, laid, point, held, evidence)
         quiet = self._quiet["inputs" if inputs else "outputs"]
         if laid.strangers and not fires:
-            told = set(laid.strangers) <= set(self.strangers)  # by an earlier row of the same block
             self.strangers.extend(laid.strangers)
             self._restart()
-            return [] if told else [finding]
+            return [finding]
         if not back and (fires or (driver is Driver.INPUT and not inputs)):
             self.open.append(finding)
             quiet.wait, quiet.until = PATIENCE, 0

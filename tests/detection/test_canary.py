@@ -331,7 +331,10 @@ def test_cuts_and_restores_change_nothing(
 
 
 def test_ticks_that_part_the_versions_do_not_hide_a_difference() -> None:
-    """A quiet stream's blocks hold one row each; neighbours are found all the same."""
+    """A quiet stream's blocks hold one row each; neighbours are found all the same.
+
+    So large a difference may page as the new version's drift before the comparison has a piece, and it only adds to it.
+    """
     traffic, new = rolled_out(700, share=0.5)
     longer(traffic, new)
     monitor = watch()
@@ -339,7 +342,8 @@ def test_ticks_that_part_the_versions_do_not_hide_a_difference() -> None:
     for row in range(700):
         found += monitor.observe(traffic.batch(row, row + 1))
         found += monitor.tick(float(traffic.times[row]) + 6)
-    assert len(of_canary(found)) == 1
+    assert [f.segment for f in found if f.kind is FindingKind.CANARY] == [{"model.version": "2"}]
+    assert [f.segment for f in fired(found)] == [{"model.version": "2"}]
 
 
 def _state(monitor: StreamMonitor) -> int:
