@@ -137,6 +137,21 @@ def shift(reference: Reference, y: Array) -> Shift:
     return Shift(size, surety, len(y))
 
 
+def widening(reference: Reference, y: Array) -> tuple[Array, Array]:
+    """How much wider each number of rows y (n, d) spreads than in the reference: log ratio (k), and in standard errors.
+
+    The error is that of a normal sample's, a third wider, since scores have heavier tails than that.
+    """
+    k = reference.moments.numbers
+    n = max(len(y), 1)
+    if n < 8:
+        return np.zeros(k), np.zeros(k)
+    sd = np.maximum(y[:, :k].std(0), 1e-3)
+    before = np.sqrt(np.maximum(reference.variance[:k], 1e-6))
+    size = np.log(sd / before)
+    return size, size / (1.3 * np.sqrt(0.5 * (1 / n + 1 / reference.effective)))
+
+
 def _root(rate: Array, n: float, before: Array, of: float) -> Array:
     """Signed root of the log likelihood ratio of two rates, seen in n and in `of` events, against one for both (m)."""
     # Rows of a segment are moved by what its mean differs from that of all, which may take a rate past 0 or 1.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.attribution import Attribution
-from monitor.detection.change import Shift
+from monitor.detection.change import Shift, widening
 from monitor.detection.finding import Driver, FeatureChange, FindingKind, Severity
 from monitor.detection.layout import FlagKind
 from monitor.detection.ranks import expand
@@ -19,6 +19,8 @@ from monitor.features.base import FeatureSpec, Kind, Worse
 Array = NDArray[np.float64]
 
 MOST_FEATURES = 12
+SPREAD = ".spread"
+"""Ends the name of a number that moved in spread."""
 CALL_KINDS = {
     "call.dependency": FindingKind.DEPENDENCY,
     "call.outcome": FindingKind.ERRORS,
@@ -48,6 +50,32 @@ def effects(reference: Reference, moved: Shift, floors: Floors) -> Array:
             floor = floors.flag
         out[k + m] /= max(floor, 1e-9)
     return out
+
+
+def spread_effects(reference: Reference, y: Array, floors: Floors, sure: float) -> Array:
+    """How much the spread of each number of rows y (n, d) changed, in floors (k); 0 where that is not sure."""
+    size, surety = widening(reference, y)
+    effect = size / np.log1p(max(floors.spread, 1e-9))
+    return np.asarray(np.where((np.abs(surety) > sure) & ~reference.is_input[: len(size)], effect, 0.0))
+
+
+def spread_changes(reference: Reference, effect: Array, numbers: NDArray[np.float16]) -> list[FeatureChange]:
+    """Numbers that spread wider or narrower by their floor, most first.
+
+    They are called `<feature>.spread`; before and after are interquartile ranges.
+    """
+    found = []
+    for j in np.argsort(-np.abs(effect)):
+        name = reference.layout.numbers[int(j)]
+        if abs(effect[j]) < 1.0:
+            break
+        values = expand(numbers[:, j])
+        values = values[np.isfinite(values)]
+        before = rounded(reference.ranks.middle_half(int(j)))
+        after = rounded(float(np.subtract(*np.quantile(values, [0.75, 0.25])))) if len(values) else before
+        if (after - before) * effect[j] > 0:
+            found.append(FeatureChange(f"{name}{SPREAD}", before, after, round(float(effect[j]), 2)))
+    return found[:MOST_FEATURES]
 
 
 def feature_changes(
@@ -172,7 +200,12 @@ def severity_of(changes: Sequence[FeatureChange], specs: Mapping[str, FeatureSpe
 
 def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
     """`output.length.chars rose from 812 to 1,903 characters (+134 %)`."""
-    spec = specs.get(change.name)
+    spec = specs.get(change.name.removesuffix(SPREAD))
+    if change.name.endswith(SPREAD) and isinstance(change.before, float) and isinstance(change.after, float):
+        verb = "widened" if change.effect > 0 else "narrowed"
+        unit = f" {spec.unit}" if spec is not None and spec.unit else ""
+        middle = f"the middle half spans {number(change.after)}{unit} where it was {number(change.before)}"
+        return f"{change.name} {verb}: {middle}"
     rate = spec is not None and spec.kind in (Kind.FLAG, Kind.CATEGORY)
     rate = rate or change.name.endswith(".missing")
     some = (

@@ -19,6 +19,9 @@ from monitor.detection.plain import pack, unpack
 KNOTS = 40
 """Points per feature: a quantile is off by 1/80 at most, a tenth of the uncertainty of a reference of 400."""
 
+QUARTILE = float(ndtri(0.75))
+"""Normal score of a quartile."""
+
 SPACING = 256.0
 """Compressed values lie between -90 and 90, so columns this far apart do not meet."""
 
@@ -90,6 +93,11 @@ class RankMap:
         x, z = self.x[column], self.z[column]
         s = float(x[int(np.argmin(np.abs(z)))]) if z[-1] > z[0] else float(x[len(x) // 2])
         return math.copysign(math.expm1(abs(s)), s)
+
+    def middle_half(self, column: int) -> float:
+        """The reference's interquartile range of a column, in natural units."""
+        low, high = np.interp([-QUARTILE, QUARTILE], self.z[column], self.x[column])
+        return float(math.copysign(math.expm1(abs(high)), high) - math.copysign(math.expm1(abs(low)), low))
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""

@@ -53,6 +53,7 @@ class Floors(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: float = Field(0.25, ge=0, description="robust standard deviations of the reference")
+    spread: float = Field(0.25, ge=0, description="relative change of a number's standard deviation")
     flag: float = Field(0.03, ge=0, le=1, description="absolute change of a rate")
     failure: float = Field(0.01, ge=0, le=1, description="absolute change of a failure flag's rate")
     category: float = Field(0.05, ge=0, le=1, description="total variation between the shares")

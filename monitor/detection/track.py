@@ -329,7 +329,8 @@ class Track:
         effect = explain.effects(reference, moved, context.settings.floors)
         effect = np.where(reference.is_input == inputs, effect, 0.0)
         chosen = held + scope.rows[scope.rows >= point.position]
-        changes = self._changes(context, moved, effect, history.numbers[chosen], history.flag_values()[chosen])
+        changed = scope.y[scope.rows >= point.position] if "single" in evidence.told() and not inputs else None
+        changes = self._changes(context, moved, effect, history.numbers[chosen], history.flag_values()[chosen], changed)
         driver = self._driver(inputs, after, moved, changes, laid)
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
@@ -394,14 +395,24 @@ class Track:
         self._since = self.seen
 
     def _changes(
-        self, context: Context, moved: change.Shift, effect: Array, numbers: NDArray[np.float16], flags: Array
+        self,
+        context: Context,
+        moved: change.Shift,
+        effect: Array,
+        numbers: NDArray[np.float16],
+        flags: Array,
+        y: Array | None,
     ) -> list[FeatureChange]:
+        """What moved; where nothing did but the bets on single numbers told, by rows y (n, d) what spreads."""
         assert self._active is not None
         reference = self._active.reference
         changes: list[FeatureChange] = []
         for sure in (2.5, 1.5, 0.0):
             # Few rows may be certain together while none of their features is alone.
             changes = explain.feature_changes(reference, moved, effect, numbers, flags, context.specs, sure=sure)
+            if not changes and y is not None:
+                spread = explain.spread_effects(reference, y, context.settings.floors, max(sure, 1.5))
+                changes = explain.spread_changes(reference, spread, numbers)
             if changes or moved.rows > FEW:
                 break
         return changes
@@ -574,9 +585,16 @@ class Track:
         assert self._original is not None
         reference = self._original.reference
         held = len(self._history)
-        moved = change.shift(reference, self._scores(reference, max(0, held - rows), held))
+        y = self._scores(reference, max(0, held - rows), held)
+        moved = change.shift(reference, y)
         effect = np.abs(explain.effects(reference, moved, context.settings.floors))
-        return bool((self._named(reference, also) & (effect >= 1.0) & moved.certain(sure)).any())
+        if bool((self._named(reference, also) & (effect >= 1.0) & moved.certain(sure)).any()):
+            return True
+        spread = np.abs(explain.spread_effects(reference, y, context.settings.floors, sure))
+        told = {f.name for finding in self.open for f in finding.features} | also
+        return any(
+            spread[j] >= 1.0 for j, name in enumerate(reference.layout.numbers) if f"{name}{explain.SPREAD}" in told
+        )
 
     def _recover(self, context: Context, taken: int) -> list[Finding]:
         if not self.open:
