@@ -140,7 +140,8 @@ def shift(reference: Reference, y: Array) -> Shift:
 def widening(reference: Reference, y: Array) -> tuple[Array, Array]:
     """How much wider each number of rows y (n, d) spreads than in the reference: log ratio (k), and in standard errors.
 
-    The error is that of a normal sample's, a third wider, since scores have heavier tails than that.
+    The error is that of a normal sample's, a third wider, since scores have heavier tails than that. Where a number moved
+    by a standard deviation or more nothing is said (0): scores end where the reference ended, so they crowd there.
     """
     k = reference.moments.numbers
     n = max(len(y), 1)
@@ -148,7 +149,8 @@ def widening(reference: Reference, y: Array) -> tuple[Array, Array]:
         return np.zeros(k), np.zeros(k)
     sd = np.maximum(y[:, :k].std(0), 1e-3)
     before = np.sqrt(np.maximum(reference.variance[:k], 1e-6))
-    size = np.log(sd / before)
+    moved = np.abs(y[:, :k].mean(0) - reference.mean[:k]) >= before
+    size = np.where(moved, 0.0, np.log(sd / before))
     return size, size / (1.3 * np.sqrt(0.5 * (1 / n + 1 / reference.effective)))
 
 

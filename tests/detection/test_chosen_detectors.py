@@ -76,7 +76,7 @@ def test_of_two_choices_for_a_feature_the_last_counts() -> None:
 @pytest.mark.parametrize("size", [1, 32, 500])
 def test_it_sees_each_row_once_whatever_else_is_found(size: int) -> None:
     """Evidence that crosses within a block ends the block there; the rest of it is judged anew."""
-    unimportant = Floors(number=20, spread=1000, flag=1, failure=1, category=1)
+    unimportant = Floors(number=20, spread=20, flag=1, failure=1, category=1)
     settings = chosen("page_hinkley", threshold=1e11).model_copy(update={"floors": unimportant})
     traffic = calm(1416, 121)
     traffic[LATENCY][AT:] *= 3
