@@ -138,10 +138,10 @@ def shift(reference: Reference, y: Array) -> Shift:
 
 
 def widening(reference: Reference, y: Array) -> tuple[Array, Array]:
-    """How much wider each number of rows y (n, d) spreads than in the reference: log ratio (k), and in standard errors.
+    """How much wider numbers of rows y (n, d) spread than in the reference: log ratio (k), and in standard errors.
 
     The error is that of a normal sample's, a third wider, since scores have heavier tails than that. Where a number
-    moved by a standard deviation or more nothing is said (0): scores end where the reference ended, so they crowd there.
+    moved by a standard deviation or more nothing is said (0): scores end where the reference ended and crowd there.
     """
     k = reference.moments.numbers
     n = max(len(y), 1)
