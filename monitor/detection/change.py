@@ -20,7 +20,7 @@ from monitor.detection.reference import Reference, View
 Array = NDArray[np.float64]
 
 ITERATIONS = 4
-TEMPER = 0.4
+TEMPER = 0.2
 """The shift is estimated from the very rows that it then judges, so the likelihood is surer than it may be."""
 
 
