@@ -6,7 +6,6 @@ from monitor.errors import InvalidEvent
 from monitor.events.identity import content_digest, segments
 from monitor.events.readers import Decoded, decode_event
 from monitor.events.reasons import Reason
-from monitor.events.redaction import excerpt
 from monitor.events.schema import Call, Latency, Model, OutputEvent, Prompt, Session, Trace, Usage
 from monitor.events.schema_export import json_schema
 
@@ -24,7 +23,6 @@ __all__ = [
     "Usage",
     "content_digest",
     "decode_event",
-    "excerpt",
     "json_schema",
     "segments",
 ]

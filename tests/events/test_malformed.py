@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from monitor.errors import InvalidEvent
-from monitor.events import OutputEvent, Reason, content_digest, decode_event, excerpt, json_schema, segments
+from monitor.events import OutputEvent, Reason, content_digest, decode_event, json_schema, segments
 from monitor.events.readers import parse_json
+from monitor.events.redaction import excerpt
 from tests.events.malformed import messages
 
 N = 50_000

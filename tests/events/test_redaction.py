@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.events import excerpt
-from monitor.events.redaction import _PREFIXES, _TRACES, excerpts
+from monitor.events.redaction import _PREFIXES, _TRACES, excerpt, excerpts
 
 # Assembled here so that no scanner takes this file for a leak.
 JWT = "eyJ" + "hbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P"
