@@ -43,7 +43,7 @@ def change_point(reference: Reference, view: View, y: Array, told: Set[str]) -> 
     centred = y - reference.mean
     core = reference.moments.core
     scores: list[tuple[Array, Array]] = [
-        (np.clip(centred[:, :core] @ joint.project, -CLIP, CLIP), joint.long_run)
+        (np.clip(centred[:, :core] @ joint.project, -CLIP, CLIP), joint.long_run.astype(np.float64))
         for joint in view.joints[:1]
         if by_scores
     ]

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 
 from monitor.detection.history import Segments
 from monitor.detection.leaning import LEAN_RATES, LeaningBet
-from monitor.detection.moments import CLIP, PLACE, SPREAD, tilts
+from monitor.detection.moments import CLIP, PLACE, SPREAD, log_tilts
 from monitor.detection.plain import pack, unpack
-from monitor.detection.reference import Rates, View
+from monitor.detection.reference import Array32, Rates, View
 from monitor.detection.segments import SegmentTable
 from monitor.detection.within import WithinBet, chosen
 
@@ -62,16 +62,16 @@ class Evidence:
 
     def __init__(self, view: View, mean: Array, segments: SegmentTable | None = None) -> None:
         self.view = view
-        self._mean = mean
+        self._mean = mean.astype(np.float32)
         self.leaning = [LeaningBet(joint) for joint in view.joints]
         within = chosen(segments) if segments is not None and view.joints else []
         self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
         singles = view.singles
-        self._norm = np.exp(-singles.log_norm - _zone_cost(singles.error))
+        self._log_norm = (singles.log_norm + _zone_cost(singles.error)).astype(np.float32)
         self._rates = [_rate_bets(view.rates), _rate_bets(view.failures)]
         sizes = [len(LEAN_RATES)] * len(self.leaning) + [
             len(LEAN_RATES) * len(self.within),
-            self._norm.size,
+            self._log_norm.size,
             *(len(columns) for columns, _, _ in self._rates),
         ]
         names = [*("joint", "residual")[: len(self.leaning)], "within", "single", "rate", "failure"]
@@ -104,27 +104,29 @@ class Evidence:
         rows = len(y)
         if not len(self.sums):
             return np.zeros(rows)
-        centred = y - self._mean
+        # Single precision is a hundred-thousandth of what an indifference zone gives away, and several times as quick.
+        z = y.astype(np.float32)
+        counted = counts.astype(np.float32)
+        centred = z - self._mean
         whitened = [bet.whitened(centred) for bet in self.leaning]
-        bets = [np.exp(bet.log_bets(u, counts)) for bet, u in zip(self.leaning, whitened, strict=True)]
-        bets.extend(np.exp(apart.log_bets(whitened[-1], counts, where)) for apart in self.within)
+        logs = [bet.log_bets(u, counted) for bet, u in zip(self.leaning, whitened, strict=True)]
+        logs.extend(apart.log_bets(whitened[-1], counted, where) for apart in self.within)
         singles = self.view.singles
         if len(singles.columns):
-            z = np.clip(y[:, singles.columns], -CLIP, CLIP)
-            growth = tilts(z).transpose(1, 0, 2) * self._norm
+            log = log_tilts(np.clip(z[:, singles.columns], -CLIP, CLIP)) - self._log_norm
             if missing is not None and missing.any():
-                unseen = missing[:, None, singles.columns]
-                growth = np.where(unseen, np.minimum(growth, 1.0), growth)
-            bets.append(growth.reshape(rows, -1))
-        bets.extend(miss + y[:, columns] * hit for columns, hit, miss in self._rates)
-        growth = np.concatenate(bets, axis=1)
-        if counts.min() < 1.0:
-            growth **= counts[:, None]
+                row, place = np.nonzero(missing[:, singles.columns])
+                log[row, :, place] = np.minimum(log[row, :, place], 0.0)
+            logs.append(log.reshape(rows, -1))
+        logs.extend(miss + z[:, columns] * hit for columns, hit, miss in self._rates)
+        log_growth = np.concatenate(logs, axis=1)
+        log_growth *= counted[:, None]
+        growth = np.exp(log_growth).astype(np.float64)
         path = np.empty_like(growth)
         before = self.sums
         for after, factor in zip(path, growth, strict=True):
             np.add(before, 1.0, out=after)
-            after *= factor
+            np.multiply(after, factor, out=after)
             before = after
         # Within a block sums grow by e^96 at most, so a ceiling per block keeps them finite.
         self.sums = np.minimum(before, CEILING)
@@ -175,11 +177,11 @@ class Evidence:
                 np.add.at(out, of_bet, part / len(RATE_STEPS))
         return out
 
-    def state(self) -> tuple[Array, list[Array], list[tuple[int, Array]]]:
+    def state(self) -> tuple[Array, list[Array32], list[tuple[int, Array32]]]:
         """The state as it is now, for `rewind`."""
         return self.sums.copy(), [bet.lean.copy() for bet in self.leaning], [bet.state() for bet in self.within]
 
-    def rewind(self, state: tuple[Array, list[Array], list[tuple[int, Array]]]) -> None:
+    def rewind(self, state: tuple[Array, list[Array32], list[tuple[int, Array32]]]) -> None:
         """Go back to a `state`."""
         self.sums = state[0]
         for bet, lean in zip(self.leaning, state[1], strict=True):
@@ -226,8 +228,8 @@ def _half_on(chosen: NDArray[np.bool_]) -> Array:
     return np.asarray(np.where(chosen, 0.5 / chosen.sum(), 0.5 / (~chosen).sum()))
 
 
-def _rate_bets(rates: Rates) -> tuple[NDArray[np.intp], Array, Array]:
-    """Column of each bet, and its factors: miss where the flag is 0, miss + hit where it is 1.
+def _rate_bets(rates: Rates) -> tuple[NDArray[np.intp], Array32, Array32]:
+    """Column of each bet, and its log: miss where the flag is 0, miss + hit where it is 1 (single precision).
 
     A rate whose bound lies too near 0 (or 1) gets no bets on falling (or rising).
     """
@@ -246,5 +248,5 @@ def _rate_bets(rates: Rates) -> tuple[NDArray[np.intp], Array, Array]:
         columns.append(rates.columns[falling])
         hits.append(np.log(other / bound) / rates.long_run[falling])
         misses.append(np.log((1 - other) / (1 - bound)) / rates.long_run[falling])
-    miss = np.exp(np.concatenate(misses))
-    return np.concatenate(columns), np.exp(np.concatenate(hits)) - miss, miss
+    miss = np.concatenate(misses)
+    return np.concatenate(columns), (np.concatenate(hits) - miss).astype(np.float32), miss.astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.moments import BLOCK, CLIP
-from monitor.detection.reference import Joint
+from monitor.detection.reference import Array32, Joint
 
 Array = NDArray[np.float64]
 
@@ -27,8 +27,11 @@ STEP = (-2.0, 3.0)
 _AGE = np.arange(BLOCK)
 _WEIGHTS = np.stack(
     [np.where(_AGE[:, None] > _AGE, a * (1 - a) ** np.maximum(_AGE[:, None] - 1 - _AGE, 0), 0.0) for a in LEAN_RATES]
-)
-_DECAY = (1 - LEAN_RATES[:, None]) ** np.arange(BLOCK + 1)
+).astype(np.float32)
+DECAY = ((1 - LEAN_RATES[:, None]) ** np.arange(BLOCK + 1)).astype(np.float32)
+"""What is left of a lean after so many rows (rates, BLOCK + 1)."""
+FADED = LEAN_RATES[:, None].astype(np.float32) * DECAY[:, :BLOCK]
+"""What a row adds to a lean when so many others have come after it (rates, BLOCK)."""
 
 
 class Leaning:
@@ -38,19 +41,27 @@ class Leaning:
         self._joint = joint
         a = LEAN_RATES[:, None]
         m = joint.project.shape[1]
-        self._threshold = 0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))
+        self._threshold = (0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))).astype(np.float32)
+        self._precision = 1 / joint.long_run
 
-    def log_bets(self, u: Array, before: Array, floor: Array) -> Array:
+    def log_bets(self, u: Array32, before: Array32, floor: Array32) -> Array32:
         """Log bets (rows, rates) on scores u (rows, m) that leaned by `before` (rates, rows, m).
 
         `floor` (m) or (rows, m) is the zone of indifference with the reference's error.
         """
         joint = self._joint
-        size = np.minimum(np.maximum(np.abs(before) - self._threshold[:, None], 0) / joint.long_run, 1.0)
+        size = np.abs(before)
+        size -= self._threshold[:, None]
+        np.maximum(size, 0, out=size)
+        size *= self._precision
+        np.minimum(size, 1, out=size)
         tilt = np.copysign(size, before)
-        cost = 0.5 * ((size * size) @ joint.long_run + (tilt @ joint.axes) ** 2 @ joint.extra)
-        gain = (tilt * u - size * floor).sum(-1) - cost
-        bounded: Array = np.clip(gain, *STEP).T
+        axes = (tilt @ joint.axes) ** 2 @ joint.extra
+        tilt *= u
+        tilt -= size * floor
+        size *= size
+        gain = tilt.sum(-1) - 0.5 * (size @ joint.long_run + axes)
+        bounded: Array32 = np.minimum(np.maximum(gain, STEP[0]), STEP[1]).T
         return bounded
 
 
@@ -60,19 +71,19 @@ class LeaningBet:
     def __init__(self, joint: Joint) -> None:
         self._joint = joint
         self._leaning = Leaning(joint)
-        self._floor = ZONE_JOINT + joint.error
-        self.lean = np.zeros((len(LEAN_RATES), joint.project.shape[1]))
+        self._floor = np.float32(ZONE_JOINT) + joint.error
+        self.lean = np.zeros((len(LEAN_RATES), joint.project.shape[1]), dtype=np.float32)
 
-    def whitened(self, centred: Array) -> Array:
+    def whitened(self, centred: Array32) -> Array32:
         """Whitened scores (rows, m) of rows y - mean (rows, d)."""
         project = self._joint.project
-        return np.clip(centred[:, : len(project)] @ project, -CLIP, CLIP)
+        u: Array32 = np.clip(centred[:, : len(project)] @ project, -CLIP, CLIP)
+        return u
 
-    def log_bets(self, u: Array, counts: Array) -> Array:
+    def log_bets(self, u: Array32, counts: Array32) -> Array32:
         """Log bets (rows, rates) of a block's whitened scores (rows, m), each counted so much; moves the lean on."""
         rows = len(u)
         counted = u * counts[:, None]
-        before = _WEIGHTS[:, :rows, :rows] @ counted + _DECAY[:, :rows, None] * self.lean[:, None, :]
-        fade = LEAN_RATES[:, None] * _DECAY[:, :rows][:, ::-1]
-        self.lean = self.lean * _DECAY[:, rows, None] + fade @ counted
+        before = _WEIGHTS[:, :rows, :rows] @ counted + DECAY[:, :rows, None] * self.lean[:, None, :]
+        self.lean = self.lean * DECAY[:, rows, None] + FADED[:, :rows][:, ::-1] @ counted
         return self._leaning.log_bets(u, before, self._floor)

@@ -7,12 +7,14 @@ stream has.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.plain import pack, pack_symmetric, unpack, unpack_symmetric
+
+F = TypeVar("F", np.float32, np.float64)
 
 BLOCK = 32
 """Rows that are judged at once: numpy's cost per call is paid per block, and sums are taken per block, so that how rows
@@ -24,6 +26,8 @@ UNIT = 4 * BLOCK
 PLACE = np.array([0.15, 0.35, 0.7, -0.15, -0.35, -0.7, 0.8, 0.0, -0.8, 0.3, 0.0, -0.3])
 SPREAD = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.5, -0.4, -0.5, 0.15, 0.2, 0.15])
 """Exponents a and b of the fixed bets e^(a z + b z^2) on a single number: up or down; narrower; wider."""
+_SHAPED = slice(int(np.flatnonzero(SPREAD)[0]), len(SPREAD))
+"""The bets with a b; the others come first."""
 CLIP = 4.0
 """Normal scores are clipped here, so that no single event can decide."""
 
@@ -67,9 +71,9 @@ class Moments:
                 self.run_means[i] += _symmetric(means[:, : self.core].T @ means[:, : self.core])
                 self.own[2 + i] += (means[:, self.core :] ** 2).sum(0)
                 self.runs[i] += runs
-        tilt = tilts(np.clip(y[:, : self.numbers], -CLIP, CLIP))
-        self.tilted[0] += tilt.sum(1)
-        self.tilted[1] += (tilt * tilt).sum(1)
+        tilt = np.exp(log_tilts(np.clip(y[:, : self.numbers], -CLIP, CLIP)))
+        self.tilted[0] += tilt.sum(0)
+        self.tilted[1] += (tilt * tilt).sum(0)
 
     def _symmetrics(self) -> tuple[NDArray[np.float32], ...]:
         return (self.second, self.lagged, self.run_means)
@@ -111,9 +115,10 @@ class Moments:
         return moments
 
 
-def tilts(z: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The fixed bets (bets, n, k) on scores z (n, k), before they are normalised."""
-    out: NDArray[np.float64] = np.exp(z * PLACE[:, None, None] + z * z * SPREAD[:, None, None])
+def log_tilts(z: NDArray[F]) -> NDArray[F]:
+    """Logs of the fixed bets (n, bets, k) on scores z (n, k), before they are normalised; in the precision of z."""
+    out: NDArray[F] = z[:, None, :] * PLACE[:, None].astype(z.dtype)
+    out[:, _SHAPED] += (z * z)[:, None, :] * SPREAD[_SHAPED, None].astype(z.dtype)
     return out
 
 

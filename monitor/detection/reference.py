@@ -28,6 +28,7 @@ from monitor.detection.ranks import RankMap
 from monitor.detection.strata import Strata
 
 Array = NDArray[np.float64]
+Array32 = NDArray[np.float32]
 
 SHRINKAGE = 0.2
 """Least weight of the identity in the shrunken correlation; a young reference with many features takes more."""
@@ -47,15 +48,17 @@ LIKELY = 0.6
 class Joint:
     """A whitened view of some columns: u = (y - mean) @ project, about uncorrelated with variance 1 in the reference.
 
+    In single precision: it is what bets are placed with, event by event, and most of what a stream holds in memory.
+
     `long_run` is each coordinate's long-run over marginal variance (m), `axes` (m, 3) with `extra` (3) what the leading
     directions have on top, `error` the standard error of a coordinate's mean with the wandering of its level (m).
     """
 
-    project: Array
-    long_run: Array
-    axes: Array
-    extra: Array
-    error: Array
+    project: Array32
+    long_run: Array32
+    axes: Array32
+    extra: Array32
+    error: Array32
 
 
 @dataclass
@@ -209,7 +212,8 @@ class Reference:
         r, axes = values[-LEADING:], vectors[:, -LEADING:].copy()
         r = np.where(r > 1.15 * 2 * np.sqrt(d / (2 * self.n)), np.minimum(r, 0.9), 0.0)
         error = np.sqrt(long_run / self.effective) + WANDERS * wander
-        return Joint(project, long_run, axes, (1 + r) / (1 - r) - 1, error)
+        extra = (1 + r) / (1 - r) - 1
+        return Joint(*(part.astype(np.float32) for part in (project, long_run, axes, extra, error)))
 
     def _long_run(self, project: Array) -> tuple[Array, Array]:
         """Long-run over marginal variance of each projected coordinate (never below 1), and its level's wandering."""

@@ -19,10 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.history import VERSIONS, Segments
-from monitor.detection.leaning import LEAN_RATES, ZONE_JOINT, Leaning
-from monitor.detection.moments import BLOCK
+from monitor.detection.leaning import DECAY, FADED, LEAN_RATES, ZONE_JOINT, Leaning
 from monitor.detection.plain import pack, unpack
-from monitor.detection.reference import Joint
+from monitor.detection.reference import Array32, Joint
 from monitor.detection.segments import SegmentTable
 
 Array = NDArray[np.float64]
@@ -32,9 +31,6 @@ MOST_SEGMENTS = 8
 """Segments of an attribute with a lean of their own."""
 SMALLEST = 20
 """Rows in the reference from which a segment has a mean; also the rows of "as all others" that it is shrunk with."""
-
-_FADED = LEAN_RATES[:, None] * (1 - LEAN_RATES[:, None]) ** np.arange(BLOCK)
-_KEPT = (1 - LEAN_RATES[:, None]) ** np.arange(BLOCK + 1)
 
 
 def chosen(table: SegmentTable) -> list[str]:
@@ -68,8 +64,8 @@ class WithinBet:
         self._usual = known[0] if self._opens and len(known) == 1 else None
         self.values = [] if self._usual is not None else known
         m = joint.project.shape[1]
-        self._centre = np.zeros((MOST_SEGMENTS, m))
-        self._floor = np.tile(ZONE_JOINT + joint.error, (MOST_SEGMENTS, 1))
+        self._centre = np.zeros((MOST_SEGMENTS, m), dtype=np.float32)
+        self._floor = np.tile(np.float32(ZONE_JOINT) + joint.error, (MOST_SEGMENTS, 1))
         for place, value in enumerate(self.values):
             own = table.mean(attribute, value)
             count = table.share(attribute, value) * table.n
@@ -77,12 +73,12 @@ class WithinBet:
             away = (own - mean)[: len(joint.project)] @ joint.project
             self._centre[place] = away * count / (count + SMALLEST)
             self._floor[place] = ZONE_JOINT + joint.error * np.sqrt(table.n / count)
-        self.lean = np.zeros((len(LEAN_RATES), MOST_SEGMENTS, m))
+        self.lean = np.zeros((len(LEAN_RATES), MOST_SEGMENTS, m), dtype=np.float32)
 
-    def log_bets(self, u: Array, counts: Array, where: Sequence[Segments]) -> Array:
+    def log_bets(self, u: Array32, counts: Array32, where: Sequence[Segments]) -> Array32:
         """Log bets (rows, rates) of whitened rows u (rows, m), each counted so much; moves the leans on."""
         codes = self._codes(where)
-        out = np.zeros((len(u), len(LEAN_RATES)))
+        out = np.zeros((len(u), len(LEAN_RATES)), dtype=np.float32)
         rows = np.flatnonzero(codes >= 0)
         if not len(rows):
             return out
@@ -92,14 +88,14 @@ class WithinBet:
         same = codes[:, None] == codes
         earlier = np.tril(same, -1).sum(1)
         ago = np.maximum(earlier[:, None] - 1 - earlier, 0)
-        weights = np.where(np.tril(same, -1), _FADED[:, ago], 0.0)
-        before = weights @ counted + _KEPT[:, earlier, None] * self.lean[:, codes]
+        weights = np.where(np.tril(same, -1), FADED[:, ago], np.float32(0))
+        before = weights @ counted + DECAY[:, earlier, None] * self.lean[:, codes]
         out[rows] = self._leaning.log_bets(own, before, self._floor[codes])
         for code in np.unique(codes):
             here = codes == code
             size = int(here.sum())
-            fading = _FADED[:, size - 1 - np.arange(size)]
-            self.lean[:, code] = self.lean[:, code] * _KEPT[:, size, None] + fading @ counted[here]
+            fading = FADED[:, size - 1 - np.arange(size)]
+            self.lean[:, code] = self.lean[:, code] * DECAY[:, size, None] + fading @ counted[here]
         return out
 
     def _codes(self, where: Sequence[Segments]) -> NDArray[np.intp]:
@@ -134,11 +130,11 @@ class WithinBet:
         """Forget where segments lean."""
         self.lean[:] = 0
 
-    def state(self) -> tuple[int, Array]:
+    def state(self) -> tuple[int, Array32]:
         """The state as it is now, for `rewind`."""
         return len(self.values), self.lean.copy()
 
-    def rewind(self, state: tuple[int, Array]) -> None:
+    def rewind(self, state: tuple[int, Array32]) -> None:
         """Go back to a `state`."""
         del self.values[state[0] :]
         self.lean = state[1]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from monitor.detection.moments import CLIP, SCALES, UNIT, Moments, tilts
+from monitor.detection.moments import CLIP, SCALES, UNIT, Moments, log_tilts
 
 D, CORE, NUMBERS = 7, 5, 3
 
@@ -81,7 +81,7 @@ def test_sums_are_what_they_say() -> None:
         assert moments.runs[i] == len(means)
         assert moments.run_means[i] == pytest.approx(means.T @ means, rel=1e-4, abs=1e-5)
     clipped = np.clip(y[:, :NUMBERS], -CLIP, CLIP)
-    assert moments.tilted[0] == pytest.approx(tilts(clipped).sum(1))
+    assert moments.tilted[0] == pytest.approx(np.exp(log_tilts(clipped)).sum(0))
     assert moments.own[0] == pytest.approx((y[:, CORE:] ** 2).sum(0))
 
 
