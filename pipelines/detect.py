@@ -36,8 +36,9 @@ from pipelines.topics import TopicMap
 log = logging.getLogger(__name__)
 
 _BETWEEN = 9.0
-"""Time from the end of a checkpoint to the next one, in times of what it took: thousands of streams take seconds, and
-would otherwise leave no time for their rows."""
+"""Time from the end of a checkpoint to the next one, in times of what its snapshots took: those of thousands of streams
+take seconds, and would otherwise leave no time for their rows. What Kafka took to confirm them does not count: after a
+broker's restart the next checkpoint is due as ever."""
 
 
 @dataclass(slots=True)
@@ -188,19 +189,20 @@ class Detect(Stage):
             # Broken off between applying a batch and confirming its alerts: a snapshot now would hold rows whose alerts
             # were never told, and the stream's fence would keep them from being found again. The last one stands.
             return
-        began = self._clock()
+        took = 0.0
         moved = {p: offset for p, offset in self._applied.items() if self.done.get(p) != offset}
         loop = asyncio.get_running_loop()
         for partition, position in moved.items():
+            began = self._clock()
             changed = await loop.run_in_executor(self._pool, self._changed, partition)
+            took += self._clock() - began
             await self._checkpoint.write(partition, position, changed)
             self.done[partition] = position
             for stream, (status, _) in changed.items():
                 self._statuses[stream] = status
         if moved:
             self._stats.statuses = dict(self._statuses)
-        now = self._clock()
-        self._due_at = now + max(self._checkpoint_every_s, _BETWEEN * (now - began))
+        self._due_at = self._clock() + max(self._checkpoint_every_s, _BETWEEN * took)
 
     def _changed(self, partition: int) -> dict[str, tuple[StreamStatus, bytes]]:
         monitor = self._monitors[partition]

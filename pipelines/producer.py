@@ -18,7 +18,7 @@ from aiokafka.structs import RecordMetadata
 
 from monitor.errors import BrokerError
 from monitor.settings import Broker
-from pipelines.connection import client_options, quiet_client_logs, unreachable
+from pipelines.connection import client_options, quiet_client_logs, spaced, unreachable
 
 # Longer than a broker takes to restart. A batch that cannot be delivered in this time ends the worker.
 _DELIVERY_TIMEOUT_MS = 120_000
@@ -56,14 +56,16 @@ class LogProducer:
                 self._producer = await self._connected(idempotent=False)
 
     async def _connected(self, *, idempotent: bool) -> AIOKafkaProducer:
-        producer = AIOKafkaProducer(
-            **client_options(self._broker),
-            client_id="oqm-log",
-            acks="all",
-            enable_idempotence=idempotent,
-            max_request_size=_LARGEST_REQUEST,
-            max_batch_size=2**20,
-            request_timeout_ms=_DELIVERY_TIMEOUT_MS,
+        producer = spaced(
+            AIOKafkaProducer(
+                **client_options(self._broker),
+                client_id="oqm-log",
+                acks="all",
+                enable_idempotence=idempotent,
+                max_request_size=_LARGEST_REQUEST,
+                max_batch_size=2**20,
+                request_timeout_ms=_DELIVERY_TIMEOUT_MS,
+            )
         )
         try:
             await producer.start()

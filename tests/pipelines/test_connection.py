@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from monitor.errors import BrokerError, ConfigError
 from monitor.settings import Broker, Settings
 from pipelines.brokers import free_port
-from pipelines.connection import client_options, faust_options
+from pipelines.connection import BETWEEN_REFRESHES_S, client_options, faust_options, spaced
 from pipelines.topics import ensure_topics, private_topics, read_topics, topic_names
 
 
@@ -60,3 +64,26 @@ def test_private_topics_share_no_name_with_the_others() -> None:
     private = private_topics(topics, "run1")
     assert not set(topic_names(private)) & set(topic_names(topics))
     assert len(set(topic_names(private))) == 6
+
+
+async def test_a_producer_asks_for_leaders_at_intervals_although_each_answer_names_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    async def refresh(*_: object) -> bool:
+        asked.append(now)
+        return False
+
+    asked: list[float] = []
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    client = SimpleNamespace(_metadata_update=refresh)
+    producer = spaced(cast(AIOKafkaProducer, SimpleNamespace(client=client)))
+    for _ in range(4):
+        assert not await producer.client._metadata_update("cluster", "topics")
+    assert asked == pytest.approx([100.0 + BETWEEN_REFRESHES_S * k for k in range(4)])

@@ -124,20 +124,40 @@ async def test_settling_waits_for_the_batch_in_hand_and_writes_it_after_its_aler
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_checkpoint_that_takes_long_is_followed_by_a_longer_pause(
-    detect: Detect, kafka: Kafka, clock: Clock
-) -> None:
+async def checkpoints_after(passed: Iterable[float], detect: Detect, kafka: Kafka, clock: Clock) -> list[str]:
+    """What is confirmed when a row comes at each of these times, seconds from now, and then the partition is settled."""
     kafka.alerts.set()
-    kafka.takes_s = 2.0  # so a snapshot and a position take 4 s, and 36 s are left to the rows
     began = clock.now
     running = asyncio.create_task(detect.run())
-    for number, passed in enumerate((EVERY_S, 4 * EVERY_S, 6 * EVERY_S), start=1):
-        clock.now = began + passed
+    for number, seconds in enumerate(passed, start=1):
+        clock.now = began + seconds
         if number > 1:
             detect.intake.offer([Record(0, number, encode(rows_at([1.0], first=number))[0])])
         while kafka.confirmed.count("alerts") < number:  # noqa: ASYNC110  the stage tells nobody
             await asyncio.sleep(0)
     await detect.settle()
-    assert kafka.confirmed == ["alerts", "state", "state", "alerts", "alerts", "state", "state"]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+    return kafka.confirmed
+
+
+async def test_snapshots_that_take_long_are_followed_by_a_longer_pause(
+    detect: Detect, kafka: Kafka, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = detect._changed
+
+    def slowly(partition: int) -> Any:
+        clock.now += 4.0  # so 36 s are left to the rows
+        return real(partition)
+
+    monkeypatch.setattr(detect, "_changed", slowly)
+    confirmed = await checkpoints_after((EVERY_S, 4 * EVERY_S, 6 * EVERY_S), detect, kafka, clock)
+    assert confirmed == ["alerts", "state", "state", "alerts", "alerts", "state", "state"]
+
+
+async def test_a_broker_that_takes_long_to_confirm_a_checkpoint_does_not_delay_the_next(
+    detect: Detect, kafka: Kafka, clock: Clock
+) -> None:
+    kafka.takes_s = 20.0  # it restarts
+    confirmed = await checkpoints_after((EVERY_S, 100.0), detect, kafka, clock)
+    assert confirmed == ["alerts", "state", "state", "alerts", "state", "state"]
