@@ -125,7 +125,7 @@ async def test_settling_waits_for_the_batch_in_hand_and_writes_it_after_its_aler
 
 
 async def checkpoints_after(passed: Iterable[float], detect: Detect, kafka: Kafka, clock: Clock) -> list[str]:
-    """What is confirmed when a row comes at each of these times, seconds from now, and then the partition is settled."""
+    """What is confirmed when rows come at these times, in seconds from now, and then the partition is settled."""
     kafka.alerts.set()
     began = clock.now
     running = asyncio.create_task(detect.run())
