@@ -107,7 +107,22 @@ class History:
                 [s for c in chunks for s in c.segments],
                 [e for c in chunks for e in c.excerpts],
             )
+            self._chunks = self._views(self._joined)
         return self._joined
+
+    def _views(self, joined: _Chunk) -> list[_Chunk]:
+        """The chunks as views of what was joined of them, so that no row is held twice."""
+        cuts = np.cumsum([0, *(len(chunk.ids) for chunk in self._chunks)])
+        return [
+            chunk._replace(
+                indices=joined.indices[start:stop],
+                numbers=joined.numbers[start:stop],
+                flags=joined.flags[start:stop],
+                times=joined.times[start:stop],
+                digests=joined.digests[start:stop],
+            )
+            for chunk, start, stop in zip(self._chunks, cuts[:-1], cuts[1:], strict=True)
+        ]
 
     @property
     def indices(self) -> NDArray[np.int64]:

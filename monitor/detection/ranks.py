@@ -51,8 +51,6 @@ class RankMap:
     """
 
     def __init__(self, x: list[NDArray[np.float64]], z: list[NDArray[np.float64]]) -> None:
-        self.x = x
-        self.z = z
         # All columns in one sorted array, each moved to a range of its own: one search instead of one a column.
         self._move = SPACING * np.arange(len(x))
         self._starts = np.cumsum([0, *(len(knots) for knots in x)])[:-1]
@@ -60,6 +58,9 @@ class RankMap:
         self._all = np.concatenate([knots + move for knots, move in zip(x, self._move, strict=True)] or [np.empty(0)])
         self._base = np.concatenate(x or [np.empty(0)])
         self._score = np.concatenate(z or [np.empty(0)])
+        cuts = self._starts[1:]
+        self.x = np.split(self._base, cuts) if x else []
+        self.z = np.split(self._score, cuts) if z else []
         rise = [np.append(np.diff(high) / np.diff(knots), 0.0) for knots, high in zip(x, z, strict=True)]
         self._slope = np.concatenate(rise or [np.empty(0)])
 

@@ -139,7 +139,7 @@ class Reference:
         self.mean = moments.first / n
         core = moments.core
         outer = np.outer(self.mean[:core], self.mean[:core])
-        self.covariance = moments.second.astype(np.float64) / n - outer
+        self._covariance = moments.second.astype(np.float64) / n - outer
         self._lagged = moments.lagged.astype(np.float64) / max(moments.pairs, 1) - outer
         self._runs = [
             (scale, int(k), means.astype(np.float64) / max(int(k), 1) - outer)
@@ -152,7 +152,7 @@ class Reference:
             (scale, int(k), own / max(int(k), 1) - rare)
             for scale, k, own in zip(SCALES, moments.runs, moments.own[2:], strict=True)
         ]
-        self.variance = np.maximum(np.concatenate([np.diag(self.covariance), self._rare_variance]), 0)
+        self.variance = np.maximum(np.concatenate([np.diag(self._covariance), self._rare_variance]), 0)
         self.sd = np.maximum(np.sqrt(self.variance), SMALLEST_SD)
         self.wander = WANDERS * self._alone(np.arange(moments.d))[1]
         names = [*self.layout.numbers, *(flag.feature for flag in self.layout.flags)]
@@ -161,7 +161,7 @@ class Reference:
         self.outputs = self._view(~self.is_input & bet, given=self.is_input & bet)
         self.inputs = self._view(self.is_input & bet, given=None)
         # Only the views need these; a process holds thousands of references.
-        del self._lagged, self._runs, self._rare_lagged, self._rare_runs, self._rare_variance
+        del self._covariance, self._lagged, self._runs, self._rare_lagged, self._rare_runs, self._rare_variance
 
     def _view(self, columns: NDArray[np.bool_], given: NDArray[np.bool_] | None) -> View:
         moments = self.moments
@@ -188,8 +188,8 @@ class Reference:
 
     def _residual(self, select: Array, given: NDArray[np.intp]) -> Array:
         """Projection onto what a ridge regression on the given columns leaves of the selected ones."""
-        within = self.covariance[np.ix_(given, given)] / np.outer(self.sd[given], self.sd[given])
-        across = (self.covariance[given] @ select) / self.sd[given][:, None]
+        within = self._covariance[np.ix_(given, given)] / np.outer(self.sd[given], self.sd[given])
+        across = (self._covariance[given] @ select) / self.sd[given][:, None]
         ridge = 0.05 + len(given) / self.effective
         slopes = np.linalg.solve(within + ridge * np.eye(len(given)), across)
         residual = select.copy()
@@ -197,7 +197,7 @@ class Reference:
         return residual
 
     def _joint(self, base: Array) -> Joint:
-        covariance = base.T @ self.covariance @ base
+        covariance = base.T @ self._covariance @ base
         d = len(covariance)
         sd = np.maximum(np.sqrt(np.maximum(np.diag(covariance), 0)), SMALLEST_SD)
         correlation = covariance / np.outer(sd, sd)
@@ -222,7 +222,7 @@ class Reference:
             return np.asarray(np.einsum("ij,ij->j", project, matrix @ project))
 
         return self._inflation(
-            along(self.covariance), along(self._lagged), [(scale, k, along(means)) for scale, k, means in self._runs]
+            along(self._covariance), along(self._lagged), [(scale, k, along(means)) for scale, k, means in self._runs]
         )
 
     def _inflation(self, variance: Array, lagged: Array, runs: list[tuple[int, int, Array]]) -> tuple[Array, Array]:
@@ -256,7 +256,7 @@ class Reference:
             return np.concatenate([np.diag(common), rare])[columns]
 
         return self._inflation(
-            own(self.covariance, self._rare_variance),
+            own(self._covariance, self._rare_variance),
             own(self._lagged, self._rare_lagged),
             [
                 (scale, k, own(means, rare))
