@@ -33,6 +33,7 @@ from monitor.detection.finding import (
     base_name,
 )
 from monitor.features.base import FeatureSpec, Kind
+from monitor.features.dependencies import keyed_spec
 
 SCHEMA_VERSION = 1
 _LINK_MARGIN_S = 3_600.0
@@ -216,7 +217,7 @@ def _title(finding: Finding, specs: Mapping[str, FeatureSpec]) -> str:
     what = plain(finding.title).removeprefix(f"{stream}: ")
     for change in finding.features:
         name = base_name(change.name)
-        spec = specs.get(name)
+        spec = specs.get(name) or keyed_spec(name)
         if spec is not None and what.startswith(name):
             what = short_meaning(spec) + what.removeprefix(name).replace("=", ": ", 1)
             break
@@ -242,8 +243,9 @@ def _guide(kind: FindingKind, runbook: str) -> FindingKind:
 
 def _spec(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:
     """What is said of a change's feature: its declaration, with the value that is told or where its tail begins."""
-    spec = specs.get(change.name)
-    tail = specs.get(base_name(change.name)) if change.name.endswith(TAIL) else None
+    spec = specs.get(change.name) or keyed_spec(change.name)
+    name = base_name(change.name)
+    tail = specs.get(name) or keyed_spec(name) if change.name.endswith(TAIL) else None
     if tail is not None:
         return FeatureSpec(change.name, Kind.FLAG, f"{tail.meaning}: {plain(change.value or 'long')}", worse=tail.worse)
     if spec is not None and change.value is not None:

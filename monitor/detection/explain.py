@@ -18,6 +18,7 @@ from monitor.detection.reference import Reference
 from monitor.detection.settings import Floors
 from monitor.detection.values import is_value, shown
 from monitor.features.base import FeatureSpec, Kind, Worse
+from monitor.features.dependencies import DURATION, ERRORS, SHAPE, is_keyed, keyed
 
 Array = NDArray[np.float64]
 
@@ -45,7 +46,14 @@ REFUSAL = "output.tone.refusal"
 PARSED = frozenset(f"output.format.{name}" for name in ("json_valid", "json_broken", "json_shape", "code_broken"))
 """What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
 LEADS = {
-    FindingKind.DEPENDENCY: ("call.dependency.failing", "call.dependency.shape", "call.dependency"),
+    FindingKind.DEPENDENCY: (
+        keyed(ERRORS, "")[:-1],
+        keyed(SHAPE, "")[:-1],
+        keyed(DURATION, "")[:-1],
+        "call.dependency.failing",
+        "call.dependency.shape",
+        "call.dependency",
+    ),
     FindingKind.ERRORS: ("call.outcome.error", "call.outcome"),
     FindingKind.CONTEXT: ("call.context.share", "call.context", "call.tokens.input"),
     FindingKind.LATENCY: ("call.latency",),
@@ -78,7 +86,8 @@ def spread_effects(reference: Reference, y: Array, floors: Floors, sure: float) 
     """How much the spread of each number of rows y (n, d) changed, in floors (k); 0 where that is not sure."""
     size, surety = widening(reference, y)
     effect = size / np.log1p(max(floors.spread, 1e-9))
-    return np.asarray(np.where((np.abs(surety) > sure) & ~reference.is_input[: len(size)], effect, 0.0))
+    watched = ~reference.is_input[: len(size)] & ~reference.is_keyed
+    return np.asarray(np.where((np.abs(surety) > sure) & watched, effect, 0.0))
 
 
 def spread_changes(reference: Reference, effect: Array, numbers: NDArray[np.float16]) -> list[FeatureChange]:
@@ -287,10 +296,10 @@ def severity_of(changes: Sequence[FeatureChange], specs: Mapping[str, FeatureSpe
 def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
     """`output.length.chars rose from 812 to 1,903 characters (+134 %)`."""
     spec = specs.get(base_name(change.name))
+    events = "the events that call it" if is_keyed(base_name(change.name)) else "events"
     if change.name.endswith(TAIL) and isinstance(change.before, float) and isinstance(change.after, float):
-        return (
-            f"{base_name(change.name)} {change.value}: in {change.after:.1%} of events, in {change.before:.1%} before"
-        )
+        sides = f"in {change.after:.1%} of {events}, in {change.before:.1%} before"
+        return f"{base_name(change.name)} {change.value}: {sides}"
     if change.name.endswith(SPREAD) and isinstance(change.before, float) and isinstance(change.after, float):
         verb = "widened" if change.effect > 0 else "narrowed"
         unit = f" {spec.unit}" if spec is not None and spec.unit else ""
@@ -309,11 +318,11 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
         return f"{change.name} {'rose' if change.effect > 0 else 'fell'} (median still {number(change.before)})"
     verb = "rose" if change.after > change.before else "fell"
     if change.value is not None:
-        return f"{change.name}={change.value} {verb} from {change.before:.1%} to {change.after:.1%} of events"
+        return f"{change.name}={change.value} {verb} from {change.before:.1%} to {change.after:.1%} of {events}"
     if some:
         return f"{change.name}: any in {change.before:.1%} of events before, in {change.after:.1%} since"
     if rate:
-        return f"{change.name} {verb} from {change.before:.1%} to {change.after:.1%} of events"
+        return f"{change.name} {verb} from {change.before:.1%} to {change.after:.1%} of {events}"
     unit = f" {spec.unit}" if spec is not None and spec.unit else ""
     relative = ""
     if change.before > 0:

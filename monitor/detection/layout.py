@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.finding import TAIL
 from monitor.features.base import FeatureSpec, Kind, Worse
+from monitor.features.dependencies import is_keyed
 
 TOP_VALUES = 6
 """Values of a category that get a flag of their own; the rest are `other`."""
@@ -42,7 +43,8 @@ TAIL_FROM = 1.25
 TRUE_ABOVE = float(np.log1p(0.5))
 """A declared flag is true above one half, in compressed units (`monitor.detection.ranks`)."""
 UNCOUNTED = frozenset({"output.embedding.distance"})
-"""Features whose absence says nothing: the distance has no value while its centre is being learned."""
+"""Features whose absence says nothing: the distance has no value while its centre is being learned. Those of single
+dependencies have none where an event did not call them, and belong here too."""
 
 
 class FlagKind(StrEnum):
@@ -129,14 +131,14 @@ class Layout:
                 continue
             if spec.name not in column or np.isinf(values[:, column[spec.name]]).all():
                 continue
-            if spec.name not in UNCOUNTED:
+            if spec.name not in UNCOUNTED and not is_keyed(spec.name):
                 families.setdefault(family(spec.name), []).append(spec.name)
             seen = values[:, column[spec.name]]
             seen = seen[np.isfinite(seen)]
             if spec.kind is Kind.FLAG:
                 flags.append(Flag(spec.name, FlagKind.DECLARED, failure=spec.failure))
                 continue
-            if spec.name in UNCOUNTED and not len(seen):
+            if not len(seen) and (spec.name in UNCOUNTED or is_keyed(spec.name)):
                 continue
             distinct = np.unique(seen)
             if len(distinct) <= 1:
@@ -244,6 +246,7 @@ class _Places:
         categories: dict[str, tuple[dict[str, int], int | None]] = {}
         # A feature that came after the layout was learned is not missed where it has no value.
         counted = {*layout.numbers, *(flag.feature for flag in layout.flags)} - UNCOUNTED
+        counted = {name for name in counted if not is_keyed(name)}
         for m, flag in enumerate(layout.flags):
             if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
                 values, other = categories.get(flag.feature, ({}, None))
@@ -253,7 +256,7 @@ class _Places:
                     other = m
                 categories[flag.feature] = (values, other)
             elif flag.kind is FlagKind.MISSING:
-                members = [j for name, j in column.items() if family(name) == flag.feature and name in counted]
+                members = [j for name, j in column.items() if name in counted and family(name) == flag.feature]
                 missing.append((m, members, int(flag.value or 0)))
             elif flag.feature not in column:
                 continue

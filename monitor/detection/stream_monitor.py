@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from monitor.detection import explain, reference_check
 from monitor.detection.canary import Canary
 from monitor.detection.control import Action, Control
+from monitor.detection.dependencies import Dependencies
 from monitor.detection.duplicates import RecentEvents
 from monitor.detection.finding import (
     BeganAt,
@@ -86,7 +87,6 @@ class StreamMonitor:
         self.settings = settings or DetectionSettings()
         self.events = 0
         self._declared = (*(_default_specs() if specs is None else specs), DISTANCE)
-        self._specs = {spec.name: spec for spec in self._declared}
         self._recent = RecentEvents()
         self._centre = Centre(self.settings.warmup)
         self._waiting: Rows | None = None
@@ -97,6 +97,7 @@ class StreamMonitor:
         self._apart: dict[tuple[str, str], Track] = {}
         self._gathering: dict[tuple[str, str], tuple[Rows, NDArray[np.int64]] | None] = {}
         self._canary = Canary()
+        self._depend_on(Dependencies())
         self._held: list[Finding] = []
 
     # Input
@@ -178,6 +179,9 @@ class StreamMonitor:
 
     def _judge(self, rows: Rows, first: int) -> list[Finding]:
         """Rows of one block; `first` is the stream index of the first."""
+        if not self._main.warm:
+            self._depend_on(Dependencies.of(rows))
+        rows = self._dependencies.told_apart(rows)
         context = self._context()
         indices = np.arange(first, first + len(rows), dtype=np.int64)
         if not self._main.warm:
@@ -310,7 +314,12 @@ class StreamMonitor:
 
     def _context(self) -> Context:
         asked = self.mean_run_length() / (1 - self._canary.share)
-        return Context(self.stream, self.settings, self._declared, self._specs, asked)
+        return Context(self.stream, self.settings, self._watched, self._specs, asked)
+
+    def _depend_on(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
+        self._watched = (*self._declared, *dependencies.specs)
+        self._specs = {spec.name: spec for spec in self._watched}
 
     def mean_run_length(self) -> float:
         """Events between false alarms that the budget asks for: the threshold of evidence."""
@@ -416,6 +425,7 @@ class StreamMonitor:
             "gathering": gathering,
             "canary": self._canary.plain(),
             "held": [msgspec.to_builtins(finding) for finding in self._held],
+            "dependencies": self._dependencies.names,
         }
         return squeeze(state)
 
@@ -437,6 +447,7 @@ class StreamMonitor:
         }
         self._canary = Canary.from_plain(state["canary"]) if "canary" in state else Canary()
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
+        self._depend_on(Dependencies(tuple(state.get("dependencies", ()))))
 
 
 @lru_cache(maxsize=1)
