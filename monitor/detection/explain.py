@@ -45,6 +45,10 @@ BESIDE = 0.5
 REFUSAL = "output.tone.refusal"
 PARSED = frozenset(f"output.format.{name}" for name in ("json_valid", "json_broken", "json_shape", "code_broken"))
 """What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
+MOST_TIMES = 2
+"""Times whose quantiles a finding tells."""
+FEWEST_TIMES = 8
+"""Rows from which they are told."""
 LEADS = {
     FindingKind.DEPENDENCY: (
         keyed(ERRORS, "")[:-1],
@@ -279,6 +283,31 @@ def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange]) -> str:
     return f"runbooks/{kind.value}.md"
 
 
+def times(
+    reference: Reference,
+    numbers: NDArray[np.float16],
+    changes: Sequence[FeatureChange],
+    specs: Mapping[str, FeatureSpec],
+) -> str:
+    """The times that moved, by their median and 95th percentile before and since (rows after the change, (n, k))."""
+    told: list[str] = []
+    for name in dict.fromkeys(base_name(change.name) for change in changes):
+        if reference.layout.flag_place(name, FlagKind.TAIL) is None or len(told) == MOST_TIMES:
+            continue
+        column = reference.layout.numbers.index(name)
+        seen = expand(numbers[:, column])
+        seen = seen[np.isfinite(seen)]
+        if len(seen) >= FEWEST_TIMES:
+            unit = specs[name].unit
+            sides = (
+                f"p{100 * q:.0f} {number(rounded(reference.ranks.quantile(column, q)))} {unit} before, "
+                f"{number(rounded(float(np.quantile(seen, q))))} {unit} since"
+                for q in (0.5, 0.95)
+            )
+            told.append(f"{name}: {'; '.join(sides)}.")
+    return " ".join(told)
+
+
 def severity_of(changes: Sequence[FeatureChange], specs: Mapping[str, FeatureSpec]) -> Severity:
     """Critical where a failure flag rose or something moved by eight floors in the direction that hurts."""
     for change in changes:
@@ -330,6 +359,11 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
     return f"{change.name} {verb} from {number(change.before)} to {number(change.after)}{unit}{relative}"
 
 
+def in_order(changes: Sequence[FeatureChange], kind: FindingKind) -> list[FeatureChange]:
+    """The changes as a finding of this kind tells them: what names the cause first, then the surest."""
+    return sorted(changes, key=lambda change: _place(change, kind))
+
+
 def _place(change: FeatureChange, kind: FindingKind) -> int:
     """Where a change is told: first what names the cause, last what only says that something failed or is missing."""
     leads = LEADS.get(kind, ())
@@ -355,17 +389,18 @@ def words(
     attribution: Attribution,
     began: int,
     specs: Mapping[str, FeatureSpec],
+    more: Sequence[str] = (),
 ) -> tuple[str, str]:
-    """Title (one line) and cause (one or two sentences)."""
+    """Title (one line) and cause (a few sentences, at the end what there is `more` to say)."""
     where = ""
     if attribution.segment:
         where = " in " + ", ".join(f"{k}={v}" for k, v in attribution.segment.items())
-    changes = sorted(changes, key=lambda change: _place(change, kind))
+    changes = in_order(changes, kind)
     lead = phrase(changes[0], specs) if changes else "many features moved a little, together"
     title = f"{stream}: {lead}{where}"
     parts = [phrase(c, specs) for c in changes[:3]] or ["no single feature moved by its floor, many did together"]
-    more = len(changes) - 3
-    sentence = "; ".join(parts) + (f"; and {more} more features moved with them" if more > 0 else "")
+    rest = len(changes) - 3
+    sentence = "; ".join(parts) + (f"; and {rest} more features moved with them" if rest > 0 else "")
     if driver is Driver.INPUT:
         why = "The inputs changed, and the outputs are as this stream gives them for such inputs."
     elif driver is Driver.MIX:
@@ -379,4 +414,4 @@ def words(
         why = "The call around the model changed, not what it says."
     else:
         why = "The inputs did not change with it."
-    return title, f"Since event {began}{where}: {sentence}. {why}"
+    return title, " ".join([f"Since event {began}{where}: {sentence}. {why}", *filter(None, more)])

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection import attribution, change, explain, registry
+from monitor.detection import attribution, change, explain, forecast, registry
 from monitor.detection.base import Detector, Status
 from monitor.detection.duplicates import Repetitions
 from monitor.detection.evidence import Evidence
@@ -34,6 +34,7 @@ from monitor.detection.finding import (
     Excerpt,
     FeatureChange,
     Finding,
+    FindingKind,
     RaisedAt,
     Severity,
     State,
@@ -342,7 +343,7 @@ class Track:
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
         state = State.FIRING if fires else State.INFO
-        finding = self._finding(context, state, driver, changes, laid, point, held, evidence)
+        finding = self._finding(context, state, driver, changes, laid, point, held, evidence, chosen)
         if fires and (known := self._grew(finding)) is not None:
             return self._follow(context, known, finding, held + point.position)
         quiet = self._quiet["inputs" if inputs else "outputs"]
@@ -464,13 +465,16 @@ class Track:
         point: change.ChangePoint,
         held: int,
         evidence: Evidence,
+        chosen: NDArray[np.intp],
     ) -> Finding:
+        assert self._active is not None
         history = self._history
         position = held + point.position
         began = int(history.indices[position])
         index = int(history.indices[-1])
         kind = explain.kind_of(changes, driver, laid)
-        title, cause = explain.words(context.stream, kind, driver, changes, laid, began, context.specs)
+        more = self._more(context, self._active, kind, changes, chosen)
+        title, cause = explain.words(context.stream, kind, driver, changes, laid, began, context.specs, more)
         before = self._typical(position) or self._examples
         after = self._telling(position)
         severity = explain.severity_of(changes, context.specs) if state is State.FIRING else Severity.INFO
@@ -500,6 +504,27 @@ class Track:
             excerpts_after=after,
             model=_common(history.segments[position:], "model.name"),
         )
+
+    def _more(
+        self,
+        context: Context,
+        normal: Normal,
+        kind: FindingKind,
+        changes: Sequence[FeatureChange],
+        chosen: NDArray[np.intp],
+    ) -> list[str]:
+        """What else a finding of this kind says of the changed rows: quantiles of times, when a context is full."""
+        numbers = self._history.numbers[chosen]
+        if kind in (FindingKind.LATENCY, FindingKind.DEPENDENCY):
+            return [explain.times(normal.reference, numbers, explain.in_order(changes, kind), context.specs)]
+        if kind is not FindingKind.CONTEXT:
+            return []
+        names = normal.reference.layout.numbers
+        share, turn = (
+            expand(numbers[:, names.index(name)]) if name in names else np.full(len(numbers), np.nan)
+            for name in ("call.context.share", "call.session.turn")
+        )
+        return [forecast.words(share, np.round(turn), self._history.times[chosen])]
 
     def _typical(self, before: int) -> list[Excerpt]:
         """Of the rows before a position whose excerpts are still held, those nearest to the reference's centre."""
@@ -599,9 +624,11 @@ class Track:
         if explain.severity_of(changes, context.specs) is not Severity.CRITICAL:
             return []
         laid = attribution.Attribution(known.segment)
+        since = np.flatnonzero(history.indices >= known.began_at.index)
+        more = self._more(context, self._original, known.kind, changes, since)
         title, cause = explain.words(
             context.stream, known.kind, Driver(known.driver or Driver.CALL), changes, laid, known.began_at.index,
-            context.specs,
+            context.specs, more,
         )  # fmt: skip
         grown = msgspec.structs.replace(
             finding,

@@ -79,6 +79,10 @@ def test_a_fault_is_told_once_and_as_what_it_is(fault: Fault, seed: int) -> None
         )
     else:
         assert more == []
+    if fault is Fault.HANGING_CALLS:
+        assert "; p95 1." in first.cause
+    if fault is Fault.CONTEXT_GROWTH and more:
+        assert "The window is full at the present rate in " in more[0].cause
 
 
 @pytest.mark.parametrize("seed", SEEDS)
