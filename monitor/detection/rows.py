@@ -66,6 +66,10 @@ class Rows:
             return np.zeros(len(self), dtype=bool)
         return np.asarray(np.isfinite(self.values[:, self.names.index(name)]))
 
+    def column(self, name: str) -> NDArray[np.float16] | None:
+        """A column's compressed values (n); None if there is no such column."""
+        return self.values[:, self.names.index(name)] if name in self.names else None
+
     def part(self, start: int, stop: int | None = None) -> Rows:
         """Rows from `start` to `stop`."""
         cut = slice(start, stop)

@@ -39,6 +39,7 @@ from monitor.detection.moments import BLOCK
 from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
+from monitor.detection.slo_watch import Objectives
 from monitor.detection.status import OpenAlert, StreamState, StreamStatus
 from monitor.detection.track import RECENT, RELEARN, Context, Track, finite, log10
 from monitor.errors import InvalidEvent
@@ -98,6 +99,7 @@ class StreamMonitor:
         self._gathering: dict[tuple[str, str], tuple[Rows, NDArray[np.int64]] | None] = {}
         self._canary = Canary()
         self._depend_on(Dependencies())
+        self._objectives = Objectives(stream)
         self._held: list[Finding] = []
 
     # Input
@@ -127,14 +129,14 @@ class StreamMonitor:
 
     def waits_for(self, time: float) -> bool:
         """Whether a tick at `time` could change anything (rows waiting, silence due)."""
-        return self._due(time) or self._falls_silent(time)
+        return self._due(time) or self._falls_silent(time) or self._objectives.due(time)
 
     def tick(self, time: float) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970)."""
         findings = self.close() if self._due(time) else []
         if self._falls_silent(time):
             findings += self._begin_silence(time)
-        return findings
+        return findings + self._objectives.tick(time, max(self.events - 1, 0), self.settings.slo)
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
@@ -184,17 +186,18 @@ class StreamMonitor:
         rows = self._dependencies.told_apart(rows)
         context = self._context()
         indices = np.arange(first, first + len(rows), dtype=np.int64)
+        burning = self._objectives.observe(rows, indices, self.settings.slo)
         if not self._main.warm:
             times = rows.times[np.isfinite(rows.times)]
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
             self._rate = (len(times) - 1) / span if span > 0 else 0.0
             self._canary.note(self.settings.canary, rows, indices)
-            return self._learn(context, rows, indices)
+            return burning + self._learn(context, rows, indices)
         if not self._apart and not self._gathering:
             findings = self._judge_track(context, self._main, rows, indices)
         else:
             findings = self._judge_apart(context, rows, indices)
-        return self._judge_versions(context, rows, indices, findings)
+        return burning + self._judge_versions(context, rows, indices, findings)
 
     def _learn(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
         """Learn the reference; from the rows outside of a stretch that differs from the rest, and say so."""
@@ -372,7 +375,7 @@ class StreamMonitor:
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
         tracks = self._tracks()
-        fire = self._firing() + self._canary.open
+        fire = self._firing() + self._canary.open + self._objectives.open
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
         if fire:
             state = StreamState.DRIFT
@@ -426,6 +429,7 @@ class StreamMonitor:
             "canary": self._canary.plain(),
             "held": [msgspec.to_builtins(finding) for finding in self._held],
             "dependencies": self._dependencies.names,
+            "slo": self._objectives.plain(),
         }
         return squeeze(state)
 
@@ -448,6 +452,7 @@ class StreamMonitor:
         self._canary = Canary.from_plain(state["canary"]) if "canary" in state else Canary()
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
         self._depend_on(Dependencies(tuple(state.get("dependencies", ()))))
+        self._objectives = Objectives.from_plain(self.stream, state.get("slo", {}))
 
 
 @lru_cache(maxsize=1)
