@@ -66,6 +66,8 @@ NEARER = 0.5
 RECOVERED = 1.0
 """Standard errors beyond which rows are not yet as before. With 2, a lasting share of 5 % failures was called recovered
 (and rang again) every 2,000 events, since 200 rows hold four of them now and then; with 1, once in 25,000."""
+GOES_ON = 1000
+"""Rows after the last step of a change within which the next is the same one going on; later it is another."""
 WIDE = 1 / 3
 """Share of a segment that a few rows may have named in place of the whole stream."""
 EXAMPLES = 3
@@ -148,6 +150,7 @@ class Track:
         self._calm = 0
         self._repetitions = Repetitions()
         self._rare = RareValues()
+        self._stepped = 0
 
     @property
     def warm(self) -> bool:
@@ -589,17 +592,20 @@ class Track:
         self._learning = True
         self._since = self.seen - (len(self._history) - position)
         self._within = 0
+        self._stepped = self.seen
 
     def _grew(self, finding: Finding) -> Finding | None:
         """The open finding, if any, whose change goes on in this one: the same features moved on the same way."""
         assert self._original is not None
+        if self.seen - self._stepped > GOES_ON:
+            return None
         moved = finding.features[: explain.SURELY]
         table = self._original.segments
         for known in self.open:
             wide = all(table.share(*pair) >= WIDE for pair in (known.segment or {}).items())
             told = [explain.told_in(known, change) for change in moved]
             # Among the surest is now and then one that moved by chance.
-            if (wide or known.segment == finding.segment) and told[0] and 2 * sum(told) > len(told):
+            if (wide or known.segment == finding.segment) and told[0] and 2 * sum(told) >= len(told):
                 return known
         return None
 
@@ -796,6 +802,7 @@ class Track:
             "alone": {name: detector.snapshot() for name, detector in self._alone.items()},
             "open": [msgspec.to_builtins(f) for f in self.open],
             "rare": self._rare.plain(),
+            "stepped": self._stepped,
             "quiet": {name: [q.until, q.wait] for name, q in self._quiet.items()},
             "examples": [[e.event_id, e.input, e.output] for e in self._examples],
         }
@@ -819,6 +826,7 @@ class Track:
         track._alone = {name: registry.restore(state) for name, state in plain["alone"].items()}
         track.open = [msgspec.convert(f, Finding) for f in plain["open"]]
         track._rare = RareValues.from_plain(plain.get("rare", []))
+        track._stepped = plain.get("stepped", 0)
         track._quiet = {name: _Quiet(until, wait) for name, (until, wait) in plain["quiet"].items()}
         track._examples = [Excerpt(*parts) for parts in plain["examples"]]
         return track

@@ -92,6 +92,15 @@ def test_a_change_that_grows_is_told_again_only_when_it_becomes_critical() -> No
     )  # of the reference, not of the step before
 
 
+@pytest.mark.parametrize(("at", "told"), [(1400, 1), (2800, 2)])
+def test_a_second_step_the_same_way_is_the_same_change_only_soon_after(at: int, told: int) -> None:
+    traffic = calm(3600, seed=3)
+    traffic[LATENCY][1000:] *= 1.4
+    traffic[LATENCY][at:] *= 1.4
+    found = fired(replay(watch(), traffic))
+    assert len([finding for finding in found if finding.severity is Severity.WARNING]) == told
+
+
 def test_another_change_behind_one_that_fires_is_told() -> None:
     traffic = calm(3000, seed=3)
     traffic[LATENCY][1000:] *= 1.5
