@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from monitor.events.schema import OutputEvent
-from monitor.features.call import failed
+from monitor.features.dependencies import failed
 from pipelines.stats import WorkerStats
 
 MOST_DEPENDENCIES = 50

@@ -19,6 +19,7 @@ from monitor.alerting.columns import clip, plain
 from monitor.alerting.guidance import HEADLINES, next_steps
 from monitor.alerting.links import LinkTemplates, fill
 from monitor.detection.finding import (
+    TAIL,
     BeganAt,
     Driver,
     Examples,
@@ -29,8 +30,10 @@ from monitor.detection.finding import (
     RaisedAt,
     Severity,
     State,
+    base_name,
 )
-from monitor.features.base import FeatureSpec
+from monitor.features.base import FeatureSpec, Kind
+from monitor.features.dependencies import keyed_spec
 
 SCHEMA_VERSION = 1
 _LINK_MARGIN_S = 3_600.0
@@ -144,7 +147,7 @@ def from_finding(
     )
     title = _title(finding, specs or {})
     runbook = PurePosixPath(finding.runbook or finding.kind.value).stem
-    changes = [_change(change, (specs or {}).get(change.name)) for change in finding.features]
+    changes = [_change(change, _spec(change, specs or {})) for change in finding.features]
     return Alert(
         fingerprint=finding.id,
         state=finding.state,
@@ -213,9 +216,10 @@ def _title(finding: Finding, specs: Mapping[str, FeatureSpec]) -> str:
     stream, headline = plain(finding.stream), HEADLINES[finding.kind]
     what = plain(finding.title).removeprefix(f"{stream}: ")
     for change in finding.features:
-        spec = specs.get(change.name)
-        if spec is not None and what.startswith(change.name):
-            what = short_meaning(spec) + what.removeprefix(change.name)
+        name = base_name(change.name)
+        spec = specs.get(name) or keyed_spec(name)
+        if spec is not None and what.startswith(name):
+            what = short_meaning(spec) + what.removeprefix(name).replace("=", ": ", 1)
             break
     if not what:
         what = f"{headline} in {stream}"
@@ -235,6 +239,18 @@ def short_meaning(spec: FeatureSpec) -> str:
 def _guide(kind: FindingKind, runbook: str) -> FindingKind:
     """The kind whose steps are told: that of the runbook, which may be narrower than the finding's own."""
     return FindingKind(runbook) if runbook in _KINDS else kind
+
+
+def _spec(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:
+    """What is said of a change's feature: its declaration, with the value that is told or where its tail begins."""
+    spec = specs.get(change.name) or keyed_spec(change.name)
+    name = base_name(change.name)
+    tail = specs.get(name) or keyed_spec(name) if change.name.endswith(TAIL) else None
+    if tail is not None:
+        return FeatureSpec(change.name, Kind.FLAG, f"{tail.meaning}: {plain(change.value or 'long')}", worse=tail.worse)
+    if spec is not None and change.value is not None:
+        return msgspec.structs.replace(spec, meaning=f"{short_meaning(spec)}: {plain(change.value)}")
+    return spec
 
 
 def _change(change: FeatureChange, spec: FeatureSpec | None) -> Change:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -62,11 +63,21 @@ def command(
 
 
 def records(batch: FeatureBatch, specs: Sequence[FeatureSpec]) -> Iterator[dict[str, Any]]:
-    """One record an event: `{"id", "stream", "features": {name: number, true/false, string or null}}`."""
+    """One record an event: `{"id", "stream", "features": {name: number, true/false, string or null}}`.
+
+    Behind the declared features stand those of each dependency that the event called.
+    """
+    from monitor.features.dependencies import DURATION, ERRORS, NO_CALLS, SHAPE, keyed
+
     columns = python_columns(batch, specs)
     names = list(columns)
-    for identity, stream, *row in zip(batch.ids, batch.streams, *columns.values(), strict=True):
-        yield {"id": identity, "stream": stream, "features": dict(zip(names, row, strict=True))}
+    calls = batch.calls or [NO_CALLS] * len(batch)
+    for identity, stream, called, *row in zip(batch.ids, batch.streams, calls, *columns.values(), strict=True):
+        measured = dict(zip(names, row, strict=True))
+        for name, one in called.items():
+            facts = (None if math.isnan(one.duration_s) else one.duration_s, one.failed, one.shape)
+            measured.update(zip((keyed(feature, name) for feature in (DURATION, ERRORS, SHAPE)), facts, strict=True))
+        yield {"id": identity, "stream": stream, "features": measured}
 
 
 def python_columns(batch: FeatureBatch, specs: Sequence[FeatureSpec]) -> dict[str, list[Any]]:

@@ -24,6 +24,10 @@ TRIAGE_SHARE = 0.25
 CONTEXT_LIMIT = 16_384
 RAMP_S = 60.0
 """Seconds until a creeping fault has reached its full size."""
+STRUCK = "orders-api"
+"""The dependency that a fault of a dependency strikes."""
+SHAPE, CHANGED_SHAPE = "3f9c2ad1", "b81e77c4"
+"""Shape of the dependencies' responses, and of what changed its format."""
 
 
 class SupportAssistant:
@@ -57,18 +61,27 @@ class SupportAssistant:
         question = rng.choice(language["ask_before"]) + rng.choice(entry["questions"]).format_map(slots)
         question += rng.choice(language["ask_after"])
         triage = rng.random() < TRIAGE_SHARE
-        call = self._call(entry["dependency"], failing=fault is Fault.FAILING_DEPENDENCY and not triage)
+        call = self._call(entry["dependency"], Fault.NONE if triage else fault)
+        output: str | None
         if triage:
             output = self._triage(intent, entry, slots, code, broken=fault is Fault.FORMAT_BREAK)
         else:
             output = self._answer(language, entry, slots, changed=fault is Fault.SILENT_UPDATE, failed=call)
+        finish_reason: str | None = "stop"
+        error = None
+        if fault is Fault.TRUNCATED_OUTPUTS and not triage and rng.random() < 0.33:
+            output, finish_reason = output[: int(len(output) * rng.uniform(0.4, 0.8))], "length"
+        if fault is Fault.ERROR_SPIKE and not triage and rng.random() < 0.125:
+            output, finish_reason, error = None, None, "RateLimitError: 429"
 
         turn = min(1 + int(rng.expovariate(0.9)), 8)
         input_tokens = 780 + len(question) // 4 + round((turn - 1) * rng.uniform(110, 230) + rng.gauss(340, 60))
         if fault is Fault.CONTEXT_GROWTH and not triage:
             input_tokens += round(growth * rng.uniform(6_500, 11_000))
-        output_tokens = max(1, round(len(output) / 4.3))
+        output_tokens = 0 if output is None else max(1, round(len(output) / 4.3))
         slowness = 1.0 + 2.0 * growth if fault is Fault.LATENCY_CREEP and not triage else 1.0
+        if fault is Fault.HANGING_CALLS and not triage and rng.random() < 0.1:
+            slowness = 10.0
         first = slowness * math.exp(rng.gauss(-1.1, 0.28)) * (1 + input_tokens / 30_000)
         total = first + slowness * output_tokens / rng.uniform(70, 100) + (call.duration_s or 0.0)
         return OutputEvent(
@@ -77,7 +90,8 @@ class SupportAssistant:
             time=time,
             input=question,
             output=output,
-            finish_reason="stop",
+            error=error,
+            finish_reason=finish_reason,
             model=Model(provider="example", name="assistant-large", version="2"),
             prompt=Prompt(name="triage" if triage else "support-answer", version="14"),
             usage=Usage(input_tokens=input_tokens, output_tokens=output_tokens, context_limit=CONTEXT_LIMIT),
@@ -89,14 +103,18 @@ class SupportAssistant:
             attributes={"locale": code, "channel": rng.choice(["web", "web", "app", "mail"])},
         )
 
-    def _call(self, dependency: Sequence[str], *, failing: bool) -> Call:
+    def _call(self, dependency: Sequence[str], fault: Fault) -> Call:
         name, operation = dependency
+        struck = fault if name == STRUCK else Fault.NONE
         slow = math.exp(self._random.gauss(-2.6, 0.35))
-        if self._random.random() < (0.35 if failing and name == "orders-api" else 0.002):
+        if self._random.random() < (0.35 if struck is Fault.FAILING_DEPENDENCY else 0.002):
             return Call(
                 dependency=name, operation=operation, status=503, duration_s=round(2 + slow, 4), error="unavailable"
             )
-        return Call(dependency=name, operation=operation, status=200, duration_s=round(slow, 4), shape="3f9c2ad1")
+        if struck is Fault.SLOW_DEPENDENCY:
+            slow *= 15
+        shape = CHANGED_SHAPE if struck is Fault.DEPENDENCY_FORMAT else SHAPE
+        return Call(dependency=name, operation=operation, status=200, duration_s=round(slow, 4), shape=shape)
 
     def _answer(
         self,

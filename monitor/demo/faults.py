@@ -1,4 +1,4 @@
-"""What can go wrong with the assistant. No call fails outright: that is how AI systems break."""
+"""What can go wrong with the assistant: mostly without an error, as AI systems break, or as any service does."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ class Fault(StrEnum):
     LATENCY_CREEP = "latency-creep"
     FAILING_DEPENDENCY = "failing-dependency"
     CONTEXT_GROWTH = "context-growth"
+    SLOW_DEPENDENCY = "slow-dependency"
+    DEPENDENCY_FORMAT = "dependency-format"
+    ERROR_SPIKE = "error-spike"
+    TRUNCATED_OUTPUTS = "truncated-outputs"
+    HANGING_CALLS = "hanging-calls"
     NONE = "none"
 
     @property
@@ -27,5 +32,10 @@ _STORIES = {
     Fault.LATENCY_CREEP: "Answers take longer and longer, up to three times as long after a minute.",
     Fault.FAILING_DEPENDENCY: "The orders API fails for a third of the calls; the assistant apologises instead.",
     Fault.CONTEXT_GROWTH: "A retriever bug repeats documents: the prompt grows towards the context limit.",
+    Fault.SLOW_DEPENDENCY: "The orders API gets slow: over a second a call, where it took a tenth; none fails.",
+    Fault.DEPENDENCY_FORMAT: "The orders API answers in another shape since its last release; every call succeeds.",
+    Fault.ERROR_SPIKE: "The provider's rate limit is reached: one call in eight ends in an error and says nothing.",
+    Fault.TRUNCATED_OUTPUTS: "Someone lowers the output limit: a third of the answers end in mid-sentence.",
+    Fault.HANGING_CALLS: "One call in ten hangs for ten times as long; the typical call is as fast as ever.",
     Fault.NONE: "Nothing happens: the monitor has to stay quiet.",
 }

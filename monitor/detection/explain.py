@@ -2,35 +2,69 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.attribution import Attribution
 from monitor.detection.change import Shift, widening
-from monitor.detection.finding import Driver, FeatureChange, FindingKind, Severity
-from monitor.detection.layout import FlagKind
+from monitor.detection.finding import SPREAD, TAIL, Driver, FeatureChange, Finding, FindingKind, Severity, base_name
+from monitor.detection.layout import ANY_FAILURE, FlagKind
 from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
 from monitor.detection.settings import Floors
+from monitor.detection.values import is_value, shown
 from monitor.features.base import FeatureSpec, Kind, Worse
+from monitor.features.dependencies import DURATION, ERRORS, SHAPE, is_keyed, keyed
 
 Array = NDArray[np.float64]
 
 MOST_FEATURES = 12
-SPREAD = ".spread"
-"""Ends the name of a number that moved in spread."""
+WHOLE = 4.0
+"""Floors by which a number must move for its tail to have moved with it; less is what a longer tail alone does."""
+Sides: TypeAlias = tuple[float | None, float | None]
+"""A column before and after."""
 CALL_KINDS = {
     "call.dependency": FindingKind.DEPENDENCY,
     "call.outcome": FindingKind.ERRORS,
     "call.context": FindingKind.CONTEXT,
+    "call.tokens.input": FindingKind.CONTEXT,
     "call.session": FindingKind.CONTEXT,
     "call.latency": FindingKind.LATENCY,
 }
-"""Kind by family, causes before consequences."""
+"""Kind by the beginning of a feature's name."""
 UPSTREAM = ("call.dependency", "call.outcome")
-"""What breaks these breaks outputs too, so outputs that moved with them are their consequence."""
+"""What breaks these breaks outputs too, so outputs that moved with them are their consequence; causes come first."""
+SURELY = 4
+"""Changes, the surest first, that decide on driver and kind: behind them stand consequences, and now and then noise."""
+BESIDE = 0.5
+"""Share of the largest effect on the call that an output must have moved by to have driven it."""
+REFUSAL = "output.tone.refusal"
+PARSED = frozenset(f"output.format.{name}" for name in ("json_valid", "json_broken", "json_shape", "code_broken"))
+"""What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
+MOST_TIMES = 2
+"""Times whose quantiles a finding tells."""
+FEWEST_TIMES = 8
+"""Rows from which they are told."""
+LEADS = {
+    FindingKind.DEPENDENCY: (
+        keyed(ERRORS, "")[:-1],
+        keyed(SHAPE, "")[:-1],
+        keyed(DURATION, "")[:-1],
+        "call.dependency.failing",
+        "call.dependency.shape",
+        "call.dependency",
+    ),
+    FindingKind.ERRORS: ("call.outcome.error", "call.outcome"),
+    FindingKind.CONTEXT: ("call.context.share", "call.context", "call.tokens.input"),
+    FindingKind.LATENCY: ("call.latency",),
+    FindingKind.FORMAT: ("output.format.json_valid", "output.format.json", "output.format.code_broken"),
+    FindingKind.REFUSAL: (REFUSAL,),
+}
+"""Features that a finding of a kind is told by first, by the beginning of their names: what names the cause."""
 
 
 def effects(reference: Reference, moved: Shift, floors: Floors) -> Array:
@@ -56,7 +90,8 @@ def spread_effects(reference: Reference, y: Array, floors: Floors, sure: float) 
     """How much the spread of each number of rows y (n, d) changed, in floors (k); 0 where that is not sure."""
     size, surety = widening(reference, y)
     effect = size / np.log1p(max(floors.spread, 1e-9))
-    return np.asarray(np.where((np.abs(surety) > sure) & ~reference.is_input[: len(size)], effect, 0.0))
+    watched = ~reference.is_input[: len(size)] & ~reference.is_keyed
+    return np.asarray(np.where((np.abs(surety) > sure) & watched, effect, 0.0))
 
 
 def spread_changes(reference: Reference, effect: Array, numbers: NDArray[np.float16]) -> list[FeatureChange]:
@@ -87,13 +122,19 @@ def feature_changes(
     specs: Mapping[str, FeatureSpec],
     *,
     sure: float = 2.5,
-    sides: Callable[[int], tuple[float | None, float | None]] | None = None,
+    sides: Callable[[int], Sides] | None = None,
+    others: Callable[[str], tuple[str, int] | None] | None = None,
 ) -> list[FeatureChange]:
     """What moved, largest first: features whose shift is sure and at least their floor.
 
     numbers (n, k) and flags (n, m) are the rows after the change, before ranking. `sides` gives a column before and
-    after where before is not the reference.
+    after where before is not the reference. `others` gives, for a category, which of the values without a flag of their
+    own came most, and in how many of the rows.
     """
+
+    def both(j: int) -> Sides:
+        return sides(j) if sides else _sides(reference, j, numbers, flags, specs)
+
     certain = moved.certain(sure)
     surety = np.abs(moved.surety)
     found: dict[str, FeatureChange] = {}
@@ -101,15 +142,53 @@ def feature_changes(
         if abs(effect[j]) < 1.0 or not certain[j]:
             continue
         name = reference.layout.name(int(j))
-        if name not in found:
-            before, after = sides(int(j)) if sides else _sides(reference, int(j), numbers, flags, specs)
-            found[name] = FeatureChange(name, before, after, round(float(effect[j]), 2))
+        if name in found:
+            continue
+        flag = reference.layout.flag(int(j))
+        if flag is not None and is_value(flag.kind):
+            found[name] = _value_change(reference, int(j), moved, effect, flags, both, others)
+        else:
+            value = None
+            if flag is not None and flag.kind is FlagKind.TAIL and isinstance(flag.value, float):
+                unit = specs[flag.feature].unit if flag.feature in specs else ""
+                value = f"above {number(rounded(math.expm1(flag.value)))} {unit}".rstrip()
+            found[name] = FeatureChange(name, *both(int(j)), round(float(effect[j]), 2), value)
+    for name in [name for name in found if name.endswith(TAIL)]:
+        whole = found.get(name.removesuffix(TAIL))
+        if whole is not None and abs(whole.effect) >= WHOLE:  # its tail moved with it
+            del found[name]
     return list(found.values())[:MOST_FEATURES]
+
+
+def _value_change(
+    reference: Reference,
+    j: int,
+    moved: Shift,
+    effect: Array,
+    flags: Array,
+    both: Callable[[int], Sides],
+    others: Callable[[str], tuple[str, int] | None] | None,
+) -> FeatureChange:
+    """A category's change by the value whose share rose most; by that of column j where none rose by the floor."""
+    layout, k = reference.layout, reference.moments.numbers
+    name = layout.name(j)
+    values = [k + m for m, flag in enumerate(layout.flags) if flag.feature == name and is_value(flag.kind)]
+    risen = max(values, key=lambda column: float(moved.size[column]))
+    told = risen if effect[risen] >= 1.0 else j
+    flag = layout.flags[told - k]
+    before, after = both(told)
+    value = shown(flag.value) if flag.kind is FlagKind.VALUE else None
+    if value is None and others is not None and effect[told] > 0:
+        common = others(name)
+        known = int(np.isfinite(flags[:, told - k]).sum())
+        if common is not None and known:
+            value, after = common[0], rounded(common[1] / known)
+    return FeatureChange(name, before, after, round(float(effect[told]), 2), value)
 
 
 def _sides(
     reference: Reference, j: int, numbers: NDArray[np.float16], flags: Array, specs: Mapping[str, FeatureSpec]
-) -> tuple[float | None, float | None]:
+) -> Sides:
     """A column before and after: medians of a number, rates of a flag.
 
     A count whose median stays the same is told by how often it is not zero, where that is watched.
@@ -147,13 +226,16 @@ def rounded(value: float) -> float:
 def driver_of(changes: Sequence[FeatureChange]) -> Driver:
     """Whether outputs or the call around them moved.
 
-    Latency, tokens and cost follow the length of outputs, so they are the driver only where no output moved; errors and
-    dependencies come first where they are among the surest changes.
+    Latency, tokens and cost follow outputs, so they are the driver only where no output moved, or a single one that is
+    less sure and says nothing of length; errors and dependencies come first where they are among the surest changes.
     """
-    if any(c.name.startswith(UPSTREAM) for c in changes[:4]):
+    surest = changes[:SURELY]
+    if any(c.name.startswith(UPSTREAM) for c in surest):
         return Driver.CALL
-    moved = [c for c in changes if c.name.startswith("output.")]
-    return Driver.OUTPUT if moved or not changes else Driver.CALL
+    call = max((abs(c.effect) for c in changes if c.name.startswith("call.")), default=0.0)
+    moved = [c for c in surest if c.name.startswith("output.") and abs(c.effect) >= BESIDE * call]
+    output = len(moved) > 1 or any(c is changes[0] or c.name.startswith("output.length.") for c in moved)
+    return Driver.OUTPUT if output or not changes else Driver.CALL
 
 
 def kind_of(changes: Sequence[FeatureChange], driver: Driver, attribution: Attribution) -> FindingKind:
@@ -163,25 +245,67 @@ def kind_of(changes: Sequence[FeatureChange], driver: Driver, attribution: Attri
     if driver is Driver.MIX:
         return FindingKind.MIX_SHIFT
     if driver is Driver.CALL:
-        for family, kind in CALL_KINDS.items():
-            if any(change.name.startswith(family) for change in changes):
-                return kind
+        surest = changes[:SURELY]
+        upstream = [kind for start, kind in CALL_KINDS.items() if start in UPSTREAM and _any(surest, start)]
+        named = (kind for change in changes for start, kind in CALL_KINDS.items() if change.name.startswith(start))
+        found = next(iter(upstream), None) or next(named, None)
+        if found is not None:
+            return found
+    if any(change.name == REFUSAL for change in changes[:3]):
+        return FindingKind.REFUSAL
+    if any(change.name in PARSED for change in changes):
+        return FindingKind.FORMAT
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
     return FindingKind.DRIFT
 
 
+def told_in(known: Finding, change: FeatureChange) -> bool:
+    """Whether a finding told of this change already: the same feature, or another of its kind, moved the same way."""
+    name = base_name(change.name)
+    same = [other for other in known.features if base_name(other.name) == name]
+    if not same and any(name.startswith(start) for start, kind in CALL_KINDS.items() if kind is known.kind):
+        same = known.features[:1]
+    return any(other.effect * change.effect > 0 for other in same)
+
+
+def _any(changes: Sequence[FeatureChange], start: str) -> bool:
+    return any(change.name.startswith(start) for change in changes)
+
+
 def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange]) -> str:
     """Path of the runbook: of the kind, or of what broke where that says more."""
-    if kind in (FindingKind.DRIFT, FindingKind.SILENT_UPDATE) and changes:
-        top = [c.name for c in changes[:3]]
-        if any(name == "output.tone.refusal" for name in top):
-            return "runbooks/refusal.md"
-        if sum(name.startswith("output.format.") for name in top) >= 2:
-            return "runbooks/format.md"
+    formats = sum(c.name.startswith("output.format.") for c in changes[:3])
+    if kind in (FindingKind.DRIFT, FindingKind.SILENT_UPDATE) and formats >= 2:
+        return "runbooks/format.md"
     if kind is FindingKind.INPUT_DRIFT and any(c.name.startswith("input.noise.") for c in changes[:3]):
         return "runbooks/prompt_brittleness.md"
     return f"runbooks/{kind.value}.md"
+
+
+def times(
+    reference: Reference,
+    numbers: NDArray[np.float16],
+    changes: Sequence[FeatureChange],
+    specs: Mapping[str, FeatureSpec],
+) -> str:
+    """The times that moved, by their median and 95th percentile before and since (rows after the change, (n, k))."""
+    told: list[str] = []
+    for name in dict.fromkeys(base_name(change.name) for change in changes):
+        if reference.layout.flag_place(name, FlagKind.TAIL) is None or len(told) == MOST_TIMES:
+            continue
+        column = reference.layout.numbers.index(name)
+        seen = expand(numbers[:, column])
+        seen = seen[np.isfinite(seen)]
+        if len(seen) >= FEWEST_TIMES:
+            unit = specs[name].unit
+            sides = (
+                f"p{100 * q:.0f} {number(rounded(reference.ranks.quantile(column, q)))} {unit} before, "
+                f"{number(rounded(float(np.quantile(seen, q))))} {unit} since"
+                for q in (0.5, 0.95)
+            )
+            told.append(f"{name}: {'; '.join(sides)}.")
+    return " ".join(told)
 
 
 def severity_of(changes: Sequence[FeatureChange], specs: Mapping[str, FeatureSpec]) -> Severity:
@@ -200,14 +324,18 @@ def severity_of(changes: Sequence[FeatureChange], specs: Mapping[str, FeatureSpe
 
 def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
     """`output.length.chars rose from 812 to 1,903 characters (+134 %)`."""
-    spec = specs.get(change.name.removesuffix(SPREAD))
+    spec = specs.get(base_name(change.name))
+    events = "the events that call it" if is_keyed(base_name(change.name)) else "events"
+    if change.name.endswith(TAIL) and isinstance(change.before, float) and isinstance(change.after, float):
+        sides = f"in {change.after:.1%} of {events}, in {change.before:.1%} before"
+        return f"{base_name(change.name)} {change.value}: {sides}"
     if change.name.endswith(SPREAD) and isinstance(change.before, float) and isinstance(change.after, float):
         verb = "widened" if change.effect > 0 else "narrowed"
         unit = f" {spec.unit}" if spec is not None and spec.unit else ""
         middle = f"the middle half spans {number(change.after)}{unit} where it was {number(change.before)}"
         return f"{change.name} {verb}: {middle}"
     rate = spec is not None and spec.kind in (Kind.FLAG, Kind.CATEGORY)
-    rate = rate or change.name.endswith(".missing")
+    rate = rate or change.name.endswith(".missing") or change.name == ANY_FAILURE
     some = (
         spec is not None
         and spec.kind is Kind.COUNT
@@ -218,15 +346,32 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
     if change.before == change.after:
         return f"{change.name} {'rose' if change.effect > 0 else 'fell'} (median still {number(change.before)})"
     verb = "rose" if change.after > change.before else "fell"
+    if change.value is not None:
+        return f"{change.name}={change.value} {verb} from {change.before:.1%} to {change.after:.1%} of {events}"
     if some:
         return f"{change.name}: any in {change.before:.1%} of events before, in {change.after:.1%} since"
     if rate:
-        return f"{change.name} {verb} from {change.before:.1%} to {change.after:.1%} of events"
+        return f"{change.name} {verb} from {change.before:.1%} to {change.after:.1%} of {events}"
     unit = f" {spec.unit}" if spec is not None and spec.unit else ""
     relative = ""
     if change.before > 0:
         relative = f" ({(change.after - change.before) / change.before:+.0%})"
     return f"{change.name} {verb} from {number(change.before)} to {number(change.after)}{unit}{relative}"
+
+
+def in_order(changes: Sequence[FeatureChange], kind: FindingKind) -> list[FeatureChange]:
+    """The changes as a finding of this kind tells them: what names the cause first, then the surest."""
+    return sorted(changes, key=lambda change: _place(change, kind))
+
+
+def _place(change: FeatureChange, kind: FindingKind) -> int:
+    """Where a change is told: first what names the cause, last what only says that something failed or is missing."""
+    leads = LEADS.get(kind, ())
+    if kind is FindingKind.LATENCY and change.name.endswith(TAIL):
+        return -1
+    if change.name == ANY_FAILURE or change.name.endswith(".missing"):
+        return len(leads) + 1
+    return next((place for place, start in enumerate(leads) if change.name.startswith(start)), len(leads))
 
 
 def number(value: float) -> str:
@@ -244,16 +389,18 @@ def words(
     attribution: Attribution,
     began: int,
     specs: Mapping[str, FeatureSpec],
+    more: Sequence[str] = (),
 ) -> tuple[str, str]:
-    """Title (one line) and cause (one or two sentences)."""
+    """Title (one line) and cause (a few sentences, at the end what there is `more` to say)."""
     where = ""
     if attribution.segment:
         where = " in " + ", ".join(f"{k}={v}" for k, v in attribution.segment.items())
+    changes = in_order(changes, kind)
     lead = phrase(changes[0], specs) if changes else "many features moved a little, together"
     title = f"{stream}: {lead}{where}"
     parts = [phrase(c, specs) for c in changes[:3]] or ["no single feature moved by its floor, many did together"]
-    more = len(changes) - 3
-    sentence = "; ".join(parts) + (f"; and {more} more features moved with them" if more > 0 else "")
+    rest = len(changes) - 3
+    sentence = "; ".join(parts) + (f"; and {rest} more features moved with them" if rest > 0 else "")
     if driver is Driver.INPUT:
         why = "The inputs changed, and the outputs are as this stream gives them for such inputs."
     elif driver is Driver.MIX:
@@ -267,4 +414,4 @@ def words(
         why = "The call around the model changed, not what it says."
     else:
         why = "The inputs did not change with it."
-    return title, f"Since event {began}{where}: {sentence}. {why}"
+    return title, " ".join([f"Since event {began}{where}: {sentence}. {why}", *filter(None, more)])

@@ -12,6 +12,8 @@ from enum import StrEnum
 import msgspec
 
 SCHEMA_VERSION = 1
+SPREAD, TAIL = ".spread", ".tail"
+"""Ends the name of a number that moved in spread, and of one whose largest values became more or fewer."""
 
 
 class State(StrEnum):
@@ -77,16 +79,18 @@ class BeganAt(msgspec.Struct, frozen=True):
     time: float | None
 
 
-class FeatureChange(msgspec.Struct, frozen=True):
+class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """One feature before and after: median (number, count), rate (flag) or share of the value (category).
 
-    `effect` is the size of the change in multiples of the effect floor, signed by direction.
+    `effect` is the size of the change in multiples of the effect floor, signed by direction. `value` is the value of a
+    category whose share is told, where it is known, or where the tail begins; else the field is left out.
     """
 
     name: str
     before: float | str | None
     after: float | str | None
     effect: float
+    value: str | None = None
 
 
 class Examples(msgspec.Struct, frozen=True):
@@ -127,6 +131,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     excerpts_before: list[Excerpt] = []
     excerpts_after: list[Excerpt] = []
     model: str | None = None  # name of the model that most of the changed events came from
+
+
+def base_name(name: str) -> str:
+    """The feature behind the name of a change: `call.latency.total_s.tail` -> `call.latency.total_s`."""
+    return name.removesuffix(SPREAD).removesuffix(TAIL)
 
 
 def finding_id(

@@ -5,9 +5,11 @@ A stream's layout is fixed when its warm-up ends, from the reference's own rows:
 numbers    numeric features that vary, as compressed values (`monitor.detection.ranks`)
 flags      what is true or false of an event. Besides the declared flags these are made here: a count that is mostly
            zero is `nonzero`, a category has one of the values that are common in the reference or is `other`, a
-           feature that never varied `differs` from its constant, and values of a family are `missing`.
+           feature that never varied `differs` from its constant, values of a family are `missing`, and a time that
+           hurts where it is long lies in the `tail`.
 
-So categories, counts with excess zeros, constants and missing values all reach the same exact bets on rates.
+So categories, counts with excess zeros, constants, missing values and tails all reach the same exact bets on rates: a
+twentieth of the calls that hang moves no median, and their share is plain to see.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.base import FeatureSpec, Kind
+from monitor.detection.finding import TAIL
+from monitor.features.base import FeatureSpec, Kind, Worse
+from monitor.features.dependencies import is_keyed
 
 TOP_VALUES = 6
 """Values of a category that get a flag of their own; the rest are `other`."""
@@ -34,10 +38,13 @@ ANY_FAILURE = "output.any_failure"
 """Whether any flag that is a fault in itself is true: a few answers broken in several ways are many broken answers."""
 ABSENT = "\0absent"
 """In place of a category that was not measured at all, as infinity is among the numbers (`Rows.joined`)."""
+TAIL_FROM = 1.25
+"""The tail of a time begins above its 95th percentile in the reference times this."""
 TRUE_ABOVE = float(np.log1p(0.5))
 """A declared flag is true above one half, in compressed units (`monitor.detection.ranks`)."""
 UNCOUNTED = frozenset({"output.embedding.distance"})
-"""Features whose absence says nothing: the distance has no value while its centre is being learned."""
+"""Features whose absence says nothing: the distance has no value while its centre is being learned. Those of single
+dependencies have none where an event did not call them, and belong here too."""
 
 
 class FlagKind(StrEnum):
@@ -50,6 +57,11 @@ class FlagKind(StrEnum):
     DIFFERS = "differs"
     MISSING = "missing"
     ANY_FAILURE = "any_failure"
+    TAIL = "tail"
+
+
+ENDINGS = {FlagKind.MISSING: ".missing", FlagKind.TAIL: TAIL}
+"""What is added to a feature's (or family's) name in findings."""
 
 
 class Flag(msgspec.Struct, frozen=True):
@@ -90,12 +102,15 @@ class Layout:
         The flags, in order.
     common
         How many of the flags, the first ones, are neither rare nor nearly always true; they join the whitened view.
+    others
+        Positions among the flags of those that say that a category has another value than its common ones.
     """
 
     def __init__(self, numbers: list[str], flags: list[Flag], common: int) -> None:
         self.numbers = numbers
         self.flags = flags
         self.common = common
+        self.others = [m for m, flag in enumerate(flags) if flag.kind is FlagKind.OTHER]
         self._places: dict[tuple[str, ...], _Places] = {}
 
     @classmethod
@@ -116,20 +131,22 @@ class Layout:
                 continue
             if spec.name not in column or np.isinf(values[:, column[spec.name]]).all():
                 continue
-            if spec.name not in UNCOUNTED:
+            if spec.name not in UNCOUNTED and not is_keyed(spec.name):
                 families.setdefault(family(spec.name), []).append(spec.name)
             seen = values[:, column[spec.name]]
             seen = seen[np.isfinite(seen)]
             if spec.kind is Kind.FLAG:
                 flags.append(Flag(spec.name, FlagKind.DECLARED, failure=spec.failure))
                 continue
-            if spec.name in UNCOUNTED and not len(seen):
+            if not len(seen) and (spec.name in UNCOUNTED or is_keyed(spec.name)):
                 continue
             distinct = np.unique(seen)
             if len(distinct) <= 1:
                 flags.append(Flag(spec.name, FlagKind.DIFFERS, float(distinct[0]) if len(distinct) else None))
                 continue
             numbers.append(spec.name)
+            if spec.unit == "s" and spec.worse is Worse.UP:
+                flags.append(Flag(spec.name, FlagKind.TAIL, _tail(seen)))
             if spec.kind is Kind.COUNT and np.mean(seen == 0) >= MOSTLY_ZERO:
                 flags.append(Flag(spec.name, FlagKind.NONZERO))
         for name, members in families.items():
@@ -147,11 +164,15 @@ class Layout:
         return cls(numbers, ordered + rest, len(ordered))
 
     def name(self, j: int) -> str:
-        """What column j of the rows y is called in findings: its feature, or `<family>.missing`."""
+        """What column j of the rows y is called in findings: its feature, `<family>.missing` or `<feature>.tail`."""
         if j < len(self.numbers):
             return self.numbers[j]
         flag = self.flags[j - len(self.numbers)]
-        return f"{flag.feature}.missing" if flag.kind is FlagKind.MISSING else flag.feature
+        return f"{flag.feature}{ENDINGS.get(flag.kind, '')}"
+
+    def flag(self, j: int) -> Flag | None:
+        """The flag behind column j of the rows y; None for a number."""
+        return self.flags[j - len(self.numbers)] if j >= len(self.numbers) else None
 
     def flag_place(self, feature: str, kind: FlagKind) -> int | None:
         """Position of a feature's flag of this kind among the flags, if there is one."""
@@ -206,6 +227,11 @@ class Layout:
         )
 
 
+def _tail(seen: NDArray[Any]) -> float:
+    """Where the tail of compressed values begins, compressed."""
+    return float(np.log1p(TAIL_FROM * np.expm1(np.quantile(seen.astype(np.float64), 0.95))))
+
+
 class _Places:
     """Where a layout's columns stand among a batch's, worked out once per set of columns."""
 
@@ -220,6 +246,7 @@ class _Places:
         categories: dict[str, tuple[dict[str, int], int | None]] = {}
         # A feature that came after the layout was learned is not missed where it has no value.
         counted = {*layout.numbers, *(flag.feature for flag in layout.flags)} - UNCOUNTED
+        counted = {name for name in counted if not is_keyed(name)}
         for m, flag in enumerate(layout.flags):
             if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
                 values, other = categories.get(flag.feature, ({}, None))
@@ -229,16 +256,17 @@ class _Places:
                     other = m
                 categories[flag.feature] = (values, other)
             elif flag.kind is FlagKind.MISSING:
-                members = [j for name, j in column.items() if family(name) == flag.feature and name in counted]
+                members = [j for name, j in column.items() if name in counted and family(name) == flag.feature]
                 missing.append((m, members, int(flag.value or 0)))
             elif flag.feature not in column:
                 continue
             elif flag.kind is FlagKind.DIFFERS and flag.value is None:  # never seen in the reference
                 never.append((m, column[flag.feature]))
             else:
-                constant = float(flag.value or 0) if flag.kind is FlagKind.DIFFERS else 0.0
+                constant = float(flag.value or 0) if flag.kind in (FlagKind.DIFFERS, FlagKind.TAIL) else 0.0
                 declared = flag.kind is FlagKind.DECLARED
-                compare.append((m, column[flag.feature], TRUE_ABOVE if declared else constant, declared))
+                above = declared or flag.kind is FlagKind.TAIL
+                compare.append((m, column[flag.feature], TRUE_ABOVE if declared else constant, above))
         self.categories = [(feature, *_coding(values, other)) for feature, (values, other) in categories.items()]
         self.compare = (
             np.asarray([c[0] for c in compare], dtype=np.intp),

@@ -19,9 +19,6 @@ from monitor.detection.plain import pack, unpack
 KNOTS = 40
 """Points per feature: a quantile is off by 1/80 at most, a tenth of the uncertainty of a reference of 400."""
 
-QUARTILE = float(ndtri(0.75))
-"""Normal score of a quartile."""
-
 SPACING = 256.0
 """Compressed values lie between -90 and 90, so columns this far apart do not meet."""
 
@@ -97,8 +94,12 @@ class RankMap:
 
     def middle_half(self, column: int) -> float:
         """The reference's interquartile range of a column, in natural units."""
-        low, high = np.interp([-QUARTILE, QUARTILE], self.z[column], self.x[column])
-        return float(math.copysign(math.expm1(abs(high)), high) - math.copysign(math.expm1(abs(low)), low))
+        return self.quantile(column, 0.75) - self.quantile(column, 0.25)
+
+    def quantile(self, column: int, q: float) -> float:
+        """The reference's quantile q of a column, in natural units."""
+        s = float(np.interp(float(ndtri(q)), self.z[column], self.x[column]))
+        return math.copysign(math.expm1(abs(s)), s)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""

@@ -26,6 +26,7 @@ from monitor.detection.moments import PLACE, SCALES, SPREAD, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
 from monitor.detection.strata import Strata
+from monitor.features.dependencies import is_keyed
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -158,6 +159,9 @@ class Reference:
         names = [*self.layout.numbers, *(flag.feature for flag in self.layout.flags)]
         self.is_input = np.asarray([name.startswith("input") for name in names], dtype=bool)
         bet = np.asarray([name not in self.excluded for name in names], dtype=bool)
+        # How much numbers of one dependency spread depends on how often it is called: bets are on their tails alone.
+        self.is_keyed = np.asarray([is_keyed(name) for name in self.layout.numbers], dtype=bool)
+        bet[: len(self.is_keyed)] &= ~self.is_keyed
         self.outputs = self._view(~self.is_input & bet, given=self.is_input & bet)
         self.inputs = self._view(self.is_input & bet, given=None)
         # Only the views need these; a process holds thousands of references.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import compress
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
+from monitor.features.dependencies import NO_CALLS, Called, Calls
 
 DISTANCE = FeatureSpec(
     "output.embedding.distance",
@@ -26,7 +27,10 @@ so they are at most a quarter of it."""
 
 @dataclass
 class Rows:
-    """n rows in stream order: values float16 (n, k) compressed, categories, times, ids, digests, segments, excerpts."""
+    """n rows in stream order: values float16 (n, k) compressed, categories, times, ids, digests, segments, excerpts.
+
+    `calls` is what each row says of the dependencies it called, until they have columns of their own (`Dependencies`).
+    """
 
     names: tuple[str, ...]
     values: NDArray[np.float16]
@@ -36,6 +40,7 @@ class Rows:
     digests: NDArray[np.uint64]
     segments: list[dict[str, str]]
     excerpts: list[tuple[str, str]]
+    calls: list[Calls] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -52,6 +57,7 @@ class Rows:
             batch.digests.copy(),  # a view would keep the whole message
             list(batch.segments),
             list(zip(batch.input_excerpts, batch.output_excerpts, strict=True)),
+            None if batch.calls is None else list(batch.calls),
         )
 
     def present(self, name: str) -> NDArray[np.bool_]:
@@ -59,6 +65,10 @@ class Rows:
         if name not in self.names:
             return np.zeros(len(self), dtype=bool)
         return np.asarray(np.isfinite(self.values[:, self.names.index(name)]))
+
+    def column(self, name: str) -> NDArray[np.float16] | None:
+        """A column's compressed values (n); None if there is no such column."""
+        return self.values[:, self.names.index(name)] if name in self.names else None
 
     def part(self, start: int, stop: int | None = None) -> Rows:
         """Rows from `start` to `stop`."""
@@ -72,6 +82,7 @@ class Rows:
             self.digests[cut],
             self.segments[cut],
             self.excerpts[cut],
+            None if self.calls is None else self.calls[cut],
         )
 
     def take(self, chosen: NDArray[np.intp]) -> Rows:
@@ -85,7 +96,12 @@ class Rows:
             self.digests[chosen],
             [self.segments[i] for i in chosen],
             [self.excerpts[i] for i in chosen],
+            None if self.calls is None else [self.calls[i] for i in chosen],
         )
+
+    def without_calls(self) -> Rows:
+        """The rows without what they say of single dependencies."""
+        return self if self.calls is None else replace(self, calls=None)
 
     def joined(self, other: Rows) -> Rows:
         """These rows and then the other's, whose columns may differ: what one does not measure is absent there.
@@ -115,6 +131,9 @@ class Rows:
             np.concatenate([self.digests, other.digests]),
             self.segments + other.segments,
             self.excerpts + other.excerpts,
+            None
+            if self.calls is None and other.calls is None
+            else [*(self.calls or [NO_CALLS] * len(self)), *(other.calls or [NO_CALLS] * len(other))],
         )
 
     def plain(self) -> list[Any]:
@@ -128,12 +147,16 @@ class Rows:
             pack(self.digests),
             self.segments,
             self.excerpts,
+            [{name: list(one) for name, one in each.items()} for each in self.calls or []]
+            if any(self.calls or [])
+            else None,
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Rows:
         """The rows that `plain` described."""
-        names, values, categories, times, ids, digests, segments, excerpts = plain
+        names, values, categories, times, ids, digests, segments, excerpts, *more = plain
+        calls = more[0] if more else None
         return cls(
             tuple(names),
             unpack(values),
@@ -143,6 +166,9 @@ class Rows:
             unpack(digests),
             segments,
             [(given, output) for given, output in excerpts],
+            None
+            if calls is None
+            else [{name: Called(*one) for name, one in each.items()} if each else NO_CALLS for each in calls],
         )
 
 

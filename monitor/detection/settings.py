@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from monitor.detection.registry import check
+from monitor.duration import Duration
 
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -77,6 +78,24 @@ class DetectorChoice(BaseModel):
         return self
 
 
+class Objective(BaseModel):
+    """A service level objective: the share of calls that must be fast enough, or must not end in an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=64)
+    latency_s: float | None = Field(None, gt=0, description="seconds within which a call without an error is good")
+    errors: bool = Field(False, description="a call without an error is good")
+    objective: float = Field(gt=0.5, lt=1, description="share of calls that are good")
+    period: Duration = Field(30 * SECONDS["d"], ge=7 * SECONDS["d"], le=90 * SECONDS["d"], validate_default=True)
+
+    @model_validator(mode="after")
+    def _says_what_is_good(self) -> Objective:
+        if self.errors == (self.latency_s is not None):
+            raise ValueError("give latency_s, or errors: true")
+        return self
+
+
 class DetectionSettings(BaseModel):
     """How one stream is watched."""
 
@@ -101,6 +120,17 @@ class DetectionSettings(BaseModel):
         description="attributes of which two values that run at the same time are compared with each other; []: none",
     )
     recovery: int = Field(200, ge=20, le=5000, description="events within the floor that resolve an alert")
+    slo: tuple[Objective, ...] = Field(
+        (),
+        description="service level objectives whose error budget must not burn too fast, such as "
+        "[{name: fast, latency_s: 2.0, objective: 0.99}, {name: served, errors: true, objective: 0.999, period: 30d}]",
+    )
     silence_after: float | None = Field(
         None, gt=0, description="seconds without an event that raise an alert; null: silence raises none"
     )
+
+    @model_validator(mode="after")
+    def _objectives_have_names_of_their_own(self) -> DetectionSettings:
+        if len({objective.name for objective in self.slo}) < len(self.slo):
+            raise ValueError("slo: two objectives have the same name")
+        return self

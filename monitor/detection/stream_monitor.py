@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from monitor.detection import explain, reference_check
 from monitor.detection.canary import Canary
 from monitor.detection.control import Action, Control
+from monitor.detection.dependencies import Dependencies
 from monitor.detection.duplicates import RecentEvents
 from monitor.detection.finding import (
     BeganAt,
@@ -38,6 +39,7 @@ from monitor.detection.moments import BLOCK
 from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
+from monitor.detection.slo_watch import Objectives
 from monitor.detection.status import OpenAlert, StreamState, StreamStatus
 from monitor.detection.track import RECENT, RELEARN, Context, Track, finite, log10
 from monitor.errors import InvalidEvent
@@ -86,7 +88,6 @@ class StreamMonitor:
         self.settings = settings or DetectionSettings()
         self.events = 0
         self._declared = (*(_default_specs() if specs is None else specs), DISTANCE)
-        self._specs = {spec.name: spec for spec in self._declared}
         self._recent = RecentEvents()
         self._centre = Centre(self.settings.warmup)
         self._waiting: Rows | None = None
@@ -97,6 +98,8 @@ class StreamMonitor:
         self._apart: dict[tuple[str, str], Track] = {}
         self._gathering: dict[tuple[str, str], tuple[Rows, NDArray[np.int64]] | None] = {}
         self._canary = Canary()
+        self._depend_on(Dependencies())
+        self._objectives = Objectives(stream)
         self._held: list[Finding] = []
 
     # Input
@@ -126,14 +129,14 @@ class StreamMonitor:
 
     def waits_for(self, time: float) -> bool:
         """Whether a tick at `time` could change anything (rows waiting, silence due)."""
-        return self._due(time) or self._falls_silent(time)
+        return self._due(time) or self._falls_silent(time) or self._objectives.due(time)
 
     def tick(self, time: float) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970)."""
         findings = self.close() if self._due(time) else []
         if self._falls_silent(time):
             findings += self._begin_silence(time)
-        return findings
+        return findings + self._objectives.tick(time, max(self.events - 1, 0), self.settings.slo)
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
@@ -178,19 +181,23 @@ class StreamMonitor:
 
     def _judge(self, rows: Rows, first: int) -> list[Finding]:
         """Rows of one block; `first` is the stream index of the first."""
+        if not self._main.warm:
+            self._depend_on(Dependencies.of(rows))
+        rows = self._dependencies.told_apart(rows)
         context = self._context()
         indices = np.arange(first, first + len(rows), dtype=np.int64)
+        burning = self._objectives.observe(rows, indices, self.settings.slo)
         if not self._main.warm:
             times = rows.times[np.isfinite(rows.times)]
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
             self._rate = (len(times) - 1) / span if span > 0 else 0.0
             self._canary.note(self.settings.canary, rows, indices)
-            return self._learn(context, rows, indices)
+            return burning + self._learn(context, rows, indices)
         if not self._apart and not self._gathering:
             findings = self._judge_track(context, self._main, rows, indices)
         else:
             findings = self._judge_apart(context, rows, indices)
-        return self._judge_versions(context, rows, indices, findings)
+        return burning + self._judge_versions(context, rows, indices, findings)
 
     def _learn(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
         """Learn the reference; from the rows outside of a stretch that differs from the rest, and say so."""
@@ -310,7 +317,12 @@ class StreamMonitor:
 
     def _context(self) -> Context:
         asked = self.mean_run_length() / (1 - self._canary.share)
-        return Context(self.stream, self.settings, self._declared, self._specs, asked)
+        return Context(self.stream, self.settings, self._watched, self._specs, asked)
+
+    def _depend_on(self, dependencies: Dependencies) -> None:
+        self._dependencies = dependencies
+        self._watched = (*self._declared, *dependencies.specs)
+        self._specs = {spec.name: spec for spec in self._watched}
 
     def mean_run_length(self) -> float:
         """Events between false alarms that the budget asks for: the threshold of evidence."""
@@ -363,7 +375,7 @@ class StreamMonitor:
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
         tracks = self._tracks()
-        fire = self._firing() + self._canary.open
+        fire = self._firing() + self._canary.open + self._objectives.open
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
         if fire:
             state = StreamState.DRIFT
@@ -416,6 +428,8 @@ class StreamMonitor:
             "gathering": gathering,
             "canary": self._canary.plain(),
             "held": [msgspec.to_builtins(finding) for finding in self._held],
+            "dependencies": self._dependencies.names,
+            "slo": self._objectives.plain(),
         }
         return squeeze(state)
 
@@ -437,6 +451,8 @@ class StreamMonitor:
         }
         self._canary = Canary.from_plain(state["canary"]) if "canary" in state else Canary()
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
+        self._depend_on(Dependencies(tuple(state.get("dependencies", ()))))
+        self._objectives = Objectives.from_plain(self.stream, state.get("slo", {}))
 
 
 @lru_cache(maxsize=1)

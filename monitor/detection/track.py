@@ -22,24 +22,26 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection import attribution, change, explain, registry
+from monitor.detection import attribution, change, explain, forecast, registry
 from monitor.detection.base import Detector, Status
 from monitor.detection.duplicates import Repetitions
 from monitor.detection.evidence import Evidence
 from monitor.detection.finding import (
+    SPREAD,
     BeganAt,
     Driver,
     Examples,
     Excerpt,
     FeatureChange,
     Finding,
+    FindingKind,
     RaisedAt,
     Severity,
     State,
     finding_id,
 )
 from monitor.detection.history import History, Segments, segments_of
-from monitor.detection.layout import Categories, Layout, watched
+from monitor.detection.layout import ENDINGS, Categories, Layout, watched
 from monitor.detection.moments import BLOCK, UNIT
 from monitor.detection.normal import Normal
 from monitor.detection.ranks import expand
@@ -47,6 +49,7 @@ from monitor.detection.reference import Reference
 from monitor.detection.rows import Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.status import FeatureStatus, SegmentShare
+from monitor.detection.values import RareValues
 from monitor.features.base import FeatureSpec
 
 RELEARN = 200
@@ -63,6 +66,10 @@ NEARER = 0.5
 RECOVERED = 1.0
 """Standard errors beyond which rows are not yet as before. With 2, a lasting share of 5 % failures was called recovered
 (and rang again) every 2,000 events, since 200 rows hold four of them now and then; with 1, once in 25,000."""
+GOES_ON = 1000
+"""Rows after the last step of a change within which the next is the same one going on; later it is another."""
+WIDE = 1 / 3
+"""Share of a segment that a few rows may have named in place of the whole stream."""
 EXAMPLES = 3
 DELAY = 4 * BLOCK
 """Rows for which a row must have stayed calm before it matures the reference: several delays of a large change."""
@@ -142,6 +149,8 @@ class Track:
         self._within = 0
         self._calm = 0
         self._repetitions = Repetitions()
+        self._rare = RareValues()
+        self._stepped = 0
 
     @property
     def warm(self) -> bool:
@@ -296,6 +305,8 @@ class Track:
         where: list[Segments],
     ) -> None:
         self._history.append(indices, numbers, flags, rows.times, rows.digests, rows.ids, where, rows.excerpts)
+        if self._original is not None:
+            self._rare.observe(self._original.reference.layout, flags, rows.categories, indices)
         self._repetitions.remember(rows.digests)
         self.seen += len(rows)
 
@@ -330,12 +341,14 @@ class Track:
         effect = np.where(reference.is_input == inputs, effect, 0.0)
         chosen = held + scope.rows[scope.rows >= point.position]
         changed = scope.y[scope.rows >= point.position] if "single" in evidence.told() and not inputs else None
-        changes = self._changes(context, moved, effect, history.numbers[chosen], history.flag_values()[chosen], changed)
+        changes = self._changes(context, moved, effect, chosen, changed)
         driver = self._driver(inputs, after, moved, changes, laid)
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
         state = State.FIRING if fires else State.INFO
-        finding = self._finding(context, state, driver, changes, laid, point, held, evidence)
+        finding = self._finding(context, state, driver, changes, laid, point, held, evidence, chosen)
+        if fires and (known := self._grew(finding)) is not None:
+            return self._follow(context, known, finding, held + point.position)
         quiet = self._quiet["inputs" if inputs else "outputs"]
         if laid.strangers and not fires:
             self.strangers.extend(laid.strangers)
@@ -344,9 +357,7 @@ class Track:
         if not back and (fires or (driver is Driver.INPUT and not inputs)):
             self.open.append(finding)
             quiet.wait, quiet.until = PATIENCE, 0
-            self._learning = True
-            self._since = self.seen - (len(history) - held - point.position)
-            self._within = 0
+            self._relearn(held + point.position)
             return [finding]
         if not changes and moved.rows <= FEW:
             # Certain together, and no feature large enough yet: a few rows more will tell.
@@ -399,17 +410,27 @@ class Track:
         context: Context,
         moved: change.Shift,
         effect: Array,
-        numbers: NDArray[np.float16],
-        flags: Array,
+        chosen: NDArray[np.intp],
         y: Array | None,
     ) -> list[FeatureChange]:
-        """What moved; where nothing did but the bets on single numbers told, by rows y (n, d) what spreads."""
+        """What moved in the chosen rows held; where nothing did but the bets on single numbers told, what spreads.
+
+        That is told from the rows' scores y (n, d).
+        """
         assert self._active is not None
         reference = self._active.reference
+        numbers, flags = self._history.numbers[chosen], self._history.flag_values()[chosen]
+        indices = frozenset(self._history.indices[chosen].tolist())
+
+        def others(feature: str) -> tuple[str, int] | None:
+            return self._rare.commonest(feature, indices)
+
         changes: list[FeatureChange] = []
         for sure in (2.5, 1.5, 0.0):
             # Few rows may be certain together while none of their features is alone.
-            changes = explain.feature_changes(reference, moved, effect, numbers, flags, context.specs, sure=sure)
+            changes = explain.feature_changes(
+                reference, moved, effect, numbers, flags, context.specs, sure=sure, others=others
+            )
             if not changes and y is not None:
                 spread = explain.spread_effects(reference, y, context.settings.floors, max(sure, 1.5))
                 changes = explain.spread_changes(reference, spread, numbers)
@@ -447,13 +468,16 @@ class Track:
         point: change.ChangePoint,
         held: int,
         evidence: Evidence,
+        chosen: NDArray[np.intp],
     ) -> Finding:
+        assert self._active is not None
         history = self._history
         position = held + point.position
         began = int(history.indices[position])
         index = int(history.indices[-1])
         kind = explain.kind_of(changes, driver, laid)
-        title, cause = explain.words(context.stream, kind, driver, changes, laid, began, context.specs)
+        more = self._more(context, self._active, kind, changes, chosen)
+        title, cause = explain.words(context.stream, kind, driver, changes, laid, began, context.specs, more)
         before = self._typical(position) or self._examples
         after = self._telling(position)
         severity = explain.severity_of(changes, context.specs) if state is State.FIRING else Severity.INFO
@@ -483,6 +507,27 @@ class Track:
             excerpts_after=after,
             model=_common(history.segments[position:], "model.name"),
         )
+
+    def _more(
+        self,
+        context: Context,
+        normal: Normal,
+        kind: FindingKind,
+        changes: Sequence[FeatureChange],
+        chosen: NDArray[np.intp],
+    ) -> list[str]:
+        """What else a finding of this kind says of the changed rows: quantiles of times, when a context is full."""
+        numbers = self._history.numbers[chosen]
+        if kind in (FindingKind.LATENCY, FindingKind.DEPENDENCY):
+            return [explain.times(normal.reference, numbers, explain.in_order(changes, kind), context.specs)]
+        if kind is not FindingKind.CONTEXT:
+            return []
+        names = normal.reference.layout.numbers
+        share, turn = (
+            expand(numbers[:, names.index(name)]) if name in names else np.full(len(numbers), np.nan)
+            for name in ("call.context.share", "call.session.turn")
+        )
+        return [forecast.words(share, np.round(turn), self._history.times[chosen])]
 
     def _typical(self, before: int) -> list[Excerpt]:
         """Of the rows before a position whose excerpts are still held, those nearest to the reference's centre."""
@@ -542,6 +587,71 @@ class Track:
         self._begin_evidence()
         return findings
 
+    def _relearn(self, position: int) -> None:
+        """The rows held from a position on become a provisional reference, with those that follow."""
+        self._learning = True
+        self._since = self.seen - (len(self._history) - position)
+        self._within = 0
+        self._stepped = self.seen
+
+    def _grew(self, finding: Finding) -> Finding | None:
+        """The open finding, if any, whose change goes on in this one: the same features moved on the same way."""
+        assert self._original is not None
+        if self.seen - self._stepped > GOES_ON:
+            return None
+        moved = finding.features[: explain.SURELY]
+        table = self._original.segments
+        for known in self.open:
+            wide = all(table.share(*pair) >= WIDE for pair in (known.segment or {}).items())
+            told = [explain.told_in(known, change) for change in moved]
+            # Among the surest is now and then one that moved by chance.
+            if (wide or known.segment == finding.segment) and told[0] and 2 * sum(told) >= len(told):
+                return known
+        return None
+
+    def _follow(self, context: Context, known: Finding, finding: Finding, position: int) -> list[Finding]:
+        """A change that was told goes on: it is not told again, but once it has become critical.
+
+        What fires then is measured against the original reference, as all of the change is one.
+        """
+        assert self._original is not None
+        history, reference = self._history, self._original.reference
+        quiet = self._quiet["outputs"]
+        quiet.wait, quiet.until = PATIENCE, 0
+        self._relearn(position)
+        if known.state is not State.FIRING or any(f.severity is Severity.CRITICAL for f in self.open):
+            return []
+        chosen = np.arange(position, len(history))
+        moved = change.shift(reference, self._scores(reference, position, len(history)))
+        effect = np.where(reference.is_input, 0.0, explain.effects(reference, moved, context.settings.floors))
+        changes = explain.feature_changes(
+            reference, moved, effect, history.numbers[chosen], history.flag_values()[chosen], context.specs
+        )
+        if explain.severity_of(changes, context.specs) is not Severity.CRITICAL:
+            return []
+        laid = attribution.Attribution(known.segment)
+        since = np.flatnonzero(history.indices >= known.began_at.index)
+        more = self._more(context, self._original, known.kind, changes, since)
+        title, cause = explain.words(
+            context.stream, known.kind, Driver(known.driver or Driver.CALL), changes, laid, known.began_at.index,
+            context.specs, more,
+        )  # fmt: skip
+        grown = msgspec.structs.replace(
+            finding,
+            id=finding_id(context.stream, known.kind, known.driver, known.segment, finding.raised_at.index),
+            kind=known.kind,
+            driver=known.driver,
+            segment=known.segment,
+            title=title,
+            cause=cause,
+            began_at=known.began_at,
+            features=changes,
+            severity=Severity.CRITICAL,
+            runbook=known.runbook,
+        )
+        self.open.append(grown)
+        return [grown]
+
     def _back_to_original(self, context: Context, rows: int, changed: Set[str]) -> bool:
         """Whether the last rows, which departed from a provisional reference, are on their way to the original.
 
@@ -573,7 +683,7 @@ class Track:
         named = {f.name for finding in self.open for f in finding.features} | also
         return np.asarray(
             [name in named for name in reference.layout.numbers]
-            + [f.feature in named or f"{f.feature}.missing" in named for f in reference.layout.flags],
+            + [f.feature in named or f"{f.feature}{ENDINGS.get(f.kind, '')}" in named for f in reference.layout.flags],
             dtype=bool,
         )
 
@@ -592,9 +702,7 @@ class Track:
             return True
         spread = np.abs(explain.spread_effects(reference, y, context.settings.floors, sure))
         told = {f.name for finding in self.open for f in finding.features} | also
-        return any(
-            spread[j] >= 1.0 for j, name in enumerate(reference.layout.numbers) if f"{name}{explain.SPREAD}" in told
-        )
+        return any(spread[j] >= 1.0 for j, name in enumerate(reference.layout.numbers) if f"{name}{SPREAD}" in told)
 
     def _recover(self, context: Context, taken: int) -> list[Finding]:
         if not self.open:
@@ -693,6 +801,8 @@ class Track:
             "evidence": [None if e is None else e.plain() for e in (self._outputs, self._inputs)],
             "alone": {name: detector.snapshot() for name, detector in self._alone.items()},
             "open": [msgspec.to_builtins(f) for f in self.open],
+            "rare": self._rare.plain(),
+            "stepped": self._stepped,
             "quiet": {name: [q.until, q.wait] for name, q in self._quiet.items()},
             "examples": [[e.event_id, e.input, e.output] for e in self._examples],
         }
@@ -715,6 +825,8 @@ class Track:
             track._inputs.restore(plain["evidence"][1])
         track._alone = {name: registry.restore(state) for name, state in plain["alone"].items()}
         track.open = [msgspec.convert(f, Finding) for f in plain["open"]]
+        track._rare = RareValues.from_plain(plain.get("rare", []))
+        track._stepped = plain.get("stepped", 0)
         track._quiet = {name: _Quiet(until, wait) for name, (until, wait) in plain["quiet"].items()}
         track._examples = [Excerpt(*parts) for parts in plain["examples"]]
         return track

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from monitor.detection.control import Control
 from monitor.errors import InvalidEvent, StateError
 from monitor.features.batch import FeatureBatch
+from monitor.features.dependencies import NO_CALLS, Called, Calls
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 900_000
@@ -51,6 +52,19 @@ class _Coded(msgspec.Struct, array_like=True):
     codes: bytes
 
 
+class _Calls(msgspec.Struct, array_like=True):
+    """What n events say of the dependencies they called: how many each (uint32), and a column for each fact of those.
+
+    Columns are names, seconds (float32), failed (uint8) and shapes.
+    """
+
+    counts: bytes
+    names: _Coded
+    durations: bytes
+    failed: bytes
+    shapes: _Coded
+
+
 class _Rows(msgspec.Struct, tag_field="kind", tag="rows"):
     n: int
     names: list[str]
@@ -70,6 +84,7 @@ class _Rows(msgspec.Struct, tag_field="kind", tag="rows"):
     dimensions: int | None
     embeddings: bytes
     v: int = VERSION
+    calls: _Calls | None = None  # messages of older workers have none, and those workers skip it
 
 
 class _ControlRow(msgspec.Struct, tag_field="kind", tag="control"):
@@ -144,6 +159,38 @@ def _uncoded(packed: _Coded) -> list[str | None]:
     return [table[code] for code in np.frombuffer(packed.codes, dtype="<i4").tolist()]
 
 
+def _calls_coded(calls: Sequence[Calls]) -> _Calls:
+    called = [one for each in calls for one in each.values()]
+    return _Calls(
+        np.fromiter(map(len, calls), dtype="<u4", count=len(calls)).tobytes(),
+        _coded([name for each in calls for name in each]),
+        np.fromiter((one.duration_s for one in called), dtype="<f4", count=len(called)).tobytes(),
+        np.fromiter((one.failed for one in called), dtype="<u1", count=len(called)).tobytes(),
+        _coded([one.shape for one in called]),
+    )
+
+
+def _calls_uncoded(packed: _Calls) -> list[Calls]:
+    counts = np.frombuffer(packed.counts, dtype="<u4").tolist()
+    names = _uncoded(packed.names)
+    called = list(
+        map(
+            Called,
+            np.frombuffer(packed.durations, dtype="<f4").tolist(),
+            np.frombuffer(packed.failed, dtype="<u1").astype(bool).tolist(),
+            _uncoded(packed.shapes),
+        )
+    )
+    if not sum(counts) == len(names) == len(called):
+        raise ValueError("columns of unequal length")
+    return [
+        {str(name): one for name, one in zip(names[start:end], called[start:end], strict=True)}
+        if start < end
+        else NO_CALLS
+        for start, end in pairwise(accumulate(counts, initial=0))
+    ]
+
+
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
@@ -179,6 +226,7 @@ def _encode_rows(batch: FeatureBatch) -> bytes:
             categories={name: _coded(column) for name, column in batch.categories.items()},
             dimensions=None if embeddings is None else embeddings.shape[1],
             embeddings=b"" if embeddings is None else _array(embeddings, "<f2"),
+            calls=None if batch.calls is None else _calls_coded(batch.calls),
         )
     )
 
@@ -254,6 +302,7 @@ def _decode_rows(rows: _Rows) -> FeatureBatch:
         embeddings=None
         if rows.dimensions is None
         else np.frombuffer(rows.embeddings, dtype="<f2").reshape(n, rows.dimensions),
+        calls=None if rows.calls is None else _calls_uncoded(rows.calls),
     )
     columns: tuple[Sized, ...] = (
         batch.streams,
@@ -266,6 +315,7 @@ def _decode_rows(rows: _Rows) -> FeatureBatch:
         batch.input_excerpts,
         batch.output_excerpts,
         *batch.categories.values(),
+        *([] if batch.calls is None else [batch.calls]),
     )
     if any(len(column) != n for column in columns):
         raise ValueError("columns of unequal length")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.features.dependencies import NO_CALLS, Calls, columns
+
 if TYPE_CHECKING:
     import pandas
 
@@ -34,6 +36,8 @@ class FeatureBatch:
         float32 (n, k); NaN is missing.
     categories
         Category features by name, n strings each; None is missing.
+    calls
+        What each of the n events says of each external dependency it called; None where none of them called any.
     embeddings
         float16 (n, d), unit length or all zero for an empty text; None where embedding is off.
     streams, ids
@@ -66,6 +70,7 @@ class FeatureBatch:
     output_excerpts: Sequence[str]
     categories: dict[str, Sequence[str | None]] = field(default_factory=dict)
     embeddings: NDArray[np.float16] | None = None
+    calls: Sequence[Calls] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -73,7 +78,8 @@ class FeatureBatch:
     def frame(self) -> pandas.DataFrame:
         """The rows as a table for notebooks: stream, id, time (UTC), segments as they are, then a column a feature.
 
-        Flags are 1 and 0, missing values NaN or None; vectors are left out.
+        Behind them stand those of each dependency called (`call.dependency.duration_s[orders]`). Flags are 1 and 0,
+        missing values NaN or None; vectors are left out.
         """
         import pandas  # here, since a worker never makes one
 
@@ -85,7 +91,15 @@ class FeatureBatch:
         }
         scalars = {name: self.values[:, j] for j, name in enumerate(self.names)}
         categories = {name: list(column) for name, column in self.categories.items()}
-        return pandas.DataFrame({**described, **scalars, **categories})
+        called = self.dependencies()
+        return pandas.DataFrame({**described, **scalars, **categories, **called})
+
+    def dependencies(self) -> dict[str, Sequence[float] | Sequence[str | None]]:
+        """A column of n values for each feature of each dependency called, dependencies by name; NaN or None: none."""
+        if self.calls is None:
+            return {}
+        names, values, shapes = columns(self.calls, sorted({name for calls in self.calls for name in calls}), None)
+        return {**dict(zip(names, values.T.tolist(), strict=True)), **shapes}
 
     def take(self, rows: NDArray[np.intp]) -> FeatureBatch:
         """The rows with these positions, in this order, as a new batch."""
@@ -105,6 +119,7 @@ class FeatureBatch:
             output_excerpts=_pick(self.output_excerpts, places),
             categories={name: _pick(column, places) for name, column in self.categories.items()},
             embeddings=None if self.embeddings is None else self.embeddings[rows],
+            calls=None if self.calls is None else _pick(self.calls, places),
         )
 
     def rows(self, start: int, stop: int) -> FeatureBatch:
@@ -125,6 +140,7 @@ class FeatureBatch:
             output_excerpts=self.output_excerpts[cut],
             categories={name: column[cut] for name, column in self.categories.items()},
             embeddings=None if self.embeddings is None else self.embeddings[cut],
+            calls=None if self.calls is None else self.calls[cut],
         )
 
     def by_stream(self) -> Iterator[tuple[str, FeatureBatch]]:
@@ -165,4 +181,7 @@ def concat(batches: Sequence[FeatureBatch]) -> FeatureBatch:
         embeddings=None
         if any(b.embeddings is None for b in batches)
         else np.concatenate([b.embeddings for b in batches if b.embeddings is not None]),
+        calls=None
+        if all(b.calls is None for b in batches)
+        else [calls for b in batches for calls in (b.calls or [NO_CALLS] * len(b))],
     )

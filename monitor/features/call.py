@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from monitor.events.schema import Call, OutputEvent
 from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.dependencies import LONGEST_NAME, clean, failed
 from monitor.features.words import EventBatch
 
 _LARGEST = float(np.finfo(np.float32).max)
 _MOST_DEPENDENCIES = 8
-_LONGEST_NAME = 64
-_FINE = frozenset({"ok", "success", "succeeded", "completed", "unset", "0"})
 
 _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]], ...] = (
     (
@@ -83,7 +82,7 @@ _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]],
 _CATEGORIES: tuple[tuple[FeatureSpec, Callable[[OutputEvent], str | None]], ...] = (
     (
         FeatureSpec("call.outcome.finish_reason", Kind.CATEGORY, "why the model stopped"),
-        lambda event: event.finish_reason[:_LONGEST_NAME] if event.finish_reason else None,
+        lambda event: event.finish_reason[:LONGEST_NAME] if event.finish_reason else None,
     ),
     (
         FeatureSpec("call.dependency.failing", Kind.CATEGORY, "external dependencies that failed, or `none`"),
@@ -94,7 +93,7 @@ _CATEGORIES: tuple[tuple[FeatureSpec, Callable[[OutputEvent], str | None]], ...]
     (
         FeatureSpec("call.dependency.shape", Kind.CATEGORY, "shape of each external dependency's response"),
         lambda event: (
-            _names(f"{c.dependency[:_LONGEST_NAME]}={c.shape}" for c in event.calls if c.shape) or None
+            _names(f"{c.dependency[:LONGEST_NAME]}={c.shape}" for c in event.calls if c.shape) or None
             if event.calls
             else None
         ),
@@ -102,21 +101,9 @@ _CATEGORIES: tuple[tuple[FeatureSpec, Callable[[OutputEvent], str | None]], ...]
 )
 
 
-def failed(call: Call) -> bool:
-    """Whether an external call failed: it says so, or its status is an HTTP error or any word that is not success."""
-    if call.error:
-        return True
-    status = call.status
-    if status is None:
-        return False
-    if isinstance(status, str) and not status.strip().isdecimal():
-        return status.strip().lower() not in _FINE
-    return int(status) >= 400
-
-
 def _names(found: Iterable[str]) -> str:
     """Distinct names in alphabetical order, at most eight of them."""
-    return ", ".join(sorted({name[: 2 * _LONGEST_NAME] for name in found})[:_MOST_DEPENDENCIES])
+    return ", ".join(sorted({name[: 2 * LONGEST_NAME] for name in found})[:_MOST_DEPENDENCIES])
 
 
 def _context(event: OutputEvent) -> int | None:
@@ -147,13 +134,8 @@ class CallFacts:
         """Columns by feature name."""
         columns: dict[str, Column] = {spec.name: _column([read(e) for e in batch.events]) for spec, read in _NUMBERS}
         for spec, read_name in _CATEGORIES:
-            columns[spec.name] = [_clean(read_name(event)) for event in batch.events]
+            columns[spec.name] = [None if name is None else clean(name) for name in map(read_name, batch.events)]
         return columns
-
-
-def _clean(name: str | None) -> str | None:
-    """Half surrogate pairs, which no message can hold, become question marks."""
-    return name if name is None or name.isascii() else name.encode("utf-8", "replace").decode("utf-8")
 
 
 def _column(values: Sequence[float | int | None]) -> NDArray[np.float32]:

@@ -18,6 +18,8 @@ from monitor.events.redaction import excerpts
 from monitor.events.schema import OutputEvent
 from monitor.features.base import Column, Extractor, FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
+from monitor.features.call import CallFacts
+from monitor.features.dependencies import calls_of
 from monitor.features.words import Embedder, EventBatch, table_for
 
 _BATCH_CHARACTERS = 4_000_000
@@ -60,6 +62,7 @@ class Featurizer:
         self._owner = {name: family.family for family in extractors for name in family.word_columns}
         self._embedder = embedder
         self._excerpts = excerpts
+        self._calls = any(extractor.family == CallFacts.family for extractor in extractors)
         self._failed: Counter[str] = Counter()
 
     @property
@@ -112,6 +115,7 @@ class Featurizer:
             output_excerpts=excerpts([event.output for event in events]) if self._excerpts else [""] * n,
             categories=dict(categories),
             embeddings=embeddings if embeddings.shape[1] else None,
+            calls=calls_of(events) if self._calls else None,
         )
 
     def _extract(self, extractor: Extractor, batch: EventBatch) -> Mapping[str, Column]:

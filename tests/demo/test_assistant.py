@@ -9,7 +9,16 @@ from collections import Counter
 import msgspec
 import pytest
 
-from monitor.demo.assistant import ANSWER, CONTEXT_LIMIT, RAMP_S, TRIAGE, SupportAssistant
+from monitor.demo.assistant import (
+    ANSWER,
+    CHANGED_SHAPE,
+    CONTEXT_LIMIT,
+    RAMP_S,
+    SHAPE,
+    STRUCK,
+    TRIAGE,
+    SupportAssistant,
+)
 from monitor.demo.faults import Fault
 from monitor.events.schema import OutputEvent
 
@@ -41,7 +50,9 @@ def test_the_same_seed_gives_the_same_events_and_another_seed_others() -> None:
     assert first != [msgspec.json.encode(event) for event in events(n=300, seed=8)]
 
 
-@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize(
+    "fault", [fault for fault in Fault if fault not in (Fault.ERROR_SPIKE, Fault.TRUNCATED_OUTPUTS)]
+)
 def test_every_event_is_complete_and_every_slot_is_filled(fault: Fault) -> None:
     for event in events(fault, n=600, age=RAMP_S):
         assert event.output
@@ -106,3 +117,40 @@ def test_a_failing_dependency_fails_only_the_orders_api() -> None:
     total = Counter(call.dependency for call in calls)
     assert failed["orders-api"] > 0.25 * total["orders-api"]
     assert all(failed[name] < 0.03 * total[name] for name in total if name != "orders-api")
+
+
+def test_a_slow_dependency_is_slow_and_nothing_else_is() -> None:
+    def duration(fault: Fault, struck: bool) -> float:
+        calls = [call for event in of(ANSWER, events(fault)) for call in event.calls if not call.error]
+        return statistics.median(c.duration_s or 0 for c in calls if (c.dependency == STRUCK) is struck)
+
+    assert duration(Fault.SLOW_DEPENDENCY, True) > 10 * duration(Fault.NONE, True)
+    assert duration(Fault.SLOW_DEPENDENCY, False) == pytest.approx(duration(Fault.NONE, False), rel=0.1)
+
+
+def test_a_dependency_changes_the_shape_of_its_responses_alone() -> None:
+    calls = [call for event in of(ANSWER, events(Fault.DEPENDENCY_FORMAT)) for call in event.calls if call.shape]
+    assert {call.shape for call in calls if call.dependency == STRUCK} == {CHANGED_SHAPE}
+    assert {call.shape for call in calls if call.dependency != STRUCK} == {SHAPE}
+
+
+def test_an_error_spike_ends_an_eighth_of_the_calls_without_an_output() -> None:
+    answers = of(ANSWER, events(Fault.ERROR_SPIKE))
+    assert all((event.output is None) == (event.error is not None) for event in answers)
+    assert 0.08 < sum(event.error is not None for event in answers) / len(answers) < 0.17
+
+
+def test_truncated_outputs_say_so_in_their_finish_reason() -> None:
+    answers = of(ANSWER, events(Fault.TRUNCATED_OUTPUTS))
+    cut = [event for event in answers if event.finish_reason == "length"]
+    assert 0.25 < len(cut) / len(answers) < 0.4
+    assert statistics.median(map(len, texts(cut))) < 0.75 * statistics.median(map(len, texts(answers)))
+
+
+def test_hanging_calls_leave_the_typical_call_as_it_was() -> None:
+    before, after = (
+        [event.latency.total_s or 0 for event in of(ANSWER, events(fault))]
+        for fault in (Fault.NONE, Fault.HANGING_CALLS)
+    )
+    assert statistics.median(after) < 1.15 * statistics.median(before)
+    assert statistics.quantiles(after, n=20)[-1] > 3 * statistics.quantiles(before, n=20)[-1]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from monitor.detection import DetectionSettings, Finding, State, StreamMonitor
 from monitor.features.base import FeatureSpec, Kind, Worse
 from monitor.features.batch import FeatureBatch
+from monitor.features.dependencies import Calls
 
 CHARS = "output.length.chars"
 WORDS = "output.length.words"
@@ -69,6 +70,7 @@ class Traffic:
     digests: NDArray[np.uint64]
     stream: str = "s"
     partitions: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    calls: list[Calls] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -96,6 +98,7 @@ class Traffic:
             output_excerpts=[f"answer {i}" for i in self.ids[cut]],
             categories={name: column[cut] for name, column in self.categories.items()},
             embeddings=None if self.embeddings is None else self.embeddings[cut].astype(np.float16),
+            calls=None if self.calls is None else self.calls[cut],
         )
 
     def batches(self, cuts: Iterable[int]) -> Iterator[FeatureBatch]:

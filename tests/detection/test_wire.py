@@ -15,9 +15,13 @@ from monitor.detection.control import Action, Control
 from monitor.detection.wire import Tick, decode_message, encode, encode_control, encode_tick, partition_for
 from monitor.errors import InvalidEvent, StateError
 from monitor.features.batch import FeatureBatch
+from monitor.features.dependencies import Called
 
 # Lone surrogates included: JSON can carry them, UTF-8 cannot.
 text = st.text(st.characters(codec=None), max_size=12)
+
+
+called = st.builds(Called, st.floats(0, 1e6, width=32), st.booleans(), st.none() | text)
 
 
 @st.composite
@@ -44,6 +48,7 @@ def batches(draw: st.DrawFn, max_rows: int = 12) -> FeatureBatch:
         embeddings=None
         if dimensions is None
         else draw(npst.arrays(np.float16, (n, dimensions), elements=st.floats(width=16))),
+        calls=draw(st.none() | st.lists(st.dictionaries(text, called, max_size=3), min_size=n, max_size=n)),
     )
 
 
@@ -110,6 +115,22 @@ def test_attributes_are_in_an_order_that_does_not_depend_on_the_batch() -> None:
     batch = rows(2)
     batch.segments = [{"b": "1", "a": "2"}, {"a": "2", "b": "1"}]
     assert [list(row) for row in decoded(encode(batch)[0]).segments] == [["a", "b"], ["a", "b"]]
+
+
+def test_a_message_of_before_dependencies_were_told_apart_is_read() -> None:
+    (message,) = encode(rows(3))
+    older = msgspec.msgpack.decode(message)
+    del older["calls"]
+    assert_same(decoded(msgspec.msgpack.encode(older)), rows(3))
+
+
+def test_calls_of_unequal_length_are_refused() -> None:
+    batch = dataclasses.replace(rows(2), calls=[{"orders": Called(0.1, False, "ab")}, {}])
+    (message,) = encode(batch)
+    record = msgspec.msgpack.decode(message)
+    record["calls"][0] = np.asarray([1, 1], dtype="<u4").tobytes()
+    with pytest.raises(InvalidEvent, match="unequal length"):
+        decode_message(msgspec.msgpack.encode(record))
 
 
 @given(st.floats(allow_nan=False))

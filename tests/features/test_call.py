@@ -5,7 +5,8 @@ import math
 import pytest
 
 from monitor.events.schema import Call, OutputEvent, Usage
-from monitor.features.call import CallFacts, failed
+from monitor.features.call import CallFacts
+from monitor.features.dependencies import failed
 from monitor.features.words import EventBatch, table_for
 from monitor.testing.features import sample_events
 

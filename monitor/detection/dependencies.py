@@ -1,0 +1,72 @@
+"""`Dependencies`: the external dependencies of a stream that are watched one by one.
+
+They are the commonest in the stream's reference; what others do shows in the sums over all of an event's calls.
+
+Pure. May import `monitor.detection.layout` and `rows`, and `monitor.features`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from monitor.detection.layout import ABSENT
+from monitor.detection.ranks import compress
+from monitor.detection.rows import Rows
+from monitor.features.base import FeatureSpec
+from monitor.features.dependencies import MOST_SHAPES, NO_CALLS, SHAPE, Calls, columns, dependency_specs
+
+MOST = 6
+LEAST = 40
+"""Rows of the reference that must have called a dependency for it to be watched by itself."""
+
+
+class Dependencies:
+    """Chosen from the rows of a warm-up, and the same until another.
+
+    Attributes
+    ----------
+    names
+        The dependencies, the commonest first.
+    specs
+        Declarations of what is watched of them.
+    """
+
+    def __init__(self, names: tuple[str, ...] = ()) -> None:
+        self.names = names
+        self.specs: tuple[FeatureSpec, ...] = tuple(spec for name in names for spec in dependency_specs(name))
+
+    @classmethod
+    def of(cls, rows: Rows) -> Dependencies:
+        """The dependencies that these rows, a stream's reference, call most."""
+        called = Counter(name for calls in rows.calls or () for name in calls)
+        common = sorted((-count, name) for name, count in called.items() if count >= LEAST)
+        return cls(tuple(name for _, name in common[:MOST]))
+
+    def told_apart(self, rows: Rows) -> Rows:
+        """The rows (n) with the columns of each dependency, all without a value where a row did not call it."""
+        if not self.names:
+            return rows.without_calls()
+        calls = [NO_CALLS] * len(rows) if rows.calls is None else rows.calls
+        names, values, shapes = columns(calls, self.names, ABSENT)
+        if SHAPE in rows.categories:
+            # What these have is told by name; among all, it would change with which of them are called.
+            shapes[SHAPE] = [self._rest(called) for called in calls]
+        return Rows(
+            rows.names + names,
+            np.concatenate([rows.values, compress(values)], axis=1),
+            {**rows.categories, **shapes},
+            rows.times,
+            rows.ids,
+            rows.digests,
+            rows.segments,
+            rows.excerpts,
+        )
+
+    def _rest(self, calls: Calls) -> str:
+        """Shapes of the dependencies that are not watched one by one, each with its name."""
+        if all(name in self.names for name in calls):
+            return ABSENT
+        rest = sorted(f"{name}={one.shape}" for name, one in calls.items() if name not in self.names and one.shape)
+        return ", ".join(rest[:MOST_SHAPES]) or ABSENT

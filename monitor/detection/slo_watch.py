@@ -1,0 +1,209 @@
+"""`Objectives`: a stream's service level objectives, from rows to findings.
+
+Each objective has its own counts (`monitor.detection.slo`) and at most one finding that holds; a graver one takes its
+place. It ends when the short window of its rule is fine. Pure: time comes with rows and ticks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection import explain
+from monitor.detection.finding import (
+    TAIL,
+    BeganAt,
+    Driver,
+    Examples,
+    FeatureChange,
+    Finding,
+    FindingKind,
+    RaisedAt,
+    Severity,
+    State,
+    finding_id,
+)
+from monitor.detection.ranks import compress
+from monitor.detection.rows import Rows
+from monitor.detection.settings import Objective
+from monitor.detection.slo import MINUTE_S, RULES, Budget, Rule
+
+LATENCY, ERROR = "call.latency.total_s", "call.outcome.error"
+EXAMPLES = 3
+
+
+class _Watch:
+    """One objective: its counts, when it began to be missed, the last bad events, and what holds."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+        self.budget = Budget(1.0 - objective.objective, objective.period)
+        self.began: tuple[int, float] | None = None
+        self.bad: list[str] = []
+        self.open: Finding | None = None
+        self.rule = 0
+
+    def plain(self) -> list[Any]:
+        held = None if self.open is None else msgspec.to_builtins(self.open)
+        return [self.objective.model_dump(), self.budget.plain(), self.began, self.bad, held, self.rule]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> _Watch:
+        objective, budget, began, bad, held, rule = plain
+        watch = cls(Objective.model_validate(objective))
+        watch.budget = Budget.from_plain(budget)
+        watch.began = None if began is None else (began[0], began[1])
+        watch.bad, watch.rule = list(bad), rule
+        watch.open = None if held is None else msgspec.convert(held, Finding)
+        return watch
+
+
+class Objectives:
+    """Watches a stream's objectives, which its settings say anew each time."""
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self._watches: dict[str, _Watch] = {}
+
+    @property
+    def open(self) -> list[Finding]:
+        """What holds now."""
+        return [watch.open for watch in self._watches.values() if watch.open is not None]
+
+    def observe(self, rows: Rows, indices: NDArray[np.int64], objectives: Sequence[Objective]) -> list[Finding]:
+        """Take rows with their stream indices (n)."""
+        found = self._take_up(objectives)
+        for watch in self._watches.values():
+            counted, bad = _judged(watch.objective, rows)
+            known = np.flatnonzero(counted)
+            since = 0
+            for place in chain(watch.budget.observe(rows.times[known], bad[known]), [len(known)]):
+                for row in (int(row) for row in known[since:place] if bad[row]):
+                    watch.began = watch.began or (int(indices[row]), float(rows.times[row]))
+                    watch.bad = [*watch.bad, rows.ids[row]][-EXAMPLES:]
+                since = place
+                if place < len(known):
+                    row = int(known[place])
+                    found += self._look(watch, RaisedAt(rows.ids[row], int(indices[row]), watch.budget.now))
+        return found
+
+    def due(self, time: float) -> bool:
+        """Whether a tick at `time` could end a finding."""
+        return any(time - watch.budget.now >= MINUTE_S for watch in self._watches.values() if watch.open is not None)
+
+    def tick(self, time: float, index: int, objectives: Sequence[Objective]) -> list[Finding]:
+        """Event time has reached `time`; `index` is that of the stream's last event."""
+        found = self._take_up(objectives)
+        for watch in self._watches.values():
+            if watch.open is not None and watch.budget.advance(time):
+                found += self._look(watch, RaisedAt(None, index, watch.budget.now))
+        return found
+
+    def _take_up(self, objectives: Sequence[Objective]) -> list[Finding]:
+        """Watch these objectives; one that has gone, or says something else now, is begun anew."""
+        found: list[Finding] = []
+        for name, watch in list(self._watches.items()):
+            if watch.objective not in objectives:
+                found += self._end(watch, "the objective was changed")
+                del self._watches[name]
+        for objective in objectives:
+            if objective.name not in self._watches:
+                self._watches[objective.name] = _Watch(objective)
+        return found
+
+    def _look(self, watch: _Watch, at: RaisedAt) -> list[Finding]:
+        """A minute is over: what begins by that, or ends."""
+        if watch.budget.window(RULES[0].short).burn < 1.0:
+            watch.began = None
+        burning = next((place for place, rule in enumerate(RULES) if watch.budget.burning(rule)), None)
+        if burning is not None and (watch.open is None or RULES[burning].pages > RULES[watch.rule].pages):
+            found = self._end(watch, "it burns faster now, which is told anew")
+            watch.rule = burning
+            watch.open = self._finding(watch, RULES[burning], at)
+            return [*found, watch.open]
+        if watch.open is not None and burning is None and watch.budget.calm(RULES[watch.rule]):
+            return self._end(watch, f"the last {_span(RULES[watch.rule].short)} are within the objective's rate again")
+        return []
+
+    def _end(self, watch: _Watch, why: str) -> list[Finding]:
+        if watch.open is None:
+            return []
+        ended = msgspec.structs.replace(watch.open, state=State.RESOLVED, cause=f"{watch.open.cause} Resolved: {why}.")
+        watch.open = None
+        return [ended]
+
+    def _finding(self, watch: _Watch, rule: Rule, at: RaisedAt) -> Finding:
+        objective, budget = watch.objective, watch.budget
+        kind = FindingKind.ERRORS if objective.latency_s is None else FindingKind.LATENCY
+        lately, window = budget.window(rule.short), budget.window(rule.long)
+        rate = explain.rounded(window.bad / window.events)
+        bad = "ended in an error" if objective.latency_s is None else f"took longer than {objective.latency_s:g} s"
+        burn = f"its error budget burns {window.burn:.1f} times too fast"
+        spent, left = budget.spent(), budget.lasts(window.burn)
+        rest = (
+            "all of it is spent"
+            if spent >= 1
+            else f"{spent:.0%} of it is spent, at this rate the rest in {_span(left)}"
+        )
+        first, began = watch.began or (at.index, at.time)
+        name = ERROR if objective.latency_s is None else f"{LATENCY}{TAIL}"
+        above = None if objective.latency_s is None else f"above {objective.latency_s:g} s"
+        return Finding(
+            stream=self.stream,
+            state=State.FIRING,
+            id=finding_id(self.stream, kind, Driver.CALL, {"slo": objective.name}, at.index),
+            kind=kind,
+            cause=(
+                f"{window.bad:,} of {window.events:,} events within {_span(rule.long)}, and {lately.bad:,} of "
+                f"{lately.events:,} within {_span(rule.short)}, {bad}; the objective {objective.name} allows "
+                f"{budget.allowed:.3g} of them in {_span(budget.period)}. So {burn} (from {rule.rate:g} times on it is "
+                f"told): {rest}."
+            ),
+            driver=Driver.CALL,
+            raised_at=at,
+            began_at=BeganAt(first, first, at.index, began),
+            features=[FeatureChange(name, explain.rounded(budget.allowed), rate, round(window.burn, 2), above)],
+            segment=None,
+            examples=Examples([], watch.bad),
+            title=f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}",
+            severity=Severity.CRITICAL if rule.pages else Severity.WARNING,
+            runbook=explain.runbook_of(kind, []),
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for a snapshot."""
+        return {name: watch.plain() for name, watch in self._watches.items()}
+
+    @classmethod
+    def from_plain(cls, stream: str, plain: dict[str, Any]) -> Objectives:
+        """The watches that `plain` described; they go on bit for bit."""
+        watched = cls(stream)
+        watched._watches = {name: _Watch.from_plain(held) for name, held in plain.items()}
+        return watched
+
+
+def _judged(objective: Objective, rows: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows (n) an objective counts, and which of them are bad; latency is that of calls without an error."""
+    counted = np.zeros(len(rows), dtype=bool)
+    error = rows.column(ERROR)
+    failed = np.asarray(error > 0) if error is not None else counted
+    if objective.latency_s is None:
+        return (counted, failed) if error is None else (np.isfinite(error), failed)
+    latency = rows.column(LATENCY)
+    if latency is None:
+        return counted, counted
+    return np.isfinite(latency) & ~failed, np.asarray(latency > compress(np.asarray(objective.latency_s)))
+
+
+def _span(seconds: float) -> str:
+    """`5 min`, `1 h`, `3 days`."""
+    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size * (2 if unit == "days" else 1):
+            return f"{seconds / size:.0f} {unit}"
+    return f"{math.ceil(seconds)} s"

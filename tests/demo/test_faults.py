@@ -1,0 +1,100 @@
+"""Each fault of the demo, offline: what it is told as, and that nothing else is told of it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import pytest
+
+from monitor.alerting.alert import from_finding
+from monitor.demo.assistant import ANSWER, STRUCK, TRIAGE, SupportAssistant
+from monitor.demo.faults import Fault
+from monitor.detection.finding import Finding, FindingKind, Severity, State
+from monitor.features.featurizer import Featurizer
+from monitor.settings import Settings
+from pipelines.offline import featurizer_for, replay
+
+SEEDS = (1, 2)
+HEALTHY, STRICKEN = 2600, 2200
+RATE = 35.0
+"""Events a second: a fault that creeps is there in full within the stricken events."""
+CREEPS = {Fault.LATENCY_CREEP, Fault.CONTEXT_GROWTH}
+
+
+class Told(NamedTuple):
+    """How a fault must be told."""
+
+    kind: FindingKind
+    lead: str
+    stream: str = ANSWER
+
+
+TOLD = {
+    Fault.SILENT_UPDATE: Told(FindingKind.SILENT_UPDATE, "output."),
+    Fault.FORMAT_BREAK: Told(FindingKind.FORMAT, "output.format.json_valid fell", TRIAGE),
+    Fault.LATENCY_CREEP: Told(FindingKind.LATENCY, "call.latency."),
+    Fault.FAILING_DEPENDENCY: Told(FindingKind.DEPENDENCY, f"call.dependency.errors[{STRUCK}] rose"),
+    Fault.CONTEXT_GROWTH: Told(FindingKind.CONTEXT, "call.context.share rose"),
+    Fault.SLOW_DEPENDENCY: Told(FindingKind.DEPENDENCY, f"call.dependency.duration_s[{STRUCK}] rose"),
+    Fault.DEPENDENCY_FORMAT: Told(FindingKind.DEPENDENCY, f"call.dependency.shape[{STRUCK}]=b81e77c4 rose"),
+    Fault.ERROR_SPIKE: Told(FindingKind.ERRORS, "call.outcome.error rose"),
+    Fault.TRUNCATED_OUTPUTS: Told(FindingKind.ERRORS, "call.outcome.finish_reason=length rose"),
+    Fault.HANGING_CALLS: Told(FindingKind.LATENCY, "call.latency."),
+}
+
+
+@cache
+def featurizer() -> Featurizer:
+    return featurizer_for(Settings())
+
+
+def findings(fault: Fault, seed: int) -> list[Finding]:
+    assistant = SupportAssistant(seed)
+    events = [assistant.event(1.7e9 + k / RATE) for k in range(HEALTHY)]
+    began = 1.7e9 + HEALTHY / RATE
+    events += [assistant.event(began + k / RATE, fault, k / RATE) for k in range(STRICKEN)]
+    return [f for f in replay(events, Settings(), featurizer=featurizer()) if f.state is not State.INFO]
+
+
+def test_every_fault_has_its_place_here() -> None:
+    assert TOLD.keys() == set(Fault) - {Fault.NONE}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("fault", list(TOLD))
+def test_a_fault_is_told_once_and_as_what_it_is(fault: Fault, seed: int) -> None:
+    found = findings(fault, seed)
+    assert all(finding.state is State.FIRING for finding in found), [finding.title for finding in found]
+    first, *more = found
+    told = TOLD[fault]
+    assert (first.stream, first.kind, first.runbook) == (told.stream, told.kind, f"runbooks/{told.kind.value}.md")
+    assert first.title.startswith(f"{told.stream}: {told.lead}")
+    assert first.began_at.time is not None
+    assert 0 <= first.began_at.time - (1.7e9 + HEALTHY / RATE) + 3 <= 15
+    if fault in CREEPS:  # told once more when it has become critical
+        assert [(f.kind, f.severity, f.began_at) for f in more] in (
+            [],
+            [(told.kind, Severity.CRITICAL, first.began_at)],
+        )
+    else:
+        assert more == []
+    if fault is Fault.HANGING_CALLS:
+        assert "; p95 1." in first.cause
+    if fault is Fault.CONTEXT_GROWTH and more:
+        assert "The window is full at the present rate in " in more[0].cause
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_without_a_fault_nothing_is_told(seed: int) -> None:
+    assert findings(Fault.NONE, seed) == []
+
+
+def test_a_value_stands_in_the_alert_that_people_read() -> None:
+    [finding] = findings(Fault.TRUNCATED_OUTPUTS, 1)
+    specs = {spec.name: spec for spec in featurizer().specs}
+    alert = from_finding(finding, specs=specs)
+    assert alert.title.startswith("Errors: why the model stopped: length rose from 0.0% to ")
+    [change] = [change for change in alert.changes if change.name == "call.outcome.finish_reason"]
+    assert change.meaning == "why the model stopped: length"
+    assert change.before_text == "0 %"
