@@ -41,7 +41,7 @@ UPSTREAM = ("call.dependency", "call.outcome")
 SURELY = 4
 """Changes, the surest first, that decide on driver and kind: behind them stand consequences, and now and then noise."""
 BESIDE = 0.5
-"""Share of the largest effect on the call that an output must have moved by to have driven it."""
+"""Share of the largest effect (on the call) that a feature must have moved by to have driven it, or to name it."""
 REFUSAL = "output.tone.refusal"
 PARSED = frozenset(f"output.format.{name}" for name in ("json_valid", "json_broken", "json_shape", "code_broken"))
 """What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
@@ -253,7 +253,8 @@ def kind_of(changes: Sequence[FeatureChange], driver: Driver, attribution: Attri
             return found
     if any(change.name == REFUSAL for change in changes[:3]):
         return FindingKind.REFUSAL
-    if any(change.name in PARSED for change in changes):
+    largest = max((abs(change.effect) for change in changes), default=0.0)
+    if any(change.name in PARSED and abs(change.effect) >= BESIDE * largest for change in changes):
         return FindingKind.FORMAT
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
