@@ -13,12 +13,19 @@ class Fault(StrEnum):
     LATENCY_CREEP = "latency-creep"
     FAILING_DEPENDENCY = "failing-dependency"
     CONTEXT_GROWTH = "context-growth"
+    VOLUME_DROP = "volume-drop"
+    VOLUME_SURGE = "volume-surge"
     NONE = "none"
 
     @property
     def story(self) -> str:
         """What happened, for the audience; the monitor is not told."""
         return _STORIES[self]
+
+    @property
+    def traffic(self) -> float:
+        """Events while it lasts, as a multiple of the usual ones."""
+        return _TRAFFIC.get(self, 1.0)
 
 
 _STORIES = {
@@ -27,5 +34,9 @@ _STORIES = {
     Fault.LATENCY_CREEP: "Answers take longer and longer, up to three times as long after a minute.",
     Fault.FAILING_DEPENDENCY: "The orders API fails for a third of the calls; the assistant apologises instead.",
     Fault.CONTEXT_GROWTH: "A retriever bug repeats documents: the prompt grows towards the context limit.",
+    Fault.VOLUME_DROP: "A filter upstream drops most requests; the few that pass are answered as ever.",
+    Fault.VOLUME_SURGE: "A client retries in a loop: four times as many requests, each answered and paid for.",
     Fault.NONE: "Nothing happens: the monitor has to stay quiet.",
 }
+
+_TRAFFIC = {Fault.VOLUME_DROP: 0.15, Fault.VOLUME_SURGE: 4.0}

@@ -17,8 +17,11 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.detection.plain import pack, unpack
+
+Array = NDArray[np.float64]
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
@@ -75,22 +78,17 @@ class HourOfWeek:
     def usual(self, hour: int, hours: int, *, weekly: bool) -> Usual:
         """What is usual for these `hours`, the first of which is `hour`, on this day of the week or on any day."""
         flat = self.flat()
-        count, exposure, peak = (values.reshape(7, 24) for values in (self._count, self._exposure, self._peak))
-        by_day = (count.sum(0) + PRIOR_S * flat) / (exposure.sum(0) + PRIOR_S)
         cells = np.arange(hour - 1, hour + hours + 1)
-        days = by_day[cells % 24]
-        rates, peaks = days, peak.max(0)[cells % 24]
+        of_day = np.arange(7)[:, None] * 24 + cells % 24
+        days = _rates(self._count[of_day].sum(0), self._exposure[of_day].sum(0), flat)
         if weekly:
-            rates = ((count + PRIOR_S * by_day) / (exposure + PRIOR_S)).ravel()[cells % WEEK_HOURS]
-            peaks = self._peak[cells % WEEK_HOURS]
+            cells = cells % WEEK_HOURS
+            rates, peaks = _rates(self._count[cells], self._exposure[cells], days), self._peak[cells]
+        else:
+            rates, peaks = days, self._peak[of_day]
         means = [float(rates[shift : shift + hours].mean()) for shift in range(3)]
         most = max(*means, *(float(days[shift : shift + hours].mean()) for shift in range(3)), QUIET * flat)
         return Usual(means[1], min(means), max(most, float(peaks.max())))
-
-    def scale(self, factor: float) -> None:
-        """The level is another from now on, the shape stays."""
-        self._count *= factor
-        self._peak *= factor
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
@@ -103,6 +101,10 @@ class HourOfWeek:
         values, shape._visited = plain
         shape._count, shape._exposure, shape._peak = unpack(values)
         return shape
+
+
+def _rates(count: Array, exposure: Array, coarser: Array | float) -> Array:
+    return np.asarray((count + PRIOR_S * coarser) / (exposure + PRIOR_S))
 
 
 def hour_of(time: float) -> int:

@@ -57,6 +57,9 @@ class Floors(BaseModel):
     flag: float = Field(0.03, ge=0, le=1, description="absolute change of a rate")
     failure: float = Field(0.01, ge=0, le=1, description="absolute change of a failure flag's rate")
     category: float = Field(0.05, ge=0, le=1, description="total variation between the shares")
+    volume: float = Field(
+        0.5, ge=0.1, le=0.95, description="share of usual events that is lost; 0.5: half of them, or twice as many"
+    )
 
 
 class DetectorChoice(BaseModel):
@@ -93,8 +96,8 @@ class DetectionSettings(BaseModel):
     detectors: tuple[DetectorChoice, ...] = Field(
         (), description="features watched each by a detector of its own: adwin, page_hinkley, kswin, evidence"
     )
-    alert_on: tuple[Literal["output", "call", "input", "mix"], ...] = Field(
-        ("output", "call"), description="drivers that page; the others are information"
+    alert_on: tuple[Literal["output", "call", "input", "mix", "volume"], ...] = Field(
+        ("output", "call", "volume"), description="drivers of a change, and volume, that page; others are information"
     )
     canary: tuple[str, ...] = Field(
         ("model.version", "model.fingerprint", "prompt.version"),
@@ -102,5 +105,5 @@ class DetectionSettings(BaseModel):
     )
     recovery: int = Field(200, ge=20, le=5000, description="events within the floor that resolve an alert")
     silence_after: float | None = Field(
-        None, gt=0, description="seconds without an event that raise an alert; null: silence raises none"
+        None, gt=0, description="seconds without an event that raise an alert; null: as is usual at the hour"
     )
