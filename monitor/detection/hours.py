@@ -53,22 +53,23 @@ class HourOfWeek:
 
     def __init__(self) -> None:
         self._count, self._exposure, self._peak = np.zeros((3, WEEK_HOURS))
-        self._visited = -1
+        self._fresh: dict[int, tuple[float, float, float]] = {}
 
     def learn(self, hour: int, hours: int, span: float, count: float, peak: float) -> None:
         """`count` events came in `span` seconds of these `hours`, the first of which is `hour` (`hour_of`).
 
-        `peak` is a rate (events a second) that was held for a while until then.
+        `peak` is a rate (events a second) that was held for a while until then. An hour counts from two hours later on:
+        what it brings is not yet usual in it, nor in the next.
         """
         for each in range(hour, hour + hours):
-            cell = each % WEEK_HOURS
-            if each > self._visited:
-                self._visited = each
-                for values in (self._count, self._exposure, self._peak):
-                    values[cell] *= FORGET
-            self._count[cell] += count / hours
-            self._exposure[cell] += span / hours
-            self._peak[cell] = max(self._peak[cell], peak)
+            seen, exposure, highest = self._fresh.get(each, (0.0, 0.0, 0.0))
+            self._fresh[each] = (seen + count / hours, exposure + span / hours, max(highest, peak))
+        for past in [each for each in self._fresh if each < hour - 1]:
+            cell = past % WEEK_HOURS
+            seen, exposure, highest = self._fresh.pop(past)
+            self._count[cell] = FORGET * self._count[cell] + seen
+            self._exposure[cell] = FORGET * self._exposure[cell] + exposure
+            self._peak[cell] = max(FORGET * self._peak[cell], highest)
 
     def flat(self) -> float:
         """Events a second, over all hours."""
@@ -92,14 +93,16 @@ class HourOfWeek:
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [pack(np.stack((self._count, self._exposure, self._peak))), self._visited]
+        fresh = [[hour, *values] for hour, values in self._fresh.items()]
+        return [pack(np.stack((self._count, self._exposure, self._peak))), fresh]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> HourOfWeek:
         """The shape that `plain` described; it goes on bit for bit."""
         shape = cls()
-        values, shape._visited = plain
+        values, fresh = plain
         shape._count, shape._exposure, shape._peak = unpack(values)
+        shape._fresh = {hour: (count, exposure, peak) for hour, count, exposure, peak in fresh}
         return shape
 
 

@@ -19,7 +19,7 @@ SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 def parse_budget(text: object) -> tuple[float, float]:
     """`"1 per 30d"` -> (1.0, 2592000.0): alerts allowed, and the period in seconds."""
-    if isinstance(text, (tuple, list)) and len(text) == 2:
+    if isinstance(text, (tuple, list)) and len(text) == 2 and all(isinstance(part, (int, float)) for part in text):
         alerts, period = float(text[0]), float(text[1])
     else:
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:per|/)\s*(\d+(?:\.\d+)?)?\s*([smhdw])\s*", str(text))

@@ -1,7 +1,7 @@
 """`Volume`: whether a stream carries as many events as it usually does at this hour, from event times alone.
 
 Events are counted in windows of event time, of a minute or as long as it takes for `ENOUGH` of them. As each window is
-closed, the last 4 to 64 windows together are held against what is usual: a change is told where they have less than
+closed, the last windows together, 4 to 64 of them, are held against what is usual: a change is told where they have less than
 half of it (or more than twice: the effect floor) and a negative-binomial count with the dispersion that this stream's
 own blocks of that length have shown (`monitor.detection.spread`) would stray as far less than once in ten times the
 alert budget's period, all lengths and both sides together. Looking back over a few fixed lengths loses little against
@@ -18,8 +18,7 @@ What is usual:
   one, once; to miss the outage of a new stream would be worse. Streams of less than `EARLY` events a window wait for
   their second day.
 
-A rise must last: a window counts for `BURST` times the edge at most, and 16 windows are the shortest block. A gap in
-which it becomes certain that events have stopped is silence's to tell (`stopped`), and is not learned once a week is
+A rise must last: a window counts for `BURST` times the edge at most, and the shortest block is longer. A gap in which it becomes certain that events have stopped is silence's to tell (`stopped`), and is not learned once a week is
 known. Windows in doubt are learned from when the doubt is gone, and never if it is not.
 
 State is a function of the rows alone, of a few KiB. Pure. May import `monitor.detection.hours`, `spread`, `windows` and
@@ -59,8 +58,11 @@ BEFORE, FEWEST_BEFORE = 10, 5
 EARLY = 30.0
 LEAST_USUAL = 0.5
 """Events that a block must promise to be learned from."""
-SHORTEST = {-1: 4, 1: 16}
-"""Windows of the shortest block that tells a fall (-1) and a rise (1)."""
+SHORTEST = {60.0: (8, 16), 300.0: (4, 8)}
+"""Windows of the shortest block that tells a fall and a rise: by their width, 4 where they are wider. A stall of less
+than five minutes, or a burst of less than ten, is nothing to wake anybody for."""
+STOPPED = 4
+"""Windows without an event in which a stream can be found to have stopped, at least."""
 BURST = 1.3
 PEAK_S = 900.0
 """For how long a rate must be held to be one that an hour may have."""
@@ -161,7 +163,7 @@ class Volume:
             start = ahead.place * windows.width
             if windows.whole(ahead.place):
                 ahead.windows = self._and_one(ahead.windows, start, count)
-                silent = not ahead.windows[-SHORTEST[-1] :, COUNT].any()
+                silent = not ahead.windows[-STOPPED:, COUNT].any()
                 if silent and self._chances(ahead.windows, -1, start)[0] < self._rare():
                     ahead.stopped = start + windows.width
             ahead.place += 1
@@ -192,7 +194,7 @@ class Volume:
         """`time` is reached: close the windows that are over, all but the last."""
         told: list[Change | None] = []
         windows = self._windows
-        if time >= (windows.place + SHORTEST[-1]) * windows.width:
+        if time >= (windows.place + STOPPED) * windows.width:
             endless = time >= (windows.place + MOST_EMPTY) * windows.width
             if self.stopped(time) is not None or endless:
                 self._skip(time)
@@ -264,9 +266,7 @@ class Volume:
             row[[RECENT_LEAST, MIDDLE, RECENT_MOST]] = min(mean, median), mean, max(mean, median)
         if age >= NIGHT_S:
             usual = self._by_hour(start)
-            row[[LEAST, MOST]] = usual.least * width, usual.most * width
-            if age >= WEEK_S:
-                row[MIDDLE] = usual.typical * width
+            row[[LEAST, MIDDLE, MOST]] = usual.least * width, usual.typical * width, usual.most * width
         row[LEAST] = min(row[LEAST], row[RECENT_LEAST])
         row[CAPPED] = min(count, BURST / (1.0 - self._asked[0]) * max(row[MOST], row[RECENT_MOST], ENOUGH))
         return np.vstack([last[1 - RECENT - SCALES[-1] :], row])
@@ -293,7 +293,7 @@ class Volume:
             n, e, shape = count[scale - 1], usual[scale - 1], 1.0 / dispersion
             tail = betainc(shape, n + 1.0, shape / (shape + e)) if side < 0 else betainc(n, shape, e / (shape + e))
             any_length = min(any_length, float(tail))
-            if scale >= SHORTEST[side]:
+            if scale >= self._shortest(side):
                 told = min(told, float(tail))
         return told, any_length
 
@@ -304,14 +304,18 @@ class Volume:
         length = np.arange(1, max(most, 0) + 1)
         n, e = count[: len(length)], usual[: len(length)]
         beyond = n <= (1.0 - floor) * e if side < 0 else n * (1.0 - floor) >= e
-        if age < NIGHT_S:
-            beyond &= e >= EARLY * length
+        night_known = age - (length - 1) * self._windows.width >= NIGHT_S
+        beyond &= night_known | (e >= EARLY * length)
         return length[beyond & (e > 0)]
+
+    def _shortest(self, side: int) -> int:
+        fall, rise = SHORTEST.get(self._windows.width, (4, 4))
+        return fall if side < 0 else rise
 
     def _rare(self) -> float:
         """Chance below which a block is a change."""
         alerts, period = self._asked[1]
-        tests = sum(scale >= shortest for shortest in SHORTEST.values() for scale in SCALES)
+        tests = sum(scale >= self._shortest(side) for side in self._spreads for scale in SCALES)
         return SHARE * alerts * self._windows.width / (period * tests)
 
     def _change(self, side: int, start: float) -> Change:
@@ -344,11 +348,13 @@ class Volume:
         last = self._last[-BACK:]
         if len(last) < BACK:
             return False
-        was = math.nan if self.age(start) >= WEEK_S else change.before * self._windows.width
-        near, count = math.sqrt(1.0 - self._asked[0]), float(last[:, COUNT].sum())
+        age, width = self.age(start), self._windows.width
+        rate, near = float(last[:, COUNT].mean()) / width, math.sqrt(1.0 - self._asked[0])
+        was = [change.before] if age < WEEK_S else []
+        usual = [self._by_hour(start - place * width) for place in range(BACK)] if age >= NIGHT_S else []
         if change.direction is Direction.FELL:
-            return count >= near * float(np.fmin(last[:, LEAST], was).sum())
-        return count * near <= float(np.fmax(last[:, MOST], was).sum())
+            return rate >= near * min([*was, *([sum(each.least for each in usual) / BACK] if usual else [])])
+        return rate * near <= max([*was, *([sum(each.most for each in usual) / BACK] if usual else [])])
 
     # Learning
 
@@ -359,13 +365,13 @@ class Volume:
         for place, scale in enumerate(SCALES):
             block = self._last[-scale:]
             if len(block) == scale and (start / width + 1) % scale == 0:
-                usual = float(block[:, MIDDLE].sum()) if age >= WEEK_S else scale * float(block[0, MIDDLE])
+                usual = float(block[:, MIDDLE].sum()) if age >= NIGHT_S else scale * float(block[0, MIDDLE])
                 if usual >= LEAST_USUAL:
                     blocks.append((-1, place, float(block[:, COUNT].sum()), usual))
                     blocks.append((1, place, float(block[:, CAPPED].sum()), usual))
-        lasting = self._last[-max(1, round(PEAK_S / width)) :, COUNT]
+        lasting = self._last[-max(1, round(PEAK_S / width)) :, COUNT if age < NIGHT_S else CAPPED]
         peak = float(lasting.mean()) / width if len(lasting) * width >= PEAK_S else 0.0
-        self._held.append((start, float(self._last[-1, COUNT if age < NIGHT_S else CAPPED]), peak, blocks))
+        self._held.append((start, float(lasting[-1]), peak, blocks))
         if doubt and len(self._held) <= HELD:
             return
         for at, count, peak_then, ended in self._held:
