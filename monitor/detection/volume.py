@@ -1,7 +1,7 @@
 """`Volume`: whether a stream carries as many events as it usually does at this hour, from event times alone.
 
 Events are counted in windows of event time, of a minute or as long as it takes for `ENOUGH` of them. As each window is
-closed, the last windows together, 4 to 64 of them, are held against what is usual: a change is told where they have less than
+closed, the last 4 to 64 windows together are held against what is usual: a change is told where they have less than
 half of it (or more than twice: the effect floor) and a negative-binomial count with the dispersion that this stream's
 own blocks of that length have shown (`monitor.detection.spread`) would stray as far less than once in ten times the
 alert budget's period, all lengths and both sides together. Looking back over a few fixed lengths loses little against
@@ -18,8 +18,9 @@ What is usual:
   one, once; to miss the outage of a new stream would be worse. Streams of less than `EARLY` events a window wait for
   their second day.
 
-A rise must last: a window counts for `BURST` times the edge at most, and the shortest block is longer. A gap in which it becomes certain that events have stopped is silence's to tell (`stopped`), and is not learned once a week is
-known. Windows in doubt are learned from when the doubt is gone, and never if it is not.
+A rise must last: a window counts for `BURST` times the edge at most, and the shortest block is longer. A gap in which
+it becomes certain that events have stopped is silence's to tell (`stopped`), and no habit once a week is known. Windows
+in doubt are learned from when the doubt is gone, and never if it is not.
 
 State is a function of the rows alone, of a few KiB. Pure. May import `monitor.detection.hours`, `spread`, `windows` and
 `plain` only.
@@ -70,8 +71,9 @@ DOUBT = 1e-2
 """Windows that end a block which strays as one in a hundred does are in doubt."""
 HELD = 64
 """Windows that may be in doubt; then the doubt was unfounded."""
-BACK = 10
-"""Windows over which a rate must be near the usual one again: half the effect floor off, on a log scale."""
+BACK, ENOUGH_BACK = 10, 40.0
+"""Windows over which a rate must be near the usual one again (half the effect floor off, on a log scale), and events
+that they must promise."""
 MOST_EMPTY = 10_080
 """Windows without an event that are looked at one by one: a week of minutes."""
 COUNT, CAPPED, LEAST, MIDDLE, MOST, RECENT_LEAST, RECENT_MOST = range(7)
@@ -344,17 +346,21 @@ class Volume:
         )
 
     def _is_back(self, start: float, change: Change) -> bool:
-        """Whether the last windows are near the usual rate."""
-        last = self._last[-BACK:]
-        if len(last) < BACK:
-            return False
-        age, width = self.age(start), self._windows.width
-        rate, near = float(last[:, COUNT].mean()) / width, math.sqrt(1.0 - self._asked[0])
-        was = [change.before] if age < WEEK_S else []
-        usual = [self._by_hour(start - place * width) for place in range(BACK)] if age >= NIGHT_S else []
-        if change.direction is Direction.FELL:
-            return rate >= near * min([*was, *([sum(each.least for each in usual) / BACK] if usual else [])])
-        return rate * near <= max([*was, *([sum(each.most for each in usual) / BACK] if usual else [])])
+        """Whether the last windows, so many that they say something, are near the usual rate."""
+        width, near = self._windows.width, math.sqrt(1.0 - self._asked[0])
+        fell = change.direction is Direction.FELL
+        count = usual = 0.0
+        for place, seen in enumerate(self._last[::-1, COUNT].tolist()):
+            at = start - place * width
+            rates = [change.before] if self.age(start) < WEEK_S else []
+            if self.age(start) >= NIGHT_S:
+                hour = self._by_hour(at)
+                rates.append(hour.least if fell else hour.most)
+            count += seen
+            usual += width * (min(rates) if fell else max(rates))
+            if place + 1 >= BACK and usual >= ENOUGH_BACK:
+                return bool(count >= near * usual if fell else count * near <= usual)
+        return False
 
     # Learning
 
