@@ -18,12 +18,19 @@ class Fault(StrEnum):
     ERROR_SPIKE = "error-spike"
     TRUNCATED_OUTPUTS = "truncated-outputs"
     HANGING_CALLS = "hanging-calls"
+    VOLUME_DROP = "volume-drop"
+    VOLUME_SURGE = "volume-surge"
     NONE = "none"
 
     @property
     def story(self) -> str:
         """What happened, for the audience; the monitor is not told."""
         return _STORIES[self]
+
+    @property
+    def traffic(self) -> float:
+        """Events while it lasts, as a multiple of the usual ones."""
+        return _TRAFFIC.get(self, 1.0)
 
 
 _STORIES = {
@@ -37,5 +44,9 @@ _STORIES = {
     Fault.ERROR_SPIKE: "The provider's rate limit is reached: one call in eight ends in an error and says nothing.",
     Fault.TRUNCATED_OUTPUTS: "Someone lowers the output limit: a third of the answers end in mid-sentence.",
     Fault.HANGING_CALLS: "One call in ten hangs for ten times as long; the typical call is as fast as ever.",
+    Fault.VOLUME_DROP: "A filter upstream drops most requests; the few that pass are answered as ever.",
+    Fault.VOLUME_SURGE: "A client retries in a loop: four times as many requests, each answered and paid for.",
     Fault.NONE: "Nothing happens: the monitor has to stay quiet.",
 }
+
+_TRAFFIC = {Fault.VOLUME_DROP: 0.15, Fault.VOLUME_SURGE: 4.0}

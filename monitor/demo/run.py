@@ -35,6 +35,9 @@ _LOOK_EVERY_S = 0.25
 _METRICS_EVERY_S = 1.0
 _AFTERMATH_S = 12.0
 """How long the metrics are given after the alert to show it too: a checkpoint's interval, and a little."""
+_VOLUME_SPEED = 45.0
+_VOLUME_HEALTHY_S = 25.0
+"""What is usual of volume takes a quarter of an hour to learn: for these faults time goes by faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,16 @@ class Plan:
     def watched(self) -> str:
         """The stream that the fault strikes."""
         return TRIAGE if self.fault is Fault.FORMAT_BREAK else ANSWER
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the events' time in a second of the clock's."""
+        return 1.0 if self.fault.traffic == 1.0 else _VOLUME_SPEED
+
+    @property
+    def fault_after_s(self) -> float:
+        """The least time before the fault: longer where the fault is one of volume."""
+        return self.healthy_s if self.fault.traffic == 1.0 else max(self.healthy_s, _VOLUME_HEALTHY_S)
 
 
 @dataclass(slots=True)
@@ -84,10 +97,10 @@ class Outcome:
             return f"{self.events:,} outputs in {self.duration_s:.0f} s, nothing was wrong, and {verdict}."
         if self.alert is None:
             return f"{self.events:,} outputs in {self.duration_s:.0f} s, and no alert for {self.fault.value}."
+        where = f", at output {self.events_to_alert} of {self.alert.stream} since then," if self.events_to_alert else ""
         return (
-            f"{self.fault.value} was called out {self.alert_after_fault_s:.1f} s after it began, at output "
-            f"{self.events_to_alert} of {self.alert.stream} since then, and {self.alert_after_start_s:.0f} s after the "
-            "start."
+            f"{self.fault.value} was called out {self.alert_after_fault_s:.1f} s after it began{where} and "
+            f"{self.alert_after_start_s:.0f} s after the start."
         )
 
     def record(self) -> dict[str, Any]:
@@ -127,7 +140,9 @@ def run_demo(plan: Plan, screen: Screen, broker: Broker | None = None) -> Outcom
         publisher = OutputPublisher(servers, settings.topics.outputs.name, kafka=options)
         stack.callback(publisher.close)
         consumer = stack.enter_context(_alerts(settings))
-        traffic = Traffic(SupportAssistant(plan.seed), publisher.publish, plan.rate, plan.fault)
+        traffic = Traffic(
+            SupportAssistant(plan.seed), publisher.publish, plan.rate, plan.fault, plan.speed, plan.duration_s
+        )
         stack.enter_context(screen)
         traffic.start()
         stack.callback(traffic.stop)
@@ -144,6 +159,8 @@ def _watch(
     metrics_due = 0.0
     end = plan.duration_s
     screen.say(f"A support assistant publishes about {plan.rate:.0f} outputs a second; the monitor learns its normal.")
+    if plan.speed > 1.0:
+        screen.say(f"What is usual of volume takes minutes to learn: a second here is {plan.speed:.0f} of the events'.")
     while (elapsed := time.monotonic() - began) < end:
         traffic.check()
         worker.check()
@@ -157,7 +174,7 @@ def _watch(
         if outcome.alert is not None and metrics.state(plan.watched) == "drift":
             break
         learned = metrics.state(plan.watched) in ("stable", "drift")
-        if traffic.fault_at is None and plan.fault is not Fault.NONE and learned and elapsed >= plan.healthy_s:
+        if traffic.fault_at is None and plan.fault is not Fault.NONE and learned and elapsed >= plan.fault_after_s:
             traffic.start_fault()
             screen.say(Text.assemble((f"{elapsed:.0f} s  {plan.fault.value}: ", "bold yellow"), plan.fault.story))
         _fill(view, elapsed, plan, traffic, metrics, outcome)
@@ -174,14 +191,14 @@ def _note(alert: Alert, plan: Plan, outcome: Outcome, traffic: Traffic, elapsed:
     screen.say(Text(block(alert)))
     if alert.state is not State.FIRING:
         return
-    began = traffic.fault_at
+    began = traffic.fault_time
     caused = began is not None and (alert.raised_at.time or 0.0) >= began and alert.stream == plan.watched
     if began is None or outcome.alert is not None or not caused:
         outcome.other_alerts.append(alert)
         return
     outcome.alert = alert
     outcome.alert_after_start_s = elapsed
-    outcome.alert_after_fault_s = time.time() - began
+    outcome.alert_after_fault_s = time.time() - (traffic.fault_at or 0.0)
     outcome.events_to_alert = traffic.since_fault.get(alert.raised_at.event_id or "")
 
 

@@ -20,7 +20,7 @@ SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 def parse_budget(text: object) -> tuple[float, float]:
     """`"1 per 30d"` -> (1.0, 2592000.0): alerts allowed, and the period in seconds."""
-    if isinstance(text, (tuple, list)) and len(text) == 2:
+    if isinstance(text, (tuple, list)) and len(text) == 2 and all(isinstance(part, (int, float)) for part in text):
         alerts, period = float(text[0]), float(text[1])
     else:
         match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:per|/)\s*(\d+(?:\.\d+)?)?\s*([smhdw])\s*", str(text))
@@ -58,6 +58,9 @@ class Floors(BaseModel):
     flag: float = Field(0.03, ge=0, le=1, description="absolute change of a rate")
     failure: float = Field(0.01, ge=0, le=1, description="absolute change of a failure flag's rate")
     category: float = Field(0.05, ge=0, le=1, description="total variation between the shares")
+    volume: float = Field(
+        0.5, ge=0.1, le=0.95, description="share of usual events that is lost; 0.5: half of them, or twice as many"
+    )
 
 
 class DetectorChoice(BaseModel):
@@ -112,8 +115,8 @@ class DetectionSettings(BaseModel):
     detectors: tuple[DetectorChoice, ...] = Field(
         (), description="features watched each by a detector of its own: adwin, page_hinkley, kswin, evidence"
     )
-    alert_on: tuple[Literal["output", "call", "input", "mix"], ...] = Field(
-        ("output", "call"), description="drivers that page; the others are information"
+    alert_on: tuple[Literal["output", "call", "input", "mix", "volume"], ...] = Field(
+        ("output", "call", "volume"), description="drivers of a change, and volume, that page; others are information"
     )
     canary: tuple[str, ...] = Field(
         ("model.version", "model.fingerprint", "prompt.version"),
@@ -126,7 +129,7 @@ class DetectionSettings(BaseModel):
         "[{name: fast, latency_s: 2.0, objective: 0.99}, {name: served, errors: true, objective: 0.999, period: 30d}]",
     )
     silence_after: float | None = Field(
-        None, gt=0, description="seconds without an event that raise an alert; null: silence raises none"
+        None, gt=0, description="seconds without an event that raise an alert; null: as is usual at the hour"
     )
 
     @model_validator(mode="after")

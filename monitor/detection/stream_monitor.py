@@ -19,21 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from monitor.detection import explain, reference_check
+from monitor.detection import reference_check
 from monitor.detection.canary import Canary
 from monitor.detection.control import Action, Control
 from monitor.detection.dependencies import Dependencies
 from monitor.detection.duplicates import RecentEvents
-from monitor.detection.finding import (
-    BeganAt,
-    Examples,
-    Finding,
-    FindingKind,
-    RaisedAt,
-    Severity,
-    State,
-    finding_id,
-)
+from monitor.detection.finding import Finding, State
 from monitor.detection.history import Segments, segments_of
 from monitor.detection.moments import BLOCK
 from monitor.detection.plain import squeeze, unsqueeze
@@ -42,6 +33,7 @@ from monitor.detection.settings import DetectionSettings
 from monitor.detection.slo_watch import Objectives
 from monitor.detection.status import OpenAlert, StreamState, StreamStatus
 from monitor.detection.track import RECENT, RELEARN, Context, Track, finite, log10
+from monitor.detection.volume_findings import VolumeWatch
 from monitor.errors import InvalidEvent
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
@@ -93,7 +85,7 @@ class StreamMonitor:
         self._waiting: Rows | None = None
         self._last_time = math.nan
         self._rate = 0.0
-        self._silence: Finding | None = None
+        self._volume = VolumeWatch(stream)
         self._main = Track()
         self._apart: dict[tuple[str, str], Track] = {}
         self._gathering: dict[tuple[str, str], tuple[Rows, NDArray[np.int64]] | None] = {}
@@ -113,30 +105,37 @@ class StreamMonitor:
             if not keep.any():
                 return []
             batch = batch.take(np.flatnonzero(keep))
-        findings = self._end_silence()
         rows = Rows.of(batch, self._centre.distances(batch.embeddings, len(batch)))
+        seen = self.events
         self.events += len(rows)
         times = rows.times[np.isfinite(rows.times)]
         if len(times):
             self._last_time = float(np.fmax(self._last_time, times.max()))
         waiting = rows if self._waiting is None else self._waiting.joined(rows)
-        start = 0
+        findings: list[Finding] = []
+        first, start = self.events - len(waiting), 0
+        counted = 0
         while (need := BLOCK if self._main.warm else self.settings.warmup) <= len(waiting) - start:
-            findings += self._judge(waiting.part(start, start + need), self.events - len(waiting) + start)
-            start += need
+            # Volume sees the rows before their block is judged, in any cut: so findings come in the log's order.
+            end = first + start + need - seen
+            findings += self._volume.observe(rows.times[counted:end], seen + counted, self.settings)
+            findings += self._judge(waiting.part(start, start + need), first + start)
+            start, counted = start + need, end
+        findings += self._volume.observe(rows.times[counted:], seen + counted, self.settings)
         self._waiting = waiting.part(start) if start < len(waiting) else None
         return findings
 
     def waits_for(self, time: float) -> bool:
         """Whether a tick at `time` could change anything (rows waiting, silence due)."""
-        return self._due(time) or self._falls_silent(time) or self._objectives.due(time)
+        volume_due = self._volume.due(time, self._last_time, self.settings)
+        return self._due(time) or volume_due or self._objectives.due(time)
 
     def tick(self, time: float) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970)."""
         findings = self.close() if self._due(time) else []
-        if self._falls_silent(time):
-            findings += self._begin_silence(time)
-        return findings + self._objectives.tick(time, max(self.events - 1, 0), self.settings.slo)
+        last = max(self.events - 1, 0)
+        findings += self._volume.tick(time, self._last_time, last, self.settings)
+        return findings + self._objectives.tick(time, last, self.settings.slo)
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
@@ -165,6 +164,7 @@ class StreamMonitor:
             findings += self._tell(track.resolve(why))
             track.accept()
         findings += self._canary.accept(why) if control.action is Action.ACCEPT else self._canary.resolve(why)
+        findings += self._volume.decide(why)
         if control.action is not Action.ACCEPT:
             self._main = Track(pinned=control.action is Action.PIN)
             self._apart, self._gathering = {}, {}
@@ -330,58 +330,17 @@ class StreamMonitor:
         expected = self._rate * period if self._rate > 0 else EVENTS_A_MONTH * period / MONTH_S
         return max(expected / alerts, LEAST_RUN)
 
-    # Silence
-
-    def _falls_silent(self, time: float) -> bool:
-        limit = self.settings.silence_after
-        return (
-            limit is not None
-            and self._silence is None
-            and math.isfinite(self._last_time)
-            and time - self._last_time > limit
-        )
-
-    def _begin_silence(self, time: float) -> list[Finding]:
-        index = max(self.events - 1, 0)
-        gap = time - self._last_time
-        self._silence = Finding(
-            stream=self.stream,
-            state=State.FIRING,
-            id=finding_id(self.stream, FindingKind.SILENCE, None, None, index),
-            kind=FindingKind.SILENCE,
-            cause=f"No event for {gap:,.0f} s; the setting silence_after is {self.settings.silence_after:,.0f} s.",
-            driver=None,
-            raised_at=RaisedAt(None, index, time),
-            began_at=BeganAt(index, index, index, self._last_time),
-            features=[],
-            segment=None,
-            examples=Examples([], []),
-            title=f"{self.stream}: silent for {gap:,.0f} s",
-            severity=Severity.WARNING,
-            runbook=explain.runbook_of(FindingKind.SILENCE, []),
-        )
-        return [self._silence]
-
-    def _end_silence(self) -> list[Finding]:
-        if self._silence is None:
-            return []
-        cause = f"{self._silence.cause} Resolved: events came again."
-        ended = msgspec.structs.replace(self._silence, state=State.RESOLVED, cause=cause)
-        self._silence = None
-        return [ended]
-
     # Outside
 
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
         tracks = self._tracks()
-        fire = self._firing() + self._canary.open + self._objectives.open
+        fire = self._firing() + self._canary.open + self._volume.firing() + self._objectives.open
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
         if fire:
             state = StreamState.DRIFT
-        if self._silence is not None:
+        if self._volume.silence is not None:
             state = StreamState.SILENT
-            fire.append(self._silence)
         return StreamStatus(
             stream=self.stream,
             state=state,
@@ -422,7 +381,7 @@ class StreamMonitor:
             "recent": self._recent.plain(),
             "centre": self._centre.plain(),
             "waiting": None if self._waiting is None else self._waiting.plain(),
-            "silence": None if self._silence is None else msgspec.to_builtins(self._silence),
+            "volume": self._volume.plain(),
             "main": self._main.plain(),
             "apart": [[own, track.plain()] for own, track in self._apart.items()],
             "gathering": gathering,
@@ -442,7 +401,11 @@ class StreamMonitor:
         self._recent = RecentEvents.from_plain(state["recent"])
         self._centre = Centre.from_plain(state["centre"])
         self._waiting = None if state["waiting"] is None else Rows.from_plain(state["waiting"])
-        self._silence = None if state["silence"] is None else msgspec.convert(state["silence"], Finding)
+        if "volume" in state:
+            self._volume = VolumeWatch.from_plain(self.stream, state["volume"])
+        else:
+            self._volume = VolumeWatch(self.stream)
+            self._volume.silence = None if state["silence"] is None else msgspec.convert(state["silence"], Finding)
         self._main = Track.from_plain(state["main"])
         self._apart = {(a, v): Track.from_plain(plain) for (a, v), plain in state["apart"]}
         self._gathering = {

@@ -513,7 +513,8 @@ def test_silence_fires_at_a_tick_and_ends_with_the_next_event() -> None:
     assert monitor.status().state is StreamState.STABLE
 
 
-def test_without_the_setting_silence_is_no_finding() -> None:
+def test_without_the_setting_a_stream_of_a_few_minutes_is_not_silent() -> None:
+    """From a quarter of an hour on what is usual says so (`test_volume`)."""
     monitor = watch()
     replay(monitor, calm(300, 5))
     assert monitor.tick(1e12) == []

@@ -1,0 +1,222 @@
+"""A stream's volume as findings: what `monitor.detection.volume` tells, in words, and the ones that are open.
+
+Pure. May import `monitor.detection.volume`, `hours`, `finding`, `explain` and `settings` only.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection import explain
+from monitor.detection.finding import (
+    BeganAt,
+    Examples,
+    FeatureChange,
+    Finding,
+    FindingKind,
+    RaisedAt,
+    Severity,
+    State,
+    finding_id,
+)
+from monitor.detection.hours import DAY_S
+from monitor.detection.settings import DetectionSettings
+from monitor.detection.volume import NIGHT_S, WEEK_S, Change, Direction, Volume
+
+RATE = "stream.events_per_hour"
+"""What findings about volume name; no feature of an event."""
+LARGEST_EFFECT = 20.0
+CONFIRM_S = 60.0
+"""Between the ticks that first and finally find a stream silent. A monitor that was down for an hour finds every stream
+silent at its first tick; the rows that wait for it come within the minute."""
+
+
+class VolumeWatch:
+    """Findings about the volume of one stream: one of kind `volume`, and one of `silence`.
+
+    Attributes
+    ----------
+    open, silence
+        The findings that hold now; one that only informs is open, too.
+    """
+
+    def __init__(self, stream: str) -> None:
+        self.stream = stream
+        self.open: Finding | None = None
+        self.silence: Finding | None = None
+        self._volume = Volume()
+        self._doubted = math.nan  # time of the tick that found it silent first
+
+    def observe(self, times: NDArray[np.float64], first: int, settings: DetectionSettings) -> list[Finding]:
+        """Take rows' times (n; NaN where unknown), `first` being the stream index of the first."""
+        if not len(times):
+            return []
+        self._volume.ask(settings.floors.volume, settings.alert_budget)
+        findings: list[Finding] = self._end_silence("events came again")
+        for change in self._volume.observe(times, first):
+            if change is None:
+                findings += self._end("events come as often as usual again")
+            else:
+                self.open = _changed(self.stream, change, settings)
+                findings.append(self.open)
+        return findings
+
+    def due(self, time: float, last_time: float, settings: DetectionSettings) -> bool:
+        """Whether a tick at `time` changes anything; `last_time` is that of the latest event (NaN if unknown)."""
+        if self.silence is not None or not math.isfinite(last_time):
+            return False
+        if settings.silence_after is not None:
+            return time - last_time > settings.silence_after
+        if time < self._doubted + CONFIRM_S:
+            return False
+        self._volume.ask(settings.floors.volume, settings.alert_budget)
+        return self._volume.stopped(time) is not None
+
+    def tick(self, time: float, last_time: float, last: int, settings: DetectionSettings) -> list[Finding]:
+        """Event time has reached `time` (seconds since 1970); `last` is the stream index of the latest event."""
+        if not self.due(time, last_time, settings):
+            return []
+        if settings.silence_after is None and math.isnan(self._doubted):
+            self._doubted = time
+            return []
+        self.silence = self._silent(time, last_time, last, settings)
+        return [self.silence]
+
+    def decide(self, why: str) -> list[Finding]:
+        """A change of the rate that is open is accepted: the rate that it has now is the usual one."""
+        if self.open is None:
+            return []
+        self._volume.accept()
+        return self._end(why)
+
+    def firing(self) -> list[Finding]:
+        """Open findings that fire."""
+        return [f for f in (self.open, self.silence) if f is not None and f.state is State.FIRING]
+
+    def _end(self, why: str) -> list[Finding]:
+        ended, self.open = self.open, None
+        return _resolved(ended, why)
+
+    def _end_silence(self, why: str) -> list[Finding]:
+        ended, self.silence = self.silence, None
+        self._doubted = math.nan
+        return _resolved(ended, why)
+
+    def _silent(self, time: float, last_time: float, last: int, settings: DetectionSettings) -> Finding:
+        gap = time - last_time
+        if settings.silence_after is not None:
+            fires = True
+            cause = f"No event for {gap:,.0f} s; the setting silence_after is {settings.silence_after:,.0f} s."
+        else:
+            fires = "volume" in settings.alert_on
+            usual = explain.number(_round(self._volume.usual(last_time).typical * 3600))
+            where = _where(last_time, self._volume.age(last_time))
+            cause = f"No event since {_moment(last_time)}, for {_span(gap)}, where {usual} an hour are usual {where}."
+        title = f"{self.stream}: silent for {gap:,.0f} s"
+        began = BeganAt(last, last, last, last_time)
+        return _finding(self.stream, FindingKind.SILENCE, RaisedAt(None, last, time), began, title, cause, fires=fires)
+
+    # State
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        findings = [None if f is None else msgspec.to_builtins(f) for f in (self.open, self.silence)]
+        return [*findings, self._doubted, self._volume.plain()]
+
+    @classmethod
+    def from_plain(cls, stream: str, plain: list[Any]) -> VolumeWatch:
+        """The watch that `plain` described; it goes on bit for bit."""
+        watch = cls(stream)
+        *findings, watch._doubted, volume = plain
+        watch.open, watch.silence = (None if f is None else msgspec.convert(f, Finding) for f in findings)
+        watch._volume = Volume.from_plain(volume)
+        return watch
+
+
+def _resolved(ended: Finding | None, why: str) -> list[Finding]:
+    if ended is None or ended.state is not State.FIRING:
+        return []
+    return [msgspec.structs.replace(ended, state=State.RESOLVED, cause=f"{ended.cause} Resolved: {why}.")]
+
+
+def _changed(stream: str, change: Change, settings: DetectionSettings) -> Finding:
+    span = change.found - change.since
+    before, after = change.before * 3600, change.count / span * 3600
+    bound = "at least" if change.direction is Direction.FELL else "at most"
+    cause = (
+        f"Since {_moment(change.since)}, within {_span(span)}: {explain.number(change.count)} events, where {bound} "
+        f"{explain.number(_round(change.usual))} are usual {_where(change.since, change.known_s)}."
+    )
+    relative = f" ({after / before - 1:+.0%})" if before > 0 else ""
+    title = (
+        f"{stream}: events {change.direction.value} from {explain.number(_round(before))} to "
+        f"{explain.number(_round(after))} an hour{relative}"
+    )
+    first = min(change.first, change.last)
+    began = BeganAt(first, max(first - change.about, 0), min(first + change.about, change.last), change.since)
+    effect = LARGEST_EFFECT if after > before else -LARGEST_EFFECT
+    if before > 0 and after > 0:
+        effect = math.log(after / before) / -math.log(1.0 - settings.floors.volume)
+        effect = round(min(max(effect, -LARGEST_EFFECT), LARGEST_EFFECT), 2)
+    rate = FeatureChange(RATE, _round(before), _round(after), effect)
+    raised = RaisedAt(None, change.last, change.found)
+    fires = "volume" in settings.alert_on
+    return _finding(stream, FindingKind.VOLUME, raised, began, title, cause, rate, fires=fires)
+
+
+def _finding(
+    stream: str,
+    kind: FindingKind,
+    raised: RaisedAt,
+    began: BeganAt,
+    title: str,
+    cause: str,
+    *features: FeatureChange,
+    fires: bool,
+) -> Finding:
+    return Finding(
+        stream=stream,
+        state=State.FIRING if fires else State.INFO,
+        id=finding_id(stream, kind, None, None, raised.index),
+        kind=kind,
+        cause=cause,
+        driver=None,
+        raised_at=raised,
+        began_at=began,
+        features=list(features),
+        segment=None,
+        examples=Examples([], []),
+        title=title,
+        severity=Severity.WARNING if fires else Severity.INFO,
+        runbook=explain.runbook_of(kind, []),
+    )
+
+
+def _where(time: float, known_s: float) -> str:
+    """What is usual is usual of this, for a stream that has been seen for so long."""
+    if known_s >= WEEK_S:
+        return f"at this hour of a {datetime.fromtimestamp(time, UTC):%A}"
+    if known_s >= NIGHT_S:
+        return "at this hour of other days and just before"
+    return f"by what came just before (it has been watched for {_span(known_s)}, and no evening is known yet)"
+
+
+def _moment(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _span(seconds: float) -> str:
+    """`45 min`, `7 h`, `12 days`."""
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 2 * DAY_S else f"{seconds / DAY_S:.0f} days"
