@@ -95,9 +95,17 @@ def grid(base: DetectionSettings) -> list[Candidate]:
 
 def _scaled(scale: float) -> Callable[[DetectionSettings], dict[str, Any]]:
     def change(base: DetectionSettings) -> dict[str, Any]:
-        floors = base.floors.model_dump().items()
+        floors = base.floors.model_dump()
+        # A share that is lost: the rate's ratio is what is halved or doubled, on a log scale.
+        volume = min(max(1.0 - (1.0 - floors.pop("volume")) ** scale, 0.1), 0.95)
         return {
-            "floors": {name: value * scale if name == "number" else min(1.0, value * scale) for name, value in floors}
+            "floors": {
+                "volume": volume,
+                **{
+                    name: value * scale if name == "number" else min(1.0, value * scale)
+                    for name, value in floors.items()
+                },
+            }
         }
 
     return change
