@@ -349,7 +349,7 @@ class _Pair:
             inputs, left, raw = (self._length(joint) for joint in (reference.inputs.joints[0], joints[1], joints[0]))
             if left < attribution.OUTWEIGHS * inputs or left < 0.4 * raw:
                 return Driver.INPUT
-        return explain.driver_of(changes)
+        return explain.driver_of(explain.decisive(reference, moved, changes))
 
     def _length(self, joint: Joint) -> float:
         mean = self._difference.sums[0] / self._difference.weight

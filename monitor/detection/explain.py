@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -38,10 +39,11 @@ CALL_KINDS = {
 """Kind by the beginning of a feature's name."""
 UPSTREAM = ("call.dependency", "call.outcome")
 """What breaks these breaks outputs too, so outputs that moved with them are their consequence; causes come first."""
-SURELY = 4
-"""Changes, the surest first, that decide on driver and kind: behind them stand consequences, and now and then noise."""
-BESIDE = 0.5
-"""Share of the largest effect (on the call) that a feature must have moved by to have driven it, or to name it."""
+NEARLY = 0.7
+"""Share of the surest change's standard errors that a change has which decides on driver and kind, too: noise, of which
+there is always some among the changes, has less."""
+CAUSE = 3.5
+"""Standard errors that are enough for a dependency or an error to decide: by chance once in 2,000."""
 REFUSAL = "output.tone.refusal"
 PARSED = frozenset(f"output.format.{name}" for name in ("json_valid", "json_broken", "json_shape", "code_broken"))
 """What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
@@ -223,38 +225,51 @@ def rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def driver_of(changes: Sequence[FeatureChange]) -> Driver:
+def decisive(reference: Reference, moved: Shift, changes: Sequence[FeatureChange]) -> list[FeatureChange]:
+    """The changes that are nearly as sure as the surest: what a finding is about, without what came along by chance."""
+    sure: dict[str, float] = {}
+    for j, size in enumerate(np.abs(moved.surety).tolist()):
+        name = reference.layout.name(j)
+        sure[name] = max(size, sure.get(name, 0.0))
+    most = max((sure.get(change.name, 0.0) for change in changes), default=0.0)
+    return [
+        change
+        for change in changes
+        if sure.get(change.name, most)
+        >= (min(CAUSE, NEARLY * most) if change.name.startswith(UPSTREAM) else NEARLY * most)
+    ]
+
+
+def driver_of(decisive: Sequence[FeatureChange]) -> Driver:
     """Whether outputs or the call around them moved.
 
     Latency, tokens and cost follow outputs, so they are the driver only where no output moved, or a single one that is
-    less sure and says nothing of length; errors and dependencies come first where they are among the surest changes.
+    less sure and says nothing of length; errors and dependencies come first.
     """
-    surest = changes[:SURELY]
-    if any(c.name.startswith(UPSTREAM) for c in surest):
+    if any(change.name.startswith(UPSTREAM) for change in decisive):
         return Driver.CALL
-    call = max((abs(c.effect) for c in changes if c.name.startswith("call.")), default=0.0)
-    moved = [c for c in surest if c.name.startswith("output.") and abs(c.effect) >= BESIDE * call]
-    output = len(moved) > 1 or any(c is changes[0] or c.name.startswith("output.length.") for c in moved)
-    return Driver.OUTPUT if output or not changes else Driver.CALL
+    moved = [change for change in decisive if change.name.startswith("output.")]
+    output = len(moved) > 1 or any(c is decisive[0] or c.name.startswith("output.length.") for c in moved)
+    return Driver.OUTPUT if output or not decisive else Driver.CALL
 
 
-def kind_of(changes: Sequence[FeatureChange], driver: Driver, attribution: Attribution) -> FindingKind:
-    """The kind of a finding from what moved and whether a version did."""
+def kind_of(
+    changes: Sequence[FeatureChange], decisive: Sequence[FeatureChange], driver: Driver, attribution: Attribution
+) -> FindingKind:
+    """The kind of a finding from what moved, what of it is decisive, and whether a version did."""
     if driver is Driver.INPUT:
         return FindingKind.INPUT_DRIFT
     if driver is Driver.MIX:
         return FindingKind.MIX_SHIFT
     if driver is Driver.CALL:
-        surest = changes[:SURELY]
-        upstream = [kind for start, kind in CALL_KINDS.items() if start in UPSTREAM and _any(surest, start)]
-        named = (kind for change in changes for start, kind in CALL_KINDS.items() if change.name.startswith(start))
-        found = next(iter(upstream), None) or next(named, None)
+        upstream = (start for start in UPSTREAM if any(change.name.startswith(start) for change in decisive))
+        named = (start for change in changes for start in CALL_KINDS if change.name.startswith(start))
+        found = next(chain(upstream, named), None)
         if found is not None:
-            return found
+            return CALL_KINDS[found]
     if any(change.name == REFUSAL for change in changes[:3]):
         return FindingKind.REFUSAL
-    largest = max((abs(change.effect) for change in changes), default=0.0)
-    if any(change.name in PARSED and abs(change.effect) >= BESIDE * largest for change in changes):
+    if any(change.name in PARSED for change in decisive):
         return FindingKind.FORMAT
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
@@ -268,10 +283,6 @@ def told_in(known: Finding, change: FeatureChange) -> bool:
     if not same and any(name.startswith(start) for start, kind in CALL_KINDS.items() if kind is known.kind):
         same = known.features[:1]
     return any(other.effect * change.effect > 0 for other in same)
-
-
-def _any(changes: Sequence[FeatureChange], start: str) -> bool:
-    return any(change.name.startswith(start) for change in changes)
 
 
 def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange]) -> str:
@@ -368,7 +379,7 @@ def in_order(changes: Sequence[FeatureChange], kind: FindingKind) -> list[Featur
 def _place(change: FeatureChange, kind: FindingKind) -> int:
     """Where a change is told: first what names the cause, last what only says that something failed or is missing."""
     leads = LEADS.get(kind, ())
-    if kind is FindingKind.LATENCY and change.name.endswith(TAIL):
+    if kind is FindingKind.LATENCY and change.name.startswith("call.latency") and change.name.endswith(TAIL):
         return -1
     if change.name == ANY_FAILURE or change.name.endswith(".missing"):
         return len(leads) + 1

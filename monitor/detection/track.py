@@ -342,12 +342,14 @@ class Track:
         chosen = held + scope.rows[scope.rows >= point.position]
         changed = scope.y[scope.rows >= point.position] if "single" in evidence.told() and not inputs else None
         changes = self._changes(context, moved, effect, chosen, changed)
-        driver = self._driver(inputs, after, moved, changes, laid)
+        decisive = explain.decisive(reference, moved, changes)
+        driver = self._driver(inputs, after, moved, decisive, laid)
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
         state = State.FIRING if fires else State.INFO
-        finding = self._finding(context, state, driver, changes, laid, point, held, evidence, chosen)
-        if fires and (known := self._grew(finding)) is not None:
+        kind = explain.kind_of(changes, decisive, driver, laid)
+        finding = self._finding(context, state, kind, driver, changes, laid, point, held, evidence, chosen)
+        if fires and (known := self._grew(finding.segment, decisive)) is not None:
             return self._follow(context, known, finding, held + point.position)
         quiet = self._quiet["inputs" if inputs else "outputs"]
         if laid.strangers and not fires:
@@ -443,7 +445,7 @@ class Track:
         inputs: bool,
         after: Array,
         moved: change.Shift,
-        changes: list[FeatureChange],
+        decisive: list[FeatureChange],
         laid: attribution.Attribution,
     ) -> Driver:
         assert self._active is not None
@@ -453,15 +455,16 @@ class Track:
         if laid.mix:
             return Driver.MIX
         if laid.new_versions or not attribution.inputs_moved(reference, moved):
-            return explain.driver_of(changes)
+            return explain.driver_of(decisive)
         if attribution.explained_by_inputs(reference, after):
             return Driver.INPUT
-        return explain.driver_of(changes)
+        return explain.driver_of(decisive)
 
     def _finding(
         self,
         context: Context,
         state: State,
+        kind: FindingKind,
         driver: Driver,
         changes: list[FeatureChange],
         laid: attribution.Attribution,
@@ -475,7 +478,6 @@ class Track:
         position = held + point.position
         began = int(history.indices[position])
         index = int(history.indices[-1])
-        kind = explain.kind_of(changes, driver, laid)
         more = self._more(context, self._active, kind, changes, chosen)
         title, cause = explain.words(context.stream, kind, driver, changes, laid, began, context.specs, more)
         before = self._typical(position) or self._examples
@@ -594,18 +596,17 @@ class Track:
         self._within = 0
         self._stepped = self.seen
 
-    def _grew(self, finding: Finding) -> Finding | None:
+    def _grew(self, segment: dict[str, str] | None, decisive: Sequence[FeatureChange]) -> Finding | None:
         """The open finding, if any, whose change goes on in this one: the same features moved on the same way."""
         assert self._original is not None
         if self.seen - self._stepped > GOES_ON:
             return None
-        moved = finding.features[: explain.SURELY]
         table = self._original.segments
         for known in self.open:
             wide = all(table.share(*pair) >= WIDE for pair in (known.segment or {}).items())
-            told = [explain.told_in(known, change) for change in moved]
-            # Among the surest is now and then one that moved by chance.
-            if (wide or known.segment == finding.segment) and told[0] and 2 * sum(told) >= len(told):
+            told = [explain.told_in(known, change) for change in decisive]
+            # One of them may have moved by chance.
+            if (wide or known.segment == segment) and told[0] and 2 * sum(told) >= len(told):
                 return known
         return None
 
