@@ -1,0 +1,49 @@
+"""What a finding is about: decided by what moved surely, without what came along by chance."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from monitor.detection import explain
+from monitor.detection.attribution import Attribution
+from monitor.detection.change import Shift
+from monitor.detection.finding import Driver, FeatureChange, FindingKind
+from monitor.detection.reference import Reference
+
+LATENCY, DEPENDENCY, ERROR = "call.latency.total_s", "call.dependency.duration_s[orders]", "call.outcome.error"
+SHARE, TOKENS, CHARS = "call.context.share", "call.tokens.output", "output.length.chars"
+SENTIMENT, VALID, REFUSAL = "output.tone.sentiment", "output.format.json_valid", "output.tone.refusal"
+
+
+def judged(*surety: tuple[str, float]) -> tuple[Driver, FindingKind]:
+    """Driver and kind for changes that are so many standard errors sure, the surest first; versions are known."""
+    names = [name for name, _ in surety]
+    reference = cast(Reference, SimpleNamespace(layout=SimpleNamespace(name=names.__getitem__)))
+    moved = Shift(np.zeros(len(names)), np.asarray([sure for _, sure in surety]), 50)
+    changes = [FeatureChange(name, 1.0, 2.0, 2.0) for name in names]
+    decisive = explain.decisive(reference, moved, changes)
+    driver = explain.driver_of(decisive)
+    return driver, explain.kind_of(changes, decisive, driver, Attribution(known_versions=True))
+
+
+@pytest.mark.parametrize(
+    ("surety", "driver", "kind"),
+    [
+        ([(LATENCY, 6.0)], "call", "latency"),
+        ([(LATENCY, 5.0), (SENTIMENT, 2.9), (DEPENDENCY, 2.6)], "call", "latency"),
+        ([(LATENCY, 5.9), (DEPENDENCY, 3.7)], "call", "dependency"),
+        ([(LATENCY, 5.0), (CHARS, 4.8)], "output", "silent_update"),
+        ([(TOKENS, 8.0), (CHARS, 7.9), (SENTIMENT, 7.0), (LATENCY, 6.5)], "output", "silent_update"),
+        ([(TOKENS, 8.0), (CHARS, 7.9), (VALID, 7.0)], "output", "format"),
+        ([(REFUSAL, 7.0), (CHARS, -6.9)], "output", "refusal"),
+        ([(SHARE, 9.0), (LATENCY, 7.0)], "call", "context"),
+        ([(CHARS, -7.0), (ERROR, 6.9)], "call", "errors"),
+        ([(ERROR, 7.0), (DEPENDENCY, 6.0)], "call", "dependency"),
+    ],
+)
+def test_causes_come_first_and_chance_decides_nothing(surety: list[Any], driver: str, kind: str) -> None:
+    assert judged(*surety) == (Driver(driver), FindingKind(kind))
