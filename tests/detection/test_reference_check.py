@@ -62,7 +62,7 @@ def test_an_incident_that_is_over_is_said_and_its_end_is_no_drift(
     (said,) = about_the_reference(found)
     assert said.state is State.INFO
     first = start + int(np.flatnonzero(traffic[EMPTY][start:stop])[0]) if kind == "empty" else start
-    assert abs(said.began_at.index - first) <= 15
+    assert abs(said.began_at.index - first) <= 20
     assert said.began_at.low <= said.began_at.index <= said.began_at.high
     assert said.raised_at.index == WARMUP - 1
     assert "oqm reference pin s" in said.cause
