@@ -4,6 +4,7 @@
     python benchmarks/throughput.py --new-words          # outputs of which none was seen before
     python benchmarks/throughput.py --workers 2          # CPU of an event, one worker and two
     python benchmarks/throughput.py --latency 240        # seconds from publishing to alert, at 500 events/s
+    python benchmarks/throughput.py --rates 100,500      # CPU and memory of a worker at a steady rate
     python benchmarks/throughput.py --profile profile.pstats
 
 CPU seconds of the workers' processes, all their threads, per event, on real Apache Kafka on this machine. Counting
@@ -36,7 +37,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core is a core: no threads of
 
 from rich.console import Console  # noqa: E402
 
-from benchmarks import alert_latency, load, per_text  # noqa: E402
+from benchmarks import alert_latency, load, per_text, steady  # noqa: E402
 from benchmarks.load import Measured, Progress, Workers, between  # noqa: E402
 from benchmarks.report import Report  # noqa: E402
 
@@ -186,6 +187,32 @@ def latency(bootstrap: str, data: Path, rate: float, seconds: float, report: Rep
     report.bar(f"p99 at {rate:.0f} events/s", "< 2 s", f"{found.at(0.99):.2f} s", found.at(0.99) < 2)
 
 
+def steady_rates(bench: Bench, rates: Sequence[float], seconds: float, report: Report) -> None:
+    """What one worker costs at each rate."""
+    from monitor.settings import Broker, Settings
+    from pipelines.topics import delete_topics, ensure_topics, private_topics
+
+    broker = Broker(bootstrap=bench.bootstrap)
+    rows: list[tuple[object, ...]] = []
+    for rate in rates:
+        run = uuid.uuid4().hex[:8]
+        topics = private_topics(Settings().topics, run)
+        ensure_topics(broker, topics)
+        try:
+            found = steady.measure(bench.bootstrap, run, topics.outputs.name, bench.data, bench.streams, rate, seconds)
+        finally:
+            delete_topics(broker, topics)
+        us = found.us_per_event
+        stages = (f"{found.stage_us.get(stage, 0.0):.0f}" for stage in ("featurize", "detect"))
+        rows.append((f"{rate:,.0f}", f"{us:.0f}", *stages, f"{us * rate / 1e6:.2f}", f"{found.resident_mb:,.0f}"))
+    report.table(
+        "One worker at a steady rate",
+        ("events / s", "CPU us an event", "featurize", "detect", "cores", "resident MB"),
+        rows,
+        note=f"{bench.streams} streams, {seconds:g} s at each rate",
+    )
+
+
 def _middle(results: Sequence[Measured]) -> Measured:
     return sorted(results, key=lambda result: result.us_per_event)[len(results) // 2]
 
@@ -204,6 +231,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="compare one worker with so many")
     parser.add_argument("--latency", type=float, metavar="SECONDS", help="time from publishing to alert instead")
     parser.add_argument("--rate", type=float, default=500.0, help="events a second for --latency")
+    parser.add_argument("--rates", help="what a worker costs at these rates instead, events a second, with commas")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each of --rates")
     parser.add_argument("--broker", help="a broker that runs already; a fresh Apache Kafka by default")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--profile", metavar="FILE", help="write cProfile statistics of the monitor's main thread")
@@ -222,11 +251,13 @@ def main() -> int:
         bench = Bench(bootstrap, options.data, events, options.streams, options.profile)
         if options.latency is not None:
             latency(bootstrap, options.data, options.rate, options.latency, report)
+        elif options.rates:
+            steady_rates(bench, [float(rate) for rate in options.rates.split(",")], options.seconds, report)
         elif options.workers > 1:
             scaling(bench, options.repeat, options.workers, report)
         else:
             beside_others(bench, options.repeat, report)
-    if options.latency is None and options.workers == 1 and not options.new_words:
+    if options.latency is None and not options.rates and options.workers == 1 and not options.new_words:
         features_beside_others(options.data, options.repeat, report)
     report.bars()
     if options.markdown:
