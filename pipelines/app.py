@@ -21,7 +21,13 @@ from typing import Any, cast
 
 import faust
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+)
 from aiokafka.structs import OffsetAndMetadata
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
@@ -42,6 +48,7 @@ _RESTORE_AGAIN_S = 2.0
 _ANSWER_WITHIN_S = 2.0
 SILENT_AFTER_S = 30.0
 """Kafka counts as away when it has not answered for so long: a broker restarts in less."""
+_NO_ANSWER = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, KafkaTimeoutError)
 _REPAIR_EVERY_S = 0.5
 # Runs of records between Faust's consumer and an agent: each may be 1 MiB.
 _QUEUE = 32
@@ -260,6 +267,8 @@ class Flow:
             await thread.call_thread(thread._ensure_consumer().commit, positions)
         except KafkaError as error:
             log.info("the group's offsets were not moved: %s", error or type(error).__name__)
+            if isinstance(error, _NO_ANSWER):
+                return
         else:
             # What Faust's own look at a stuck commit goes by.
             now = time.monotonic()

@@ -63,6 +63,7 @@ _COMMIT_EVERY_S = 2.0
 _BEAT_EVERY_S = 0.2
 # The watchdog's questions to Kafka.
 _ANSWER_WITHIN_S = 10.0
+_WRITE_WITHIN_S = 2.0
 
 
 def _installed_version() -> str:
@@ -140,6 +141,7 @@ class Worker:
         self._stuck = stuck
         self._watchdog: Watchdog | None = None
         self._beats = self._looks = 0
+        self._writing: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Ask the worker to finish what it has in hand and end. From any thread, repeatable."""
@@ -269,6 +271,8 @@ class Worker:
                     await stage.settle()
                 with contextlib.suppress(BrokerError):
                     await flow.commit()
+            if self._writing is not None:
+                tasks.append(self._writing)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -300,12 +304,18 @@ class Worker:
             raise BrokerError(f"the Kafka consumer ended: {flow.app.crash_reason!r}")
         if flow.app.rebalancing:
             return
-        for stage in stages.values():
-            await stage.idle()
+        if self._writing is None or self._writing.done():
+            self._writing = self._task(self._write_due(stages), "write")
+        # Not waited for: while Kafka is away a write takes until it is back, and that it is away has to be seen.
+        await asyncio.wait({self._writing}, timeout=_WRITE_WITHIN_S)
         await flow.commit()
         await flow.look_for_stalls()
         if all(stage.intake.idle for stage in stages.values()):
             self.stats.progress_at = self._clock()
+
+    async def _write_due(self, stages: Mapping[Role, Stage]) -> None:
+        for stage in stages.values():
+            await stage.idle()
 
     def _stages(
         self,
