@@ -61,9 +61,10 @@ SESSION_TIMEOUT_S = 60.0
 
 _COMMIT_EVERY_S = 2.0
 _BEAT_EVERY_S = 0.2
+# How long the regular look waits for what is written.
+_WRITE_WITHIN_S = 2.0
 # The watchdog's questions to Kafka.
 _ANSWER_WITHIN_S = 10.0
-_WRITE_WITHIN_S = 2.0
 
 
 def _installed_version() -> str:

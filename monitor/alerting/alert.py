@@ -217,7 +217,7 @@ def _title(finding: Finding, specs: Mapping[str, FeatureSpec]) -> str:
     what = plain(finding.title).removeprefix(f"{stream}: ")
     for change in finding.features:
         name = base_name(change.name)
-        spec = specs.get(name) or keyed_spec(name)
+        spec = _declared(name, specs)
         if spec is not None and what.startswith(name):
             what = short_meaning(spec) + what.removeprefix(name).replace("=", ": ", 1)
             break
@@ -241,11 +241,16 @@ def _guide(kind: FindingKind, runbook: str) -> FindingKind:
     return FindingKind(runbook) if runbook in _KINDS else kind
 
 
+def _declared(name: str, specs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:
+    """A feature's declaration; those of single dependencies are known by their names."""
+    return specs.get(name) or keyed_spec(name)
+
+
 def _spec(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:
     """What is said of a change's feature: its declaration, with the value that is told or where its tail begins."""
-    spec = specs.get(change.name) or keyed_spec(change.name)
+    spec = _declared(change.name, specs)
     name = base_name(change.name)
-    tail = specs.get(name) or keyed_spec(name) if change.name.endswith(TAIL) else None
+    tail = _declared(name, specs) if change.name.endswith(TAIL) else None
     if tail is not None:
         return FeatureSpec(change.name, Kind.FLAG, f"{tail.meaning}: {plain(change.value or 'long')}", worse=tail.worse)
     if spec is not None and change.value is not None:

@@ -28,6 +28,7 @@ from monitor.detection import attribution, explain
 from monitor.detection.change import TEMPER, Shift
 from monitor.detection.duplicates import Repetitions
 from monitor.detection.finding import (
+    EXAMPLES,
     BeganAt,
     Driver,
     Examples,
@@ -38,6 +39,7 @@ from monitor.detection.finding import (
     Severity,
     State,
     finding_id,
+    resolved,
 )
 from monitor.detection.history import VERSIONS, History, segments_of
 from monitor.detection.layout import FlagKind
@@ -47,7 +49,7 @@ from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import expand
 from monitor.detection.reference import Joint, Reference
 from monitor.detection.rows import Rows
-from monitor.detection.track import EXAMPLES, FEW, INPUT, PATIENCE, PATIENCE_MOST, Context, columns_of, finite
+from monitor.detection.track import FEW, INPUT, PATIENCE, PATIENCE_MOST, Context, columns_of, finite
 from monitor.detection.two_sample import PIECE, TwoSampleTest
 from monitor.features.base import FeatureSpec, Kind
 
@@ -449,7 +451,7 @@ class _Pair:
         """Close what is open."""
         if self.open is None:
             return []
-        ended = msgspec.structs.replace(self.open, state=State.RESOLVED, cause=f"{self.open.cause} Resolved: {why}.")
+        ended = resolved(self.open, why)
         self.open, self._window = None, None
         self._test.restart()
         self._difference = _Difference(self._difference.sums.shape[1], ended.raised_at.index)

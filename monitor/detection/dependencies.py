@@ -8,6 +8,7 @@ Pure. May import `monitor.detection.layout` and `rows`, and `monitor.features`.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -53,15 +54,12 @@ class Dependencies:
         if SHAPE in rows.categories:
             # What these have is told by name; among all, it would change with which of them are called.
             shapes[SHAPE] = [self._rest(called) for called in calls]
-        return Rows(
-            rows.names + names,
-            np.concatenate([rows.values, compress(values)], axis=1),
-            {**rows.categories, **shapes},
-            rows.times,
-            rows.ids,
-            rows.digests,
-            rows.segments,
-            rows.excerpts,
+        return replace(
+            rows,
+            names=rows.names + names,
+            values=np.concatenate([rows.values, compress(values)], axis=1),
+            categories={**rows.categories, **shapes},
+            calls=None,
         )
 
     def _rest(self, calls: Calls) -> str:

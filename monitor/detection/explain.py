@@ -19,7 +19,7 @@ from monitor.detection.reference import Reference
 from monitor.detection.settings import Floors
 from monitor.detection.values import is_value, shown
 from monitor.features.base import FeatureSpec, Kind, Worse
-from monitor.features.dependencies import DURATION, ERRORS, SHAPE, is_keyed, keyed
+from monitor.features.dependencies import DURATION, ERRORS, SHAPE, is_keyed
 
 Array = NDArray[np.float64]
 
@@ -53,9 +53,9 @@ FEWEST_TIMES = 8
 """Rows from which they are told."""
 LEADS = {
     FindingKind.DEPENDENCY: (
-        keyed(ERRORS, "")[:-1],
-        keyed(SHAPE, "")[:-1],
-        keyed(DURATION, "")[:-1],
+        f"{ERRORS}[",
+        f"{SHAPE}[",
+        f"{DURATION}[",
         "call.dependency.failing",
         "call.dependency.shape",
         "call.dependency",

@@ -14,6 +14,8 @@ import msgspec
 SCHEMA_VERSION = 1
 SPREAD, TAIL = ".spread", ".tail"
 """Ends the name of a number that moved in spread, and of one whose largest values became more or fewer."""
+EXAMPLES = 3
+"""Events from each side of a change, at most."""
 
 
 class State(StrEnum):
@@ -131,6 +133,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     excerpts_before: list[Excerpt] = []
     excerpts_after: list[Excerpt] = []
     model: str | None = None  # name of the model that most of the changed events came from
+
+
+def resolved(finding: Finding, why: str) -> Finding:
+    """The transition that ends a finding, with the reason behind its cause."""
+    return msgspec.structs.replace(finding, state=State.RESOLVED, cause=f"{finding.cause} Resolved: {why}.")
 
 
 def base_name(name: str) -> str:

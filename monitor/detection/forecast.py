@@ -4,7 +4,7 @@ The slope is the median of the slopes between all pairs of rows (Theil 1950; Sen
 move, with Sen's interval from Kendall's statistic. Where that interval does not keep clear of zero, or is too wide to
 say when, or the limit lies far beyond what was seen, there is no honest forecast, and none is made.
 
-Pure. May import nothing from this project.
+Pure. May import `monitor.duration` only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.duration import in_words
 
 LIMIT = 1.0
 FEWEST = 20
@@ -85,16 +87,8 @@ def words(share: Array, turn: Array, time: Array) -> str:
     by_time = trend(time, share, TIME_REACH)
     if by_time is not None:
         left = by_time.full_at - float(np.nanmax(time))
-        parts.append("at the present rate " + (f"in {_span(left)}" if left > 0 else "now"))
+        parts.append("at the present rate " + (f"in {in_words(left)}" if left > 0 else "now"))
     sentence = ", and ".join(parts)
     if by_time is not None and by_turn is None:
         sentence = "the window is full " + sentence
     return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
-
-
-def _span(seconds: float) -> str:
-    """`40 s`, `40 min`, `7 h`, `12 days`."""
-    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"

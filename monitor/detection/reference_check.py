@@ -24,6 +24,7 @@ from monitor.detection import explain
 from monitor.detection.change import TEMPER, shift
 from monitor.detection.duplicates import Repetitions
 from monitor.detection.finding import (
+    EXAMPLES,
     BeganAt,
     Examples,
     Excerpt,
@@ -38,7 +39,7 @@ from monitor.detection.history import segments_of
 from monitor.detection.moments import CLIP
 from monitor.detection.reference import Reference
 from monitor.detection.rows import Rows
-from monitor.detection.track import EXAMPLES, INPUT, Context, columns_of, finite
+from monitor.detection.track import INPUT, Context, columns_of, finite
 
 Array = NDArray[np.float64]
 

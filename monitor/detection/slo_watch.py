@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.detection import explain
 from monitor.detection.finding import (
+    EXAMPLES,
     TAIL,
     BeganAt,
     Driver,
@@ -28,14 +29,15 @@ from monitor.detection.finding import (
     Severity,
     State,
     finding_id,
+    resolved,
 )
 from monitor.detection.ranks import compress
 from monitor.detection.rows import Rows
 from monitor.detection.settings import Objective
 from monitor.detection.slo import MINUTE_S, RULES, Budget, Rule
+from monitor.duration import in_words
 
 LATENCY, ERROR = "call.latency.total_s", "call.outcome.error"
-EXAMPLES = 3
 
 
 class _Watch:
@@ -134,7 +136,7 @@ class Objectives:
     def _end(self, watch: _Watch, why: str) -> list[Finding]:
         if watch.open is None:
             return []
-        ended = msgspec.structs.replace(watch.open, state=State.RESOLVED, cause=f"{watch.open.cause} Resolved: {why}.")
+        ended = resolved(watch.open, why)
         watch.open = None
         return [ended]
 
@@ -203,7 +205,4 @@ def _judged(objective: Objective, rows: Rows) -> tuple[NDArray[np.bool_], NDArra
 
 def _span(seconds: float) -> str:
     """`5 min`, `1 h`, `3 days`."""
-    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= size * (2 if unit == "days" else 1):
-            return f"{seconds / size:.0f} {unit}"
-    return f"{math.ceil(seconds)} s"
+    return in_words(seconds if seconds >= MINUTE_S else math.ceil(seconds), least=1.0)

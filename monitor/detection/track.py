@@ -27,6 +27,7 @@ from monitor.detection.base import Detector, Status
 from monitor.detection.duplicates import Repetitions
 from monitor.detection.evidence import Evidence
 from monitor.detection.finding import (
+    EXAMPLES,
     SPREAD,
     BeganAt,
     Driver,
@@ -39,6 +40,7 @@ from monitor.detection.finding import (
     Severity,
     State,
     finding_id,
+    resolved,
 )
 from monitor.detection.history import History, Segments, segments_of
 from monitor.detection.layout import ENDINGS, Categories, Layout, watched
@@ -70,7 +72,6 @@ GOES_ON = 1000
 """Rows after the last step of a change within which the next is the same one going on; later it is another."""
 WIDE = 1 / 3
 """Share of a segment that a few rows may have named in place of the whole stream."""
-EXAMPLES = 3
 DELAY = 4 * BLOCK
 """Rows for which a row must have stayed calm before it matures the reference: several delays of a large change."""
 INPUT = "input.length.chars"
@@ -726,7 +727,7 @@ class Track:
         """Close what is open; the firing ones are reported as resolved."""
         firing = [finding for finding in self.open if finding.state is State.FIRING]
         self.open = []
-        return [msgspec.structs.replace(f, state=State.RESOLVED, cause=f"{f.cause} Resolved: {why}.") for f in firing]
+        return [resolved(finding, why) for finding in firing]
 
     def accept(self) -> None:
         """What is normal now becomes the reference; where it is still being learned, learning goes on."""

@@ -1,6 +1,6 @@
 """A stream's volume as findings: what `monitor.detection.volume` tells, in words, and the ones that are open.
 
-Pure. May import `monitor.detection.volume`, `hours`, `finding`, `explain` and `settings` only.
+Pure. May import `monitor.detection.volume`, `finding`, `explain` and `settings`, and `monitor.duration` only.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from monitor.detection.finding import (
     Severity,
     State,
     finding_id,
+    resolved,
 )
-from monitor.detection.hours import DAY_S
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.volume import NIGHT_S, WEEK_S, Change, Direction, Volume
+from monitor.duration import in_words
 
 RATE = "stream.events_per_hour"
 """What findings about volume name; no feature of an event."""
@@ -101,12 +102,12 @@ class VolumeWatch:
 
     def _end(self, why: str) -> list[Finding]:
         ended, self.open = self.open, None
-        return _resolved(ended, why)
+        return _ended(ended, why)
 
     def _end_silence(self, why: str) -> list[Finding]:
         ended, self.silence = self.silence, None
         self._doubted = math.nan
-        return _resolved(ended, why)
+        return _ended(ended, why)
 
     def _silent(self, time: float, last_time: float, last: int, settings: DetectionSettings) -> Finding:
         gap = time - last_time
@@ -117,7 +118,9 @@ class VolumeWatch:
             fires = "volume" in settings.alert_on
             usual = explain.number(_round(self._volume.usual(last_time).typical * 3600))
             where = _where(last_time, self._volume.age(last_time))
-            cause = f"No event since {_moment(last_time)}, for {_span(gap)}, where {usual} an hour are usual {where}."
+            cause = (
+                f"No event since {_moment(last_time)}, for {in_words(gap)}, where {usual} an hour are usual {where}."
+            )
         title = f"{self.stream}: silent for {gap:,.0f} s"
         began = BeganAt(last, last, last, last_time)
         return _finding(self.stream, FindingKind.SILENCE, RaisedAt(None, last, time), began, title, cause, fires=fires)
@@ -139,10 +142,10 @@ class VolumeWatch:
         return watch
 
 
-def _resolved(ended: Finding | None, why: str) -> list[Finding]:
+def _ended(ended: Finding | None, why: str) -> list[Finding]:
     if ended is None or ended.state is not State.FIRING:
         return []
-    return [msgspec.structs.replace(ended, state=State.RESOLVED, cause=f"{ended.cause} Resolved: {why}.")]
+    return [resolved(ended, why)]
 
 
 def _changed(stream: str, change: Change, settings: DetectionSettings) -> Finding:
@@ -150,7 +153,7 @@ def _changed(stream: str, change: Change, settings: DetectionSettings) -> Findin
     before, after = change.before * 3600, change.count / span * 3600
     bound = "at least" if change.direction is Direction.FELL else "at most"
     cause = (
-        f"Since {_moment(change.since)}, within {_span(span)}: {explain.number(change.count)} events, where {bound} "
+        f"Since {_moment(change.since)}, within {in_words(span)}: {explain.number(change.count)} events, where {bound} "
         f"{explain.number(_round(change.usual))} are usual {_where(change.since, change.known_s)}."
     )
     relative = f" ({after / before - 1:+.0%})" if before > 0 else ""
@@ -204,7 +207,7 @@ def _where(time: float, known_s: float) -> str:
         return f"at this hour of a {datetime.fromtimestamp(time, UTC):%A}"
     if known_s >= NIGHT_S:
         return "at this hour of other days and just before"
-    return f"by what came just before (it has been watched for {_span(known_s)}, and no evening is known yet)"
+    return f"by what came just before (it has been watched for {in_words(known_s)}, and no evening is known yet)"
 
 
 def _moment(time: float) -> str:
@@ -213,10 +216,3 @@ def _moment(time: float) -> str:
 
 def _round(value: float) -> float:
     return float(f"{value:.3g}")
-
-
-def _span(seconds: float) -> str:
-    """`45 min`, `7 h`, `12 days`."""
-    if seconds < 2 * 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h" if seconds < 2 * DAY_S else f"{seconds / DAY_S:.0f} days"
