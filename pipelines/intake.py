@@ -63,7 +63,7 @@ class Intake:
     batch
         Most messages in one batch.
     linger_s
-        Longest wait for more, counted from the first message that came to an empty buffer.
+        Longest wait of a message for more to come, counted from the first that came to an empty buffer.
     on_gap
         Called with partition and offset when a later offset than the expected one arrives.
     clock
@@ -165,21 +165,28 @@ class Intake:
 
     def _note_level(self) -> None:
         share = max(self._count / self._capacity, self._bytes / self._max_bytes)
-        for event, reached in ((self._some, self._count > 0), (self._enough, share >= 0.5), (self._room, share < 1)):
+        enough = share >= 0.5 or self._count >= self._batch
+        for event, reached in ((self._some, self._count > 0), (self._enough, enough), (self._room, share < 1)):
             if reached:
                 event.set()
             else:
                 event.clear()
 
     async def take(self) -> Batch:
-        """The next batch: at once where the buffer has been waiting, else after `linger_s` or when it is half full."""
-        while not self._count:
+        """The next batch, once its first message has waited `linger_s` here, or it is full, or the buffer half full.
+
+        Also right after another batch: a batch costs far more than an event, and a worker that took what came
+        meanwhile would fill its time with batches of one.
+        """
+        while True:
             await self._some.wait()
             wait = self._since + self._linger_s - self._clock()
             if wait > 0 and not self._enough.is_set():
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._enough.wait()
+            if self._count:
+                break
         batch = Batch(self.epoch, self._oldest())
         self._note_level()
         return batch

@@ -114,3 +114,22 @@ async def test_a_batch_that_is_not_full_comes_after_the_linger() -> None:
     ours.offer([Record(0, 0)])
     ours.offer([Record(0, 1)])
     assert [message.offset for message in (await asyncio.wait_for(taking, 5)).messages] == [0, 1]
+
+
+async def test_what_came_while_a_batch_was_worked_on_waits_for_more_too() -> None:
+    ours, _ = intake(batch=10, linger_s=0.01)
+    ours.assign({0: 0})
+    ours.offer([Record(0, 0)])
+    await asyncio.wait_for(ours.take(), 5)
+    ours.offer([Record(0, 1)])
+    taking = asyncio.create_task(ours.take())
+    await asyncio.sleep(0)
+    ours.offer([Record(0, 2)])
+    assert [message.offset for message in (await asyncio.wait_for(taking, 5)).messages] == [1, 2]
+
+
+async def test_a_full_batch_does_not_wait() -> None:
+    ours, _ = intake(batch=2, linger_s=60)
+    ours.assign({0: 0})
+    ours.offer([Record(0, 0), Record(0, 1), Record(0, 2)])
+    assert [message.offset for message in (await asyncio.wait_for(ours.take(), 5)).messages] == [0, 1]
