@@ -44,12 +44,12 @@ def test_large_messages_pass_and_too_large_ones_are_dead_letters(on_kafka: Insta
     on_kafka.ready(worker)
     before = resident_mib(worker)
     large = "the answer is yes. " * (MAX_BYTES // 20)
-    events = [{**made_event(STREAM, i, long=False), "output": large} for i in range(12)]
+    events = [{**made_event(STREAM, i, long=False), "output": large} for i in range(6)]
     assert MAX_BYTES * 0.9 < len(json.dumps(events[0])) < MAX_BYTES
     on_kafka.publish(events)
     # Over the limit of the reader, and under that of the topic.
     on_kafka.publish([{**events[0], "id": "too large", "output": large + "x" * (MAX_BYTES + 100 - len(large))}])
-    on_kafka.publish(made_event(STREAM, i, long=False) for i in range(12, 40))
+    on_kafka.publish(made_event(STREAM, i, long=False) for i in range(6, 40))
     on_kafka.wait_for_events({STREAM: 40}, timeout_s=200)
     [letter] = on_kafka.read(on_kafka.settings.topics.deadletter.name)
     assert dict(letter.headers)["oqm-reason"] == b"too_large"

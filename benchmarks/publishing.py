@@ -1,0 +1,124 @@
+"""What publishing costs an application: CPU of its process for each event, all threads, on real Apache Kafka.
+
+    python -m benchmarks.publishing --repeat 3
+
+Beside `json.dumps` and kafka-python's producer as they are, which an application without the publisher would use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeAlias
+
+from rich.console import Console
+
+from benchmarks import load
+from benchmarks.report import Report
+from benchmarks.throughput import DATA
+
+Texts: TypeAlias = "Sequence[tuple[str, str]]"
+STREAM = "bench/answer"
+BLOCK_S = 60.0
+"""No event may be dropped: each that is given up would cost nothing."""
+
+
+def _publisher(bootstrap: str, topic: str) -> Any:
+    from monitor.publisher import OutputPublisher
+
+    return OutputPublisher(bootstrap, topic=topic, block_s=BLOCK_S, strict=True)
+
+
+def publish(bootstrap: str, topic: str, texts: Texts) -> None:
+    """Events that the application has made itself."""
+    from monitor.events.schema import OutputEvent
+
+    publisher = _publisher(bootstrap, topic)
+    for given, output in texts:
+        publisher.publish(OutputEvent(stream=STREAM, input=given, output=output))
+    publisher.close()
+
+
+def record(bootstrap: str, topic: str, texts: Texts) -> None:
+    """A function whose calls are recorded."""
+    publisher = _publisher(bootstrap, topic)
+    answers = iter(output for _, output in texts)
+
+    @publisher.record(STREAM, model="m", prompt="p")  # type: ignore[untyped-decorator]
+    def answer(question: str) -> str:
+        return next(answers)
+
+    for given, _ in texts:
+        answer(given)
+    publisher.close()
+
+
+def bare(bootstrap: str, topic: str, texts: Texts) -> None:
+    """`json.dumps`, and kafka-python's producer with its own settings."""
+    from kafka import KafkaProducer
+
+    producer = KafkaProducer(bootstrap_servers=bootstrap, max_block_ms=BLOCK_S * 1000)
+    for number, (given, output) in enumerate(texts):
+        producer.send(topic, load.event(f"e{number}", STREAM, given, output), key=b"e%d" % number)
+    producer.flush()
+    producer.close()
+
+
+WAYS: dict[str, Callable[[str, str, Texts], None]] = {
+    "json.dumps and KafkaProducer": bare,
+    "publisher.publish(event)": publish,
+    "@publisher.record": record,
+}
+
+
+def measure(bootstrap: str, data: Path, repeat: int, report: Report) -> None:
+    """Each way in turn, `repeat` times; medians."""
+    from monitor.settings import Broker, Settings
+    from pipelines.topics import delete_topics, ensure_topics, private_topics
+
+    texts, broker = load.texts(data), Broker(bootstrap=bootstrap)
+    spent: dict[str, list[float]] = {name: [] for name in WAYS}
+    for name, way in list(WAYS.items()) * repeat:
+        topics = private_topics(Settings().topics, uuid.uuid4().hex[:8])
+        ensure_topics(broker, topics)
+        began = time.process_time()
+        way(bootstrap, topics.outputs.name, texts)
+        spent[name].append(1e6 * (time.process_time() - began) / len(texts))
+        delete_topics(broker, topics)
+    base = median(spent["json.dumps and KafkaProducer"])
+    report.table(
+        "What publishing costs an application",
+        ("way", "CPU us an event", "times KafkaProducer"),
+        [(name, f"{median(us):.0f}", f"{median(us) / base:.2f}") for name, us in spent.items()],
+        note=f"{len(texts):,} outputs, {repeat} runs of each",
+    )
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--markdown", type=Path, help="write the table there too")
+    options = parser.parse_args()
+    if not options.data.exists():
+        print(f"{options.data} is not there: fetch AlpacaEval's outputs, or give --data", file=sys.stderr)
+        return 2
+
+    from pipelines.brokers import ApacheKafka
+
+    report = Report(Console())
+    with ApacheKafka() as broker:
+        measure(broker.address, options.data, options.repeat, report)
+    if options.markdown:
+        report.write(options.markdown)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
