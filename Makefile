@@ -54,7 +54,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy --strict
 
 tests: $(VENV)/.dev kafka
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest --numprocesses=2 --dist=loadgroup $(PYTEST_ARGS)
 
 # Apache Kafka for the tests: one KRaft process, no Docker; its jars come by Maven once, into ~/.cache/oqm. Without Java
 # and Maven those tests skip and say so.

@@ -1,7 +1,10 @@
-"""What holds for every test: required services may not be skipped over in silence.
+"""What holds for every test: required services may not be skipped over in silence, and one process has the brokers.
 
 `OQM_REQUIRE_KAFKA=1` (set by `.ci/run`) turns each skip of a test marked `kafka` into a failure, and a run in which no
 such test passed into a failed run. `OQM_REQUIRE_TRANSFORMERS=1` does the same for the marker `transformers`.
+
+Tests run in two processes (`make test`, pytest-xdist). Those marked `kafka` mostly wait, so one process takes them all,
+with one broker, while the other computes.
 """
 
 from __future__ import annotations
@@ -18,15 +21,22 @@ settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 _REQUIRED = {"kafka": "OQM_REQUIRE_KAFKA", "transformers": "OQM_REQUIRE_TRANSFORMERS"}
-_PASSED = pytest.StashKey[set[str]]()
+_passed: set[str] = set()
 
 
 def _required() -> list[str]:
     return [marker for marker, variable in _REQUIRED.items() if os.environ.get(variable) == "1"]
 
 
-def _never_passed(config: pytest.Config) -> list[str]:
-    return [marker for marker in _required() if marker not in config.stash.get(_PASSED, set())]
+def _never_passed() -> list[str]:
+    return [marker for marker in _required() if marker not in _passed]
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("kafka") is not None:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,18 +51,22 @@ def pytest_runtest_makereport(
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
             report.outcome = "failed"
             report.longrepr = f"{_REQUIRED[marker]}=1, but this test skipped: {reason}"
-        elif report.when == "call" and report.passed:
-            item.config.stash.setdefault(_PASSED, set()).add(marker)
     return report
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and report.passed:  # with xdist, this comes to the process that decides, as all reports
+        _passed.update(marker for marker in _required() if marker in report.keywords)
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    if exitstatus == pytest.ExitCode.OK and _never_passed(session.config):
+    decides = not hasattr(session.config, "workerinput")
+    if decides and exitstatus == pytest.ExitCode.OK and _never_passed():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for marker in _never_passed(terminalreporter.config):
+    for marker in _never_passed():
         terminalreporter.write_line(
             f"{_REQUIRED[marker]}=1, but no test marked `{marker}` passed: the run fails.", red=True
         )
