@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from aiokafka import AIOKafkaConsumer
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,3 +30,9 @@ def test_a_partition_with_a_wrong_clock_keeps_its_order() -> None:
     records = [Record(0, i, timestamp=10_000 - i) for i in range(3 * RUN_RECORDS)]
     offsets = [run[0].offset for _, run in in_time_order({TP("t", 0): records})]
     assert offsets == sorted(offsets)
+
+
+async def test_aiokafka_still_keeps_what_is_told_to_its_fetches_where_we_say_it() -> None:
+    consumer = AIOKafkaConsumer(fetch_min_bytes=7, fetch_max_wait_ms=8)
+    assert (consumer._fetch_min_bytes, consumer._fetch_max_wait_ms) == (7, 8)
+    await consumer.stop()
