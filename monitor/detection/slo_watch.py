@@ -95,12 +95,17 @@ class Objectives:
                     found += self._look(watch, RaisedAt(rows.ids[row], int(indices[row]), watch.budget.now))
         return found
 
+    @property
+    def holds(self) -> bool:
+        """Whether there is a finding that time may end."""
+        return any(watch.open is not None for watch in self._watches.values())
+
     def due(self, time: float) -> bool:
-        """Whether a tick at `time` could end a finding."""
+        """Whether the stream's time `time` could end a finding."""
         return any(time - watch.budget.now >= MINUTE_S for watch in self._watches.values() if watch.open is not None)
 
     def tick(self, time: float, index: int, objectives: Sequence[Objective]) -> list[Finding]:
-        """Event time has reached `time`; `index` is that of the stream's last event."""
+        """The stream's time has reached `time`; `index` is that of its last event."""
         found = self._take_up(objectives)
         for watch in self._watches.values():
             if watch.open is not None and watch.budget.advance(time):

@@ -84,6 +84,7 @@ class StreamMonitor:
         self._centre = Centre(self.settings.warmup)
         self._waiting: Rows | None = None
         self._last_time = math.nan
+        self._idle: float | None = None  # time of the first tick since the last event
         self._rate = 0.0
         self._volume = VolumeWatch(stream)
         self._main = Track()
@@ -108,6 +109,7 @@ class StreamMonitor:
         rows = Rows.of(batch, self._centre.distances(batch.embeddings, len(batch)))
         seen = self.events
         self.events += len(rows)
+        self._idle = None
         times = rows.times[np.isfinite(rows.times)]
         if len(times):
             self._last_time = float(np.fmax(self._last_time, times.max()))
@@ -128,14 +130,17 @@ class StreamMonitor:
     def waits_for(self, time: float) -> bool:
         """Whether a tick at `time` could change anything (rows waiting, silence due)."""
         volume_due = self._volume.due(time, self._last_time, self.settings)
-        return self._due(time) or volume_due or self._objectives.due(time)
+        burns = self._objectives.holds and (self._idle is None or self._objectives.due(self._own_time(time)))
+        return self._due(time) or volume_due or burns
 
     def tick(self, time: float) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970)."""
         findings = self.close() if self._due(time) else []
         last = max(self.events - 1, 0)
         findings += self._volume.tick(time, self._last_time, last, self.settings)
-        return findings + self._objectives.tick(time, last, self.settings.slo)
+        if self._objectives.holds and self._idle is None:
+            self._idle = time
+        return findings + self._objectives.tick(self._own_time(time), last, self.settings.slo)
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
@@ -176,6 +181,10 @@ class StreamMonitor:
             return False
         first = float(self._waiting.times[0])
         return not math.isfinite(first) or time - first >= BLOCK_WAIT_S
+
+    def _own_time(self, time: float) -> float:
+        """The stream's own time at a tick: its last event's, and what has passed since. Events may come late."""
+        return self._last_time + (0.0 if self._idle is None else time - self._idle)
 
     # Blocks
 
@@ -389,6 +398,7 @@ class StreamMonitor:
             "held": [msgspec.to_builtins(finding) for finding in self._held],
             "dependencies": self._dependencies.names,
             "slo": self._objectives.plain(),
+            "idle": self._idle,
         }
         return squeeze(state)
 
@@ -416,6 +426,7 @@ class StreamMonitor:
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
         self._depend_on(Dependencies(tuple(state.get("dependencies", ()))))
         self._objectives = Objectives.from_plain(self.stream, state.get("slo", {}))
+        self._idle = state.get("idle")
 
 
 @lru_cache(maxsize=1)

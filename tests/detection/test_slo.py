@@ -213,6 +213,22 @@ def test_it_ends_when_no_more_events_come() -> None:
     assert not monitor.waits_for(end + 7200)
 
 
+def test_ticks_that_are_ahead_of_a_stream_that_lags_end_nothing() -> None:
+    """Events of an hour ago, as after a stop of their publisher; a tick between them says what the clock says."""
+    made = traffic()
+    made[ERROR][every_nth(made, 2, 5000, 6400)] = 1.0
+    monitor = watch(SERVED)
+    [fired] = shown(monitor, made, stop=6000)
+    for start in range(6000, 6400, 20):
+        now = float(made.times[start]) + 3600
+        assert monitor.waits_for(now)
+        assert monitor.tick(now) + shown(monitor, made, start, start + 20) == []
+    last = float(made.times[6399]) + 3600
+    assert monitor.tick(last + 5) + monitor.tick(last + 1200) == []
+    [ended] = monitor.tick(last + 2400)
+    assert (ended.id, ended.state) == (fired.id, State.RESOLVED)
+
+
 def test_an_objective_that_is_taken_back_ends_its_finding() -> None:
     made = traffic()
     made[ERROR][every_nth(made, 2, 5000, 6000)] = 1.0
