@@ -104,6 +104,18 @@ class _Scope(NamedTuple):
     y: Array
 
 
+class _Told(NamedTuple):
+    """What a finding says: the changes against a reference, since when, and the rows held that show them (n)."""
+
+    kind: FindingKind
+    driver: Driver
+    changes: list[FeatureChange]
+    laid: attribution.Attribution
+    began: BeganAt
+    normal: Normal
+    rows: NDArray[np.intp]
+
+
 @dataclass(frozen=True)
 class Context:
     """What a track shares with its stream: name, settings, declarations, and the threshold of evidence."""
@@ -347,11 +359,14 @@ class Track:
         driver = self._driver(inputs, after, moved, decisive, laid)
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
-        state = State.FIRING if fires else State.INFO
         kind = explain.kind_of(changes, decisive, driver, laid)
-        finding = self._finding(context, state, kind, driver, changes, laid, point, held, evidence, chosen)
-        if fires and (known := self._grew(finding.segment, decisive)) is not None:
-            return self._follow(context, known, finding, held + point.position)
+        position = held + point.position
+        if fires and (known := self._grew(laid.segment, decisive)) is not None:
+            return self._follow(context, known, position, evidence)
+        began = self._began(held, point)
+        state = State.FIRING if fires else State.INFO
+        told = _Told(kind, driver, changes, laid, began, self._active, chosen)
+        finding = self._finding(context, state, told, position, evidence)
         quiet = self._quiet["inputs" if inputs else "outputs"]
         if laid.strangers and not fires:
             self.strangers.extend(laid.strangers)
@@ -360,7 +375,7 @@ class Track:
         if not back and (fires or (driver is Driver.INPUT and not inputs)):
             self.open.append(finding)
             quiet.wait, quiet.until = PATIENCE, 0
-            self._relearn(held + point.position)
+            self._relearn(position)
             return [finding]
         if not changes and moved.rows <= FEW:
             # Certain together, and no feature large enough yet: a few rows more will tell.
@@ -461,26 +476,19 @@ class Track:
             return Driver.INPUT
         return explain.driver_of(decisive)
 
-    def _finding(
-        self,
-        context: Context,
-        state: State,
-        kind: FindingKind,
-        driver: Driver,
-        changes: list[FeatureChange],
-        laid: attribution.Attribution,
-        point: change.ChangePoint,
-        held: int,
-        evidence: Evidence,
-        chosen: NDArray[np.intp],
-    ) -> Finding:
-        assert self._active is not None
+    def _began(self, held: int, point: change.ChangePoint) -> BeganAt:
+        """The change point, found among the rows from `held` on, as a finding says it."""
         history = self._history
-        position = held + point.position
-        began = int(history.indices[position])
+        at, low, high = (int(history.indices[held + place]) for place in (point.position, point.low, point.high))
+        return BeganAt(at, low, high, finite(history.times[held + point.position]))
+
+    def _finding(self, context: Context, state: State, told: _Told, position: int, evidence: Evidence) -> Finding:
+        """The finding that the last row raised; rows from a position on are its examples."""
+        history = self._history
         index = int(history.indices[-1])
-        more = self._more(context, self._active, kind, changes, chosen)
-        title, cause = explain.words(context.stream, kind, driver, changes, laid, began, context.specs, more)
+        kind, driver, changes, laid = told.kind, told.driver, told.changes, told.laid
+        more = self._more(context, told)
+        title, cause = explain.words(context.stream, kind, driver, changes, laid, told.began.index, context.specs, more)
         before = self._typical(position) or self._examples
         after = self._telling(position)
         severity = explain.severity_of(changes, context.specs) if state is State.FIRING else Severity.INFO
@@ -492,12 +500,7 @@ class Track:
             cause=cause,
             driver=driver,
             raised_at=RaisedAt(history.ids[-1], index, finite(history.times[-1])),
-            began_at=BeganAt(
-                began,
-                int(history.indices[held + point.low]),
-                int(history.indices[held + point.high]),
-                finite(history.times[position]),
-            ),
+            began_at=told.began,
             features=changes,
             segment=laid.segment,
             examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
@@ -511,26 +514,19 @@ class Track:
             model=_common(history.segments[position:], "model.name"),
         )
 
-    def _more(
-        self,
-        context: Context,
-        normal: Normal,
-        kind: FindingKind,
-        changes: Sequence[FeatureChange],
-        chosen: NDArray[np.intp],
-    ) -> list[str]:
+    def _more(self, context: Context, told: _Told) -> list[str]:
         """What else a finding of this kind says of the changed rows: quantiles of times, when a context is full."""
-        numbers = self._history.numbers[chosen]
-        if kind in (FindingKind.LATENCY, FindingKind.DEPENDENCY):
-            return [explain.times(normal.reference, numbers, explain.in_order(changes, kind), context.specs)]
-        if kind is not FindingKind.CONTEXT:
+        reference, numbers = told.normal.reference, self._history.numbers[told.rows]
+        if told.kind in (FindingKind.LATENCY, FindingKind.DEPENDENCY):
+            return [explain.times(reference, numbers, explain.in_order(told.changes, told.kind), context.specs)]
+        if told.kind is not FindingKind.CONTEXT:
             return []
-        names = normal.reference.layout.numbers
+        names = reference.layout.numbers
         share, turn = (
             expand(numbers[:, names.index(name)]) if name in names else np.full(len(numbers), np.nan)
             for name in ("call.context.share", "call.session.turn")
         )
-        return [forecast.words(share, np.round(turn), self._history.times[chosen])]
+        return [forecast.words(share, np.round(turn), self._history.times[told.rows])]
 
     def _typical(self, before: int) -> list[Excerpt]:
         """Of the rows before a position whose excerpts are still held, those nearest to the reference's centre."""
@@ -611,7 +607,7 @@ class Track:
                 return known
         return None
 
-    def _follow(self, context: Context, known: Finding, finding: Finding, position: int) -> list[Finding]:
+    def _follow(self, context: Context, known: Finding, position: int, evidence: Evidence) -> list[Finding]:
         """A change that was told goes on: it is not told again, but once it has become critical.
 
         What fires then is measured against the original reference, as all of the change is one.
@@ -631,26 +627,10 @@ class Track:
         )
         if explain.severity_of(changes, context.specs) is not Severity.CRITICAL:
             return []
-        laid = attribution.Attribution(known.segment)
+        driver, laid = Driver(known.driver or Driver.CALL), attribution.Attribution(known.segment)
         since = np.flatnonzero(history.indices >= known.began_at.index)
-        more = self._more(context, self._original, known.kind, changes, since)
-        title, cause = explain.words(
-            context.stream, known.kind, Driver(known.driver or Driver.CALL), changes, laid, known.began_at.index,
-            context.specs, more,
-        )  # fmt: skip
-        grown = msgspec.structs.replace(
-            finding,
-            id=finding_id(context.stream, known.kind, known.driver, known.segment, finding.raised_at.index),
-            kind=known.kind,
-            driver=known.driver,
-            segment=known.segment,
-            title=title,
-            cause=cause,
-            began_at=known.began_at,
-            features=changes,
-            severity=Severity.CRITICAL,
-            runbook=known.runbook,
-        )
+        told = _Told(known.kind, driver, changes, laid, known.began_at, self._original, since)
+        grown = self._finding(context, State.FIRING, told, position, evidence)
         self.open.append(grown)
         return [grown]
 
