@@ -285,6 +285,11 @@ def told_in(known: Finding, change: FeatureChange) -> bool:
     return any(other.effect * change.effect > 0 for other in same)
 
 
+def is_failure_or_missing(change: FeatureChange) -> bool:
+    """Whether a change only says that something failed or is missing."""
+    return change.name == ANY_FAILURE or change.name.endswith(".missing")
+
+
 def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange]) -> str:
     """Path of the runbook: of the kind, or of what broke where that says more."""
     formats = sum(c.name.startswith("output.format.") for c in changes[:3])
@@ -381,7 +386,7 @@ def _place(change: FeatureChange, kind: FindingKind) -> int:
     leads = LEADS.get(kind, ())
     if kind is FindingKind.LATENCY and change.name.startswith("call.latency") and change.name.endswith(TAIL):
         return -1
-    if change.name == ANY_FAILURE or change.name.endswith(".missing"):
+    if is_failure_or_missing(change):
         return len(leads) + 1
     return next((place for place, start in enumerate(leads) if change.name.startswith(start)), len(leads))
 

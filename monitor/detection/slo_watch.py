@@ -1,7 +1,8 @@
 """`Objectives`: a stream's service level objectives, from rows to findings.
 
 Each objective has its own counts (`monitor.detection.slo`) and at most one finding that holds; a graver one takes its
-place. It ends when the short window of its rule is fine. Pure: time comes with rows and ticks.
+place. It ends when the short window of its rule is fine. One that goes with a drift finding that is told is information
+(`monitor.detection.one_cause`). Pure: time comes with rows and ticks.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection import explain
+from monitor.detection import explain, one_cause
 from monitor.detection.finding import (
     EXAMPLES,
     TAIL,
@@ -34,35 +35,44 @@ from monitor.detection.finding import (
 from monitor.detection.ranks import compress
 from monitor.detection.rows import Rows
 from monitor.detection.settings import Objective
-from monitor.detection.slo import MINUTE_S, RULES, Budget, Rule
+from monitor.detection.slo import FEWEST_BAD_LATELY, MINUTE_S, RULES, Budget, Rule
 from monitor.duration import in_words
 
 LATENCY, ERROR = "call.latency.total_s", "call.outcome.error"
+Column: TypeAlias = NDArray[np.float16] | NDArray[np.float64]
 
 
 class _Watch:
-    """One objective: its counts, when it began to be missed, the last bad events, and what holds."""
+    """One objective: its counts, when it began to be missed, the last bad events and their models, and what holds.
+
+    `alone` is since when no drift finding tells what holds and does not fire, in seconds.
+    """
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
         self.budget = Budget(1.0 - objective.objective, objective.period)
         self.began: tuple[int, float] | None = None
         self.bad: list[str] = []
+        self.models: list[str | None] = []
         self.open: Finding | None = None
         self.rule = 0
+        self.alone: float | None = None
 
     def plain(self) -> list[Any]:
         held = None if self.open is None else msgspec.to_builtins(self.open)
-        return [self.objective.model_dump(), self.budget.plain(), self.began, self.bad, held, self.rule]
+        begun = [self.objective.model_dump(), self.budget.plain(), self.began, self.bad]
+        return [*begun, held, self.rule, self.models, self.alone]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> _Watch:
-        objective, budget, began, bad, held, rule = plain
+        objective, budget, began, bad, held, rule, *later = plain
         watch = cls(Objective.model_validate(objective))
         watch.budget = Budget.from_plain(budget)
         watch.began = None if began is None else (began[0], began[1])
         watch.bad, watch.rule = list(bad), rule
         watch.open = None if held is None else msgspec.convert(held, Finding)
+        if later:  # a snapshot from before burns went with drift has neither
+            watch.models, watch.alone = later
         return watch
 
 
@@ -75,41 +85,47 @@ class Objectives:
 
     @property
     def open(self) -> list[Finding]:
-        """What holds now."""
-        return [watch.open for watch in self._watches.values() if watch.open is not None]
+        """What fires now."""
+        held = (watch.open for watch in self._watches.values())
+        return [finding for finding in held if finding is not None and finding.state is State.FIRING]
 
-    def observe(self, rows: Rows, indices: NDArray[np.int64], objectives: Sequence[Objective]) -> list[Finding]:
-        """Take rows with their stream indices (n)."""
+    def observe(
+        self, rows: Rows, indices: NDArray[np.int64], objectives: Sequence[Objective], drifts: Sequence[Finding] = ()
+    ) -> list[Finding]:
+        """Take rows with their stream indices (n), while these drift findings are told."""
         found = self._take_up(objectives)
         for watch in self._watches.values():
-            counted, bad = _judged(watch.objective, rows)
+            counted, bad = _judged(watch.objective, len(rows), rows.column(LATENCY), rows.column(ERROR))
             known = np.flatnonzero(counted)
             since = 0
             for place in chain(watch.budget.observe(rows.times[known], bad[known]), [len(known)]):
                 for row in (int(row) for row in known[since:place] if bad[row]):
                     watch.began = watch.began or (int(indices[row]), float(rows.times[row]))
                     watch.bad = [*watch.bad, rows.ids[row]][-EXAMPLES:]
+                    watch.models = [*watch.models, rows.segments[row].get("model.name")][-EXAMPLES:]
                 since = place
                 if place < len(known):
                     row = int(known[place])
-                    found += self._look(watch, RaisedAt(rows.ids[row], int(indices[row]), watch.budget.now))
+                    found += self._look(watch, RaisedAt(rows.ids[row], int(indices[row]), watch.budget.now), drifts)
         return found
 
     @property
     def holds(self) -> bool:
-        """Whether there is a finding that time may end."""
+        """Whether there is a finding, told or not, that time may end."""
         return any(watch.open is not None for watch in self._watches.values())
 
     def due(self, time: float) -> bool:
         """Whether the stream's time `time` could end a finding."""
         return any(time - watch.budget.now >= MINUTE_S for watch in self._watches.values() if watch.open is not None)
 
-    def tick(self, time: float, index: int, objectives: Sequence[Objective]) -> list[Finding]:
-        """The stream's time has reached `time`; `index` is that of its last event."""
+    def tick(
+        self, time: float, index: int, objectives: Sequence[Objective], drifts: Sequence[Finding] = ()
+    ) -> list[Finding]:
+        """The stream's time has reached `time`; `index` is that of its last event. As `observe` else."""
         found = self._take_up(objectives)
         for watch in self._watches.values():
             if watch.open is not None and watch.budget.advance(time):
-                found += self._look(watch, RaisedAt(None, index, watch.budget.now))
+                found += self._look(watch, RaisedAt(None, index, watch.budget.now), drifts)
         return found
 
     def _take_up(self, objectives: Sequence[Objective]) -> list[Finding]:
@@ -124,7 +140,7 @@ class Objectives:
                 self._watches[objective.name] = _Watch(objective)
         return found
 
-    def _look(self, watch: _Watch, at: RaisedAt) -> list[Finding]:
+    def _look(self, watch: _Watch, at: RaisedAt, drifts: Sequence[Finding]) -> list[Finding]:
         """A minute is over: what begins by that, or ends."""
         if watch.budget.window(RULES[0].short).burn < 1.0:
             watch.began = None
@@ -132,18 +148,34 @@ class Objectives:
         if burning is not None and (watch.open is None or RULES[burning].pages > RULES[watch.rule].pages):
             found = self._end(watch, "it burns faster now, which is told anew")
             watch.rule = burning
-            watch.open = self._finding(watch, RULES[burning], at)
+            watch.open = _with(self._finding(watch, RULES[burning], at), drifts)
             return [*found, watch.open]
-        if watch.open is not None and burning is None and watch.budget.calm(RULES[watch.rule]):
-            return self._end(watch, f"the last {_span(RULES[watch.rule].short)} are within the objective's rate again")
-        return []
-
-    def _end(self, watch: _Watch, why: str) -> list[Finding]:
         if watch.open is None:
             return []
-        ended = resolved(watch.open, why)
-        watch.open = None
-        return [ended]
+        if burning is None and watch.budget.calm(RULES[watch.rule]):
+            return self._end(watch, f"the last {_span(RULES[watch.rule].short)} are within the objective's rate again")
+        return self._outlast(watch, at, drifts) if watch.open.state is State.INFO else []
+
+    def _outlast(self, watch: _Watch, at: RaisedAt, drifts: Sequence[Finding]) -> list[Finding]:
+        """What goes with a drift finding fires when that has ended and the short window since then burns as well."""
+        assert watch.open is not None
+        held, rule = watch.open, RULES[watch.rule]
+        now = self._finding(watch, rule, at)
+        finding = _with(
+            msgspec.structs.replace(now, id=held.id, raised_at=held.raised_at, began_at=held.began_at), drifts
+        )
+        if finding.state is State.INFO:
+            watch.alone = None
+            return []
+        watch.alone = watch.alone or watch.budget.now
+        if watch.budget.now - watch.alone < rule.short:
+            return []
+        watch.open, watch.alone = finding, None
+        return [finding]
+
+    def _end(self, watch: _Watch, why: str) -> list[Finding]:
+        ended, watch.open, watch.alone = watch.open, None, None
+        return [] if ended is None or ended.state is State.INFO else [resolved(ended, why)]
 
     def _finding(self, watch: _Watch, rule: Rule, at: RaisedAt) -> Finding:
         objective, budget = watch.objective, watch.budget
@@ -156,7 +188,7 @@ class Objectives:
         rest = (
             "all of it is spent"
             if spent >= 1
-            else f"{spent:.0%} of it is spent, at this rate the rest in {_span(left)}"
+            else f"{spent:.1%} of it is spent, at this rate the rest in {_span(left)}"
         )
         first, began = watch.began or (at.index, at.time)
         name = ERROR if objective.latency_s is None else f"{LATENCY}{TAIL}"
@@ -181,6 +213,7 @@ class Objectives:
             title=f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}",
             severity=Severity.CRITICAL if rule.pages else Severity.WARNING,
             runbook=explain.runbook_of(kind, []),
+            model=next((model for model in watch.models if 2 * watch.models.count(model) > len(watch.models)), None),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -195,16 +228,48 @@ class Objectives:
         return watched
 
 
-def _judged(objective: Objective, rows: Rows) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def cost(
+    objectives: Sequence[Objective],
+    changes: Sequence[FeatureChange],
+    rows: int,
+    latency: NDArray[np.float16] | None,
+    error: Column | None,
+) -> list[str]:
+    """How fast the objectives that count what changed burn by some rows' compressed latencies (n) and errors (n)."""
+    told = []
+    for objective in objectives:
+        counts = ERROR if objective.latency_s is None else LATENCY
+        counted, bad = _judged(objective, rows, latency, error)
+        n, k, allowed = int(counted.sum()), int((counted & bad).sum()), 1.0 - objective.objective
+        if k >= FEWEST_BAD_LATELY and k > allowed * n and one_cause.moved(counts, changes):
+            told.append(
+                f"Of the {n:,} events since then {k:,} miss the objective {objective.name}, whose error budget burns "
+                f"{k / n / allowed:.1f} times too fast by that."
+            )
+    return told
+
+
+def _with(burn: Finding, drifts: Sequence[Finding]) -> Finding:
+    """An objective's finding beside these, if it goes with one of them: information unless it is graver."""
+    drift = one_cause.told_with(burn, drifts)
+    if drift is None:
+        return burn
+    both = one_cause.beside(burn, drift)
+    others = [change for change in drift.features if change.name != burn.features[0].name]
+    both = msgspec.structs.replace(both, features=[*burn.features, *others][: explain.MOST_FEATURES])
+    return one_cause.as_information(both) if one_cause.says(drift, burn) else both
+
+
+def _judged(
+    objective: Objective, rows: int, latency: NDArray[np.float16] | None, error: Column | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which rows (n) an objective counts, and which of them are bad; latency is that of calls without an error."""
-    counted = np.zeros(len(rows), dtype=bool)
-    error = rows.column(ERROR)
-    failed = np.asarray(error > 0) if error is not None else counted
+    none = np.zeros(rows, dtype=bool)
+    failed = none if error is None else np.asarray(error > 0)
     if objective.latency_s is None:
-        return (counted, failed) if error is None else (np.isfinite(error), failed)
-    latency = rows.column(LATENCY)
+        return (none if error is None else np.isfinite(error)), failed
     if latency is None:
-        return counted, counted
+        return none, none
     return np.isfinite(latency) & ~failed, np.asarray(latency > compress(np.asarray(objective.latency_s)))
 
 

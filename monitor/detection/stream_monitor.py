@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from monitor.detection import reference_check
+from monitor.detection import one_cause, reference_check
 from monitor.detection.canary import Canary
 from monitor.detection.control import Action, Control
 from monitor.detection.dependencies import Dependencies
@@ -94,6 +94,7 @@ class StreamMonitor:
         self._depend_on(Dependencies())
         self._objectives = Objectives(stream)
         self._held: list[Finding] = []
+        self._untold: dict[str, int | None] = {}  # what holds and is information, and since when nothing tells it
 
     # Input
 
@@ -140,7 +141,7 @@ class StreamMonitor:
         findings += self._volume.tick(time, self._last_time, last, self.settings)
         if self._objectives.holds and self._idle is None:
             self._idle = time
-        return findings + self._objectives.tick(self._own_time(time), last, self.settings.slo)
+        return findings + self._objectives.tick(self._own_time(time), last, self.settings.slo, self._drifts())
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
@@ -166,7 +167,7 @@ class StreamMonitor:
             return findings
         why = RESOLVED_BY[control.action]
         for track in self._tracks():
-            findings += self._tell(track.resolve(why))
+            findings += self._once(self._tell(track.resolve(why)))
             track.accept()
         findings += self._canary.accept(why) if control.action is Action.ACCEPT else self._canary.resolve(why)
         findings += self._volume.decide(why)
@@ -195,7 +196,7 @@ class StreamMonitor:
         rows = self._dependencies.told_apart(rows)
         context = self._context()
         indices = np.arange(first, first + len(rows), dtype=np.int64)
-        burning = self._objectives.observe(rows, indices, self.settings.slo)
+        burning = self._objectives.observe(rows, indices, self.settings.slo, self._drifts())
         if not self._main.warm:
             times = rows.times[np.isfinite(rows.times)]
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
@@ -206,7 +207,8 @@ class StreamMonitor:
             findings = self._judge_track(context, self._main, rows, indices)
         else:
             findings = self._judge_apart(context, rows, indices)
-        return burning + self._judge_versions(context, rows, indices, findings)
+        findings = self._once(self._judge_versions(context, rows, indices, findings))
+        return burning + findings + self._outlasting(int(indices[-1]))
 
     def _learn(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
         """Learn the reference; from the rows outside of a stretch that differs from the rest, and say so."""
@@ -316,6 +318,39 @@ class StreamMonitor:
                 told.append(finding)
         return told
 
+    def _once(self, findings: list[Finding]) -> list[Finding]:
+        """Findings of drift; those that an objective's finding says already are information, and end silently."""
+        told = []
+        for finding in findings:
+            if finding.state is State.FIRING:
+                burn = one_cause.said_by(finding, self._objectives.open)
+                if burn is not None:
+                    self._untold[finding.id] = None
+                    finding = one_cause.as_information(one_cause.beside(finding, burn))
+            elif finding.id in self._untold:
+                del self._untold[finding.id]
+                continue
+            told.append(finding)
+        return told
+
+    def _outlasting(self, index: int) -> list[Finding]:
+        """What was information beside an objective's finding, and goes on though that has ended; `index` is reached."""
+        told = []
+        for finding in [f for track in self._tracks() for f in track.open if f.id in self._untold]:
+            since = self._untold[finding.id]
+            if one_cause.said_by(finding, self._objectives.open) is not None:
+                self._untold[finding.id] = None
+            elif since is None:
+                self._untold[finding.id] = index
+            elif index - since >= one_cause.OUTLASTS * self.settings.recovery:
+                del self._untold[finding.id]
+                told.append(finding)
+        return told
+
+    def _drifts(self) -> list[Finding]:
+        """Findings of drift that fire, as far as they are told."""
+        return [f for f in self._firing() if f.id not in self._untold] + self._canary.open
+
     def _tracks(self) -> tuple[Track, ...]:
         return (self._main, *self._apart.values())
 
@@ -344,7 +379,7 @@ class StreamMonitor:
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
         tracks = self._tracks()
-        fire = self._firing() + self._canary.open + self._volume.firing() + self._objectives.open
+        fire = self._drifts() + self._volume.firing() + self._objectives.open
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
         if fire:
             state = StreamState.DRIFT
@@ -398,6 +433,7 @@ class StreamMonitor:
             "held": [msgspec.to_builtins(finding) for finding in self._held],
             "dependencies": self._dependencies.names,
             "slo": self._objectives.plain(),
+            "untold": list(self._untold.items()),
             "idle": self._idle,
         }
         return squeeze(state)
@@ -426,6 +462,7 @@ class StreamMonitor:
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
         self._depend_on(Dependencies(tuple(state.get("dependencies", ()))))
         self._objectives = Objectives.from_plain(self.stream, state.get("slo", {}))
+        self._untold = dict(state.get("untold", []))
         self._idle = state.get("idle")
 
 

@@ -43,13 +43,15 @@ from monitor.detection.finding import (
     resolved,
 )
 from monitor.detection.history import History, Segments, segments_of
-from monitor.detection.layout import ENDINGS, Categories, Layout, watched
+from monitor.detection.layout import ENDINGS, Categories, FlagKind, Layout, watched
 from monitor.detection.moments import BLOCK, UNIT
 from monitor.detection.normal import Normal
+from monitor.detection.one_cause import GOES_ON
 from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
 from monitor.detection.rows import Rows
 from monitor.detection.settings import DetectionSettings
+from monitor.detection.slo_watch import ERROR, LATENCY, cost
 from monitor.detection.status import FeatureStatus, SegmentShare
 from monitor.detection.values import RareValues
 from monitor.features.base import FeatureSpec
@@ -68,8 +70,6 @@ NEARER = 0.5
 RECOVERED = 1.0
 """Standard errors beyond which rows are not yet as before. With 2, a lasting share of 5 % failures was called recovered
 (and rang again) every 2,000 events, since 200 rows hold four of them now and then; with 1, once in 25,000."""
-GOES_ON = 1000
-"""Rows after the last step of a change within which the next is the same one going on; later it is another."""
 WIDE = 1 / 3
 """Share of a segment that a few rows may have named in place of the whole stream."""
 DELAY = 4 * BLOCK
@@ -515,18 +515,27 @@ class Track:
         )
 
     def _more(self, context: Context, told: _Told) -> list[str]:
-        """What else a finding of this kind says of the changed rows: quantiles of times, when a context is full."""
-        reference, numbers = told.normal.reference, self._history.numbers[told.rows]
+        """What else is said of the changed rows: quantiles of times, when a context is full, what an objective pays."""
+        layout = told.normal.reference.layout
+        numbers, names = self._history.numbers[told.rows], layout.numbers
+        more: list[str] = []
         if told.kind in (FindingKind.LATENCY, FindingKind.DEPENDENCY):
-            return [explain.times(reference, numbers, explain.in_order(told.changes, told.kind), context.specs)]
-        if told.kind is not FindingKind.CONTEXT:
-            return []
-        names = reference.layout.numbers
-        share, turn = (
-            expand(numbers[:, names.index(name)]) if name in names else np.full(len(numbers), np.nan)
-            for name in ("call.context.share", "call.session.turn")
-        )
-        return [forecast.words(share, np.round(turn), self._history.times[told.rows])]
+            changes = explain.in_order(told.changes, told.kind)
+            more.append(explain.times(told.normal.reference, numbers, changes, context.specs))
+        elif told.kind is FindingKind.CONTEXT:
+            share, turn = (
+                expand(numbers[:, names.index(name)]) if name in names else np.full(len(numbers), np.nan)
+                for name in ("call.context.share", "call.session.turn")
+            )
+            more.append(forecast.words(share, np.round(turn), self._history.times[told.rows]))
+        if context.settings.slo:
+            # An objective counts every row, whichever segment changed.
+            since = slice(int(told.rows[0]), None)
+            place = layout.flag_place(ERROR, FlagKind.DECLARED)
+            latency = self._history.numbers[since, names.index(LATENCY)] if LATENCY in names else None
+            error = None if place is None else self._history.flag_values()[since, place]
+            more += cost(context.settings.slo, told.changes, len(self._history) - since.start, latency, error)
+        return more
 
     def _typical(self, before: int) -> list[Excerpt]:
         """Of the rows before a position whose excerpts are still held, those nearest to the reference's centre."""
