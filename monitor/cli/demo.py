@@ -29,8 +29,9 @@ def command(
 ) -> None:
     """A support assistant goes wrong without an error, and the monitor says so.
 
-    Starts a broker of its own (or goes through --broker, on topics of its own), a worker with default settings, and a
-    simulated application. Exit code 0 when the alert came (with --fault none: when none came), 1 otherwise.
+    Starts a broker of its own (or goes through --broker, on topics of its own), a worker with default settings and two
+    objectives for the answers, and a simulated application. Exit code 0 when the alert came (with --fault none: when
+    none came), 1 otherwise.
     """
     from dataclasses import replace
 

@@ -24,6 +24,13 @@ TRIAGE_SHARE = 0.25
 CONTEXT_LIMIT = 16_384
 RAMP_S = 60.0
 """Seconds until a creeping fault has reached its full size."""
+HANGING = {Fault.HANGING_CALLS: 0.1, Fault.SLO_BURN: 0.008}
+"""Share of the calls that hang."""
+OBJECTIVES = [
+    {"name": "fast", "latency_s": 5.0, "objective": 0.9995},
+    {"name": "served", "errors": True, "objective": 0.995},
+]
+"""What its operators promise of `support-bot/answer`; what they set for the monitor, too (`slo`)."""
 STRUCK = "orders-api"
 """The dependency that a fault of a dependency strikes."""
 SHAPE, CHANGED_SHAPE = "3f9c2ad1", "b81e77c4"
@@ -80,7 +87,7 @@ class SupportAssistant:
             input_tokens += round(growth * rng.uniform(6_500, 11_000))
         output_tokens = 0 if output is None else max(1, round(len(output) / 4.3))
         slowness = 1.0 + 2.0 * growth if fault is Fault.LATENCY_CREEP and not triage else 1.0
-        if fault is Fault.HANGING_CALLS and not triage and rng.random() < 0.1:
+        if fault in HANGING and not triage and rng.random() < HANGING[fault]:
             slowness = 10.0
         first = slowness * math.exp(rng.gauss(-1.1, 0.28)) * (1 + input_tokens / 30_000)
         total = first + slowness * output_tokens / rng.uniform(70, 100) + (call.duration_s or 0.0)

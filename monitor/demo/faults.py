@@ -18,6 +18,7 @@ class Fault(StrEnum):
     ERROR_SPIKE = "error-spike"
     TRUNCATED_OUTPUTS = "truncated-outputs"
     HANGING_CALLS = "hanging-calls"
+    SLO_BURN = "slo-burn"
     VOLUME_DROP = "volume-drop"
     VOLUME_SURGE = "volume-surge"
     NONE = "none"
@@ -32,6 +33,11 @@ class Fault(StrEnum):
         """Events while it lasts, as a multiple of the usual ones."""
         return _TRAFFIC.get(self, 1.0)
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes many minutes of the events' time to show, as what a rate is measured by goes on for long."""
+        return self in _TRAFFIC or self is Fault.SLO_BURN
+
 
 _STORIES = {
     Fault.SILENT_UPDATE: "The provider swaps the model behind the same name: answers get longer, warmer, more hedged.",
@@ -44,6 +50,7 @@ _STORIES = {
     Fault.ERROR_SPIKE: "The provider's rate limit is reached: one call in eight ends in an error and says nothing.",
     Fault.TRUNCATED_OUTPUTS: "Someone lowers the output limit: a third of the answers end in mid-sentence.",
     Fault.HANGING_CALLS: "One call in ten hangs for ten times as long; the typical call is as fast as ever.",
+    Fault.SLO_BURN: "Eight calls in a thousand hang: too few to be a change, and far more than the objective allows.",
     Fault.VOLUME_DROP: "A filter upstream drops most requests; the few that pass are answered as ever.",
     Fault.VOLUME_SURGE: "A client retries in a loop: four times as many requests, each answered and paid for.",
     Fault.NONE: "Nothing happens: the monitor has to stay quiet.",

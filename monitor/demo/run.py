@@ -18,7 +18,7 @@ from rich.text import Text
 
 from monitor.alerting.alert import Alert, decode
 from monitor.alerting.text import block
-from monitor.demo.assistant import ANSWER, TRIAGE, SupportAssistant
+from monitor.demo.assistant import ANSWER, OBJECTIVES, TRIAGE, SupportAssistant
 from monitor.demo.faults import Fault
 from monitor.demo.metrics import WorkerMetrics
 from monitor.demo.screen import Screen, View
@@ -35,14 +35,17 @@ _LOOK_EVERY_S = 0.25
 _METRICS_EVERY_S = 1.0
 _AFTERMATH_S = 12.0
 """How long the metrics are given after the alert to show it too: a checkpoint's interval, and a little."""
-_VOLUME_SPEED = 45.0
-_VOLUME_HEALTHY_S = 25.0
-"""What is usual of volume takes a quarter of an hour to learn: for these faults time goes by faster."""
+_FAST = 45.0
+_FAST_HEALTHY_S = 25.0
+"""What is usual of volume takes a quarter of an hour to learn, and an objective is missed over many minutes: for such
+faults time goes by faster."""
+CONFIG: dict[str, Any] = {"streams": [{"match": ANSWER, "slo": OBJECTIVES}]}
+"""All that the worker is told: objectives, which nobody but their operators knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to happen. Nothing here reaches the worker, which runs with its defaults.
+    """What is to happen. Nothing here reaches the worker, which runs with its defaults, and objectives (`CONFIG`).
 
     `healthy_s` is the least time before the fault; it also waits until the monitor has learned what is normal.
     """
@@ -61,12 +64,12 @@ class Plan:
     @property
     def speed(self) -> float:
         """Seconds of the events' time in a second of the clock's."""
-        return 1.0 if self.fault.traffic == 1.0 else _VOLUME_SPEED
+        return _FAST if self.fault.is_slow else 1.0
 
     @property
     def fault_after_s(self) -> float:
-        """The least time before the fault: longer where the fault is one of volume."""
-        return self.healthy_s if self.fault.traffic == 1.0 else max(self.healthy_s, _VOLUME_HEALTHY_S)
+        """The least time before the fault: longer where what is usual takes long to learn."""
+        return max(self.healthy_s, _FAST_HEALTHY_S) if self.fault.is_slow else self.healthy_s
 
 
 @dataclass(slots=True)
@@ -160,7 +163,7 @@ def _watch(
     end = plan.duration_s
     screen.say(f"A support assistant publishes about {plan.rate:.0f} outputs a second; the monitor learns its normal.")
     if plan.speed > 1.0:
-        screen.say(f"What is usual of volume takes minutes to learn: a second here is {plan.speed:.0f} of the events'.")
+        screen.say(f"This takes minutes to show: a second here is {plan.speed:.0f} of the events'.")
     while (elapsed := time.monotonic() - began) < end:
         traffic.check()
         worker.check()
@@ -222,17 +225,18 @@ def _fill(view: View, elapsed: float, plan: Plan, traffic: Traffic, metrics: Wor
 @contextmanager
 def _kafka(broker: Broker | None, folder: Path) -> Iterator[tuple[Settings, list[str]]]:
     """Settings with a broker and its topics, and the arguments that take a worker to them."""
+    file = folder / "demo.yaml"
     if broker is None:
         with EmbeddedBroker() as embedded:
             settings = Settings(broker=Broker(bootstrap=embedded.address))
+            file.write_text(yaml.safe_dump(CONFIG))
             ensure_topics(settings.broker, settings.topics)
-            yield settings, ["--session-timeout", str(embedded.session_timeout_s)]
+            yield settings, ["--config", str(file), "--session-timeout", str(embedded.session_timeout_s)]
         return
     # A cluster that others use: topics of our own, and gone afterwards.
     topics = private_topics(Settings().topics, f"demo-{uuid.uuid4().hex[:8]}")
     settings = Settings(broker=broker, topics=topics)
-    file = folder / "demo.yaml"
-    file.write_text(yaml.safe_dump({"topics": topics.model_dump(mode="json")}))
+    file.write_text(yaml.safe_dump({**CONFIG, "topics": topics.model_dump(mode="json")}))
     ensure_topics(settings.broker, topics)
     try:
         yield settings, ["--config", str(file)]

@@ -1,4 +1,7 @@
-"""Faults of volume in the demo, offline and over half an hour: they raise volume and nothing else, others never do."""
+"""Faults of volume in the demo, offline and over half an hour: they raise volume and nothing else, others never do.
+
+The demo's objectives are set: without a fault they hold.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import pytest
 
 from monitor.demo.assistant import ANSWER, SupportAssistant
 from monitor.demo.faults import Fault
+from monitor.demo.run import CONFIG
 from monitor.detection.finding import Finding, FindingKind, State
 from monitor.events.schema import OutputEvent
 from monitor.settings import Settings
@@ -33,7 +37,9 @@ def events(fault: Fault) -> Iterator[OutputEvent]:
 
 @lru_cache
 def found(fault: Fault) -> list[Finding]:
-    return [finding for finding in replay(events(fault), Settings()) if finding.state is State.FIRING]
+    return [
+        finding for finding in replay(events(fault), Settings.model_validate(CONFIG)) if finding.state is State.FIRING
+    ]
 
 
 @pytest.mark.parametrize("fault", VOLUME)
