@@ -15,13 +15,17 @@ import os
 import random
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from monitor.settings import Topics
 
 _EVERY_S = 0.05
 
@@ -66,6 +70,21 @@ def publish(bootstrap: str, topic: str, data: Path, count: int, streams: int) ->
         producer.send(topic, value, key=key)
     producer.flush()
     producer.close()
+
+
+@contextlib.contextmanager
+def topics_of_their_own(bootstrap: str) -> Iterator[tuple[str, Topics]]:
+    """The name of a run and its topics, deleted afterwards."""
+    from monitor.settings import Broker, Settings
+    from pipelines.topics import delete_topics, ensure_topics, private_topics
+
+    broker, run = Broker(bootstrap=bootstrap), uuid.uuid4().hex[:8]
+    topics = private_topics(Settings().topics, run)
+    ensure_topics(broker, topics)
+    try:
+        yield run, topics
+    finally:
+        delete_topics(broker, topics)
 
 
 @dataclass(frozen=True)

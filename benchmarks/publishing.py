@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -78,18 +77,13 @@ WAYS: dict[str, Callable[[str, str, Texts], None]] = {
 
 def measure(bootstrap: str, data: Path, repeat: int, report: Report) -> None:
     """Each way in turn, `repeat` times; medians."""
-    from monitor.settings import Broker, Settings
-    from pipelines.topics import delete_topics, ensure_topics, private_topics
-
-    texts, broker = load.texts(data), Broker(bootstrap=bootstrap)
+    texts = load.texts(data)
     spent: dict[str, list[float]] = {name: [] for name in WAYS}
     for name, way in list(WAYS.items()) * repeat:
-        topics = private_topics(Settings().topics, uuid.uuid4().hex[:8])
-        ensure_topics(broker, topics)
-        began = time.process_time()
-        way(bootstrap, topics.outputs.name, texts)
-        spent[name].append(1e6 * (time.process_time() - began) / len(texts))
-        delete_topics(broker, topics)
+        with load.topics_of_their_own(bootstrap) as (_, topics):
+            began = time.process_time()
+            way(bootstrap, topics.outputs.name, texts)
+            spent[name].append(1e6 * (time.process_time() - began) / len(texts))
     base = median(spent["json.dumps and KafkaProducer"])
     report.table(
         "What publishing costs an application",

@@ -25,7 +25,6 @@ import argparse
 import contextlib
 import os
 import sys
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,18 +58,9 @@ class Bench:
 
     def measured(self, names: Sequence[str], workers: int = 1) -> list[Measured]:
         """One run on topics of its own: these kinds of worker, one after the other, `workers` processes of each."""
-        from monitor.settings import Broker, Settings
-        from pipelines.topics import delete_topics, ensure_topics, private_topics
-
-        broker = Broker(bootstrap=self.bootstrap)
-        run = uuid.uuid4().hex[:8]
-        topics = private_topics(Settings().topics, run)
-        ensure_topics(broker, topics)
-        try:
+        with load.topics_of_their_own(self.bootstrap) as (run, topics):
             load.publish(self.bootstrap, topics.outputs.name, self.data, self.events, self.streams)
             return [self._one(name, run, workers) for name in names]
-        finally:
-            delete_topics(broker, topics)
 
     def _one(self, name: str, run: str, workers: int) -> Measured:
         profile = self.profile if name == "monitor" else None
@@ -157,18 +147,9 @@ def scaling(bench: Bench, repeat: int, workers: int, report: Report) -> None:
 
 def latency(bootstrap: str, data: Path, rate: float, seconds: float, report: Report) -> None:
     """Seconds from publishing to alert."""
-    from monitor.settings import Broker, Settings
-    from pipelines.topics import delete_topics, ensure_topics, private_topics
-
-    broker = Broker(bootstrap=bootstrap)
-    run = uuid.uuid4().hex[:8]
-    topics = private_topics(Settings().topics, run)
-    ensure_topics(broker, topics)
-    try:
+    with load.topics_of_their_own(bootstrap) as (run, topics):
         names = (topics.outputs.name, topics.alerts.name)
         found = alert_latency.measure(bootstrap, run, names, data, rate, seconds)
-    finally:
-        delete_topics(broker, topics)
     report.table(
         "From publishing to alert",
         ("alerts", "changes", "events / s", "median s", "p90 s", "p99 s", "most s", "CPU us an event"),
@@ -189,19 +170,10 @@ def latency(bootstrap: str, data: Path, rate: float, seconds: float, report: Rep
 
 def steady_rates(bench: Bench, rates: Sequence[float], seconds: float, report: Report) -> None:
     """What one worker costs at each rate."""
-    from monitor.settings import Broker, Settings
-    from pipelines.topics import delete_topics, ensure_topics, private_topics
-
-    broker = Broker(bootstrap=bench.bootstrap)
     rows: list[tuple[object, ...]] = []
     for rate in rates:
-        run = uuid.uuid4().hex[:8]
-        topics = private_topics(Settings().topics, run)
-        ensure_topics(broker, topics)
-        try:
+        with load.topics_of_their_own(bench.bootstrap) as (run, topics):
             found = steady.measure(bench.bootstrap, run, topics.outputs.name, bench.data, bench.streams, rate, seconds)
-        finally:
-            delete_topics(broker, topics)
         us = found.us_per_event
         stages = (f"{found.stage_us.get(stage, 0.0):.0f}" for stage in ("featurize", "detect"))
         rows.append((f"{rate:,.0f}", f"{us:.0f}", *stages, f"{us * rate / 1e6:.2f}", f"{found.resident_mb:,.0f}"))

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from monitor.detection import DetectionSettings, Finding, PartitionMonitor, State
 from monitor.detection.control import Action, Control
-from monitor.detection.settings import parse_budget
+from monitor.detection.settings import VOLUME_FLOORS, parse_budget
 from monitor.detection.wire import Tick
 from monitor.errors import ConfigError
 from monitor.events.schema import OutputEvent
@@ -97,7 +97,8 @@ def _scaled(scale: float) -> Callable[[DetectionSettings], dict[str, Any]]:
     def change(base: DetectionSettings) -> dict[str, Any]:
         floors = base.floors.model_dump()
         # A share that is lost: the rate's ratio is what is halved or doubled, on a log scale.
-        volume = min(max(1.0 - (1.0 - floors.pop("volume")) ** scale, 0.1), 0.95)
+        least, most = VOLUME_FLOORS
+        volume = min(max(1.0 - (1.0 - floors.pop("volume")) ** scale, least), most)
         return {
             "floors": {
                 "volume": volume,

@@ -48,6 +48,10 @@ AlertBudget = Annotated[
 ]
 
 
+VOLUME_FLOORS = (0.1, 0.95)
+"""Least and most of a floor of volume: below, ordinary hours would ring; above, only a full stop."""
+
+
 class Floors(BaseModel):
     """Effect floors: the smallest change worth waking for, in natural units and per kind (DESIGN: Effect floor)."""
 
@@ -59,7 +63,10 @@ class Floors(BaseModel):
     failure: float = Field(0.01, ge=0, le=1, description="absolute change of a failure flag's rate")
     category: float = Field(0.05, ge=0, le=1, description="total variation between the shares")
     volume: float = Field(
-        0.5, ge=0.1, le=0.95, description="share of usual events that is lost; 0.5: half of them, or twice as many"
+        0.5,
+        ge=VOLUME_FLOORS[0],
+        le=VOLUME_FLOORS[1],
+        description="share of usual events that is lost; 0.5: half of them, or twice as many",
     )
 
 
