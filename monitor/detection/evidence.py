@@ -21,7 +21,7 @@ equality, or the noise of a finite reference would become a certain false alarm 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,13 @@ RATE_STEPS = np.array([0.03, 0.08, 0.2, 0.5])
 """Alternatives for a rate that rose: this share of the way from its upper bound to 1."""
 RATE_FALLS = np.array([0.7, 0.4, 0.1, 0.03])
 """Alternatives for a rate that fell: its lower bound times this."""
+SLOW_FIRST = np.array([0.7, 0.2, 0.07, 0.03])
+"""Weights of a rate's alternatives, nearest first: what has changed little takes long to find, and each factor e of a
+weight then takes ten or twenty events; a rate that jumps is found in a few whatever its weight."""
+KINDS = {"failure": 3.0}
+"""Weights of kinds of evidence, 1 for the others: faults are few, and the rarest of changes that people care for."""
+ANY_FAILURE_SHARE = 0.8
+"""Of the weight of faults, what is on an event's having any."""
 SMALLEST_FALLING = 0.05
 """A rate whose lower bound is below this gets no bets on falling: a bound above the true rate would win for ever."""
 
@@ -69,19 +76,21 @@ class Evidence:
         singles = view.singles
         self._log_norm = (singles.log_norm + _zone_cost(singles.error)).astype(np.float32)
         self._rates = [_rate_bets(view.rates), _rate_bets(view.failures)]
-        sizes = [len(LEAN_RATES)] * len(self.leaning) + [
-            len(LEAN_RATES) * len(self.within),
-            self._log_norm.size,
-            *(len(columns) for columns, _, _ in self._rates),
-        ]
-        names = [*("joint", "residual")[: len(self.leaning)], "within", "single", "rate", "failure"]
-        kept = [(name, size) for name, size in zip(names, sizes, strict=True) if size]
-        self.kinds = [name for name, _ in kept]
-        self._cuts = np.cumsum([0] + [size for _, size in kept])
-        shares = [np.full(size, 1 / size) for _, size in kept]
-        if "failure" in self.kinds and view.any_failure is not None:
-            shares[-1] = _half_on(self._rates[1][0] == view.any_failure)
-        self.weights = np.concatenate(shares or [np.empty(0)]) / max(len(kept), 1)
+        rate, failure = (bets.prior for bets in self._rates)
+        if view.any_failure is not None:
+            failure = _mostly(self._rates[1].columns == view.any_failure, failure)
+        priors = {
+            **{name: np.ones(len(LEAN_RATES)) for name in ("joint", "residual")[: len(self.leaning)]},
+            "within": np.ones(len(LEAN_RATES) * len(self.within)),
+            "single": np.ones(self._log_norm.size),
+            "rate": rate,
+            "failure": failure,
+        }
+        kept = {name: prior * KINDS.get(name, 1.0) / prior.sum() for name, prior in priors.items() if len(prior)}
+        self.kinds = list(kept)
+        self._cuts = np.cumsum([0] + [len(prior) for prior in kept.values()])
+        weights = np.concatenate([*kept.values(), np.empty(0)])
+        self.weights = weights / max(weights.sum(), 1.0)
         self.sums = np.zeros(len(self.weights))
 
     def restart(self) -> None:
@@ -118,7 +127,7 @@ class Evidence:
                 row, place = np.nonzero(missing[:, singles.columns])
                 log[row, :, place] = np.minimum(log[row, :, place], 0.0)
             logs.append(log.reshape(rows, -1))
-        logs.extend(miss + z[:, columns] * hit for columns, hit, miss in self._rates)
+        logs.extend(bets.miss + z[:, bets.columns] * bets.hit for bets in self._rates)
         log_growth = np.concatenate(logs, axis=1)
         log_growth *= counted[:, None]
         growth = np.exp(log_growth).astype(np.float64)
@@ -171,10 +180,10 @@ class Evidence:
         if len(columns):
             part = self.sums[cut["single"] : cut["single"] + len(PLACE) * len(columns)]
             out[columns] = part.reshape(len(PLACE), -1).mean(0)
-        for kind, (of_bet, _, _) in zip(("rate", "failure"), self._rates, strict=True):
-            if len(of_bet):
-                part = self.sums[cut[kind] : cut[kind] + len(of_bet)]
-                np.add.at(out, of_bet, part / len(RATE_STEPS))
+        for kind, bets in zip(("rate", "failure"), self._rates, strict=True):
+            if len(bets.columns):
+                part = self.sums[cut[kind] : cut[kind] + len(bets.columns)]
+                np.add.at(out, bets.columns, part / len(RATE_STEPS))
         return out
 
     def state(self) -> tuple[Array, list[Array32], list[tuple[int, Array32]]]:
@@ -221,32 +230,45 @@ def _zone_cost(error: Array) -> Array:
     return np.asarray(most - expected(0.0, 1.0))
 
 
-def _half_on(chosen: NDArray[np.bool_]) -> Array:
-    """Weights, one in all, of which the chosen bets have half."""
+def _mostly(chosen: NDArray[np.bool_], prior: Array) -> Array:
+    """The prior, with `ANY_FAILURE_SHARE` of it on the chosen bets."""
     if chosen.all() or not chosen.any():
-        return np.full(len(chosen), 1 / len(chosen))
-    return np.asarray(np.where(chosen, 0.5 / chosen.sum(), 0.5 / (~chosen).sum()))
+        return prior
+    inside, outside = prior * chosen, prior * ~chosen
+    return np.asarray(ANY_FAILURE_SHARE * inside / inside.sum() + (1 - ANY_FAILURE_SHARE) * outside / outside.sum())
 
 
-def _rate_bets(rates: Rates) -> tuple[NDArray[np.intp], Array32, Array32]:
-    """Column of each bet, and its log: miss where the flag is 0, miss + hit where it is 1 (single precision).
+class _RateBets(NamedTuple):
+    """Of each bet its column, its log (`miss` where the flag is 0, `miss + hit` where it is 1) and its weight."""
 
-    A rate whose bound lies too near 0 (or 1) gets no bets on falling (or rising).
-    """
+    columns: NDArray[np.intp]
+    hit: Array32
+    miss: Array32
+    prior: Array
+
+
+def _rate_bets(rates: Rates) -> _RateBets:
+    """Bets on flags; a rate whose bound lies too near 0 (or 1) gets none on falling (or rising)."""
     rising = rates.upper < 1 - SMALLEST_FALLING / 2
     falling = rates.lower > SMALLEST_FALLING
-    columns, hits, misses = [], [], []
-    for step in RATE_STEPS:
+    columns, hits, misses, priors = [], [], [], []
+
+    def bet(chosen: NDArray[np.bool_], bound: Array, other: Array, prior: float) -> None:
+        columns.append(rates.columns[chosen])
+        hits.append(np.log(other / bound) / rates.long_run[chosen])
+        misses.append(np.log((1 - other) / (1 - bound)) / rates.long_run[chosen])
+        priors.append(np.full(len(bound), prior))
+
+    for step, prior in zip(RATE_STEPS, SLOW_FIRST, strict=True):
         bound = rates.upper[rising]
-        other = np.minimum(0.995, bound + step * (1 - bound))
-        columns.append(rates.columns[rising])
-        hits.append(np.log(other / bound) / rates.long_run[rising])
-        misses.append(np.log((1 - other) / (1 - bound)) / rates.long_run[rising])
-    for fall in RATE_FALLS:
+        bet(rising, bound, np.minimum(0.995, bound + step * (1 - bound)), prior)
+    for fall, prior in zip(RATE_FALLS, SLOW_FIRST, strict=True):
         bound = rates.lower[falling]
-        other = np.maximum(0.002, bound * fall)
-        columns.append(rates.columns[falling])
-        hits.append(np.log(other / bound) / rates.long_run[falling])
-        misses.append(np.log((1 - other) / (1 - bound)) / rates.long_run[falling])
+        bet(falling, bound, np.maximum(0.002, bound * fall), prior)
     miss = np.concatenate(misses)
-    return np.concatenate(columns), (np.concatenate(hits) - miss).astype(np.float32), miss.astype(np.float32)
+    return _RateBets(
+        np.concatenate(columns),
+        (np.concatenate(hits) - miss).astype(np.float32),
+        miss.astype(np.float32),
+        np.concatenate(priors),
+    )

@@ -47,6 +47,10 @@ CAUSE = 3.5
 REFUSAL = "output.tone.refusal"
 PARSED = frozenset(f"output.format.{name}" for name in ("json_valid", "json_broken", "json_shape", "code_broken"))
 """What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
+JSON_VALID = "output.format.json_valid"
+BROKEN = frozenset({JSON_VALID, "output.format.json_broken", "output.format.code_broken"})
+UNPARSED = 0.2
+"""Share of the events that a program no longer reads, from which on that is what happened, whatever is surer."""
 MOST_TIMES = 2
 """Times whose quantiles a finding tells."""
 FEWEST_TIMES = 8
@@ -269,11 +273,22 @@ def kind_of(
             return CALL_KINDS[found]
     if any(change.name == REFUSAL for change in changes[:3]):
         return FindingKind.REFUSAL
-    if any(change.name in PARSED for change in decisive):
+    if any(change.name in PARSED for change in decisive) or any(map(_breaks, changes)):
         return FindingKind.FORMAT
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
     return FindingKind.DRIFT
+
+
+def _breaks(change: FeatureChange) -> bool:
+    """Whether many more events than before cannot be parsed: flags alone say how many (a shape may be a new one)."""
+    worse = -1 if change.name == JSON_VALID else 1
+    return (
+        change.name in BROKEN
+        and isinstance(change.before, float)
+        and isinstance(change.after, float)
+        and worse * (change.after - change.before) >= UNPARSED
+    )
 
 
 def told_in(known: Finding, change: FeatureChange) -> bool:

@@ -47,3 +47,11 @@ def judged(*surety: tuple[str, float]) -> tuple[Driver, FindingKind]:
 )
 def test_causes_come_first_and_chance_decides_nothing(surety: list[Any], driver: str, kind: str) -> None:
     assert judged(*surety) == (Driver(driver), FindingKind(kind))
+
+
+def test_outputs_that_can_no_longer_be_parsed_are_a_broken_format_however_sure_the_rest_is() -> None:
+    longer = FeatureChange(TOKENS, 23.0, 33.5, 15.0)
+    known = Attribution(known_versions=True)
+    for after, kind in ((0.33, FindingKind.FORMAT), (0.95, FindingKind.SILENT_UPDATE)):
+        parsed = FeatureChange(VALID, 1.0, after, (after - 1) / 0.03)
+        assert explain.kind_of([longer, parsed], [longer], Driver.OUTPUT, known) is kind
