@@ -47,13 +47,14 @@ RATE_STEPS = np.array([0.03, 0.08, 0.2, 0.5])
 """Alternatives for a rate that rose: this share of the way from its upper bound to 1."""
 RATE_FALLS = np.array([0.7, 0.4, 0.1, 0.03])
 """Alternatives for a rate that fell: its lower bound times this."""
-SLOW_FIRST = np.array([0.7, 0.2, 0.07, 0.03])
-"""Weights of a rate's alternatives, nearest first: what has changed little takes long to find, and each factor e of a
-weight then takes ten or twenty events; a rate that jumps is found in a few whatever its weight."""
-KINDS = {"failure": 3.0}
-"""Weights of kinds of evidence, 1 for the others: faults are few, and the rarest of changes that people care for."""
-ANY_FAILURE_SHARE = 0.8
+FAULTS_SLOW_FIRST = np.array([0.55, 0.25, 0.13, 0.07])
+"""Weights of the alternatives of a fault's rate, nearest first: where little has changed, a factor e of weight is worth
+ten or twenty events, and a rate that jumps is found in a few whatever its weight. With more on the nearest, other
+questions to the same model, which it answers a little more brokenly, ring."""
+ANY_FAILURE_SHARE = 0.7
 """Of the weight of faults, what is on an event's having any."""
+KINDS = {"failure": 2.0}
+"""Weights of kinds of evidence, 1 for the others: faults are few, and the rarest of changes that people care for."""
 SMALLEST_FALLING = 0.05
 """A rate whose lower bound is below this gets no bets on falling: a bound above the true rate would win for ever."""
 
@@ -75,7 +76,7 @@ class Evidence:
         self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
         singles = view.singles
         self._log_norm = (singles.log_norm + _zone_cost(singles.error)).astype(np.float32)
-        self._rates = [_rate_bets(view.rates), _rate_bets(view.failures)]
+        self._rates = [_rate_bets(view.rates), _rate_bets(view.failures, FAULTS_SLOW_FIRST)]
         rate, failure = (bets.prior for bets in self._rates)
         if view.any_failure is not None:
             failure = _mostly(self._rates[1].columns == view.any_failure, failure)
@@ -247,28 +248,32 @@ class _RateBets(NamedTuple):
     prior: Array
 
 
-def _rate_bets(rates: Rates) -> _RateBets:
-    """Bets on flags; a rate whose bound lies too near 0 (or 1) gets none on falling (or rising)."""
+def _rate_bets(rates: Rates, prior: Array | None = None) -> _RateBets:
+    """Bets on flags, the alternatives weighted by `prior` (nearest first); alike by default.
+
+    A rate whose bound lies too near 0 (or 1) gets no bets on falling (or rising).
+    """
+    prior = np.ones(len(RATE_STEPS)) if prior is None else prior
     rising = rates.upper < 1 - SMALLEST_FALLING / 2
     falling = rates.lower > SMALLEST_FALLING
-    columns, hits, misses, priors = [], [], [], []
+    columns, hits, misses, weights = [], [], [], []
 
-    def bet(chosen: NDArray[np.bool_], bound: Array, other: Array, prior: float) -> None:
+    def bet(chosen: NDArray[np.bool_], bound: Array, other: Array, weight: float) -> None:
         columns.append(rates.columns[chosen])
         hits.append(np.log(other / bound) / rates.long_run[chosen])
         misses.append(np.log((1 - other) / (1 - bound)) / rates.long_run[chosen])
-        priors.append(np.full(len(bound), prior))
+        weights.append(np.full(len(bound), weight))
 
-    for step, prior in zip(RATE_STEPS, SLOW_FIRST, strict=True):
+    for step, weight in zip(RATE_STEPS, prior, strict=True):
         bound = rates.upper[rising]
-        bet(rising, bound, np.minimum(0.995, bound + step * (1 - bound)), prior)
-    for fall, prior in zip(RATE_FALLS, SLOW_FIRST, strict=True):
+        bet(rising, bound, np.minimum(0.995, bound + step * (1 - bound)), weight)
+    for fall, weight in zip(RATE_FALLS, prior, strict=True):
         bound = rates.lower[falling]
-        bet(falling, bound, np.maximum(0.002, bound * fall), prior)
+        bet(falling, bound, np.maximum(0.002, bound * fall), weight)
     miss = np.concatenate(misses)
     return _RateBets(
         np.concatenate(columns),
         (np.concatenate(hits) - miss).astype(np.float32),
         miss.astype(np.float32),
-        np.concatenate(priors),
+        np.concatenate(weights),
     )
