@@ -21,6 +21,7 @@ settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 _REQUIRED = {"kafka": "OQM_REQUIRE_KAFKA", "transformers": "OQM_REQUIRE_TRANSFORMERS"}
+_MARKED = "required marker"
 _passed: set[str] = set()
 
 
@@ -51,12 +52,14 @@ def pytest_runtest_makereport(
             reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
             report.outcome = "failed"
             report.longrepr = f"{_REQUIRED[marker]}=1, but this test skipped: {reason}"
+        elif report.when == "call" and report.passed:
+            report.user_properties.append((_MARKED, marker))
     return report
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.when == "call" and report.passed:  # with xdist, this comes to the process that decides, as all reports
-        _passed.update(marker for marker in _required() if marker in report.keywords)
+    # With xdist, reports come to the process that decides. Their keywords would not do: those of a folder are in them.
+    _passed.update(str(marker) for name, marker in report.user_properties if name == _MARKED)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
