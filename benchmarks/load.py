@@ -6,6 +6,7 @@ says nothing. The broker and the publisher are processes of their own and not co
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import json
@@ -27,7 +28,23 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from monitor.settings import Topics
 
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "alpacaeval.jsonl.gz"
 _EVERY_S = 0.05
+
+
+def parser(description: str | None, repeat: int) -> argparse.ArgumentParser:
+    """The options that benchmarks on AlpacaEval's outputs share; a file that is not there ends them with status 2."""
+
+    def outputs(path: str) -> Path:
+        if not Path(path).exists():
+            raise argparse.ArgumentTypeError(f"{path} is not there: fetch AlpacaEval's outputs, or give --data")
+        return Path(path)
+
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--repeat", type=int, default=repeat, help="runs of each, in turn; medians are shown")
+    made.add_argument("--data", type=outputs, default=str(DATA), help="AlpacaEval's outputs")
+    made.add_argument("--markdown", type=Path, help="write the tables there too")
+    return made
 
 
 def texts(data: Path) -> list[tuple[str, str]]:
@@ -76,15 +93,12 @@ def publish(bootstrap: str, topic: str, data: Path, count: int, streams: int) ->
 def topics_of_their_own(bootstrap: str) -> Iterator[tuple[str, Topics]]:
     """The name of a run and its topics, deleted afterwards."""
     from monitor.settings import Broker, Settings
-    from pipelines.topics import delete_topics, ensure_topics, private_topics
+    from pipelines.topics import private_topics, temporary_topics
 
-    broker, run = Broker(bootstrap=bootstrap), uuid.uuid4().hex[:8]
+    run = uuid.uuid4().hex[:8]
     topics = private_topics(Settings().topics, run)
-    ensure_topics(broker, topics)
-    try:
+    with temporary_topics(Broker(bootstrap=bootstrap), topics):
         yield run, topics
-    finally:
-        delete_topics(broker, topics)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ Beside `json.dumps` and kafka-python's producer as they are, which an applicatio
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +18,6 @@ from rich.console import Console
 
 from benchmarks import load
 from benchmarks.report import Report
-from benchmarks.throughput import DATA
 
 Texts: TypeAlias = "Sequence[tuple[str, str]]"
 STREAM = "bench/answer"
@@ -95,14 +93,7 @@ def measure(bootstrap: str, data: Path, repeat: int, report: Report) -> None:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--markdown", type=Path, help="write the table there too")
-    options = parser.parse_args()
-    if not options.data.exists():
-        print(f"{options.data} is not there: fetch AlpacaEval's outputs, or give --data", file=sys.stderr)
-        return 2
+    options = load.parser(__doc__, repeat=3).parse_args()
 
     from pipelines.brokers import ApacheKafka
 

@@ -21,7 +21,6 @@ its instruction as input, spread over `--streams` streams. Evidently and textsta
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
@@ -40,7 +39,6 @@ from benchmarks import alert_latency, load, per_text, steady  # noqa: E402
 from benchmarks.load import Measured, Progress, Workers, between  # noqa: E402
 from benchmarks.report import Report  # noqa: E402
 
-DATA = ROOT.parent / "shared" / "data" / "alpacaeval.jsonl.gz"
 OUTPUTS = 9_660
 TEXTS = 4_000
 """Texts given to the other libraries; textstat takes milliseconds for each."""
@@ -195,10 +193,9 @@ def _row(what: str, us: float, share: str) -> tuple[object, ...]:
 
 def main() -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = load.parser(__doc__, repeat=1)
     parser.add_argument("--events", type=int, default=30_000, help="published, the first half to warm up")
     parser.add_argument("--streams", type=int, default=20)
-    parser.add_argument("--repeat", type=int, default=1, help="runs of each, in turn; medians are shown")
     parser.add_argument("--new-words", action="store_true", help="each output once, none of them seen before")
     parser.add_argument("--workers", type=int, default=1, help="compare one worker with so many")
     parser.add_argument("--latency", type=float, metavar="SECONDS", help="time from publishing to alert instead")
@@ -206,13 +203,8 @@ def main() -> int:
     parser.add_argument("--rates", help="what a worker costs at these rates instead, events a second, with commas")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each of --rates")
     parser.add_argument("--broker", help="a broker that runs already; a fresh Apache Kafka by default")
-    parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--profile", metavar="FILE", help="write cProfile statistics of the monitor's main thread")
-    parser.add_argument("--markdown", type=Path, help="write the tables there too")
     options = parser.parse_args()
-    if not options.data.exists():
-        print(f"{options.data} is not there: fetch AlpacaEval's outputs, or give --data", file=sys.stderr)
-        return 2
 
     from pipelines.brokers import ApacheKafka
 

@@ -23,7 +23,7 @@ from monitor.settings import Broker, Settings, Topics
 from pipelines.connection import client_options, unreachable
 from pipelines.detect import Detect
 from pipelines.featurize import Featurize
-from pipelines.topics import LARGEST_EVENT_BYTES, delete_topics, ensure_topics, private_topics
+from pipelines.topics import LARGEST_EVENT_BYTES, private_topics, temporary_topics
 from pipelines.worker import SESSION_TIMEOUT_S, Role, Worker
 
 _POLL_S = 0.1
@@ -71,18 +71,17 @@ def replay_through_broker(
         except BaseException as error:
             found.put(error)
 
-    ensure_topics(settings.broker, settings.topics)
-    thread = threading.Thread(target=work, name="oqm-replay", daemon=True)
-    thread.start()
-    try:
-        while (got := found.get()) is not None:
-            if isinstance(got, BaseException):
-                raise got
-            yield from got
-    finally:
-        stop.set()
-        thread.join()
-        delete_topics(settings.broker, settings.topics)
+    with temporary_topics(settings.broker, settings.topics):
+        thread = threading.Thread(target=work, name="oqm-replay", daemon=True)
+        thread.start()
+        try:
+            while (got := found.get()) is not None:
+                if isinstance(got, BaseException):
+                    raise got
+                yield from got
+        finally:
+            stop.set()
+            thread.join()
 
 
 async def _work(

@@ -176,8 +176,18 @@ def read_topics(broker: Broker, topics: Topics) -> TopicMap:
     return facts
 
 
+@contextmanager
+def temporary_topics(broker: Broker, topics: Topics) -> Iterator[None]:
+    """The whole set, created, and deleted on leaving: for `private_topics`. Raises as `ensure_topics` does."""
+    ensure_topics(broker, topics)
+    try:
+        yield
+    finally:
+        delete_topics(broker, topics)
+
+
 def delete_topics(broker: Broker, topics: Topics) -> None:
-    """Delete the whole set, as far as it is there: the end of a replay through a broker."""
+    """Delete the whole set, as far as it is there."""
     with admin_client(broker) as client:
         there = _described(client, topics)
         if there:

@@ -29,7 +29,7 @@ from monitor.publisher import OutputPublisher
 from monitor.settings import Broker, Settings
 from pipelines.brokers import EmbeddedBroker, free_port
 from pipelines.connection import client_options
-from pipelines.topics import delete_topics, ensure_topics, private_topics
+from pipelines.topics import ensure_topics, private_topics, temporary_topics
 
 _LOOK_EVERY_S = 0.25
 _METRICS_EVERY_S = 1.0
@@ -237,11 +237,8 @@ def _kafka(broker: Broker | None, folder: Path) -> Iterator[tuple[Settings, list
     topics = private_topics(Settings().topics, f"demo-{uuid.uuid4().hex[:8]}")
     settings = Settings(broker=broker, topics=topics)
     file.write_text(yaml.safe_dump({**CONFIG, "topics": topics.model_dump(mode="json")}))
-    ensure_topics(settings.broker, topics)
-    try:
+    with temporary_topics(broker, topics):
         yield settings, ["--config", str(file)]
-    finally:
-        delete_topics(broker, topics)
 
 
 def _environment(broker: Broker) -> dict[str, str]:

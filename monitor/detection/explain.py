@@ -45,10 +45,10 @@ there is always some among the changes, has less."""
 CAUSE = 3.5
 """Standard errors that are enough for a dependency or an error to decide: by chance once in 2,000."""
 REFUSAL = "output.tone.refusal"
-PARSED = frozenset(f"output.format.{name}" for name in ("json_valid", "json_broken", "json_shape", "code_broken"))
-"""What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
 JSON_VALID = "output.format.json_valid"
 BROKEN = frozenset({JSON_VALID, "output.format.json_broken", "output.format.code_broken"})
+PARSED = BROKEN | {"output.format.json_shape"}
+"""What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
 UNPARSED = 0.2
 """Share of the events that a program no longer reads, from which on that is what happened, whatever is surer."""
 MOST_TIMES = 2

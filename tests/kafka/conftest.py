@@ -12,7 +12,7 @@ import pytest
 from monitor.settings import Broker, Settings
 from pipelines.brokers import ApacheKafka, BrokerProcess, EmbeddedBroker
 from pipelines.brokers.apache import missing_tools
-from pipelines.topics import delete_topics, ensure_topics, private_topics
+from pipelines.topics import private_topics, temporary_topics
 from tests.kafka.installation import Installation
 
 
@@ -52,13 +52,12 @@ def installed(broker: BrokerProcess, folder: Path, **worker: float) -> Iterator[
             "topics": private_topics(settings.topics, uuid.uuid4().hex[:8]),
         }
     )
-    ensure_topics(settings.broker, settings.topics)
-    installation = Installation(settings, broker.session_timeout_s, folder)
-    try:
-        yield installation
-    finally:
-        installation.close()
-        delete_topics(settings.broker, settings.topics)
+    with temporary_topics(settings.broker, settings.topics):
+        installation = Installation(settings, broker.session_timeout_s, folder)
+        try:
+            yield installation
+        finally:
+            installation.close()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from monitor.alerting.sample import SPECS, sample_finding
 from monitor.detection.finding import State
 from monitor.settings import Broker, Settings
 from pipelines.brokers import EmbeddedBroker
-from pipelines.topics import delete_topics, ensure_topics, private_topics
+from pipelines.topics import private_topics, temporary_topics
 from tests.cli.run_oqm import json_lines, one_line_of_error, oqm
 from tests.kafka.installation import Installation
 from tests.sinks.pager import Pager, listening
@@ -58,15 +58,14 @@ def desk(embedded_broker: EmbeddedBroker, tmp_path: Path, pager: Pager) -> Itera
             "topics": private_topics(settings.topics, uuid.uuid4().hex[:8]),
         }
     )
-    ensure_topics(settings.broker, settings.topics)
     url = f"http://127.0.0.1:{pager.server_port}/v2/enqueue"
     sinks = [{"type": "log"}, {"type": "pagerduty", "routing_key": "k" * 32, "url": url}]
-    installation = Installation(settings, embedded_broker.session_timeout_s, tmp_path, sections={"sinks": sinks})
-    try:
-        yield Desk(installation, tmp_path / "monitor.yaml")
-    finally:
-        installation.close()
-        delete_topics(settings.broker, settings.topics)
+    with temporary_topics(settings.broker, settings.topics):
+        installation = Installation(settings, embedded_broker.session_timeout_s, tmp_path, sections={"sinks": sinks})
+        try:
+            yield Desk(installation, tmp_path / "monitor.yaml")
+        finally:
+            installation.close()
 
 
 def made(number: int, state: State = State.FIRING, stream: str = "bot/answer", model: str | None = None) -> Alert:
