@@ -6,7 +6,6 @@ different ids among them collide once in 5 * 10^8 events.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
@@ -92,19 +91,16 @@ class Repetitions:
 
     def counts(self, digests: NDArray[np.uint64], has_input: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Counts (n) of the rows that come next, in order."""
-        out = np.ones(len(digests))
-        last = [*self._last, *digests.tolist()]
-        if len(set(last)) == len(last):
-            return out
-        seen = Counter(self._last)
-        for row, digest in enumerate(digests.tolist()):
-            if has_input[row]:
-                out[row] = 1.0 / (1 + seen[digest])
-            seen[digest] += 1
-            place = row + len(self._last)
-            if place >= REMEMBERED:
-                seen[last[place - REMEMBERED]] -= 1
-        return out
+        held = np.concatenate([np.asarray(self._last, dtype=np.uint64), digests])
+        order = np.argsort(held, kind="stable")
+        named = held[order]
+        before = np.zeros(len(held))
+        for back in range(1, len(held)):
+            near = (named[back:] == named[:-back]) & (order[back:] - order[:-back] <= REMEMBERED)
+            if not near.any():
+                break
+            before[order[back:][near]] += 1
+        return np.where(has_input, 1.0 / (1.0 + before[len(self._last) :]), 1.0)
 
     def remember(self, digests: NDArray[np.uint64]) -> None:
         """Rows that were taken."""

@@ -42,7 +42,10 @@ ZONE_SPREAD = 0.1
 """Relative change of a single number's variance that counts as the same."""
 _AROUND = 16
 """Points at which the edge of a zone is looked at."""
-CEILING = 1e200
+CEILING = np.float32(1e20)
+"""Of a single sum: far above any threshold, and squares of it are finite in single precision."""
+STRETCH = 8
+"""Rows that are summed up together."""
 RATE_STEPS = np.array([0.03, 0.08, 0.2, 0.5])
 """Alternatives for a rate that rose: this share of the way from its upper bound to 1."""
 RATE_FALLS = np.array([0.7, 0.4, 0.1, 0.03])
@@ -91,12 +94,12 @@ class Evidence:
         self.kinds = list(kept)
         self._cuts = np.cumsum([0] + [len(prior) for prior in kept.values()])
         weights = np.concatenate([*kept.values(), np.empty(0)])
-        self.weights = weights / max(weights.sum(), 1.0)
-        self.sums = np.zeros(len(self.weights))
+        self.weights: Array32 = (weights / max(weights.sum(), 1.0)).astype(np.float32)
+        self.sums: Array32 = np.zeros(len(self.weights), dtype=np.float32)
 
     def restart(self) -> None:
         """Forget all evidence so far."""
-        self.sums = np.zeros(len(self.weights))
+        self.sums = np.zeros_like(self.weights)
         for bet in self.leaning:
             bet.lean[:] = 0
         for apart in self.within:
@@ -105,7 +108,7 @@ class Evidence:
     def block(
         self, y: Array, counts: Array, where: Sequence[Segments], missing: NDArray[np.bool_] | None = None
     ) -> Array:
-        """Take a block's rows (rows <= BLOCK, d); evidence after each row (rows), to hold against the threshold.
+        """Take a block's rows (rows, d); evidence after each row (rows), to hold against the threshold.
 
         `counts` (rows) in (0, 1] says for how much of an event each row counts: a repetition tells less than news.
         `where` (rows) is each row's segments, `missing` (rows, numbers) where a number has no value: a bet on a
@@ -129,18 +132,11 @@ class Evidence:
                 log[row, :, place] = np.minimum(log[row, :, place], 0.0)
             logs.append(log.reshape(rows, -1))
         logs.extend(bets.miss + z[:, bets.columns] * bets.hit for bets in self._rates)
-        log_growth = np.concatenate(logs, axis=1)
-        log_growth *= counted[:, None]
-        growth = np.exp(log_growth).astype(np.float64)
-        path = np.empty_like(growth)
-        before = self.sums
-        for after, factor in zip(path, growth, strict=True):
-            np.add(before, 1.0, out=after)
-            np.multiply(after, factor, out=after)
-            before = after
-        # Within a block sums grow by e^96 at most, so a ceiling per block keeps them finite.
-        self.sums = np.minimum(before, CEILING)
-        total: Array = path @ self.weights
+        # Row after row in memory, which numpy would not choose of itself.
+        growth = np.concatenate(logs, axis=1, out=np.empty((rows, len(self.sums)), dtype=np.float32))
+        growth *= counted[:, None]
+        np.exp(growth, out=growth)
+        total, self.sums = _accumulate(self.sums, growth, self.weights)
         return total
 
     def total(self) -> float:
@@ -187,11 +183,11 @@ class Evidence:
                 np.add.at(out, bets.columns, part / len(RATE_STEPS))
         return out
 
-    def state(self) -> tuple[Array, list[Array32], list[tuple[int, Array32]]]:
+    def state(self) -> tuple[Array32, list[Array32], list[tuple[int, Array32]]]:
         """The state as it is now, for `rewind`."""
         return self.sums.copy(), [bet.lean.copy() for bet in self.leaning], [bet.state() for bet in self.within]
 
-    def rewind(self, state: tuple[Array, list[Array32], list[tuple[int, Array32]]]) -> None:
+    def rewind(self, state: tuple[Array32, list[Array32], list[tuple[int, Array32]]]) -> None:
         """Go back to a `state`."""
         self.sums = state[0]
         for bet, lean in zip(self.leaning, state[1], strict=True):
@@ -211,6 +207,40 @@ class Evidence:
             bet.lean = unpack(lean)
         for within, held in zip(self.within, apart, strict=True):
             within.restore(held)
+
+
+def _accumulate(sums: Array32, growth: Array32, weights: Array32) -> tuple[Array, Array32]:
+    """Shiryaev-Roberts sums (bets) over rows of growth (rows, bets): their weighted sum after each, and the last ones.
+
+    A sum is linear in the one that it starts from, so of all stretches of `STRETCH` rows at once is worked out what
+    they make of nothing and by how much they multiply what they are given; what they are given is handed on from one
+    stretch to the next.
+    """
+    rows, bets = growth.shape
+    total = np.empty(rows)
+    stretches = rows // STRETCH
+    whole = stretches * STRETCH
+    with np.errstate(over="ignore"):  # where a ceiling meets a rare fault; what is infinite has crossed, too
+        if stretches:
+            parts = growth[:whole].reshape(stretches, STRETCH, bets)
+            alone = np.empty((STRETCH, stretches, bets), dtype=np.float32)
+            given = np.empty_like(alone)
+            alone[0] = given[0] = parts[:, 0]
+            for row in range(1, STRETCH):
+                np.add(alone[row - 1], 1.0, out=alone[row])
+                alone[row] *= parts[:, row]
+                np.multiply(given[row - 1], parts[:, row], out=given[row])
+            start = np.empty((stretches, bets), dtype=np.float32)
+            for stretch in range(stretches):
+                start[stretch] = sums
+                sums = np.minimum(given[-1, stretch] * sums + alone[-1, stretch], CEILING)
+            given *= start
+            given += alone
+            total[:whole] = (given @ weights).T.ravel()
+        for row in range(whole, rows):
+            sums = np.minimum((sums + 1.0) * growth[row], CEILING)
+            total[row] = sums @ weights
+    return total, sums
 
 
 def _zone_cost(error: Array) -> Array:

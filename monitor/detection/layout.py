@@ -193,11 +193,10 @@ class Layout:
         n = len(values)
         places = self._place(names)
         out = np.full((n, len(self.flags)), np.nan)
-        at, column, constant, above = places.compare
-        if len(at):
-            x = values[:, column]
-            hit = np.where(above, x > constant, x != constant)
-            out[:, at] = np.where(np.isfinite(x), hit, np.nan)
+        for compare, (at, column, constant) in ((np.greater, places.above), (np.not_equal, places.differs)):
+            if len(at):
+                x = values[:, column].astype(np.float64)
+                out[:, at] = np.where(np.isfinite(x), compare(x, constant), np.nan)
         if len(places.missing_at):
             out[:, places.missing_at] = np.isnan(values) @ places.members > places.usual
         at, column = places.never
@@ -240,7 +239,8 @@ class _Places:
         self.numbers = np.asarray([column.get(name, -1) for name in layout.numbers], dtype=np.intp)
         self.any_failure = [m for m, flag in enumerate(layout.flags) if flag.kind is FlagKind.ANY_FAILURE]
         self.failures = [m for m, flag in enumerate(layout.flags) if flag.failure and m not in self.any_failure]
-        compare: list[tuple[int, int, float, bool]] = []
+        above: list[tuple[int, int, float]] = []
+        differs: list[tuple[int, int, float]] = []
         never: list[tuple[int, int]] = []
         missing: list[tuple[int, list[int], int]] = []
         categories: dict[str, tuple[dict[str, int], int | None]] = {}
@@ -263,17 +263,11 @@ class _Places:
             elif flag.kind is FlagKind.DIFFERS and flag.value is None:  # never seen in the reference
                 never.append((m, column[flag.feature]))
             else:
-                constant = float(flag.value or 0) if flag.kind in (FlagKind.DIFFERS, FlagKind.TAIL) else 0.0
-                declared = flag.kind is FlagKind.DECLARED
-                above = declared or flag.kind is FlagKind.TAIL
-                compare.append((m, column[flag.feature], TRUE_ABOVE if declared else constant, above))
+                constant = TRUE_ABOVE if flag.kind is FlagKind.DECLARED else float(flag.value or 0)
+                listed = above if flag.kind in (FlagKind.DECLARED, FlagKind.TAIL) else differs
+                listed.append((m, column[flag.feature], constant))
         self.categories = [(feature, *_coding(values, other)) for feature, (values, other) in categories.items()]
-        self.compare = (
-            np.asarray([c[0] for c in compare], dtype=np.intp),
-            np.asarray([c[1] for c in compare], dtype=np.intp),
-            np.asarray([c[2] for c in compare]),
-            np.asarray([c[3] for c in compare], dtype=bool),
-        )
+        self.above, self.differs = _compared(above), _compared(differs)
         self.missing_at = np.asarray([m for m, _, _ in missing], dtype=np.intp)
         self.usual = np.asarray([usual for _, _, usual in missing], dtype=np.float32)
         self.members = np.zeros((len(names), len(missing)), dtype=np.float32)
@@ -283,6 +277,12 @@ class _Places:
             np.asarray([at for at, _ in never], dtype=np.intp),
             np.asarray([column for _, column in never], dtype=np.intp),
         )
+
+
+def _compared(listed: list[tuple[int, int, float]]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """Positions of flags, the columns that they come from, and the constants with which these are compared."""
+    at, columns, constants = zip(*listed, strict=True) if listed else ((), (), ())
+    return np.asarray(at, dtype=np.intp), np.asarray(columns, dtype=np.intp), np.asarray(constants)
 
 
 class _Known(dict[str | None, int]):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.moments import BLOCK, CLIP
+from monitor.detection.moments import CLIP
 from monitor.detection.reference import Array32, Joint
 
 Array = NDArray[np.float64]
@@ -24,14 +24,17 @@ ZONE_JOINT = 0.12
 STEP = (-2.0, 3.0)
 """Bounds of one event's log bet: no single event decides."""
 
-_AGE = np.arange(BLOCK)
+CHUNK = 32
+"""Rows whose leans are worked out by one product of matrices; longer blocks are taken in so many at a time."""
+
+_AGE = np.arange(CHUNK)
 _WEIGHTS = np.stack(
     [np.where(_AGE[:, None] > _AGE, a * (1 - a) ** np.maximum(_AGE[:, None] - 1 - _AGE, 0), 0.0) for a in LEAN_RATES]
 ).astype(np.float32)
-DECAY = ((1 - LEAN_RATES[:, None]) ** np.arange(BLOCK + 1)).astype(np.float32)
-"""What is left of a lean after so many rows (rates, BLOCK + 1)."""
-FADED = LEAN_RATES[:, None].astype(np.float32) * DECAY[:, :BLOCK]
-"""What a row adds to a lean when so many others have come after it (rates, BLOCK)."""
+DECAY = ((1 - LEAN_RATES[:, None]) ** np.arange(CHUNK + 1)).astype(np.float32)
+"""What is left of a lean after so many rows (rates, CHUNK + 1)."""
+FADED = LEAN_RATES[:, None].astype(np.float32) * DECAY[:, :CHUNK]
+"""What a row adds to a lean when so many others have come after it (rates, CHUNK)."""
 
 
 class Leaning:
@@ -50,17 +53,18 @@ class Leaning:
         `floor` (m) or (rows, m) is the zone of indifference with the reference's error.
         """
         joint = self._joint
-        size = np.abs(before)
-        size -= self._threshold[:, None]
-        np.maximum(size, 0, out=size)
-        size *= self._precision
-        np.minimum(size, 1, out=size)
-        tilt = np.copysign(size, before)
-        axes = (tilt @ joint.axes) ** 2 @ joint.extra
-        tilt *= u
-        tilt -= size * floor
-        size *= size
-        gain = tilt.sum(-1) - 0.5 * (size @ joint.long_run + axes)
+        tilt = np.maximum(before, -self._threshold[:, None])
+        np.minimum(tilt, self._threshold[:, None], out=tilt)
+        np.subtract(before, tilt, out=tilt)
+        tilt *= self._precision
+        np.maximum(tilt, -1, out=tilt)
+        np.minimum(tilt, 1, out=tilt)
+        cost = (tilt @ joint.axes) ** 2 @ joint.extra
+        gain = np.einsum("rtm,tm->rt", tilt, u)
+        gain -= np.einsum("rtm,tm->rt", np.abs(tilt), np.broadcast_to(floor, u.shape))
+        tilt *= tilt
+        cost += tilt @ joint.long_run
+        gain -= 0.5 * cost
         bounded: Array32 = np.minimum(np.maximum(gain, STEP[0]), STEP[1]).T
         return bounded
 
@@ -82,8 +86,15 @@ class LeaningBet:
 
     def log_bets(self, u: Array32, counts: Array32) -> Array32:
         """Log bets (rows, rates) of a block's whitened scores (rows, m), each counted so much; moves the lean on."""
-        rows = len(u)
-        counted = u * counts[:, None]
-        before = _WEIGHTS[:, :rows, :rows] @ counted + DECAY[:, :rows, None] * self.lean[:, None, :]
-        self.lean = self.lean * DECAY[:, rows, None] + FADED[:, :rows][:, ::-1] @ counted
-        return self._leaning.log_bets(u, before, self._floor)
+        rows, m = u.shape
+        counted = np.zeros((-(-rows // CHUNK), CHUNK, m), dtype=np.float32)
+        np.multiply(u, counts[:, None], out=counted.reshape(-1, m)[:rows])
+        before = _WEIGHTS[:, None] @ counted
+        left = rows - CHUNK * (len(counted) - 1)
+        added = FADED[:, ::-1] @ counted[:-1]
+        for chunk, more in enumerate(added):
+            before[:, chunk] += DECAY[:, :CHUNK, None] * self.lean[:, None]
+            self.lean = self.lean * DECAY[:, CHUNK, None] + more
+        before[:, -1] += DECAY[:, :CHUNK, None] * self.lean[:, None]
+        self.lean = self.lean * DECAY[:, left, None] + FADED[:, :left][:, ::-1] @ counted[-1, :left]
+        return self._leaning.log_bets(u, before.reshape(len(LEAN_RATES), -1, m)[:, :rows], self._floor)

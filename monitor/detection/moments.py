@@ -16,12 +16,9 @@ from monitor.detection.plain import pack, pack_symmetric, unpack, unpack_symmetr
 
 F = TypeVar("F", np.float32, np.float64)
 
-BLOCK = 32
-"""Rows that are judged at once: numpy's cost per call is paid per block, and sums are taken per block, so that how rows
-were cut into batches changes nothing."""
-SCALES = (8, BLOCK, 4 * BLOCK)
+SCALES = (8, 32, 128)
 """Lengths of the runs whose means measure long-run variance."""
-UNIT = 4 * BLOCK
+UNIT = SCALES[-1]
 """Rows that are added at once, so that the longest runs are whole."""
 PLACE = np.array([0.15, 0.35, 0.7, -0.15, -0.35, -0.7, 0.8, 0.0, -0.8, 0.3, 0.0, -0.3])
 SPREAD = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.5, -0.4, -0.5, 0.15, 0.2, 0.15])

@@ -48,18 +48,8 @@ class RankMap:
     """
 
     def __init__(self, x: list[NDArray[np.float64]], z: list[NDArray[np.float64]]) -> None:
-        # All columns in one sorted array, each moved to a range of its own: one search instead of one a column.
-        self._move = SPACING * np.arange(len(x))
-        self._starts = np.cumsum([0, *(len(knots) for knots in x)])[:-1]
-        self._ends = self._starts + np.asarray([len(knots) - 1 for knots in x], dtype=np.intp)
-        self._all = np.concatenate([knots + move for knots, move in zip(x, self._move, strict=True)] or [np.empty(0)])
-        self._base = np.concatenate(x or [np.empty(0)])
-        self._score = np.concatenate(z or [np.empty(0)])
-        cuts = self._starts[1:]
-        self.x = np.split(self._base, cuts) if x else []
-        self.z = np.split(self._score, cuts) if z else []
-        rise = [np.append(np.diff(high) / np.diff(knots), 0.0) for knots, high in zip(x, z, strict=True)]
-        self._slope = np.concatenate(rise or [np.empty(0)])
+        self.x = x
+        self.z = z
 
     @classmethod
     def learn(cls, squeezed: NDArray[np.float16]) -> RankMap:
@@ -73,18 +63,11 @@ class RankMap:
 
     def scores(self, squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
         """Normal scores of rows (n, d)."""
-        rows = squeezed.astype(np.float64)
-        if not rows.size:
-            return np.zeros(rows.shape)
-        missing = ~np.isfinite(rows)
-        rows[missing] = 0.0
-        place = np.searchsorted(self._all, rows + self._move, side="right") - 1
-        low = place < self._starts
-        place = np.clip(place, self._starts, self._ends)
-        scores: NDArray[np.float64] = self._score[place] + (rows - self._base[place]) * self._slope[place]
-        scores[low] = self._score[place[low]]
-        scores[missing] = 0.0
-        return scores
+        columns = squeezed.T.astype(np.float64)
+        for column, x, z in zip(columns, self.x, self.z, strict=True):
+            column[...] = np.interp(column, x, z)
+        columns[~np.isfinite(squeezed.T)] = 0.0
+        return columns.T
 
     def median(self, column: int) -> float:
         """The reference's median of a column, in natural units: the knot in the middle, a value that occurred."""

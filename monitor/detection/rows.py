@@ -211,8 +211,8 @@ class Centre:
             return out
         rest = vectors[first:]
         # Row by row, so that a row's distance does not depend on its neighbours in the batch.
-        dots = (rest * self.total).sum(axis=1)
-        norms = np.sqrt((rest * rest).sum(axis=1)) * np.sqrt((self.total * self.total).sum())
+        dots = np.einsum("ij,j->i", rest, self.total)
+        norms = np.sqrt(np.einsum("ij,ij->i", rest, rest)) * np.sqrt((self.total * self.total).sum())
         out[first:] = np.where(norms > 0, 1 - dots / np.maximum(norms, 1e-12), np.nan)
         return out
 

@@ -1,8 +1,8 @@
 """`StreamMonitor`: watches one stream, from feature rows to findings.
 
 A stream warms up on its first events, which become its reference. From then on rows are judged in blocks that the log
-alone decides (`BLOCK` rows, or what has waited when a tick says its time is up), so how rows were cut into batches
-changes nothing. What a block brings to light is worked out by a `Track`.
+alone decides (`LEAST_BLOCK` rows, of a busy stream those of half a second, or what has waited when a tick says its time
+is up), so how rows were cut into batches changes nothing. What a block brings to light is worked out by a `Track`.
 
 Pure: time comes with rows and ticks.
 """
@@ -26,7 +26,6 @@ from monitor.detection.dependencies import Dependencies
 from monitor.detection.duplicates import RecentEvents
 from monitor.detection.finding import Finding, State
 from monitor.detection.history import Segments, segments_of
-from monitor.detection.moments import BLOCK
 from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
@@ -44,6 +43,12 @@ EVENTS_A_MONTH = 100_000
 """What a stream without times is taken to carry in 30 days."""
 LEAST_RUN = 10_000
 """The mean run length asked for is never shorter: a stream of ten events a day must not page for coincidences."""
+LEAST_BLOCK = 32
+"""Rows that are judged at once, at least: what a block costs whatever it holds is paid by so many."""
+MOST_BLOCK = 256
+BLOCK_SPAN_S = 0.5
+"""Event time that a block spans before it is judged, unless it has `MOST_BLOCK` rows: a busy stream's rows wait no
+longer than those of a quiet one, and cost a fraction."""
 BLOCK_WAIT_S = 5.0
 """Event time after which rows that wait for their block to fill are judged anyway."""
 MOST_SEGMENTS = 4
@@ -118,7 +123,7 @@ class StreamMonitor:
         findings: list[Finding] = []
         first, start = self.events - len(waiting), 0
         counted = 0
-        while (need := BLOCK if self._main.warm else self.settings.warmup) <= len(waiting) - start:
+        while need := self._block(waiting.times[start:]):
             # Volume sees the rows before their block is judged, in any cut: so findings come in the log's order.
             end = first + start + need - seen
             findings += self._volume.observe(rows.times[counted:end], seen + counted, self.settings)
@@ -176,6 +181,17 @@ class StreamMonitor:
             self._apart, self._gathering = {}, {}
             self._waiting = None
         return findings
+
+    def _block(self, times: NDArray[np.float64]) -> int:
+        """How many of the waiting rows, of which these are the times (n), are judged next; 0: more must come."""
+        if not self._main.warm:
+            return self.settings.warmup if len(times) >= self.settings.warmup else 0
+        if len(times) < LEAST_BLOCK:
+            return 0
+        spans = np.flatnonzero(np.abs(times[LEAST_BLOCK - 1 : MOST_BLOCK] - times[0]) >= BLOCK_SPAN_S)
+        if len(spans):
+            return LEAST_BLOCK + int(spans[0])
+        return MOST_BLOCK if len(times) >= MOST_BLOCK else 0
 
     def _due(self, time: float) -> bool:
         if self._waiting is None or not self._main.warm:

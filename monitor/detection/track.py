@@ -44,7 +44,7 @@ from monitor.detection.finding import (
 )
 from monitor.detection.history import History, Segments, segments_of
 from monitor.detection.layout import ENDINGS, Categories, FlagKind, Layout, watched
-from monitor.detection.moments import BLOCK, UNIT
+from monitor.detection.moments import UNIT
 from monitor.detection.normal import Normal
 from monitor.detection.one_cause import GOES_ON
 from monitor.detection.ranks import expand
@@ -72,7 +72,7 @@ RECOVERED = 1.0
 (and rang again) every 2,000 events, since 200 rows hold four of them now and then; with 1, once in 25,000."""
 WIDE = 1 / 3
 """Share of a segment that a few rows may have named in place of the whole stream."""
-DELAY = 4 * BLOCK
+DELAY = 128
 """Rows for which a row must have stayed calm before it matures the reference: several delays of a large change."""
 INPUT = "input.length.chars"
 """Present exactly where an event has an input."""
@@ -206,7 +206,7 @@ class Track:
         self._begin_evidence()
 
     def judge(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
-        """Take rows (at most `BLOCK`) with their stream indices; what they brought to light, and how many were taken.
+        """Take a block's rows with their stream indices; what they brought to light, and how many were taken.
 
         Rows behind one that brought strangers to light are left: some of them are no longer this track's.
         """
@@ -276,17 +276,16 @@ class Track:
         """Rows that stayed calm for `DELAY` rows more make a young reference surer."""
         assert self._active is not None
         self._calm = self._calm + taken if calm else 0
-        if self._calm < DELAY + UNIT or not self._active.grows(context.settings.mature):
-            return
-        history = self._history
-        start, stop = len(history) - self._calm, len(history) - self._calm + UNIT
-        self._calm -= UNIT
-        if start < 0:
-            return
-        y = self._scores(self._active.reference, start, stop)
-        where, digests = history.segments[start:stop], history.digests[start:stop]
-        if self._active.grow(y, where, digests, context.settings.mature):
-            self._renew_evidence()
+        while self._calm >= DELAY + UNIT and self._active.grows(context.settings.mature):
+            history = self._history
+            start, stop = len(history) - self._calm, len(history) - self._calm + UNIT
+            self._calm -= UNIT
+            if start < 0:
+                continue
+            y = self._scores(self._active.reference, start, stop)
+            where, digests = history.segments[start:stop], history.digests[start:stop]
+            if self._active.grow(y, where, digests, context.settings.mature):
+                self._renew_evidence()
 
     def _renew_evidence(self) -> None:
         """The reference matured: the same sums go on, with the new bets."""
@@ -834,7 +833,8 @@ def _common(segments: Sequence[Segments], attribute: str) -> str | None:
 def columns_of(layout: Layout, rows: Rows) -> tuple[NDArray[np.float16], Array]:
     """Rows as a layout takes them: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
     place = layout.number_columns(rows.names)
-    numbers = np.where(place >= 0, rows.values[:, place], np.float16(np.nan)).astype(np.float16)
+    numbers = rows.values[:, place]
+    numbers[:, place < 0] = np.nan
     return numbers, layout.flag_rows(rows.values, rows.names, Categories(rows.categories))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.history import VERSIONS, Segments
-from monitor.detection.leaning import DECAY, FADED, LEAN_RATES, ZONE_JOINT, Leaning
+from monitor.detection.leaning import CHUNK, DECAY, FADED, LEAN_RATES, ZONE_JOINT, Leaning
 from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Array32, Joint
 from monitor.detection.segments import SegmentTable
@@ -80,23 +80,26 @@ class WithinBet:
         codes = self._codes(where)
         out = np.zeros((len(u), len(LEAN_RATES)), dtype=np.float32)
         rows = np.flatnonzero(codes >= 0)
-        if not len(rows):
-            return out
-        codes = codes[rows]
-        own = u[rows] - self._centre[codes]
-        counted = own * counts[rows, None]
+        for start in range(0, len(rows), CHUNK):
+            taken = rows[start : start + CHUNK]
+            out[taken] = self._chunk(u[taken], counts[taken], codes[taken])
+        return out
+
+    def _chunk(self, u: Array32, counts: Array32, codes: NDArray[np.intp]) -> Array32:
+        """Log bets (rows, rates) of at most `CHUNK` rows, of which the places of the segments are given (rows)."""
+        own = u - self._centre[codes]
+        counted = own * counts[:, None]
         same = codes[:, None] == codes
         earlier = np.tril(same, -1).sum(1)
         ago = np.maximum(earlier[:, None] - 1 - earlier, 0)
         weights = np.where(np.tril(same, -1), FADED[:, ago], np.float32(0))
         before = weights @ counted + DECAY[:, earlier, None] * self.lean[:, codes]
-        out[rows] = self._leaning.log_bets(own, before, self._floor[codes])
         for code in np.unique(codes):
             here = codes == code
             size = int(here.sum())
             fading = FADED[:, size - 1 - np.arange(size)]
             self.lean[:, code] = self.lean[:, code] * DECAY[:, size, None] + fading @ counted[here]
-        return out
+        return self._leaning.log_bets(own, before, self._floor[codes])
 
     def _codes(self, where: Sequence[Segments]) -> NDArray[np.intp]:
         """The place of each row's segment (rows), -1 for those not bet on."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.detection.evidence import Evidence
-from monitor.detection.moments import BLOCK
+from monitor.detection.stream_monitor import LEAST_BLOCK
 from tests.detection.streams import Column, fired, one_column, replay, watch
 from tests.detection.test_change import reference
 
@@ -35,19 +35,19 @@ def test_the_same_spread_is_no_change(seed: int) -> None:
 
 def test_missing_values_are_no_narrower_spread() -> None:
     normal = reference(np.random.default_rng(5).normal(size=1024))
-    rows = np.zeros((BLOCK, 2))
+    rows = np.zeros((LEAST_BLOCK, 2))
     seen, unseen = (Evidence(normal.outputs, normal.mean) for _ in range(2))
-    missing = np.ones((BLOCK, 1), dtype=bool)
+    missing = np.ones((LEAST_BLOCK, 1), dtype=bool)
     for _ in range(8):
-        seen.block(rows, np.ones(BLOCK), [()] * BLOCK)
-        unseen.block(rows, np.ones(BLOCK), [()] * BLOCK, missing)
+        seen.block(rows, np.ones(LEAST_BLOCK), [()] * LEAST_BLOCK)
+        unseen.block(rows, np.ones(LEAST_BLOCK), [()] * LEAST_BLOCK, missing)
     assert seen.total() > 1e5  # all at the median: certainly narrower
-    assert unseen.total() <= 8 * BLOCK
+    assert unseen.total() <= 8 * LEAST_BLOCK
 
 
 def test_evidence_says_which_kinds_of_it_told() -> None:
     normal = reference(np.random.default_rng(6).normal(size=1024))
     evidence = Evidence(normal.outputs, normal.mean)
-    rows = np.stack([np.random.default_rng(7).normal(size=BLOCK), np.ones(BLOCK)], axis=1)
-    evidence.block(rows, np.ones(BLOCK), [()] * BLOCK)
+    rows = np.stack([np.random.default_rng(7).normal(size=LEAST_BLOCK), np.ones(LEAST_BLOCK)], axis=1)
+    evidence.block(rows, np.ones(LEAST_BLOCK), [()] * LEAST_BLOCK)
     assert evidence.told() == {"failure"}
