@@ -131,11 +131,18 @@ class Evidence:
                 row, place = np.nonzero(missing[:, singles.columns])
                 log[row, :, place] = np.minimum(log[row, :, place], 0.0)
             logs.append(log.reshape(rows, -1))
-        logs.extend(bets.miss + z[:, bets.columns] * bets.hit for bets in self._rates)
-        # Row after row in memory, which numpy would not choose of itself.
-        growth = np.concatenate(logs, axis=1, out=np.empty((rows, len(self.sums)), dtype=np.float32))
-        growth *= counted[:, None]
-        np.exp(growth, out=growth)
+        growth = np.empty((rows, len(self.sums)), dtype=np.float32)
+        stop = sum(log.shape[1] for log in logs)
+        if stop:
+            np.concatenate(logs, axis=1, out=growth[:, :stop])
+            np.exp(growth[:, :stop], out=growth[:, :stop])
+        for bets in self._rates:
+            start, stop = stop, stop + len(bets.columns)
+            np.multiply(z[:, bets.columns], bets.hit, out=growth[:, start:stop])
+            growth[:, start:stop] += bets.miss
+        repeated = np.flatnonzero(counted < 1)
+        if len(repeated):
+            growth[repeated] **= counted[repeated, None]
         total, self.sums = _accumulate(self.sums, growth, self.weights)
         return total
 
@@ -270,7 +277,10 @@ def _mostly(chosen: NDArray[np.bool_], prior: Array) -> Array:
 
 
 class _RateBets(NamedTuple):
-    """Of each bet its column, its log (`miss` where the flag is 0, `miss + hit` where it is 1) and its weight."""
+    """Of each bet its column, what it multiplies by (`miss` where the flag is 0, `miss + hit` where 1) and its weight.
+
+    Where a flag is missing, and so its usual rate, a mixture of the two bets is placed.
+    """
 
     columns: NDArray[np.intp]
     hit: Array32
@@ -290,8 +300,9 @@ def _rate_bets(rates: Rates, prior: Array | None = None) -> _RateBets:
 
     def bet(chosen: NDArray[np.bool_], bound: Array, other: Array, weight: float) -> None:
         columns.append(rates.columns[chosen])
-        hits.append(np.log(other / bound) / rates.long_run[chosen])
-        misses.append(np.log((1 - other) / (1 - bound)) / rates.long_run[chosen])
+        # A root of a bet pays for what the long run varies by more than independent events do.
+        hits.append((other / bound) ** (1 / rates.long_run[chosen]))
+        misses.append(((1 - other) / (1 - bound)) ** (1 / rates.long_run[chosen]))
         weights.append(np.full(len(bound), weight))
 
     for step, weight in zip(RATE_STEPS, prior, strict=True):
