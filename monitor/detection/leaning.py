@@ -44,8 +44,10 @@ class Leaning:
         self._joint = joint
         a = LEAN_RATES[:, None]
         m = joint.project.shape[1]
-        self._threshold = (0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))).astype(np.float32)
+        self._threshold = (0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))).astype(np.float32)[:, None]
         self._precision = 1 / joint.long_run
+        self._half_long_run = joint.long_run / 2
+        self._half_extra = joint.extra / 2
 
     def log_bets(self, u: Array32, before: Array32, floor: Array32) -> Array32:
         """Log bets (rows, rates) on scores u (rows, m) that leaned by `before` (rates, rows, m).
@@ -53,20 +55,23 @@ class Leaning:
         `floor` (m) or (rows, m) is the zone of indifference with the reference's error.
         """
         joint = self._joint
-        tilt = np.maximum(before, -self._threshold[:, None])
-        np.minimum(tilt, self._threshold[:, None], out=tilt)
+        tilt = np.maximum(before, -self._threshold)
+        np.minimum(tilt, self._threshold, out=tilt)
         np.subtract(before, tilt, out=tilt)
         tilt *= self._precision
         np.maximum(tilt, -1, out=tilt)
         np.minimum(tilt, 1, out=tilt)
-        cost = (tilt @ joint.axes) ** 2 @ joint.extra
         gain = np.einsum("rtm,tm->rt", tilt, u)
-        gain -= np.einsum("rtm,tm->rt", np.abs(tilt), np.broadcast_to(floor, u.shape))
-        tilt *= tilt
-        cost += tilt @ joint.long_run
-        gain -= 0.5 * cost
-        bounded: Array32 = np.minimum(np.maximum(gain, STEP[0]), STEP[1]).T
-        return bounded
+        size = np.abs(tilt)
+        gain -= size @ floor if floor.ndim == 1 else np.einsum("rtm,tm->rt", size, floor)
+        size *= size
+        gain -= size @ self._half_long_run
+        along = tilt @ joint.axes
+        along *= along
+        gain -= along @ self._half_extra
+        np.maximum(gain, STEP[0], out=gain)
+        np.minimum(gain, STEP[1], out=gain)
+        return gain.T
 
 
 class LeaningBet:
@@ -87,14 +92,26 @@ class LeaningBet:
     def log_bets(self, u: Array32, counts: Array32) -> Array32:
         """Log bets (rows, rates) of a block's whitened scores (rows, m), each counted so much; moves the lean on."""
         rows, m = u.shape
-        counted = np.zeros((-(-rows // CHUNK), CHUNK, m), dtype=np.float32)
-        np.multiply(u, counts[:, None], out=counted.reshape(-1, m)[:rows])
-        before = _WEIGHTS[:, None] @ counted
-        left = rows - CHUNK * (len(counted) - 1)
-        added = FADED[:, ::-1] @ counted[:-1]
-        for chunk, more in enumerate(added):
-            before[:, chunk] += DECAY[:, :CHUNK, None] * self.lean[:, None]
-            self.lean = self.lean * DECAY[:, CHUNK, None] + more
-        before[:, -1] += DECAY[:, :CHUNK, None] * self.lean[:, None]
-        self.lean = self.lean * DECAY[:, left, None] + FADED[:, :left][:, ::-1] @ counted[-1, :left]
-        return self._leaning.log_bets(u, before.reshape(len(LEAN_RATES), -1, m)[:, :rows], self._floor)
+        counted = u * counts[:, None]
+        chunks = -(-rows // CHUNK)
+        if chunks == 1:
+            before = self._step(counted)
+        else:
+            # All whole chunks at once but for where they start from.
+            whole = counted[: CHUNK * (chunks - 1)].reshape(chunks - 1, CHUNK, m)
+            before = np.empty((len(LEAN_RATES), rows, m), dtype=np.float32)
+            inside = before[:, : CHUNK * (chunks - 1)].reshape(len(LEAN_RATES), chunks - 1, CHUNK, m)
+            np.matmul(_WEIGHTS[:, None], whole, out=inside)
+            for chunk, added in enumerate(FADED[:, ::-1] @ whole):
+                inside[:, chunk] += DECAY[:, :CHUNK, None] * self.lean[:, None]
+                self.lean = self.lean * DECAY[:, CHUNK, None] + added
+            before[:, CHUNK * (chunks - 1) :] = self._step(counted[CHUNK * (chunks - 1) :])
+        return self._leaning.log_bets(u, before, self._floor)
+
+    def _step(self, counted: Array32) -> Array32:
+        """Where scores leaned before each of at most `CHUNK` rows of counted scores (rates, rows, m); moves on."""
+        rows = len(counted)
+        before: Array32 = _WEIGHTS[:, :rows, :rows] @ counted
+        before += DECAY[:, :rows, None] * self.lean[:, None]
+        self.lean = self.lean * DECAY[:, rows, None] + FADED[:, rows - 1 :: -1] @ counted
+        return before
