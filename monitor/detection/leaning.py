@@ -44,7 +44,8 @@ class Leaning:
         self._joint = joint
         a = LEAN_RATES[:, None]
         m = joint.project.shape[1]
-        self._threshold = (0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))).astype(np.float32)[:, None]
+        threshold = 0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))
+        self._threshold = threshold.astype(np.float32)[:, None]
         self._precision = 1 / joint.long_run
         self._half_long_run = joint.long_run / 2
         self._half_extra = joint.extra / 2
@@ -61,7 +62,7 @@ class Leaning:
         tilt *= self._precision
         np.maximum(tilt, -1, out=tilt)
         np.minimum(tilt, 1, out=tilt)
-        gain = np.einsum("rtm,tm->rt", tilt, u)
+        gain: Array32 = np.einsum("rtm,tm->rt", tilt, u)
         size = np.abs(tilt)
         gain -= size @ floor if floor.ndim == 1 else np.einsum("rtm,tm->rt", size, floor)
         size *= size
@@ -81,7 +82,7 @@ class LeaningBet:
         self._joint = joint
         self._leaning = Leaning(joint)
         self._floor = np.float32(ZONE_JOINT) + joint.error
-        self.lean = np.zeros((len(LEAN_RATES), joint.project.shape[1]), dtype=np.float32)
+        self.lean: Array32 = np.zeros((len(LEAN_RATES), joint.project.shape[1]), dtype=np.float32)
 
     def whitened(self, centred: Array32) -> Array32:
         """Whitened scores (rows, m) of rows y - mean (rows, d)."""
@@ -113,5 +114,6 @@ class LeaningBet:
         rows = len(counted)
         before: Array32 = _WEIGHTS[:, :rows, :rows] @ counted
         before += DECAY[:, :rows, None] * self.lean[:, None]
-        self.lean = self.lean * DECAY[:, rows, None] + FADED[:, rows - 1 :: -1] @ counted
+        added: Array32 = FADED[:, rows - 1 :: -1] @ counted
+        self.lean = self.lean * DECAY[:, rows, None] + added
         return before
