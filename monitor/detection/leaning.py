@@ -33,7 +33,7 @@ _WEIGHTS = np.stack(
 ).astype(np.float32)
 DECAY = ((1 - LEAN_RATES[:, None]) ** np.arange(CHUNK + 1)).astype(np.float32)
 """What is left of a lean after so many rows (rates, CHUNK + 1)."""
-FADED = LEAN_RATES[:, None].astype(np.float32) * DECAY[:, :CHUNK]
+FADED: Array32 = LEAN_RATES[:, None].astype(np.float32) * DECAY[:, :CHUNK]
 """What a row adds to a lean when so many others have come after it (rates, CHUNK)."""
 
 
@@ -114,6 +114,5 @@ class LeaningBet:
         rows = len(counted)
         before: Array32 = _WEIGHTS[:, :rows, :rows] @ counted
         before += DECAY[:, :rows, None] * self.lean[:, None]
-        added: Array32 = FADED[:, rows - 1 :: -1] @ counted
-        self.lean = self.lean * DECAY[:, rows, None] + added
+        self.lean = self.lean * DECAY[:, rows, None] + FADED[:, rows - 1 :: -1] @ counted
         return before
