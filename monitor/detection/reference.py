@@ -103,13 +103,18 @@ class Reference:
     layout, ranks, strata
         Which columns are watched, their normal scores, and what each class of rows has of them by nature.
     moments
-        Sums over the reference's rows.
+        Means over the reference's rows, less `base`.
     distinct
         How many different events the rows held.
     fill
         Rate of each flag, taken where an event lacks it (m).
     excluded
         Features that are described but not bet on: another detector watches them.
+
+    Attributes
+    ----------
+    base
+        What moments are about (d): 0 for the scores of numbers, `fill` for flags.
     """
 
     def __init__(
@@ -127,6 +132,7 @@ class Reference:
         self.strata = strata
         self.moments = moments
         self.fill = fill
+        self.base = base_of(len(layout.numbers), fill)
         self.distinct = distinct
         self.excluded = excluded
         self.derive()
@@ -137,22 +143,17 @@ class Reference:
         n = moments.n
         self.n = n
         self.effective = max(min(float(self.distinct), float(n)), n / 6)
-        self.mean = moments.first / n
+        away = moments.first.astype(np.float64)
+        self.mean = self.base + away
         core = moments.core
-        outer = np.outer(self.mean[:core], self.mean[:core])
-        self._covariance = moments.second.astype(np.float64) / n - outer
-        self._lagged = moments.lagged.astype(np.float64) / max(moments.pairs, 1) - outer
-        self._runs = [
-            (scale, int(k), means.astype(np.float64) / max(int(k), 1) - outer)
-            for scale, k, means in zip(SCALES, moments.runs, moments.run_means, strict=True)
-        ]
-        rare = self.mean[core:] ** 2
-        self._rare_variance = moments.own[0] / n - rare
-        self._rare_lagged = moments.own[1] / max(moments.pairs, 1) - rare
-        self._rare_runs = [
-            (scale, int(k), own / max(int(k), 1) - rare)
-            for scale, k, own in zip(SCALES, moments.runs, moments.own[2:], strict=True)
-        ]
+        outer = np.outer(away[:core], away[:core])
+        runs = list(zip(SCALES, moments.counts[2:].tolist(), strict=True))
+        self._covariance = moments.matrix(0) - outer
+        self._lagged = moments.matrix(1) - outer
+        self._runs = [(scale, k, moments.matrix(2 + i) - outer) for i, (scale, k) in enumerate(runs)]
+        rare = moments.own - away[core:] ** 2
+        self._rare_variance, self._rare_lagged = rare[0], rare[1]
+        self._rare_runs = [(scale, k, own) for (scale, k), own in zip(runs, rare[2:], strict=True)]
         self.variance = np.maximum(np.concatenate([np.diag(self._covariance), self._rare_variance]), 0)
         self.sd = np.maximum(np.sqrt(self.variance), SMALLEST_SD)
         self.wander = WANDERS * self._alone(np.arange(moments.d))[1]
@@ -269,13 +270,11 @@ class Reference:
         )
 
     def _singles(self, columns: NDArray[np.intp]) -> Singles:
-        n = self.n
         long_run, wander = self._alone(columns)
-        tilted = self.moments.tilted[:, :, columns]
+        earned, squared = self.moments.tilted[:, :, columns].astype(np.float64)
         # Along a normal score z the long run is felt as var(a z + b z^2) = a^2 + 2 b^2.
-        mean = tilted[0] / n
-        error = np.sqrt(np.maximum(tilted[1] / n - mean * mean, 0) / n * long_run)
-        log_norm = np.log(mean + error) + (long_run - 1) * (PLACE**2 + 2 * SPREAD**2)[:, None] / 2
+        error = np.sqrt(np.maximum(squared - earned * earned, 0) / self.n * long_run)
+        log_norm = np.log1p(earned + error) + (long_run - 1) * (PLACE**2 + 2 * SPREAD**2)[:, None] / 2
         return Singles(columns, log_norm, np.sqrt(long_run / self.effective) + WANDERS * wander)
 
     def _rates(self, columns: NDArray[np.intp]) -> Rates:
@@ -326,3 +325,8 @@ class Reference:
             unpack(fill),
             frozenset(excluded),
         )
+
+
+def base_of(numbers: int, fill: Array) -> Array:
+    """What moments of rows are about (d), that many numbers and then flags: about their mean."""
+    return np.concatenate([np.zeros(numbers), fill])

@@ -38,7 +38,7 @@ from monitor.errors import InvalidEvent
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
-FORMAT = 1
+FORMAT = 2
 MONTH_S = 30 * 86400.0
 EVENTS_A_MONTH = 100_000
 """What a stream without times is taken to carry in 30 days."""
