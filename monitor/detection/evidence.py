@@ -42,7 +42,8 @@ ZONE_SPREAD = 0.1
 """Relative change of a single number's variance that counts as the same."""
 _AROUND = 16
 """Points at which the edge of a zone is looked at."""
-CEILING = 1e200
+CEILING = 1e30
+"""Of sums between blocks, so that they stay finite in single precision."""
 RATE_STEPS = np.array([0.03, 0.08, 0.2, 0.5])
 """Alternatives for a rate that rose: this share of the way from its upper bound to 1."""
 RATE_FALLS = np.array([0.7, 0.4, 0.1, 0.03])
@@ -76,8 +77,9 @@ class Evidence:
         self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
         singles = view.singles
         self._log_norm = (singles.log_norm + _zone_cost(singles.error)).astype(np.float32)
-        self._rates = [_rate_bets(view.rates), _rate_bets(view.failures, FAULTS_SLOW_FIRST)]
-        rate, failure = (bets.prior for bets in self._rates)
+        rates, rate = _rate_bets(view.rates)
+        failures, failure = _rate_bets(view.failures, FAULTS_SLOW_FIRST)
+        self._rates = [rates, failures]
         if view.any_failure is not None:
             failure = _mostly(self._rates[1].columns == view.any_failure, failure)
         priors = {
@@ -91,12 +93,12 @@ class Evidence:
         self.kinds = list(kept)
         self._cuts = np.cumsum([0] + [len(prior) for prior in kept.values()])
         weights = np.concatenate([*kept.values(), np.empty(0)])
-        self.weights = weights / max(weights.sum(), 1.0)
-        self.sums = np.zeros(len(self.weights))
+        self.weights = (weights / max(weights.sum(), 1.0)).astype(np.float32)
+        self.sums = np.zeros(len(self.weights), dtype=np.float32)
 
     def restart(self) -> None:
         """Forget all evidence so far."""
-        self.sums = np.zeros(len(self.weights))
+        self.sums = np.zeros(len(self.weights), dtype=np.float32)
         for bet in self.leaning:
             bet.lean[:] = 0
         for apart in self.within:
@@ -133,13 +135,13 @@ class Evidence:
         log_growth *= counted[:, None]
         growth = np.exp(log_growth).astype(np.float64)
         path = np.empty_like(growth)
-        before = self.sums
+        before: NDArray[np.floating[Any]] = self.sums
         for after, factor in zip(path, growth, strict=True):
             np.add(before, 1.0, out=after)
             np.multiply(after, factor, out=after)
             before = after
         # Within a block sums grow by e^96 at most, so a ceiling per block keeps them finite.
-        self.sums = np.minimum(before, CEILING)
+        self.sums = np.minimum(before, CEILING).astype(np.float32)
         total: Array = path @ self.weights
         return total
 
@@ -187,11 +189,11 @@ class Evidence:
                 np.add.at(out, bets.columns, part / len(RATE_STEPS))
         return out
 
-    def state(self) -> tuple[Array, list[Array32], list[tuple[int, Array32]]]:
+    def state(self) -> tuple[Array32, list[Array32], list[tuple[int, Array32]]]:
         """The state as it is now, for `rewind`."""
         return self.sums.copy(), [bet.lean.copy() for bet in self.leaning], [bet.state() for bet in self.within]
 
-    def rewind(self, state: tuple[Array, list[Array32], list[tuple[int, Array32]]]) -> None:
+    def rewind(self, state: tuple[Array32, list[Array32], list[tuple[int, Array32]]]) -> None:
         """Go back to a `state`."""
         self.sums = state[0]
         for bet, lean in zip(self.leaning, state[1], strict=True):
@@ -240,16 +242,15 @@ def _mostly(chosen: NDArray[np.bool_], prior: Array) -> Array:
 
 
 class _RateBets(NamedTuple):
-    """Of each bet its column, its log (`miss` where the flag is 0, `miss + hit` where it is 1) and its weight."""
+    """Of each bet its column and its log: `miss` where the flag is 0, `miss + hit` where it is 1."""
 
     columns: NDArray[np.intp]
     hit: Array32
     miss: Array32
-    prior: Array
 
 
-def _rate_bets(rates: Rates, prior: Array | None = None) -> _RateBets:
-    """Bets on flags, the alternatives weighted by `prior` (nearest first); alike by default.
+def _rate_bets(rates: Rates, prior: Array | None = None) -> tuple[_RateBets, Array]:
+    """Bets on flags and their weights, the alternatives weighted by `prior` (nearest first); alike by default.
 
     A rate whose bound lies too near 0 (or 1) gets no bets on falling (or rising).
     """
@@ -271,9 +272,5 @@ def _rate_bets(rates: Rates, prior: Array | None = None) -> _RateBets:
         bound = rates.lower[falling]
         bet(falling, bound, np.maximum(0.002, bound * fall), weight)
     miss = np.concatenate(misses)
-    return _RateBets(
-        np.concatenate(columns),
-        (np.concatenate(hits) - miss).astype(np.float32),
-        miss.astype(np.float32),
-        np.concatenate(weights),
-    )
+    hit = (np.concatenate(hits) - miss).astype(np.float32)
+    return _RateBets(np.concatenate(columns), hit, miss.astype(np.float32)), np.concatenate(weights)

@@ -41,25 +41,25 @@ def expand(squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
 class RankMap:
     """Compressed values (n, d) to normal scores (n, d); missing values score 0, which no bet profits from.
 
-    Attributes
+    Parameters
     ----------
+    lengths
+        How many knots each column has (d).
     x, z
-        d arrays each: knots in compressed units, ascending, and their normal scores.
+        Knots of all columns in turn: in compressed units, ascending within a column, and their normal scores.
     """
 
-    def __init__(self, x: list[NDArray[np.float64]], z: list[NDArray[np.float64]]) -> None:
+    def __init__(self, lengths: NDArray[np.int16], x: NDArray[np.float16], z: NDArray[np.float16]) -> None:
+        ends = np.cumsum(lengths, dtype=np.intp)
         # All columns in one sorted array, each moved to a range of its own: one search instead of one a column.
-        self._move = SPACING * np.arange(len(x))
-        self._starts = np.cumsum([0, *(len(knots) for knots in x)])[:-1]
-        self._ends = self._starts + np.asarray([len(knots) - 1 for knots in x], dtype=np.intp)
-        self._all = np.concatenate([knots + move for knots, move in zip(x, self._move, strict=True)] or [np.empty(0)])
-        self._base = np.concatenate(x or [np.empty(0)])
-        self._score = np.concatenate(z or [np.empty(0)])
-        cuts = self._starts[1:]
-        self.x = np.split(self._base, cuts) if x else []
-        self.z = np.split(self._score, cuts) if z else []
-        rise = [np.append(np.diff(high) / np.diff(knots), 0.0) for knots, high in zip(x, z, strict=True)]
-        self._slope = np.concatenate(rise or [np.empty(0)])
+        # That loses nothing, as compressed values are whole in 2 ** -24.
+        self._move = SPACING * np.arange(len(lengths))
+        self._starts, self._ends = ends - lengths, ends - 1
+        self._all = x + np.repeat(self._move, lengths)
+        self._score = z.astype(np.float32)
+        rise = np.diff(z.astype(np.float64), append=0.0) / np.diff(self._all, append=np.inf)
+        rise[self._ends] = 0.0
+        self._slope = rise.astype(np.float32)
 
     @classmethod
     def learn(cls, squeezed: NDArray[np.float16]) -> RankMap:
@@ -69,7 +69,9 @@ class RankMap:
             x, z = _knots(column[np.isfinite(column)])
             xs.append(x)
             zs.append(z)
-        return cls(xs, zs)
+        lengths = np.asarray([len(x) for x in xs], dtype=np.int16)
+        nothing = np.empty(0, dtype=np.float16)
+        return cls(lengths, np.concatenate([nothing, *xs]), np.concatenate([nothing, *zs]))
 
     def scores(self, squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
         """Normal scores of rows (n, d)."""
@@ -78,17 +80,23 @@ class RankMap:
             return np.zeros(rows.shape)
         missing = ~np.isfinite(rows)
         rows[missing] = 0.0
-        place = np.searchsorted(self._all, rows + self._move, side="right") - 1
+        rows += self._move
+        place = np.searchsorted(self._all, rows, side="right") - 1
         low = place < self._starts
         place = np.clip(place, self._starts, self._ends)
-        scores: NDArray[np.float64] = self._score[place] + (rows - self._base[place]) * self._slope[place]
+        scores: NDArray[np.float64] = self._score[place] + (rows - self._all[place]) * self._slope[place]
         scores[low] = self._score[place[low]]
         scores[missing] = 0.0
         return scores
 
+    def knots(self, column: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A column's knots and their normal scores."""
+        own = slice(int(self._starts[column]), int(self._ends[column]) + 1)
+        return self._all[own] - self._move[column], self._score[own].astype(np.float64)
+
     def median(self, column: int) -> float:
         """The reference's median of a column, in natural units: the knot in the middle, a value that occurred."""
-        x, z = self.x[column], self.z[column]
+        x, z = self.knots(column)
         s = float(x[int(np.argmin(np.abs(z)))]) if z[-1] > z[0] else float(x[len(x) // 2])
         return math.copysign(math.expm1(abs(s)), s)
 
@@ -98,30 +106,27 @@ class RankMap:
 
     def quantile(self, column: int, q: float) -> float:
         """The reference's quantile q of a column, in natural units."""
-        s = float(np.interp(float(ndtri(q)), self.z[column], self.x[column]))
+        x, z = self.knots(column)
+        s = float(np.interp(float(ndtri(q)), z, x))
         return math.copysign(math.expm1(abs(s)), s)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        lengths = np.asarray([len(x) for x in self.x], dtype=np.int16)
-        flat = [np.concatenate(part) if part else np.empty(0) for part in (self.x, self.z)]
-        return [pack(lengths), *(pack(part.astype(np.float32)) for part in flat)]
+        lengths = self._ends - self._starts + 1
+        x = self._all - np.repeat(self._move, lengths)
+        return [pack(lengths.astype(np.int16)), pack(x.astype(np.float16)), pack(self._score.astype(np.float16))]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> RankMap:
         """The map that `plain` described."""
         lengths, x, z = (unpack(part) for part in plain)
-        x, z = x.astype(np.float64), z.astype(np.float64)
-        cuts = np.cumsum(lengths.astype(np.int64))[:-1]
-        if not len(lengths):
-            return cls([], [])
-        return cls(list(np.split(x, cuts)), list(np.split(z, cuts)))
+        return cls(lengths, x, z)
 
 
-def _knots(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _knots(values: NDArray[np.float64]) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
     n = len(values)
     if n == 0:
-        return np.array([0.0, 1.0]), np.zeros(2)
+        return np.array([0.0, 1.0], dtype=np.float16), np.zeros(2, dtype=np.float16)
     x, counts = np.unique(values, return_counts=True)
     right = np.cumsum(counts) / n
     middle = right - counts / n / 2
@@ -130,10 +135,10 @@ def _knots(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
         keep = np.unique(np.concatenate([inner, [0, 1, len(x) - 2, len(x) - 1]]))
         x, middle = x[keep], middle[keep]
     z = ndtri(np.clip(middle, 0.5 / n, 1 - 0.5 / n))
-    # A value beyond all that the reference saw scores a little more than its extreme.
+    # A value beyond all that the reference saw scores a little more than its extreme. The margin is more than half
+    # precision rounds by.
     margin = 1e-3 * (x[-1] - x[0]) + 1e-3 * max(1.0, abs(x[-1]))
     edge = float(ndtri(0.3 / n))
     x = np.concatenate(([x[0] - margin], x, [x[-1] + margin]))
     z = np.concatenate(([min(edge, z[0])], z, [max(-edge, z[-1])]))
-    # As a snapshot holds them, so that a restored map is this map.
-    return x.astype(np.float32).astype(np.float64), z.astype(np.float32).astype(np.float64)
+    return x.astype(np.float16), z.astype(np.float16)

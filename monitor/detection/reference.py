@@ -67,7 +67,7 @@ class Singles:
     """Numbers one by one: columns, log normalisers of the fixed bets (bets, k) and errors as of `Joint` (k)."""
 
     columns: NDArray[np.intp]
-    log_norm: Array
+    log_norm: Array32
     error: Array
 
 
@@ -275,7 +275,7 @@ class Reference:
         # Along a normal score z the long run is felt as var(a z + b z^2) = a^2 + 2 b^2.
         error = np.sqrt(np.maximum(squared - earned * earned, 0) / self.n * long_run)
         log_norm = np.log1p(earned + error) + (long_run - 1) * (PLACE**2 + 2 * SPREAD**2)[:, None] / 2
-        return Singles(columns, log_norm, np.sqrt(long_run / self.effective) + WANDERS * wander)
+        return Singles(columns, log_norm.astype(np.float32), np.sqrt(long_run / self.effective) + WANDERS * wander)
 
     def _rates(self, columns: NDArray[np.intp]) -> Rates:
         long_run, a, b = self._posterior(columns)
