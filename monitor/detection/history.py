@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +34,9 @@ VERSIONS = (
 """Attributes whose change is an event of its own, most general first."""
 
 
+_NOTHING = msgspec.msgpack.encode([])
+
+
 class History:
     """A bounded record of rows, oldest first: the last `LENGTH`, however they came.
 
@@ -57,8 +61,9 @@ class History:
         self.times: NDArray[np.float64] = np.empty(0)
         self.marks: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)
         self.segments: list[Segments] = []
-        self._ids: list[str] = []
-        self._excerpts: list[tuple[str, str]] = []
+        # Strings, which are quoted rarely, as msgpack: an object for each is several times as large.
+        self._ids = self._excerpts = _NOTHING
+        self._named = self._quoted = 0
 
     def __len__(self) -> int:
         return len(self.times)
@@ -82,13 +87,18 @@ class History:
         self.times = _last(self.times, times)
         self.marks = _last(self.marks, marks)
         self.segments = (self.segments + segments)[-LENGTH:]
-        self._ids = (self._ids + ids[-NAMED:])[-NAMED:]
-        self._excerpts = (self._excerpts + excerpts[-EXCERPTS:])[-EXCERPTS:]
+        self._ids, self._named = _with_last(self._ids, ids, NAMED)
+        self._excerpts, self._quoted = _with_last(self._excerpts, excerpts, EXCERPTS)
 
     @property
     def indices(self) -> NDArray[np.int64]:
         """int64 (n), each row's index in its stream."""
         return np.asarray(self._indices, dtype=np.int64)
+
+    @property
+    def first_index(self) -> int:
+        """The oldest row's index in its stream; there must be one."""
+        return int(self._indices[0])
 
     def flag_values(self) -> NDArray[np.float64]:
         """Flags (n, m) as 1, 0 and NaN for missing."""
@@ -98,20 +108,21 @@ class History:
     @property
     def first_id(self) -> int:
         """Position of the oldest row whose id is held."""
-        return len(self) - len(self._ids)
+        return len(self) - self._named
 
     def event_id(self, position: int) -> str:
         """The id of the row at this position, from `first_id` on, or counted from the last (-1)."""
-        return self._ids[position if position < 0 else position - self.first_id]
+        return str(msgspec.msgpack.decode(self._ids)[position if position < 0 else position - self.first_id])
 
     @property
     def first_excerpt(self) -> int:
         """Position of the oldest row whose excerpt is held."""
-        return len(self) - len(self._excerpts)
+        return len(self) - self._quoted
 
     def excerpt(self, position: int) -> Excerpt:
         """The excerpt of the row at this position, from `first_excerpt` on."""
-        return Excerpt(self.event_id(position), *self._excerpts[position - self.first_excerpt])
+        given, output = msgspec.msgpack.decode(self._excerpts)[position - self.first_excerpt]
+        return Excerpt(self.event_id(position), given, output)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
@@ -122,10 +133,10 @@ class History:
             self._flags,
             [indices.start, indices.stop] if isinstance(indices, range) else pack(indices),
             *(pack(part) for part in (self.numbers, self._true, self._missing, self.times, self.marks)),
-            self._ids,
+            msgspec.msgpack.decode(self._ids),
             distinct,
             [code[segment] for segment in self.segments],
-            self._excerpts,
+            msgspec.msgpack.decode(self._excerpts),
         ]
 
     @classmethod
@@ -138,8 +149,8 @@ class History:
         history.times, history.marks = unpack(times), unpack(marks)
         named: list[Segments] = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
         history.segments = [named[code] for code in codes]
-        history._ids = ids
-        history._excerpts = [(given, output) for given, output in excerpts]
+        history._ids, history._named = _with_last(_NOTHING, ids, NAMED)
+        history._excerpts, history._quoted = _with_last(_NOTHING, excerpts, EXCERPTS)
         return history
 
 
@@ -147,6 +158,13 @@ def _last(held: NDArray[T], more: NDArray[T]) -> NDArray[T]:
     """The last `LENGTH` rows of both, in memory of their own."""
     more = more[-LENGTH:]
     return np.concatenate([held[max(0, len(held) + len(more) - LENGTH) :], more])
+
+
+def _with_last(held: bytes, more: Sequence[Any], most: int) -> tuple[bytes, int]:
+    """The last `most` of both as msgpack, and how many they are."""
+    both = [*msgspec.msgpack.decode(held), *more[-most:]] if len(more) < most else more
+    kept = both[-most:]
+    return msgspec.msgpack.encode(kept), len(kept)
 
 
 def _ranged(indices: NDArray[np.int64]) -> range | NDArray[np.int64]:

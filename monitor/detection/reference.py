@@ -110,11 +110,6 @@ class Reference:
         Rate of each flag, taken where an event lacks it (m).
     excluded
         Features that are described but not bet on: another detector watches them.
-
-    Attributes
-    ----------
-    base
-        What moments are about (d): 0 for the scores of numbers, `fill` for flags.
     """
 
     def __init__(
@@ -132,10 +127,14 @@ class Reference:
         self.strata = strata
         self.moments = moments
         self.fill = fill
-        self.base = base_of(len(layout.numbers), fill)
         self.distinct = distinct
         self.excluded = excluded
         self.derive()
+
+    @property
+    def base(self) -> Array:
+        """What moments are about (d): 0 for the scores of numbers, `fill` for flags."""
+        return base_of(len(self.layout.numbers), self.fill)
 
     def derive(self) -> None:
         """Work out means, covariance and the two views from the moments as they are now."""

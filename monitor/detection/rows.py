@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Rows:
     def of(cls, batch: FeatureBatch, distances: NDArray[np.float64]) -> Rows:
         """A batch's rows, with the distances to the centre (n) as one more column."""
         return cls(
-            (*batch.names, DISTANCE.name),
+            _with_distance(tuple(batch.names)),
             compress(np.concatenate([batch.values, distances[:, None]], axis=1)),
             {name: list(column) for name, column in batch.categories.items()},
             batch.times.astype(np.float64),
@@ -70,16 +71,24 @@ class Rows:
         """A column's compressed values (n); None if there is no such column."""
         return self.values[:, self.names.index(name)] if name in self.names else None
 
+    def only(self, wanted: frozenset[str]) -> Rows:
+        """The rows with those of these columns that they have."""
+        names, places = _chosen(self.names, wanted)
+        categories = {name: column for name, column in self.categories.items() if name in wanted}
+        if names == self.names and len(categories) == len(self.categories):
+            return self
+        return replace(self, names=names, values=self.values[:, places], categories=categories)
+
     def part(self, start: int, stop: int | None = None) -> Rows:
-        """Rows from `start` to `stop`."""
+        """Rows from `start` to `stop`, which keep no others in memory."""
         cut = slice(start, stop)
         return Rows(
             self.names,
-            self.values[cut],
+            self.values[cut].copy(),
             {name: column[cut] for name, column in self.categories.items()},
-            self.times[cut],
+            self.times[cut].copy(),
             self.ids[cut],
-            self.digests[cut],
+            self.digests[cut].copy(),
             self.segments[cut],
             self.excerpts[cut],
             None if self.calls is None else self.calls[cut],
@@ -158,7 +167,7 @@ class Rows:
         names, values, categories, times, ids, digests, segments, excerpts, *more = plain
         calls = more[0] if more else None
         return cls(
-            tuple(names),
+            _shared(tuple(names)),
             unpack(values),
             categories,
             unpack(times),
@@ -170,6 +179,24 @@ class Rows:
             if calls is None
             else [{name: Called(*one) for name, one in each.items()} if each else NO_CALLS for each in calls],
         )
+
+
+@lru_cache(maxsize=256)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Equal names once for all streams: a process holds thousands that are measured alike."""
+    return names
+
+
+@lru_cache(maxsize=256)
+def _with_distance(names: tuple[str, ...]) -> tuple[str, ...]:
+    return _shared((*names, DISTANCE.name))
+
+
+@lru_cache(maxsize=256)
+def _chosen(names: tuple[str, ...], wanted: frozenset[str]) -> tuple[tuple[str, ...], list[int]]:
+    """Those of the names that are wanted, and their places."""
+    places = [place for place, name in enumerate(names) if name in wanted]
+    return _shared(tuple(names[place] for place in places)), places
 
 
 def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:

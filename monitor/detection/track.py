@@ -328,6 +328,7 @@ class Track:
         self._history.append(indices, numbers, flags, rows.times, marks, rows.ids, where, rows.excerpts)
         if self._original is not None:
             self._rare.observe(self._original.reference.layout, flags, rows.categories, indices)
+            self._rare.forget(self._history.first_index)
         self._repetitions.remember(rows.digests)
         self.seen += len(rows)
 

@@ -45,6 +45,11 @@ class RareValues:
             feature = layout.flags[places[column]].feature
             self._held.append((int(indices[row]), feature, shown(categories[feature][row])))
 
+    def forget(self, before: int) -> None:
+        """Rows with an index below this are not asked for any more."""
+        while self._held and self._held[0][0] < before:
+            self._held.popleft()
+
     def commonest(self, feature: str, rows: Set[int]) -> tuple[str, int] | None:
         """The most frequent other value of a category among the rows with these indices, and how many had it."""
         seen = Counter(value for index, name, value in self._held if name == feature and index in rows)
