@@ -48,8 +48,6 @@ class History:
         float64 (n), seconds since 1970, NaN where unknown.
     marks
         uint16 (n), of each event's content (`monitor.detection.normal.marks_of`).
-    segments
-        Segments (n).
     """
 
     def __init__(self, numbers: int, flags: int) -> None:
@@ -60,7 +58,8 @@ class History:
         self._true, self._missing = np.empty((2, 0, (flags + 7) // 8), dtype=np.uint8)
         self.times: NDArray[np.float64] = np.empty(0)
         self.marks: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)
-        self.segments: list[Segments] = []
+        self._distinct: list[Segments] = []
+        self._codes: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)  # each row's place among these
         # Strings, which are quoted rarely, as msgpack: an object for each is several times as large.
         self._ids = self._excerpts = _NOTHING
         self._named = self._quoted = 0
@@ -86,9 +85,23 @@ class History:
         self._missing = _last(self._missing, np.packbits(np.isnan(flags), axis=1))
         self.times = _last(self.times, times)
         self.marks = _last(self.marks, marks)
-        self.segments = (self.segments + segments)[-LENGTH:]
+        self._code(segments)
         self._ids, self._named = _with_last(self._ids, ids, NAMED)
         self._excerpts, self._quoted = _with_last(self._excerpts, excerpts, EXCERPTS)
+
+    def _code(self, segments: list[Segments]) -> None:
+        place = {known: i for i, known in enumerate(self._distinct)}
+        fresh = [place.setdefault(each, len(place)) for each in segments]
+        self._codes = _last(self._codes, np.asarray(fresh, dtype=np.uint16))
+        if len(place) > len(self._distinct):
+            known = list(place)
+            held, codes = np.unique(self._codes, return_inverse=True)
+            self._distinct, self._codes = [known[i] for i in held], codes.astype(np.uint16)
+
+    @property
+    def segments(self) -> list[Segments]:
+        """Segments (n)."""
+        return [self._distinct[code] for code in self._codes.tolist()]
 
     @property
     def indices(self) -> NDArray[np.int64]:
@@ -126,16 +139,14 @@ class History:
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        distinct = sorted(set(self.segments))
-        code = {segment: i for i, segment in enumerate(distinct)}
         indices = self._indices
         return [
             self._flags,
             [indices.start, indices.stop] if isinstance(indices, range) else pack(indices),
             *(pack(part) for part in (self.numbers, self._true, self._missing, self.times, self.marks)),
             msgspec.msgpack.decode(self._ids),
-            distinct,
-            [code[segment] for segment in self.segments],
+            self._distinct,
+            pack(self._codes),
             msgspec.msgpack.decode(self._excerpts),
         ]
 
@@ -147,8 +158,8 @@ class History:
         history._indices = range(*indices) if len(indices) == 2 else unpack(indices)
         history.numbers, history._true, history._missing = unpack(numbers), unpack(true), unpack(missing)
         history.times, history.marks = unpack(times), unpack(marks)
-        named: list[Segments] = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
-        history.segments = [named[code] for code in codes]
+        history._distinct = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
+        history._codes = unpack(codes)
         history._ids, history._named = _with_last(_NOTHING, ids, NAMED)
         history._excerpts, history._quoted = _with_last(_NOTHING, excerpts, EXCERPTS)
         return history

@@ -132,6 +132,11 @@ class Reference:
         self.derive()
 
     @property
+    def sd(self) -> Array:
+        """Standard deviations (d), as far as they are believed."""
+        return np.asarray(np.maximum(np.sqrt(self.variance), SMALLEST_SD))
+
+    @property
     def base(self) -> Array:
         """What moments are about (d): 0 for the scores of numbers, `fill` for flags."""
         return base_of(len(self.layout.numbers), self.fill)
@@ -154,7 +159,6 @@ class Reference:
         self._rare_variance, self._rare_lagged = rare[0], rare[1]
         self._rare_runs = [(scale, k, own) for (scale, k), own in zip(runs, rare[2:], strict=True)]
         self.variance = np.maximum(np.concatenate([np.diag(self._covariance), self._rare_variance]), 0)
-        self.sd = np.maximum(np.sqrt(self.variance), SMALLEST_SD)
         self.wander = WANDERS * self._alone(np.arange(moments.d))[1]
         names = [*self.layout.numbers, *(flag.feature for flag in self.layout.flags)]
         self.is_input = np.asarray([name.startswith("input") for name in names], dtype=bool)

@@ -211,13 +211,14 @@ def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:
 class Centre:
     """The mean embedding of a stream's first outputs, and distances to it.
 
-    Sums of float16 values are exact in float64 here, so the order and the cut of batches do not matter.
+    Sums of float16 values are exact in float64 here, so the order and the cut of batches do not matter. Once the centre
+    is complete it is held in single precision.
     """
 
     def __init__(self, warmup: int = 4 * CENTRE_OF) -> None:
         self.of = min(CENTRE_OF, warmup // 4)
         self.count = 0
-        self.total: NDArray[np.float64] | None = None
+        self.total: NDArray[np.floating[Any]] | None = None
 
     def distances(self, embeddings: NDArray[np.float16] | None, n: int) -> NDArray[np.float64]:
         """Cosine distance of each row (n) to the centre; NaN while it is being learned and for empty outputs."""
@@ -231,6 +232,8 @@ class Centre:
             if vectors[row].any():
                 self.total = vectors[row].copy() if self.total is None else self.total + vectors[row]
                 self.count += 1
+                if self.count == self.of:
+                    self.total = self.total.astype(np.float32)
         else:
             return out
         first = row
@@ -238,8 +241,9 @@ class Centre:
             return out
         rest = vectors[first:]
         # Row by row, so that a row's distance does not depend on its neighbours in the batch.
-        dots = (rest * self.total).sum(axis=1)
-        norms = np.sqrt((rest * rest).sum(axis=1)) * np.sqrt((self.total * self.total).sum())
+        total = self.total.astype(np.float64)
+        dots = (rest * total).sum(axis=1)
+        norms = np.sqrt((rest * rest).sum(axis=1)) * np.sqrt((total * total).sum())
         out[first:] = np.where(norms > 0, 1 - dots / np.maximum(norms, 1e-12), np.nan)
         return out
 
