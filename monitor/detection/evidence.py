@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.history import Segments
 from monitor.detection.leaning import LEAN_RATES, LeaningBet
-from monitor.detection.moments import CLIP, PLACE, SPREAD, log_tilts
+from monitor.detection.moments import CLIP, PLACE, log_tilts
 from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Array32, Rates, View
 from monitor.detection.segments import SegmentTable
@@ -36,12 +36,6 @@ from monitor.detection.within import WithinBet, chosen
 
 Array = NDArray[np.float64]
 
-ZONE_SINGLE = 0.12
-"""Standard deviations of a single number that count as the same."""
-ZONE_SPREAD = 0.1
-"""Relative change of a single number's variance that counts as the same."""
-_AROUND = 16
-"""Points at which the edge of a zone is looked at."""
 CEILING = 1e30
 """Of sums between blocks, so that they stay finite in single precision."""
 RATE_STEPS = np.array([0.03, 0.08, 0.2, 0.5])
@@ -76,7 +70,7 @@ class Evidence:
         within = chosen(segments) if segments is not None and view.joints else []
         self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
         singles = view.singles
-        self._log_norm = (singles.log_norm + _zone_cost(singles.error)).astype(np.float32)
+        self._log_norm = singles.log_norm
         rates, rate = _rate_bets(view.rates)
         failures, failure = _rate_bets(view.failures, FAULTS_SLOW_FIRST)
         self._rates = [rates, failures]
@@ -213,24 +207,6 @@ class Evidence:
             bet.lean = unpack(lean)
         for within, held in zip(self.within, apart, strict=True):
             within.restore(held)
-
-
-def _zone_cost(error: Array) -> Array:
-    """What the best place and spread within the zone of indifference would earn the bets on single numbers (bets, k).
-
-    The zone is an ellipse around mean 0 and variance 1; the standard error of a mean is `error` (k). For z normal with
-    mean m and variance v, log E e^(a z + b z^2) = (a m + b m^2 + a^2 v / 2) / (1 - 2 b v) - log(1 - 2 b v) / 2.
-    """
-    a, b = PLACE[:, None], SPREAD[:, None]
-
-    def expected(m: Array | float, v: Array | float) -> Array:
-        rest = np.maximum(1 - 2 * b * v, 0.05)
-        return np.asarray((a * m + b * m * m + a * a * v / 2) / rest - np.log(rest) / 2)
-
-    place, spread = ZONE_SINGLE + error, np.minimum(ZONE_SPREAD + np.sqrt(2) * error, 0.9)
-    around = 2 * np.pi * np.arange(_AROUND) / _AROUND
-    most = np.max([expected(place * np.cos(t), 1 + spread * np.sin(t)) for t in around], axis=0)
-    return np.asarray(most - expected(0.0, 1.0))
 
 
 def _mostly(chosen: NDArray[np.bool_], prior: Array) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,9 +17,9 @@ T = TypeVar("T", bound=np.generic)
 LENGTH = 384
 """Rows kept: as far back as a change point can be placed."""
 NAMED = 128
-"""Latest rows whose ids are kept."""
+"""Latest rows whose ids are kept at least."""
 EXCERPTS = 64
-"""Latest rows whose excerpts are kept."""
+"""Latest rows whose excerpts are kept at least."""
 
 Segments = tuple[tuple[str, str], ...]
 VERSIONS = (
@@ -34,7 +34,9 @@ VERSIONS = (
 """Attributes whose change is an event of its own, most general first."""
 
 
-_NOTHING = msgspec.msgpack.encode([])
+class _Texts(NamedTuple):
+    number: int
+    packed: bytes
 
 
 class History:
@@ -60,9 +62,9 @@ class History:
         self.marks: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)
         self._distinct: list[Segments] = []
         self._codes: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)  # each row's place among these
-        # Strings, which are quoted rarely, as msgpack: an object for each is several times as large.
-        self._ids = self._excerpts = _NOTHING
-        self._named = self._quoted = 0
+        # Strings, which are quoted rarely, packed: an object for each is several times as large.
+        self._ids: list[_Texts] = []
+        self._excerpts: list[_Texts] = []  # of each row the input's and the output's
 
     def __len__(self) -> int:
         return len(self.times)
@@ -86,17 +88,22 @@ class History:
         self.times = _last(self.times, times)
         self.marks = _last(self.marks, marks)
         self._code(segments)
-        self._ids, self._named = _with_last(self._ids, ids, NAMED)
-        self._excerpts, self._quoted = _with_last(self._excerpts, excerpts, EXCERPTS)
+        _put(self._ids, ids[-NAMED:], NAMED)
+        _put(self._excerpts, [text for pair in excerpts[-EXCERPTS:] for text in pair], 2 * EXCERPTS)
 
     def _code(self, segments: list[Segments]) -> None:
         place = {known: i for i, known in enumerate(self._distinct)}
-        fresh = [place.setdefault(each, len(place)) for each in segments]
-        self._codes = _last(self._codes, np.asarray(fresh, dtype=np.uint16))
+        # Equal ones of a block are mostly one object (`segments_of`), so few are hashed.
+        names = list(map(id, segments))
+        codes = {
+            name: place.setdefault(each, len(place)) for name, each in dict(zip(names, segments, strict=True)).items()
+        }
+        fresh = np.fromiter(map(codes.__getitem__, names), dtype=np.uint16, count=len(names))
+        self._codes = _last(self._codes, fresh)
         if len(place) > len(self._distinct):
             known = list(place)
-            held, codes = np.unique(self._codes, return_inverse=True)
-            self._distinct, self._codes = [known[i] for i in held], codes.astype(np.uint16)
+            held, inverse = np.unique(self._codes, return_inverse=True)
+            self._distinct, self._codes = [known[i] for i in held], inverse.astype(np.uint16)
 
     @property
     def segments(self) -> list[Segments]:
@@ -121,21 +128,21 @@ class History:
     @property
     def first_id(self) -> int:
         """Position of the oldest row whose id is held."""
-        return len(self) - self._named
+        return len(self) - sum(texts.number for texts in self._ids)
 
     def event_id(self, position: int) -> str:
         """The id of the row at this position, from `first_id` on, or counted from the last (-1)."""
-        return str(msgspec.msgpack.decode(self._ids)[position if position < 0 else position - self.first_id])
+        return _unpack(self._ids)[position if position < 0 else position - self.first_id]
 
     @property
     def first_excerpt(self) -> int:
         """Position of the oldest row whose excerpt is held."""
-        return len(self) - self._quoted
+        return len(self) - sum(texts.number for texts in self._excerpts) // 2
 
     def excerpt(self, position: int) -> Excerpt:
         """The excerpt of the row at this position, from `first_excerpt` on."""
-        given, output = msgspec.msgpack.decode(self._excerpts)[position - self.first_excerpt]
-        return Excerpt(self.event_id(position), given, output)
+        place = 2 * (position - self.first_excerpt)
+        return Excerpt(self.event_id(position), *_unpack(self._excerpts)[place : place + 2])
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
@@ -144,24 +151,23 @@ class History:
             self._flags,
             [indices.start, indices.stop] if isinstance(indices, range) else pack(indices),
             *(pack(part) for part in (self.numbers, self._true, self._missing, self.times, self.marks)),
-            msgspec.msgpack.decode(self._ids),
+            self._ids,
+            self._excerpts,
             self._distinct,
             pack(self._codes),
-            msgspec.msgpack.decode(self._excerpts),
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> History:
         """The history that `plain` described."""
-        flags, indices, numbers, true, missing, times, marks, ids, distinct, codes, excerpts = plain
+        flags, indices, numbers, true, missing, times, marks, ids, excerpts, distinct, codes = plain
         history = cls(0, flags)
         history._indices = range(*indices) if len(indices) == 2 else unpack(indices)
         history.numbers, history._true, history._missing = unpack(numbers), unpack(true), unpack(missing)
         history.times, history.marks = unpack(times), unpack(marks)
         history._distinct = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
         history._codes = unpack(codes)
-        history._ids, history._named = _with_last(_NOTHING, ids, NAMED)
-        history._excerpts, history._quoted = _with_last(_NOTHING, excerpts, EXCERPTS)
+        history._ids, history._excerpts = ([_Texts(*texts) for texts in part] for part in (ids, excerpts))
         return history
 
 
@@ -171,11 +177,20 @@ def _last(held: NDArray[T], more: NDArray[T]) -> NDArray[T]:
     return np.concatenate([held[max(0, len(held) + len(more) - LENGTH) :], more])
 
 
-def _with_last(held: bytes, more: Sequence[Any], most: int) -> tuple[bytes, int]:
-    """The last `most` of both as msgpack, and how many they are."""
-    both = [*msgspec.msgpack.decode(held), *more[-most:]] if len(more) < most else more
-    kept = both[-most:]
-    return msgspec.msgpack.encode(kept), len(kept)
+def _put(held: list[_Texts], texts: list[str], least: int) -> None:
+    """Put texts by, and drop the oldest of those held as long as so many are left."""
+    try:
+        packed = msgspec.msgpack.encode(texts)
+    except UnicodeEncodeError:  # an id may hold what is no character
+        packed = msgspec.msgpack.encode([text.encode("utf-8", "surrogatepass") for text in texts])
+    held.append(_Texts(len(texts), packed))
+    while sum(each.number for each in held[1:]) >= least:
+        del held[0]
+
+
+def _unpack(held: list[_Texts]) -> list[str]:
+    texts = [text for each in held for text in msgspec.msgpack.decode(each.packed)]
+    return [text if isinstance(text, str) else text.decode("utf-8", "surrogatepass") for text in texts]
 
 
 def _ranged(indices: NDArray[np.int64]) -> range | NDArray[np.int64]:

@@ -300,6 +300,8 @@ class _Places:
 class _Known(dict[str | None, int]):
     """Which row of a category's table a value has; any other value has the one before the last."""
 
+    __slots__ = ("_other",)
+
     def __init__(self, rows: Mapping[str | None, int], other: int) -> None:
         super().__init__(rows)
         self._other = other
@@ -308,13 +310,13 @@ class _Known(dict[str | None, int]):
         return self._other
 
 
-def _coding(places: Mapping[str, int], other: int | None) -> tuple[NDArray[np.float64], NDArray[np.intp], _Known]:
+def _coding(places: Mapping[str, int], other: int | None) -> tuple[NDArray[np.float16], NDArray[np.intp], _Known]:
     """What a category says of its flags: their values by row of a table, their positions, and the row of each value.
 
     A row for each value with a flag of its own, one for any other value, and one for a category not measured (NaN).
     """
     at = [*places.values(), *([] if other is None else [other])]
-    table = np.eye(len(places) + 2, len(at))
+    table = np.eye(len(places) + 2, len(at), dtype=np.float16)
     table[-1] = np.nan
     rows: dict[str | None, int] = {value: row for row, value in enumerate(places)}
     if MISSING in rows:

@@ -99,14 +99,19 @@ class Moments:
     def _mix(self, counts: NDArray[np.int64], *means: NDArray[Any]) -> None:
         """Means over as many more, each weighted by how many there are."""
         total = self.counts + counts
-        share = counts / np.maximum(total, 1)
-        mine, more = (1 - share)[:, None], share[:, None]
+        mine, more = ((part / np.maximum(total, 1))[:, None] for part in (self.counts, counts))
         first, products, own, tilted = means
         self.first = (self.first * mine[0] + first * more[0]).astype(np.float32)
         self.products = (self.products * mine + products * more).astype(np.float16)
         self.own = (self.own * mine + own * more).astype(np.float32)
         self.tilted = (self.tilted * mine[0] + tilted * more[0]).astype(np.float16)
         self.counts = total
+
+    def counts_alone(self) -> Moments:
+        """The counts of these and nothing that was counted: to say how many there were."""
+        bare = Moments(0, 0, 0)
+        bare.d, bare.core, bare.numbers, bare.counts = self.d, self.core, self.numbers, self.counts
+        return bare
 
     def matrix(self, kind: int) -> NDArray[np.float64]:
         """Mean products (core, core) of rows (0), neighbours (1) or means of runs (2 and on)."""

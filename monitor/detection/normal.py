@@ -25,8 +25,8 @@ COUNTER_BITS = 1 << 14
 class DistinctCounter:
     """How many different digests were seen, by linear counting (Whang, Vander-Zanden, Taylor 1990) in 2 KiB."""
 
-    def __init__(self) -> None:
-        self._bits: NDArray[np.uint8] = np.zeros(COUNTER_BITS // 8, dtype=np.uint8)
+    def __init__(self, bits: int = COUNTER_BITS) -> None:
+        self._bits: NDArray[np.uint8] = np.zeros(bits // 8, dtype=np.uint8)
 
     def add(self, marks: NDArray[np.uint16]) -> None:
         """Count digests by their marks (n)."""
@@ -44,7 +44,7 @@ class DistinctCounter:
     @classmethod
     def from_plain(cls, plain: list[Any]) -> DistinctCounter:
         """The counter that `plain` described."""
-        counter = cls()
+        counter = cls(0)
         counter._bits = unpack(plain)
         return counter
 
@@ -95,7 +95,7 @@ class Normal:
 
     def grows(self, limit: int) -> bool:
         """Whether it still matures, up to `limit` rows."""
-        return self.reference.moments.n < limit
+        return not self.reference.frozen and self.reference.n < limit
 
     def add(self, y: Array, segments: Sequence[Segments], marks: NDArray[np.uint16]) -> None:
         """Add `UNIT` calm rows y (n, d); `renew` follows before anything else does."""
@@ -103,10 +103,13 @@ class Normal:
         self.segments.add(y, segments)
         self._distinct.add(marks)
 
-    def renew(self) -> None:
-        """Derive the reference anew from all rows that were added."""
+    def renew(self, limit: int) -> None:
+        """Derive the reference anew from all rows that were added; with `limit` rows it is frozen."""
         self.reference.distinct = self._distinct.count()
         self.reference.derive()
+        if not self.grows(limit):
+            self.reference.freeze()
+            self._distinct = DistinctCounter(0)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""

@@ -255,7 +255,7 @@ class Track:
                 self._keep(kept, indices[piece], numbers[piece], flags[piece], where[piece])
                 grown |= self._mature(context, len(kept), matures)
             if grown:
-                self._active.renew()
+                self._active.renew(context.settings.mature)
                 self._renew_evidence()
             findings = self._recover(context, len(rows))
             if calm and self.seen // REMEMBER_EVERY > (self.seen - len(rows)) // REMEMBER_EVERY:
