@@ -47,8 +47,8 @@ class RecentEvents:
             keep = np.ones(len(ids), dtype=bool)
         else:
             keep = self._sort_out(hashed.tolist(), contents.tolist())
-        self._ids = _last(self._ids, hashed[keep])
-        self._contents = _last(self._contents, contents[keep])
+        self._ids = _last(self._ids, hashed[keep], WINDOW)
+        self._contents = _last(self._contents, contents[keep], WINDOW)
         return keep
 
     def _sort_out(self, hashed: list[int], contents: list[int]) -> NDArray[np.bool_]:
@@ -82,10 +82,10 @@ class RecentEvents:
         return recent
 
 
-def _last(held: NDArray[T], more: NDArray[T]) -> NDArray[T]:
-    """The last `WINDOW` of both, in memory of their own."""
-    more = more[-WINDOW:]
-    return np.concatenate([held[max(0, len(held) + len(more) - WINDOW) :], more])
+def _last(held: NDArray[T], more: NDArray[T], most: int) -> NDArray[T]:
+    """The last ones of both, in memory of their own."""
+    more = more[-most:]
+    return np.concatenate([held[max(0, len(held) + len(more) - most) :], more])
 
 
 class Repetitions:
@@ -96,15 +96,15 @@ class Repetitions:
     """
 
     def __init__(self) -> None:
-        self._last: list[int] = []
+        self._last: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
     def counts(self, digests: NDArray[np.uint64], has_input: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Counts (n) of the rows that come next, in order."""
         out = np.ones(len(digests))
-        last = [*self._last, *digests.tolist()]
+        last = [*self._last.tolist(), *digests.tolist()]
         if len(set(last)) == len(last):
             return out
-        seen = Counter(self._last)
+        seen = Counter(self._last.tolist())
         for row, digest in enumerate(digests.tolist()):
             if has_input[row]:
                 out[row] = 1.0 / (1 + seen[digest])
@@ -116,15 +116,15 @@ class Repetitions:
 
     def remember(self, digests: NDArray[np.uint64]) -> None:
         """Rows that were taken."""
-        self._last = [*self._last, *digests[-REMEMBERED:].tolist()][-REMEMBERED:]
+        self._last = _last(self._last, digests, REMEMBERED)
 
     def plain(self) -> list[int]:
         """Plain data for a snapshot."""
-        return list(self._last)
+        return [int(digest) for digest in self._last]
 
     @classmethod
     def from_plain(cls, plain: list[int]) -> Repetitions:
         """The record that `plain` described."""
         repetitions = cls()
-        repetitions._last = list(plain)
+        repetitions._last = np.asarray(plain, dtype=np.uint64)
         return repetitions

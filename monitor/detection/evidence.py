@@ -220,7 +220,7 @@ def _mostly(chosen: NDArray[np.bool_], prior: Array) -> Array:
 class _RateBets(NamedTuple):
     """Of each bet its column and its log: `miss` where the flag is 0, `miss + hit` where it is 1."""
 
-    columns: NDArray[np.intp]
+    columns: NDArray[np.int32]
     hit: Array32
     miss: Array32
 
@@ -231,8 +231,9 @@ def _rate_bets(rates: Rates, prior: Array | None = None) -> tuple[_RateBets, Arr
     A rate whose bound lies too near 0 (or 1) gets no bets on falling (or rising).
     """
     prior = np.ones(len(RATE_STEPS)) if prior is None else prior
-    rising = rates.upper < 1 - SMALLEST_FALLING / 2
-    falling = rates.lower > SMALLEST_FALLING
+    upper, lower = rates.upper.astype(np.float64), rates.lower.astype(np.float64)
+    rising = upper < 1 - SMALLEST_FALLING / 2
+    falling = lower > SMALLEST_FALLING
     columns, hits, misses, weights = [], [], [], []
 
     def bet(chosen: NDArray[np.bool_], bound: Array, other: Array, weight: float) -> None:
@@ -242,11 +243,11 @@ def _rate_bets(rates: Rates, prior: Array | None = None) -> tuple[_RateBets, Arr
         weights.append(np.full(len(bound), weight))
 
     for step, weight in zip(RATE_STEPS, prior, strict=True):
-        bound = rates.upper[rising]
+        bound = upper[rising]
         bet(rising, bound, np.minimum(0.995, bound + step * (1 - bound)), weight)
     for fall, weight in zip(RATE_FALLS, prior, strict=True):
-        bound = rates.lower[falling]
+        bound = lower[falling]
         bet(falling, bound, np.maximum(0.002, bound * fall), weight)
     miss = np.concatenate(misses)
     hit = (np.concatenate(hits) - miss).astype(np.float32)
-    return _RateBets(np.concatenate(columns), hit, miss.astype(np.float32)), np.concatenate(weights)
+    return _RateBets(np.concatenate(columns).astype(np.int32), hit, miss.astype(np.float32)), np.concatenate(weights)

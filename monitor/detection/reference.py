@@ -96,9 +96,9 @@ class Rates:
     """Flags one by one: columns, credible bounds of the rate (m each) and long-run variance over marginal (m)."""
 
     columns: NDArray[np.intp]
-    upper: Array
-    lower: Array
-    long_run: Array
+    upper: Array32
+    lower: Array32
+    long_run: Array32
 
 
 @dataclass
@@ -352,14 +352,16 @@ class Reference:
 
     def _rates(self, columns: NDArray[np.intp]) -> Rates:
         long_run, a, b = self._posterior(columns)
-        upper = np.asarray(np.minimum(0.99, betaincinv(a, b, SURE) * 1.15 + 0.001))
-        return Rates(columns, upper, np.asarray(betaincinv(a, b, 1 - SURE) / 1.15), long_run)
+        upper = np.minimum(0.99, betaincinv(a, b, SURE) * 1.15 + 0.001)
+        lower = betaincinv(a, b, 1 - SURE) / 1.15
+        return Rates(columns, *(part.astype(np.float32) for part in (upper, lower, long_run)))
 
     def _failures(self, columns: NDArray[np.intp]) -> Rates:
         """Bounds of rates of faults: bets on them start 3 points above, a zone of indifference that needs no other."""
         long_run, a, b = self._posterior(columns)
-        upper = np.asarray(np.minimum(0.99, betaincinv(a, b, LIKELY) + 0.001))
-        return Rates(columns, upper, np.asarray(betaincinv(a, b, 1 - SURE) / 1.15), long_run)
+        upper = np.minimum(0.99, betaincinv(a, b, LIKELY) + 0.001)
+        lower = betaincinv(a, b, 1 - SURE) / 1.15
+        return Rates(columns, *(part.astype(np.float32) for part in (upper, lower, long_run)))
 
     def _posterior(self, columns: NDArray[np.intp]) -> tuple[Array, Array, Array]:
         """Long-run variance of flags, and the beta distribution of their rates (Jeffreys' prior)."""
