@@ -366,7 +366,6 @@ class _Pair:
         title, cause = self._words(context, driver, changes, began.index)
         before, after = self._examples(reference, history)
         held = history.first_excerpt
-        ids = history.ids
         return Finding(
             stream=context.stream,
             state=State.FIRING if fires else State.INFO,
@@ -378,7 +377,7 @@ class _Pair:
             began_at=began,
             features=changes,
             segment=self.segment,
-            examples=Examples([ids[at] for at in before], [ids[at] for at in after]),
+            examples=Examples(*([history.event_id(at) for at in side] for side in (before, after))),
             title=title,
             severity=explain.severity_of(changes, context.specs) if fires else Severity.INFO,
             runbook=explain.runbook_of(FindingKind.CANARY, changes),
@@ -421,7 +420,7 @@ class _Pair:
         chosen = []
         for rows, sign in ((old, 1.0), (new, -1.0)):
             spoken = rows[rows >= history.first_excerpt]
-            rows = spoken if len(spoken) >= EXAMPLES else rows[-8 * EXAMPLES :]
+            rows = spoken if len(spoken) >= EXAMPLES else rows[rows >= history.first_id]
             y = reference.scores(
                 history.numbers[rows], history.flag_values()[rows], [history.segments[row] for row in rows]
             )

@@ -50,7 +50,7 @@ def change_point(reference: Reference, view: View, y: Array, told: Set[str]) -> 
     columns = np.concatenate([r.columns for r in rates] or [np.empty(0, dtype=np.intp)])
     flags = y[:, columns]
     usual = np.clip(reference.mean[columns], 0.002, 0.998)
-    long_run_of_flags = np.concatenate([r.long_run for r in rates] or [np.empty(0)])
+    long_run_of_flags = np.concatenate([np.empty(0), *(r.long_run for r in rates)])
 
     def log_ratio(start: int) -> Array:
         ratio = np.zeros(len(y))

@@ -18,12 +18,12 @@ from monitor.detection.base import Reading, Status
 from monitor.detection.duplicates import hash64
 from monitor.detection.evidence import Evidence
 from monitor.detection.layout import Layout
-from monitor.detection.normal import Normal
+from monitor.detection.normal import Normal, marks_of
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import compress
 from monitor.errors import StateError
 
-FORMAT = 1
+FORMAT = 2
 NAME = "evidence"
 
 
@@ -95,7 +95,8 @@ class EDetector:
         values = compress(np.asarray(self._gathered)[:, None])
         digests = np.asarray([hash64(repr(value)) for value in self._gathered], dtype=np.uint64)
         flags = np.empty((len(values), 0))
-        self._normal = Normal.learn(Layout(["value"], [], 0), values, flags, [()] * len(values), digests, 1)
+        layout, marks = Layout(["value"], [], 0), marks_of(digests)
+        self._normal = Normal.learn(layout, values, flags, [()] * len(values), marks, 1)
         self._gathered = []
         self._begin()
 

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.history import Segments
 from monitor.detection.leaning import LEAN_RATES, LeaningBet
-from monitor.detection.moments import CLIP, PLACE, SPREAD, log_tilts
+from monitor.detection.moments import CLIP, PLACE, log_tilts
 from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Array32, Rates, View
 from monitor.detection.segments import SegmentTable
@@ -36,14 +36,8 @@ from monitor.detection.within import WithinBet, chosen
 
 Array = NDArray[np.float64]
 
-ZONE_SINGLE = 0.12
-"""Standard deviations of a single number that count as the same."""
-ZONE_SPREAD = 0.1
-"""Relative change of a single number's variance that counts as the same."""
-_AROUND = 16
-"""Points at which the edge of a zone is looked at."""
 CEILING = np.float32(1e20)
-"""Of a single sum: far above any threshold, and squares of it are finite in single precision."""
+"""Of a single sum: far above any threshold, and what a stretch of rows makes of it is finite in single precision."""
 STRETCH = 8
 """Rows that are summed up together."""
 RATE_STEPS = np.array([0.03, 0.08, 0.2, 0.5])
@@ -78,9 +72,10 @@ class Evidence:
         within = chosen(segments) if segments is not None and view.joints else []
         self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
         singles = view.singles
-        self._log_norm = (singles.log_norm + _zone_cost(singles.error)).astype(np.float32)
-        self._rates = [_rate_bets(view.rates), _rate_bets(view.failures, FAULTS_SLOW_FIRST)]
-        rate, failure = (bets.prior for bets in self._rates)
+        self._log_norm = singles.log_norm
+        rates, rate = _rate_bets(view.rates)
+        failures, failure = _rate_bets(view.failures, FAULTS_SLOW_FIRST)
+        self._rates = [rates, failures]
         if view.any_failure is not None:
             failure = _mostly(self._rates[1].columns == view.any_failure, failure)
         priors = {
@@ -250,24 +245,6 @@ def _accumulate(sums: Array32, growth: Array32, weights: Array32) -> tuple[Array
     return total, sums
 
 
-def _zone_cost(error: Array) -> Array:
-    """What the best place and spread within the zone of indifference would earn the bets on single numbers (bets, k).
-
-    The zone is an ellipse around mean 0 and variance 1; the standard error of a mean is `error` (k). For z normal with
-    mean m and variance v, log E e^(a z + b z^2) = (a m + b m^2 + a^2 v / 2) / (1 - 2 b v) - log(1 - 2 b v) / 2.
-    """
-    a, b = PLACE[:, None], SPREAD[:, None]
-
-    def expected(m: Array | float, v: Array | float) -> Array:
-        rest = np.maximum(1 - 2 * b * v, 0.05)
-        return np.asarray((a * m + b * m * m + a * a * v / 2) / rest - np.log(rest) / 2)
-
-    place, spread = ZONE_SINGLE + error, np.minimum(ZONE_SPREAD + np.sqrt(2) * error, 0.9)
-    around = 2 * np.pi * np.arange(_AROUND) / _AROUND
-    most = np.max([expected(place * np.cos(t), 1 + spread * np.sin(t)) for t in around], axis=0)
-    return np.asarray(most - expected(0.0, 1.0))
-
-
 def _mostly(chosen: NDArray[np.bool_], prior: Array) -> Array:
     """The prior, with `ANY_FAILURE_SHARE` of it on the chosen bets."""
     if chosen.all() or not chosen.any():
@@ -282,20 +259,20 @@ class _RateBets(NamedTuple):
     Where a flag is missing, and so its usual rate, a mixture of the two bets is placed.
     """
 
-    columns: NDArray[np.intp]
+    columns: NDArray[np.int32]
     hit: Array32
     miss: Array32
-    prior: Array
 
 
-def _rate_bets(rates: Rates, prior: Array | None = None) -> _RateBets:
-    """Bets on flags, the alternatives weighted by `prior` (nearest first); alike by default.
+def _rate_bets(rates: Rates, prior: Array | None = None) -> tuple[_RateBets, Array]:
+    """Bets on flags and their weights, the alternatives weighted by `prior` (nearest first); alike by default.
 
     A rate whose bound lies too near 0 (or 1) gets no bets on falling (or rising).
     """
     prior = np.ones(len(RATE_STEPS)) if prior is None else prior
-    rising = rates.upper < 1 - SMALLEST_FALLING / 2
-    falling = rates.lower > SMALLEST_FALLING
+    upper, lower = rates.upper.astype(np.float64), rates.lower.astype(np.float64)
+    rising = upper < 1 - SMALLEST_FALLING / 2
+    falling = lower > SMALLEST_FALLING
     columns, hits, misses, weights = [], [], [], []
 
     def bet(chosen: NDArray[np.bool_], bound: Array, other: Array, weight: float) -> None:
@@ -306,15 +283,11 @@ def _rate_bets(rates: Rates, prior: Array | None = None) -> _RateBets:
         weights.append(np.full(len(bound), weight))
 
     for step, weight in zip(RATE_STEPS, prior, strict=True):
-        bound = rates.upper[rising]
+        bound = upper[rising]
         bet(rising, bound, np.minimum(0.995, bound + step * (1 - bound)), weight)
     for fall, weight in zip(RATE_FALLS, prior, strict=True):
-        bound = rates.lower[falling]
+        bound = lower[falling]
         bet(falling, bound, np.maximum(0.002, bound * fall), weight)
     miss = np.concatenate(misses)
-    return _RateBets(
-        np.concatenate(columns),
-        (np.concatenate(hits) - miss).astype(np.float32),
-        miss.astype(np.float32),
-        np.concatenate(weights),
-    )
+    hit = (np.concatenate(hits) - miss).astype(np.float32)
+    return _RateBets(np.concatenate(columns).astype(np.int32), hit, miss.astype(np.float32)), np.concatenate(weights)

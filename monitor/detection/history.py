@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.finding import Excerpt
-from monitor.detection.plain import pack, pack_bits, unpack, unpack_bits
+from monitor.detection.plain import pack, unpack
+
+T = TypeVar("T", bound=np.generic)
 
 LENGTH = 384
-"""Rows kept at least: as far back as a change point can be placed."""
+"""Rows kept: as far back as a change point can be placed."""
+NAMED = 128
+"""Latest rows whose ids are kept at least."""
 EXCERPTS = 64
-"""Latest rows whose excerpts are kept at least; older ones are only ids."""
+"""Latest rows whose excerpts are kept at least."""
 
 Segments = tuple[tuple[str, str], ...]
 VERSIONS = (
@@ -29,31 +34,40 @@ VERSIONS = (
 """Attributes whose change is an event of its own, most general first."""
 
 
-class _Chunk(NamedTuple):
-    indices: NDArray[np.int64]
-    numbers: NDArray[np.float16]
-    flags: NDArray[np.int8]
-    times: NDArray[np.float64]
-    digests: NDArray[np.uint64]
-    ids: list[str]
-    segments: list[Segments]
-    excerpts: list[tuple[str, str]]
+class _Texts(NamedTuple):
+    number: int
+    packed: bytes
 
 
 class History:
-    """A bounded record of rows, oldest first: the last `LENGTH`, and as many before as came in one piece with them.
+    """A bounded record of rows, oldest first: the last `LENGTH`, however they came.
 
-    Rows are kept as they came and joined only when somebody looks, which is rare beside appending.
+    Attributes
+    ----------
+    numbers
+        float16 (n, k), compressed (`monitor.detection.ranks`).
+    times
+        float64 (n), seconds since 1970, NaN where unknown.
+    marks
+        uint16 (n), of each event's content (`monitor.detection.normal.marks_of`).
     """
 
     def __init__(self, numbers: int, flags: int) -> None:
-        self._widths = (numbers, flags)
-        self._chunks: list[_Chunk] = []
-        self._joined: _Chunk | None = None
-        self._length = 0
+        self._flags = flags
+        self._indices: range | NDArray[np.int64] = range(0)  # a range as long as no row went to another track
+        self.numbers: NDArray[np.float16] = np.empty((0, numbers), dtype=np.float16)
+        # What is true, and what is missing: a bit for each flag.
+        self._true, self._missing = np.empty((2, 0, (flags + 7) // 8), dtype=np.uint8)
+        self.times: NDArray[np.float64] = np.empty(0)
+        self.marks: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)
+        self._distinct: list[Segments] = []
+        self._codes: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)  # each row's place among these
+        # Strings, which are quoted rarely, packed: an object for each is several times as large.
+        self._ids: list[_Texts] = []
+        self._excerpts: list[_Texts] = []  # of each row the input's and the output's
 
     def __len__(self) -> int:
-        return self._length
+        return len(self.times)
 
     def append(
         self,
@@ -61,164 +75,128 @@ class History:
         numbers: NDArray[np.float16],
         flags: NDArray[np.float64],
         times: NDArray[np.float64],
-        digests: NDArray[np.uint64],
+        marks: NDArray[np.uint16],
         ids: list[str],
         segments: list[Segments],
         excerpts: list[tuple[str, str]],
     ) -> None:
         """Append rows: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
-        coded = np.where(np.isfinite(flags), flags, -1).astype(np.int8)
-        self._chunks.append(_Chunk(indices, numbers, coded, times, digests, ids, segments, excerpts))
-        self._length += len(ids)
-        while self._length - len(self._chunks[0].ids) >= LENGTH:
-            self._length -= len(self._chunks.pop(0).ids)
-        fresh = 0
-        for place in range(len(self._chunks) - 1, -1, -1):
-            if fresh >= EXCERPTS:
-                if not self._chunks[place].excerpts:
-                    break
-                self._chunks[place] = self._chunks[place]._replace(excerpts=[])
-            fresh += len(self._chunks[place].ids)
-        self._joined = None
+        self._indices = _ranged(_last(self.indices, indices))
+        self.numbers = _last(self.numbers, numbers)
+        self._true = _last(self._true, np.packbits(flags == 1.0, axis=1))
+        self._missing = _last(self._missing, np.packbits(np.isnan(flags), axis=1))
+        self.times = _last(self.times, times)
+        self.marks = _last(self.marks, marks)
+        self._code(segments)
+        _put(self._ids, ids[-NAMED:], NAMED)
+        _put(self._excerpts, [text for pair in excerpts[-EXCERPTS:] for text in pair], 2 * EXCERPTS)
 
-    def _all(self) -> _Chunk:
-        if self._joined is None:
-            numbers, flags = self._widths
-            chunks = [
-                _Chunk(
-                    np.empty(0, dtype=np.int64),
-                    np.empty((0, numbers), dtype=np.float16),
-                    np.empty((0, flags), dtype=np.int8),
-                    np.empty(0),
-                    np.empty(0, dtype=np.uint64),
-                    [],
-                    [],
-                    [],
-                ),
-                *self._chunks,
-            ]
-            self._joined = _Chunk(
-                np.concatenate([c.indices for c in chunks]),
-                np.concatenate([c.numbers for c in chunks]),
-                np.concatenate([c.flags for c in chunks]),
-                np.concatenate([c.times for c in chunks]),
-                np.concatenate([c.digests for c in chunks]),
-                [i for c in chunks for i in c.ids],
-                [s for c in chunks for s in c.segments],
-                [e for c in chunks for e in c.excerpts],
-            )
-            self._chunks = self._views(self._joined)
-        return self._joined
-
-    def _views(self, joined: _Chunk) -> list[_Chunk]:
-        """The chunks as views of what was joined of them, so that no row is held twice."""
-        cuts = np.cumsum([0, *(len(chunk.ids) for chunk in self._chunks)])
-        return [
-            chunk._replace(
-                indices=joined.indices[start:stop],
-                numbers=joined.numbers[start:stop],
-                flags=joined.flags[start:stop],
-                times=joined.times[start:stop],
-                digests=joined.digests[start:stop],
-            )
-            for chunk, start, stop in zip(self._chunks, cuts[:-1], cuts[1:], strict=True)
-        ]
-
-    @property
-    def indices(self) -> NDArray[np.int64]:
-        """int64 (n), each row's index in its stream."""
-        return self._all().indices
-
-    @property
-    def numbers(self) -> NDArray[np.float16]:
-        """float16 (n, k), compressed (`monitor.detection.ranks`)."""
-        return self._all().numbers
-
-    @property
-    def times(self) -> NDArray[np.float64]:
-        """float64 (n), seconds since 1970, NaN where unknown."""
-        return self._all().times
-
-    @property
-    def digests(self) -> NDArray[np.uint64]:
-        """uint64 (n), hash of each event's content."""
-        return self._all().digests
-
-    @property
-    def ids(self) -> list[str]:
-        """Event ids (n)."""
-        return self._all().ids
+    def _code(self, segments: list[Segments]) -> None:
+        place = {known: i for i, known in enumerate(self._distinct)}
+        # Equal ones of a block are mostly one object (`segments_of`), so few are hashed.
+        names = list(map(id, segments))
+        codes = {
+            name: place.setdefault(each, len(place)) for name, each in dict(zip(names, segments, strict=True)).items()
+        }
+        fresh = np.fromiter(map(codes.__getitem__, names), dtype=np.uint16, count=len(names))
+        self._codes = _last(self._codes, fresh)
+        if len(place) > len(self._distinct):
+            known = list(place)
+            held, inverse = np.unique(self._codes, return_inverse=True)
+            self._distinct, self._codes = [known[i] for i in held], inverse.astype(np.uint16)
 
     @property
     def segments(self) -> list[Segments]:
         """Segments (n)."""
-        return self._all().segments
+        return [self._distinct[code] for code in self._codes.tolist()]
+
+    @property
+    def indices(self) -> NDArray[np.int64]:
+        """int64 (n), each row's index in its stream."""
+        return np.asarray(self._indices, dtype=np.int64)
+
+    @property
+    def first_index(self) -> int:
+        """The oldest row's index in its stream; there must be one."""
+        return int(self._indices[0])
 
     def flag_values(self) -> NDArray[np.float64]:
         """Flags (n, m) as 1, 0 and NaN for missing."""
-        coded = self._all().flags
-        return np.where(coded < 0, np.nan, coded.astype(np.float64))
+        true, missing = (np.unpackbits(bits, axis=1, count=self._flags) for bits in (self._true, self._missing))
+        return np.where(missing, np.nan, true.astype(np.float64))
+
+    @property
+    def first_id(self) -> int:
+        """Position of the oldest row whose id is held."""
+        return len(self) - sum(texts.number for texts in self._ids)
+
+    def event_id(self, position: int) -> str:
+        """The id of the row at this position, from `first_id` on, or counted from the last (-1)."""
+        return _unpack(self._ids)[position if position < 0 else position - self.first_id]
 
     @property
     def first_excerpt(self) -> int:
         """Position of the oldest row whose excerpt is held."""
-        rows = self._all()
-        return len(rows.ids) - len(rows.excerpts)
+        return len(self) - sum(texts.number for texts in self._excerpts) // 2
 
     def excerpt(self, position: int) -> Excerpt:
         """The excerpt of the row at this position, from `first_excerpt` on."""
-        rows = self._all()
-        given, output = rows.excerpts[position - self.first_excerpt]
-        return Excerpt(rows.ids[position], given, output)
+        place = 2 * (position - self.first_excerpt)
+        return Excerpt(self.event_id(position), *_unpack(self._excerpts)[place : place + 2])
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        rows = self._all()
-        distinct = sorted(set(rows.segments))
-        code = {segment: i for i, segment in enumerate(distinct)}
+        indices = self._indices
         return [
-            list(self._widths),
-            [[len(c.ids), len(c.excerpts)] for c in self._chunks],
-            pack(rows.indices),
-            pack(rows.numbers),
-            pack_bits(rows.flags > 0),
-            pack_bits(rows.flags < 0),
-            pack(rows.times),
-            pack(rows.digests),
-            rows.ids,
-            distinct,
-            [code[segment] for segment in rows.segments],
-            rows.excerpts,
+            self._flags,
+            [indices.start, indices.stop] if isinstance(indices, range) else pack(indices),
+            *(pack(part) for part in (self.numbers, self._true, self._missing, self.times, self.marks)),
+            self._ids,
+            self._excerpts,
+            self._distinct,
+            pack(self._codes),
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> History:
         """The history that `plain` described."""
-        widths, sizes, indices, numbers, true, missing, times, digests, ids, distinct, codes, excerpts = plain
-        history = cls(*widths)
-        named: list[Segments] = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
-        flags = unpack_bits(true).astype(np.int8) - unpack_bits(missing).astype(np.int8)
-        arrays = [unpack(indices), unpack(numbers), flags, unpack(times), unpack(digests)]
-        start = quoted = 0
-        for size, spoken in sizes:
-            cut = slice(start, start + size)
-            parts = [array[cut].copy() for array in arrays]
-            history._chunks.append(
-                _Chunk(
-                    parts[0],
-                    parts[1],
-                    parts[2],
-                    parts[3],
-                    parts[4],
-                    ids[cut],
-                    [named[c] for c in codes[cut]],
-                    [(given, output) for given, output in excerpts[quoted : quoted + spoken]],
-                )
-            )
-            start += size
-            quoted += spoken
-        history._length = start
+        flags, indices, numbers, true, missing, times, marks, ids, excerpts, distinct, codes = plain
+        history = cls(0, flags)
+        history._indices = range(*indices) if len(indices) == 2 else unpack(indices)
+        history.numbers, history._true, history._missing = unpack(numbers), unpack(true), unpack(missing)
+        history.times, history.marks = unpack(times), unpack(marks)
+        history._distinct = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
+        history._codes = unpack(codes)
+        history._ids, history._excerpts = ([_Texts(*texts) for texts in part] for part in (ids, excerpts))
         return history
+
+
+def _last(held: NDArray[T], more: NDArray[T]) -> NDArray[T]:
+    """The last `LENGTH` rows of both, in memory of their own."""
+    more = more[-LENGTH:]
+    return np.concatenate([held[max(0, len(held) + len(more) - LENGTH) :], more])
+
+
+def _put(held: list[_Texts], texts: list[str], least: int) -> None:
+    """Put texts by, and drop the oldest of those held as long as so many are left."""
+    try:
+        packed = msgspec.msgpack.encode(texts)
+    except UnicodeEncodeError:  # an id may hold what is no character
+        packed = msgspec.msgpack.encode([text.encode("utf-8", "surrogatepass") for text in texts])
+    held.append(_Texts(len(texts), packed))
+    while sum(each.number for each in held[1:]) >= least:
+        del held[0]
+
+
+def _unpack(held: list[_Texts]) -> list[str]:
+    texts = [text for each in held for text in msgspec.msgpack.decode(each.packed)]
+    return [text if isinstance(text, str) else text.decode("utf-8", "surrogatepass") for text in texts]
+
+
+def _ranged(indices: NDArray[np.int64]) -> range | NDArray[np.int64]:
+    """Ascending indices, as a range where none is left out."""
+    first, last = (int(indices[0]), int(indices[-1])) if len(indices) else (0, -1)
+    return range(first, last + 1) if last - first + 1 == len(indices) else indices
 
 
 def segments_of(mappings: Sequence[dict[str, str]]) -> list[Segments]:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from monitor.detection.plain import pack, unpack
 
 Array = NDArray[np.float64]
+Array32 = NDArray[np.float32]
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
@@ -52,7 +53,7 @@ class HourOfWeek:
     """Counts, exposure (seconds) and peak rate of each hour of the week, of the last weeks."""
 
     def __init__(self) -> None:
-        self._count, self._exposure, self._peak = np.zeros((3, WEEK_HOURS))
+        self._count, self._exposure, self._peak = np.zeros((3, WEEK_HOURS), dtype=np.float32)
         self._fresh: dict[int, tuple[float, float, float]] = {}
 
     def learn(self, hour: int, hours: int, span: float, count: float, peak: float) -> None:
@@ -106,8 +107,8 @@ class HourOfWeek:
         return shape
 
 
-def _rates(count: Array, exposure: Array, coarser: Array | float) -> Array:
-    return np.asarray((count + PRIOR_S * coarser) / (exposure + PRIOR_S))
+def _rates(count: Array32, exposure: Array32, coarser: Array | float) -> Array:
+    return np.asarray((count + PRIOR_S * coarser) / (exposure + PRIOR_S), dtype=np.float64)
 
 
 def hour_of(time: float) -> int:

@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -40,6 +42,8 @@ ABSENT = "\0absent"
 """In place of a category that was not measured at all, as infinity is among the numbers (`Rows.joined`)."""
 TAIL_FROM = 1.25
 """The tail of a time begins above its 95th percentile in the reference times this."""
+MOST_PLACES = 4
+"""Sets of columns in use at a time whose places are remembered: workers of two versions, with dependencies or not."""
 TRUE_ABOVE = float(np.log1p(0.5))
 """A declared flag is true above one half, in compressed units (`monitor.detection.ranks`)."""
 UNCOUNTED = frozenset({"output.embedding.distance"})
@@ -71,6 +75,12 @@ class Flag(msgspec.Struct, frozen=True):
     kind: FlagKind
     value: str | float | None = None
     failure: bool = False
+
+
+@lru_cache(maxsize=4096)
+def _flag(feature: str, kind: FlagKind, value: str | float | None = None, failure: bool = False) -> Flag:
+    """Equal flags once for all streams: a process holds thousands that are watched alike."""
+    return Flag(feature, kind, value, failure)
 
 
 def watched(specs: Sequence[FeatureSpec], use: Sequence[str], leave_out: Sequence[str]) -> list[FeatureSpec]:
@@ -126,8 +136,8 @@ class Layout:
             if spec.kind is Kind.CATEGORY:
                 if not codes.measured(spec.name):
                     continue
-                flags.extend(Flag(spec.name, FlagKind.VALUE, value) for value in codes.common(spec.name, TOP_VALUES))
-                flags.append(Flag(spec.name, FlagKind.OTHER))
+                flags.extend(_flag(spec.name, FlagKind.VALUE, value) for value in codes.common(spec.name, TOP_VALUES))
+                flags.append(_flag(spec.name, FlagKind.OTHER))
                 continue
             if spec.name not in column or np.isinf(values[:, column[spec.name]]).all():
                 continue
@@ -136,26 +146,26 @@ class Layout:
             seen = values[:, column[spec.name]]
             seen = seen[np.isfinite(seen)]
             if spec.kind is Kind.FLAG:
-                flags.append(Flag(spec.name, FlagKind.DECLARED, failure=spec.failure))
+                flags.append(_flag(spec.name, FlagKind.DECLARED, failure=spec.failure))
                 continue
             if not len(seen) and (spec.name in UNCOUNTED or is_keyed(spec.name)):
                 continue
             distinct = np.unique(seen)
             if len(distinct) <= 1:
-                flags.append(Flag(spec.name, FlagKind.DIFFERS, float(distinct[0]) if len(distinct) else None))
+                flags.append(_flag(spec.name, FlagKind.DIFFERS, float(distinct[0]) + 0.0 if len(distinct) else None))
                 continue
             numbers.append(spec.name)
             if spec.unit == "s" and spec.worse is Worse.UP:
-                flags.append(Flag(spec.name, FlagKind.TAIL, _tail(seen)))
+                flags.append(_flag(spec.name, FlagKind.TAIL, _tail(seen)))
             if spec.kind is Kind.COUNT and np.mean(seen == 0) >= MOSTLY_ZERO:
-                flags.append(Flag(spec.name, FlagKind.NONZERO))
+                flags.append(_flag(spec.name, FlagKind.NONZERO))
         for name, members in families.items():
             block = values[:, [column[m] for m in members]]
             usual = int(np.median(np.sum(np.isnan(block), axis=1)))
             if usual < len(members):
-                flags.append(Flag(name, FlagKind.MISSING, float(usual)))
+                flags.append(_flag(name, FlagKind.MISSING, float(usual)))
         if sum(flag.failure for flag in flags) > 1:
-            flags.append(Flag(ANY_FAILURE, FlagKind.ANY_FAILURE, failure=True))
+            flags.append(_flag(ANY_FAILURE, FlagKind.ANY_FAILURE, failure=True))
         rows = cls(numbers, flags, 0).flag_rows(values, names, codes)
         rate = np.nansum(rows, axis=0) / np.maximum(np.isfinite(rows).sum(0), 1)
         usual = (rate >= COMMON) & (rate <= 1 - COMMON)
@@ -185,6 +195,8 @@ class Layout:
     def _place(self, names: tuple[str, ...]) -> _Places:
         places = self._places.get(names)
         if places is None:
+            if len(self._places) >= MOST_PLACES:
+                self._places.clear()
             places = self._places[names] = _Places(self, names)
         return places
 
@@ -220,8 +232,8 @@ class Layout:
         """The layout that `plain` described."""
         numbers, flags, common = plain
         return cls(
-            list(numbers),
-            [Flag(feature, FlagKind(kind), value, failure) for feature, kind, value, failure in flags],
+            [intern(name) for name in numbers],
+            [_flag(intern(feature), FlagKind(kind), value, failure) for feature, kind, value, failure in flags],
             common,
         )
 
@@ -288,6 +300,8 @@ def _compared(listed: list[tuple[int, int, float]]) -> tuple[NDArray[np.intp], N
 class _Known(dict[str | None, int]):
     """Which row of a category's table a value has; any other value has the one before the last."""
 
+    __slots__ = ("_other",)
+
     def __init__(self, rows: Mapping[str | None, int], other: int) -> None:
         super().__init__(rows)
         self._other = other
@@ -296,13 +310,13 @@ class _Known(dict[str | None, int]):
         return self._other
 
 
-def _coding(places: Mapping[str, int], other: int | None) -> tuple[NDArray[np.float64], NDArray[np.intp], _Known]:
+def _coding(places: Mapping[str, int], other: int | None) -> tuple[NDArray[np.float16], NDArray[np.intp], _Known]:
     """What a category says of its flags: their values by row of a table, their positions, and the row of each value.
 
     A row for each value with a flag of its own, one for any other value, and one for a category not measured (NaN).
     """
     at = [*places.values(), *([] if other is None else [other])]
-    table = np.eye(len(places) + 2, len(at))
+    table = np.eye(len(places) + 2, len(at), dtype=np.float16)
     table[-1] = np.nan
     rows: dict[str | None, int] = {value: row for row, value in enumerate(places)}
     if MISSING in rows:

@@ -1,8 +1,9 @@
-"""Sums over a reference's rows from which everything that evidence needs is derived.
+"""Means over a reference's rows from which everything that evidence needs is derived.
 
-They are plain sums, so summaries of two stretches of a stream merge exactly, and a reference can go on maturing without
-keeping its rows. Sums of means over 8, 32 and 128 rows, and of neighbouring rows, carry what autocorrelation the
-stream has.
+They are plain means and counts, so summaries of two stretches of a stream merge, and a reference can go on maturing
+without keeping its rows. Products of means over 8, 32 and 128 rows, and of neighbouring rows, carry what
+autocorrelation the stream has. Rows are given as they differ from about their mean, so that little cancels in a
+covariance.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.plain import pack, pack_symmetric, unpack, unpack_symmetric
+from monitor.detection.plain import pack, unpack
 
 F = TypeVar("F", np.float32, np.float64)
 
 SCALES = (8, 32, 128)
 """Lengths of the runs whose means measure long-run variance."""
+_KINDS = 2 + len(SCALES)
 UNIT = SCALES[-1]
 """Rows that are added at once, so that the longest runs are whole."""
 PLACE = np.array([0.15, 0.35, 0.7, -0.15, -0.35, -0.7, 0.8, 0.0, -0.8, 0.3, 0.0, -0.3])
@@ -30,85 +32,101 @@ CLIP = 4.0
 
 
 class Moments:
-    """Sums over rows y (n, d): normal scores of the numbers first, then flags.
+    """Means over rows y (n, d): normal scores of the numbers first, then flags.
 
     Of the first `core` columns (numbers and common flags) all products are kept, of the others, the rare flags, their
     own alone: how two rare flags go together can neither be learned from a reference nor would it tell anything.
+
+    Attributes
+    ----------
+    counts
+        Over how many each was taken (2 + scales): rows, pairs of neighbours, runs of each length.
+    first
+        Means of rows (d).
+    products, own
+        Means of products: of rows, of neighbours, of means of runs (2 + scales, upper triangle of core by core), and of
+        the rare flags with themselves (2 + scales, d - core). Products and `tilted` are held in half precision: a
+        hundredth of the sampling error, and half the state.
+    tilted
+        Means of what the fixed bets on single numbers earn, and of its square (2, bets, numbers).
     """
 
     def __init__(self, d: int, core: int, numbers: int) -> None:
         self.d = d
         self.core = core
         self.numbers = numbers
-        self.n = 0
-        self.pairs = 0
-        self.first = np.zeros(d)
-        # Symmetric, in single precision: a thousandth of the sampling error, and half the state.
-        self.second = np.zeros((core, core), dtype=np.float32)
-        self.lagged = np.zeros((core, core), dtype=np.float32)
-        self.runs = np.zeros(len(SCALES), dtype=np.int64)
-        self.run_means = np.zeros((len(SCALES), core, core), dtype=np.float32)
-        self.own = np.zeros((2 + len(SCALES), d - core))
-        self.tilted = np.zeros((2, len(PLACE), numbers))
+        self.counts: NDArray[np.int64] = np.zeros(_KINDS, dtype=np.int64)
+        self.first = np.zeros(d, dtype=np.float32)
+        self.products = np.zeros((_KINDS, core * (core + 1) // 2), dtype=np.float16)
+        self.own = np.zeros((_KINDS, d - core), dtype=np.float32)
+        self.tilted = np.zeros((2, len(PLACE), numbers), dtype=np.float16)
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return int(self.counts[0])
 
     def add(self, y: NDArray[np.float64]) -> None:
         """Add consecutive rows: `UNIT` of them, or what a warm-up has left over."""
         common, rare = y[:, : self.core], y[:, self.core :]
-        self.n += len(y)
-        self.first += y.sum(0)
-        self.second += _symmetric(common.T @ common)
-        self.lagged += _symmetric(common[:-1].T @ common[1:])
-        self.own[0] += (rare * rare).sum(0)
-        self.own[1] += (rare[:-1] * rare[1:]).sum(0)
-        self.pairs += max(0, len(y) - 1)
-        for i, scale in enumerate(SCALES):
-            runs = len(y) // scale
-            if runs:
-                means = y[: runs * scale].reshape(runs, scale, self.d).mean(1)
-                self.run_means[i] += _symmetric(means[:, : self.core].T @ means[:, : self.core])
-                self.own[2 + i] += (means[:, self.core :] ** 2).sum(0)
-                self.runs[i] += runs
-        tilt = np.exp(log_tilts(np.clip(y[:, : self.numbers], -CLIP, CLIP)))
-        self.tilted[0] += tilt.sum(0)
-        self.tilted[1] += (tilt * tilt).sum(0)
-
-    def _symmetrics(self) -> tuple[NDArray[np.float32], ...]:
-        return (self.second, self.lagged, self.run_means)
-
-    def _others(self) -> tuple[NDArray[Any], ...]:
-        return (self.first, self.runs, self.own, self.tilted)
-
-    def empty(self) -> Moments:
-        """Sums of no rows, of the same shape."""
-        return Moments(self.d, self.core, self.numbers)
+        n = len(y)
+        counts = [n, max(0, n - 1)]
+        products = [common.T @ common, common[:-1].T @ common[1:]]
+        own = [(rare * rare).sum(0), (rare[:-1] * rare[1:]).sum(0)]
+        for scale in SCALES:
+            runs = n // scale
+            means = y[: runs * scale].reshape(runs, scale, self.d).mean(1)
+            counts.append(runs)
+            products.append(means[:, : self.core].T @ means[:, : self.core])
+            own.append((means[:, self.core :] ** 2).sum(0))
+        of = np.maximum(counts, 1)[:, None]
+        earned = np.expm1(log_tilts(np.clip(y[:, : self.numbers], -CLIP, CLIP)))
+        self._mix(
+            np.asarray(counts),
+            y.mean(0),
+            np.stack([_upper(product) for product in products]) / of,
+            np.stack(own) / of,
+            np.stack([earned.mean(0), (earned * earned).mean(0)]),
+        )
 
     def merge(self, other: Moments) -> None:
-        """Add another's sums."""
-        self.n += other.n
-        self.pairs += other.pairs
-        for mine, more in zip(self._symmetrics(), other._symmetrics(), strict=True):
-            mine += more
-        for own, added in zip(self._others(), other._others(), strict=True):
-            own += added
+        """Add another's rows."""
+        self._mix(other.counts, other.first, other.products, other.own, other.tilted)
+
+    def _mix(self, counts: NDArray[np.int64], *means: NDArray[Any]) -> None:
+        """Means over as many more, each weighted by how many there are."""
+        total = self.counts + counts
+        mine, more = ((part / np.maximum(total, 1))[:, None] for part in (self.counts, counts))
+        first, products, own, tilted = means
+        self.first = (self.first * mine[0] + first * more[0]).astype(np.float32)
+        self.products = (self.products * mine + products * more).astype(np.float16)
+        self.own = (self.own * mine + own * more).astype(np.float32)
+        self.tilted = (self.tilted * mine[0] + tilted * more[0]).astype(np.float16)
+        self.counts = total
+
+    def counts_alone(self) -> Moments:
+        """The counts of these and nothing that was counted: to say how many there were."""
+        bare = Moments(0, 0, 0)
+        bare.d, bare.core, bare.numbers, bare.counts = self.d, self.core, self.numbers, self.counts
+        return bare
+
+    def matrix(self, kind: int) -> NDArray[np.float64]:
+        """Mean products (core, core) of rows (0), neighbours (1) or means of runs (2 and on)."""
+        full = np.zeros((self.core, self.core))
+        full[np.triu_indices(self.core)] = self.products[kind]
+        return full + np.triu(full, 1).T
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [
-            [self.d, self.core, self.numbers, self.n, self.pairs],
-            [pack_symmetric(m) for m in self._symmetrics()],
-            [pack(a) for a in self._others()],
-        ]
+        arrays = (self.counts, self.first, self.products, self.own, self.tilted)
+        return [[self.d, self.core, self.numbers], *(pack(array) for array in arrays)]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Moments:
-        """The sums that `plain` described."""
-        (d, core, numbers, n, pairs), symmetrics, others = plain
-        moments = cls(d, core, numbers)
-        moments.n, moments.pairs = n, pairs
-        for matrix, half in zip(moments._symmetrics(), symmetrics, strict=True):
-            matrix[...] = unpack_symmetric(half)
-        for array, held in zip(moments._others(), others, strict=True):
-            array[...] = unpack(held)
+        """The means that `plain` described."""
+        shape, *arrays = plain
+        moments = cls(*shape)
+        moments.counts, moments.first, moments.products, moments.own, moments.tilted = (unpack(a) for a in arrays)
         return moments
 
 
@@ -119,5 +137,8 @@ def log_tilts(z: NDArray[F]) -> NDArray[F]:
     return out
 
 
-def _symmetric(product: NDArray[np.float64]) -> NDArray[np.float32]:
-    return ((product + product.T) / 2).astype(np.float32)
+def _upper(product: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The upper triangle of what is symmetric, or made so."""
+    n = len(product)
+    half: NDArray[np.float64] = ((product + product.T) / 2)[np.triu_indices(n)]
+    return half

@@ -13,28 +13,24 @@ from monitor.detection.layout import Layout
 from monitor.detection.moments import UNIT, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
-from monitor.detection.reference import Reference
+from monitor.detection.reference import Reference, base_of
 from monitor.detection.segments import SegmentTable
 from monitor.detection.strata import Strata
 
 Array = NDArray[np.float64]
 
-GROWTH = 1.15
-"""A maturing reference is derived anew each time it has grown by this factor (eleven times from 400 to 2,000)."""
 COUNTER_BITS = 1 << 14
 
 
 class DistinctCounter:
     """How many different digests were seen, by linear counting (Whang, Vander-Zanden, Taylor 1990) in 2 KiB."""
 
-    def __init__(self) -> None:
-        self._bits: NDArray[np.uint8] = np.zeros(COUNTER_BITS // 8, dtype=np.uint8)
+    def __init__(self, bits: int = COUNTER_BITS) -> None:
+        self._bits: NDArray[np.uint8] = np.zeros(bits // 8, dtype=np.uint8)
 
-    def add(self, digests: NDArray[np.uint64]) -> None:
-        """Count digests (n)."""
-        # The low bits of the digest are hashed already; a multiplication spreads them over the map.
-        place = ((digests * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 14)).astype(np.int64)
-        np.bitwise_or.at(self._bits, place >> 3, (1 << (place & 7)).astype(np.uint8))
+    def add(self, marks: NDArray[np.uint16]) -> None:
+        """Count digests by their marks (n)."""
+        np.bitwise_or.at(self._bits, marks >> 3, (1 << (marks & 7)).astype(np.uint8))
 
     def count(self) -> float:
         """The estimate; within 1 % up to some thousands."""
@@ -48,9 +44,15 @@ class DistinctCounter:
     @classmethod
     def from_plain(cls, plain: list[Any]) -> DistinctCounter:
         """The counter that `plain` described."""
-        counter = cls()
+        counter = cls(0)
         counter._bits = unpack(plain)
         return counter
+
+
+def marks_of(digests: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """Of digests (n) as much as counting them takes: each one's place in a `DistinctCounter`."""
+    # The low bits of the digest are hashed already; a multiplication spreads them over the map.
+    return ((digests * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 14)).astype(np.uint16)
 
 
 class Normal:
@@ -61,8 +63,6 @@ class Normal:
         self.segments = segments
         self.version = version
         self._distinct = distinct
-        self._next = int(reference.n * GROWTH)
-        self._growing: tuple[Moments, SegmentTable] | None = None
 
     @classmethod
     def learn(
@@ -71,7 +71,7 @@ class Normal:
         numbers: NDArray[np.float16],
         flags: Array,
         segments: Sequence[Segments],
-        digests: NDArray[np.uint64],
+        marks: NDArray[np.uint16],
         version: int,
         excluded: frozenset[str] = frozenset(),
     ) -> Normal:
@@ -83,40 +83,33 @@ class Normal:
         strata = Strata.learn(z, segments)
         y = np.concatenate([strata.take_off(z, segments), np.where(seen, flags, fill)], axis=1)
         moments = Moments(y.shape[1], numbers.shape[1] + layout.common, numbers.shape[1])
+        base = base_of(numbers.shape[1], fill)
         # In the same units as later rows.
         for start in range(0, len(y), UNIT):
-            moments.add(y[start : start + UNIT])
+            moments.add(y[start : start + UNIT] - base)
         counter = DistinctCounter()
-        counter.add(digests)
+        counter.add(marks)
         table = SegmentTable(y.shape[1])
         table.add(y, segments)
         return cls(Reference(layout, ranks, strata, moments, counter.count(), fill, excluded), table, counter, version)
 
     def grows(self, limit: int) -> bool:
         """Whether it still matures, up to `limit` rows."""
-        return self._rows() < limit
+        return not self.reference.frozen and self.reference.n < limit
 
-    def _rows(self) -> int:
-        return self.reference.n + (self._growing[0].n if self._growing is not None else 0)
+    def add(self, y: Array, segments: Sequence[Segments], marks: NDArray[np.uint16]) -> None:
+        """Add `UNIT` calm rows y (n, d); `renew` follows before anything else does."""
+        self.reference.moments.add(y - self.reference.base)
+        self.segments.add(y, segments)
+        self._distinct.add(marks)
 
-    def grow(self, y: Array, segments: Sequence[Segments], digests: NDArray[np.uint64], limit: int) -> bool:
-        """Add `UNIT` calm rows y (n, d); True when the reference was derived anew."""
-        if self._growing is None:
-            self._growing = self.reference.moments.empty(), SegmentTable(self.segments.d)
-        moments, table = self._growing
-        moments.add(y)
-        table.add(y, segments)
-        self._distinct.add(digests)
-        if self._rows() < min(self._next, limit):
-            return False
-        # Merged only now, so that what a snapshot restores derives from the same sums as what is in use.
-        self.reference.moments.merge(moments)
-        self.segments.merge(table)
-        self._growing = None
+    def renew(self, limit: int) -> None:
+        """Derive the reference anew from all rows that were added; with `limit` rows it is frozen."""
         self.reference.distinct = self._distinct.count()
         self.reference.derive()
-        self._next = int(self.reference.n * GROWTH)
-        return True
+        if not self.grows(limit):
+            self.reference.freeze()
+            self._distinct = DistinctCounter(0)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
@@ -125,21 +118,15 @@ class Normal:
             self.segments.plain(),
             self._distinct.plain(),
             self.version,
-            self._next,
-            None if self._growing is None else [part.plain() for part in self._growing],
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Normal:
         """The reference in use that `plain` described."""
-        reference, segments, distinct, version, following, growing = plain
-        normal = cls(
+        reference, segments, distinct, version = plain
+        return cls(
             Reference.from_plain(reference),
             SegmentTable.from_plain(segments),
             DistinctCounter.from_plain(distinct),
             version,
         )
-        normal._next = following
-        if growing is not None:
-            normal._growing = Moments.from_plain(growing[0]), SegmentTable.from_plain(growing[1])
-        return normal

@@ -27,34 +27,6 @@ def unpack(plain: list[Any]) -> NDArray[Any]:
         raise StateError(f"snapshot holds an array that cannot be read: {wrong}") from wrong
 
 
-def pack_symmetric(matrix: NDArray[Any]) -> list[Any]:
-    """A stack of symmetric matrices (..., n, n) by their upper triangles."""
-    n = matrix.shape[-1]
-    return [n, pack(matrix[..., *np.triu_indices(n)])]
-
-
-def unpack_symmetric(plain: list[Any]) -> NDArray[Any]:
-    """The matrices that `pack_symmetric` halved."""
-    n, half = plain
-    upper = unpack(half)
-    matrix = np.zeros((*upper.shape[:-1], n, n), dtype=upper.dtype)
-    rows, columns = np.triu_indices(n)
-    matrix[..., rows, columns] = upper
-    matrix[..., columns, rows] = upper
-    return matrix
-
-
-def pack_bits(flags: NDArray[np.bool_]) -> list[Any]:
-    """Booleans (n, m) as bits."""
-    return [flags.shape[1], pack(np.packbits(flags, axis=1))]
-
-
-def unpack_bits(plain: list[Any]) -> NDArray[np.bool_]:
-    """The booleans that `pack_bits` squeezed."""
-    m, bits = plain
-    return np.unpackbits(unpack(bits), axis=1, count=m).astype(bool)
-
-
 def squeeze(record: dict[str, Any]) -> bytes:
     """A record as bytes, half as many for two milliseconds: a checkpoint writes every stream that changed."""
     return zlib.compress(msgspec.msgpack.encode(record), 1)

@@ -19,9 +19,6 @@ from monitor.detection.plain import pack, unpack
 KNOTS = 40
 """Points per feature: a quantile is off by 1/80 at most, a tenth of the uncertainty of a reference of 400."""
 
-SPACING = 256.0
-"""Compressed values lie between -90 and 90, so columns this far apart do not meet."""
-
 
 def compress(values: NDArray[Any]) -> NDArray[np.float16]:
     """sign(x) log(1 + |x|) in half precision: 0.1 to 0.8 % of the value, for values up to 10^28."""
@@ -41,15 +38,17 @@ def expand(squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
 class RankMap:
     """Compressed values (n, d) to normal scores (n, d); missing values score 0, which no bet profits from.
 
-    Attributes
+    Parameters
     ----------
+    lengths
+        How many knots each column has (d).
     x, z
-        d arrays each: knots in compressed units, ascending, and their normal scores.
+        Knots of all columns in turn: in compressed units, ascending within a column, and their normal scores.
     """
 
-    def __init__(self, x: list[NDArray[np.float64]], z: list[NDArray[np.float64]]) -> None:
-        self.x = x
-        self.z = z
+    def __init__(self, lengths: NDArray[np.int16], x: NDArray[np.float16], z: NDArray[np.float16]) -> None:
+        self._lengths = lengths
+        self._x, self._z = x, z
 
     @classmethod
     def learn(cls, squeezed: NDArray[np.float16]) -> RankMap:
@@ -59,19 +58,31 @@ class RankMap:
             x, z = _knots(column[np.isfinite(column)])
             xs.append(x)
             zs.append(z)
-        return cls(xs, zs)
+        lengths = np.asarray([len(x) for x in xs], dtype=np.int16)
+        nothing = np.empty(0, dtype=np.float16)
+        return cls(lengths, np.concatenate([nothing, *xs]), np.concatenate([nothing, *zs]))
 
     def scores(self, squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
         """Normal scores of rows (n, d)."""
         columns = squeezed.T.astype(np.float64)
-        for column, x, z in zip(columns, self.x, self.z, strict=True):
-            column[...] = np.interp(column, x, z)
+        x, z = self._x.astype(np.float64), self._z.astype(np.float64)
+        start = 0
+        for column, length in zip(columns, self._lengths.tolist(), strict=True):
+            stop = start + length
+            column[...] = np.interp(column, x[start:stop], z[start:stop])
+            start = stop
         columns[~np.isfinite(squeezed.T)] = 0.0
         return columns.T
 
+    def knots(self, column: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A column's knots and their normal scores."""
+        start = int(self._lengths[:column].sum())
+        own = slice(start, start + int(self._lengths[column]))
+        return self._x[own].astype(np.float64), self._z[own].astype(np.float64)
+
     def median(self, column: int) -> float:
         """The reference's median of a column, in natural units: the knot in the middle, a value that occurred."""
-        x, z = self.x[column], self.z[column]
+        x, z = self.knots(column)
         s = float(x[int(np.argmin(np.abs(z)))]) if z[-1] > z[0] else float(x[len(x) // 2])
         return math.copysign(math.expm1(abs(s)), s)
 
@@ -81,30 +92,25 @@ class RankMap:
 
     def quantile(self, column: int, q: float) -> float:
         """The reference's quantile q of a column, in natural units."""
-        s = float(np.interp(float(ndtri(q)), self.z[column], self.x[column]))
+        x, z = self.knots(column)
+        s = float(np.interp(float(ndtri(q)), z, x))
         return math.copysign(math.expm1(abs(s)), s)
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        lengths = np.asarray([len(x) for x in self.x], dtype=np.int16)
-        flat = [np.concatenate(part) if part else np.empty(0) for part in (self.x, self.z)]
-        return [pack(lengths), *(pack(part.astype(np.float32)) for part in flat)]
+        return [pack(self._lengths), pack(self._x), pack(self._z)]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> RankMap:
         """The map that `plain` described."""
         lengths, x, z = (unpack(part) for part in plain)
-        x, z = x.astype(np.float64), z.astype(np.float64)
-        cuts = np.cumsum(lengths.astype(np.int64))[:-1]
-        if not len(lengths):
-            return cls([], [])
-        return cls(list(np.split(x, cuts)), list(np.split(z, cuts)))
+        return cls(lengths, x, z)
 
 
-def _knots(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _knots(values: NDArray[np.float64]) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
     n = len(values)
     if n == 0:
-        return np.array([0.0, 1.0]), np.zeros(2)
+        return np.array([0.0, 1.0], dtype=np.float16), np.zeros(2, dtype=np.float16)
     x, counts = np.unique(values, return_counts=True)
     right = np.cumsum(counts) / n
     middle = right - counts / n / 2
@@ -113,10 +119,10 @@ def _knots(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
         keep = np.unique(np.concatenate([inner, [0, 1, len(x) - 2, len(x) - 1]]))
         x, middle = x[keep], middle[keep]
     z = ndtri(np.clip(middle, 0.5 / n, 1 - 0.5 / n))
-    # A value beyond all that the reference saw scores a little more than its extreme.
+    # A value beyond all that the reference saw scores a little more than its extreme. The margin is more than half
+    # precision rounds by.
     margin = 1e-3 * (x[-1] - x[0]) + 1e-3 * max(1.0, abs(x[-1]))
     edge = float(ndtri(0.3 / n))
     x = np.concatenate(([x[0] - margin], x, [x[-1] + margin]))
     z = np.concatenate(([min(edge, z[0])], z, [max(-edge, z[-1])]))
-    # As a snapshot holds them, so that a restored map is this map.
-    return x.astype(np.float32).astype(np.float64), z.astype(np.float32).astype(np.float64)
+    return x.astype(np.float16), z.astype(np.float16)

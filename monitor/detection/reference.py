@@ -7,13 +7,14 @@ floors of evidence widen with the standard error, which counts *distinct* events
 prompts tell what ten prompts tell.
 
 A young reference goes on maturing: blocks that stayed calm are added to the moments after a delay, until it is frozen.
+Then what was derived is all that is kept of it.
 The rank map and the layout are those of the warm-up; any monotone map would do, since its distribution is learned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,12 @@ LEADING = 3
 """Eigenvectors of the lag-1 covariance along which autocorrelation is allowed for on top of single coordinates."""
 WANDERS = 2.0
 """How many times its usual wandering a level may be off and still count as the same."""
+ZONE_SINGLE = 0.12
+"""Standard deviations of a single number that count as the same."""
+ZONE_SPREAD = 0.1
+"""Relative change of a single number's variance that counts as the same."""
+_AROUND = 16
+"""Points at which the edge of a zone is looked at."""
 SURE = 0.9
 """Credible level of a rate's bounds."""
 LIKELY = 0.6
@@ -61,13 +68,26 @@ class Joint:
     extra: Array32
     error: Array32
 
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot; `project` in half precision, as a frozen reference has it."""
+        return [pack(self.project.astype(np.float16)), *_packed(self)[1:]]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> Joint:
+        """The view that `plain` described."""
+        project, *others = (unpack(part) for part in plain)
+        return cls(project.astype(np.float32), *others)
+
 
 @dataclass
 class Singles:
-    """Numbers one by one: columns, log normalisers of the fixed bets (bets, k) and errors as of `Joint` (k)."""
+    """Numbers one by one: columns, what the fixed bets cost (bets, k) and errors as of `Joint` (k).
+
+    The cost is the log normaliser, and what the best place in the zone of indifference would earn.
+    """
 
     columns: NDArray[np.intp]
-    log_norm: Array
+    log_norm: Array32
     error: Array
 
 
@@ -76,9 +96,9 @@ class Rates:
     """Flags one by one: columns, credible bounds of the rate (m each) and long-run variance over marginal (m)."""
 
     columns: NDArray[np.intp]
-    upper: Array
-    lower: Array
-    long_run: Array
+    upper: Array32
+    lower: Array32
+    long_run: Array32
 
 
 @dataclass
@@ -94,6 +114,27 @@ class View:
     failures: Rates
     any_failure: int | None
 
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        parts = (self.singles, self.rates, self.failures)
+        return [[joint.plain() for joint in self.joints], *(_packed(part) for part in parts), self.any_failure]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> View:
+        """The view that `plain` described."""
+        joints, singles, rates, failures, any_failure = plain
+        return cls(
+            [Joint.from_plain(joint) for joint in joints],
+            Singles(*map(unpack, singles)),
+            Rates(*map(unpack, rates)),
+            Rates(*map(unpack, failures)),
+            any_failure,
+        )
+
+
+def _packed(part: Joint | Singles | Rates) -> list[Any]:
+    return [pack(getattr(part, field.name)) for field in fields(part)]
+
 
 class Reference:
     """What is normal, derived from moments.
@@ -103,13 +144,20 @@ class Reference:
     layout, ranks, strata
         Which columns are watched, their normal scores, and what each class of rows has of them by nature.
     moments
-        Sums over the reference's rows.
+        Means over the reference's rows, less `base`.
     distinct
         How many different events the rows held.
     fill
         Rate of each flag, taken where an event lacks it (m).
     excluded
         Features that are described but not bet on: another detector watches them.
+    derived
+        What a frozen reference holds in place of moments, as in its snapshot.
+
+    Attributes
+    ----------
+    frozen
+        Whether it matures no further.
     """
 
     def __init__(
@@ -121,6 +169,7 @@ class Reference:
         distinct: float,
         fill: Array,
         excluded: frozenset[str] = frozenset(),
+        derived: list[Any] | None = None,
     ) -> None:
         self.layout = layout
         self.ranks = ranks
@@ -129,43 +178,67 @@ class Reference:
         self.fill = fill
         self.distinct = distinct
         self.excluded = excluded
-        self.derive()
+        names = [*self.layout.numbers, *(flag.feature for flag in self.layout.flags)]
+        self.is_input = np.asarray([name.startswith("input") for name in names], dtype=bool)
+        # How much numbers of one dependency spread depends on how often it is called: bets are on their tails alone.
+        self.is_keyed = np.asarray([is_keyed(name) for name in self.layout.numbers], dtype=bool)
+        self.frozen = derived is not None
+        if derived is None:
+            self.derive()
+            return
+        self._count()
+        self.mean, self.variance, self.wander = unpack(derived[0]).astype(np.float64)
+        self.outputs, self.inputs = (View.from_plain(view) for view in derived[1:])
+
+    @property
+    def sd(self) -> Array:
+        """Standard deviations (d), as far as they are believed."""
+        return np.asarray(np.maximum(np.sqrt(self.variance), SMALLEST_SD))
+
+    @property
+    def base(self) -> Array:
+        """What moments are about (d): 0 for the scores of numbers, `fill` for flags."""
+        return base_of(len(self.layout.numbers), self.fill)
 
     def derive(self) -> None:
         """Work out means, covariance and the two views from the moments as they are now."""
+        self._count()
         moments = self.moments
-        n = moments.n
-        self.n = n
-        self.effective = max(min(float(self.distinct), float(n)), n / 6)
-        self.mean = moments.first / n
+        away = moments.first.astype(np.float64)
+        self.mean = self.base + away
         core = moments.core
-        outer = np.outer(self.mean[:core], self.mean[:core])
-        self._covariance = moments.second.astype(np.float64) / n - outer
-        self._lagged = moments.lagged.astype(np.float64) / max(moments.pairs, 1) - outer
-        self._runs = [
-            (scale, int(k), means.astype(np.float64) / max(int(k), 1) - outer)
-            for scale, k, means in zip(SCALES, moments.runs, moments.run_means, strict=True)
-        ]
-        rare = self.mean[core:] ** 2
-        self._rare_variance = moments.own[0] / n - rare
-        self._rare_lagged = moments.own[1] / max(moments.pairs, 1) - rare
-        self._rare_runs = [
-            (scale, int(k), own / max(int(k), 1) - rare)
-            for scale, k, own in zip(SCALES, moments.runs, moments.own[2:], strict=True)
-        ]
+        outer = np.outer(away[:core], away[:core])
+        runs = list(zip(SCALES, moments.counts[2:].tolist(), strict=True))
+        self._covariance = moments.matrix(0) - outer
+        self._lagged = moments.matrix(1) - outer
+        self._runs = [(scale, k, moments.matrix(2 + i) - outer) for i, (scale, k) in enumerate(runs)]
+        rare = moments.own - away[core:] ** 2
+        self._rare_variance, self._rare_lagged = rare[0], rare[1]
+        self._rare_runs = [(scale, k, own) for (scale, k), own in zip(runs, rare[2:], strict=True)]
         self.variance = np.maximum(np.concatenate([np.diag(self._covariance), self._rare_variance]), 0)
-        self.sd = np.maximum(np.sqrt(self.variance), SMALLEST_SD)
         self.wander = WANDERS * self._alone(np.arange(moments.d))[1]
         names = [*self.layout.numbers, *(flag.feature for flag in self.layout.flags)]
-        self.is_input = np.asarray([name.startswith("input") for name in names], dtype=bool)
         bet = np.asarray([name not in self.excluded for name in names], dtype=bool)
-        # How much numbers of one dependency spread depends on how often it is called: bets are on their tails alone.
-        self.is_keyed = np.asarray([is_keyed(name) for name in self.layout.numbers], dtype=bool)
         bet[: len(self.is_keyed)] &= ~self.is_keyed
         self.outputs = self._view(~self.is_input & bet, given=self.is_input & bet)
         self.inputs = self._view(self.is_input & bet, given=None)
         # Only the views need these; a process holds thousands of references.
         del self._covariance, self._lagged, self._runs, self._rare_lagged, self._rare_runs, self._rare_variance
+
+    def freeze(self) -> None:
+        """It matures no further: what is derived stays, as exact as a snapshot has it, and moments go."""
+        self.frozen = True
+        for joint in (*self.outputs.joints, *self.inputs.joints):
+            joint.project = joint.project.astype(np.float16).astype(np.float32)
+        self.mean, self.variance, self.wander = self._levels().astype(np.float64)
+        self.moments = self.moments.counts_alone()
+
+    def _count(self) -> None:
+        self.n = self.moments.n
+        self.effective = max(min(float(self.distinct), float(self.n)), self.n / 6)
+
+    def _levels(self) -> Array32:
+        return np.stack([self.mean, self.variance, self.wander]).astype(np.float32)
 
     def _view(self, columns: NDArray[np.bool_], given: NDArray[np.bool_] | None) -> View:
         moments = self.moments
@@ -269,25 +342,26 @@ class Reference:
         )
 
     def _singles(self, columns: NDArray[np.intp]) -> Singles:
-        n = self.n
         long_run, wander = self._alone(columns)
-        tilted = self.moments.tilted[:, :, columns]
+        earned, squared = self.moments.tilted[:, :, columns].astype(np.float64)
         # Along a normal score z the long run is felt as var(a z + b z^2) = a^2 + 2 b^2.
-        mean = tilted[0] / n
-        error = np.sqrt(np.maximum(tilted[1] / n - mean * mean, 0) / n * long_run)
-        log_norm = np.log(mean + error) + (long_run - 1) * (PLACE**2 + 2 * SPREAD**2)[:, None] / 2
-        return Singles(columns, log_norm, np.sqrt(long_run / self.effective) + WANDERS * wander)
+        unsure = np.sqrt(np.maximum(squared - earned * earned, 0) / self.n * long_run)
+        log_norm = np.log1p(earned + unsure) + (long_run - 1) * (PLACE**2 + 2 * SPREAD**2)[:, None] / 2
+        error = np.sqrt(long_run / self.effective) + WANDERS * wander
+        return Singles(columns, (log_norm + _zone_cost(error)).astype(np.float32), error)
 
     def _rates(self, columns: NDArray[np.intp]) -> Rates:
         long_run, a, b = self._posterior(columns)
-        upper = np.asarray(np.minimum(0.99, betaincinv(a, b, SURE) * 1.15 + 0.001))
-        return Rates(columns, upper, np.asarray(betaincinv(a, b, 1 - SURE) / 1.15), long_run)
+        upper = np.minimum(0.99, betaincinv(a, b, SURE) * 1.15 + 0.001)
+        lower = betaincinv(a, b, 1 - SURE) / 1.15
+        return Rates(columns, *(part.astype(np.float32) for part in (upper, lower, long_run)))
 
     def _failures(self, columns: NDArray[np.intp]) -> Rates:
         """Bounds of rates of faults: bets on them start 3 points above, a zone of indifference that needs no other."""
         long_run, a, b = self._posterior(columns)
-        upper = np.asarray(np.minimum(0.99, betaincinv(a, b, LIKELY) + 0.001))
-        return Rates(columns, upper, np.asarray(betaincinv(a, b, 1 - SURE) / 1.15), long_run)
+        upper = np.minimum(0.99, betaincinv(a, b, LIKELY) + 0.001)
+        lower = betaincinv(a, b, 1 - SURE) / 1.15
+        return Rates(columns, *(part.astype(np.float32) for part in (upper, lower, long_run)))
 
     def _posterior(self, columns: NDArray[np.intp]) -> tuple[Array, Array, Array]:
         """Long-run variance of flags, and the beta distribution of their rates (Jeffreys' prior)."""
@@ -311,12 +385,13 @@ class Reference:
             self.distinct,
             pack(self.fill),
             sorted(self.excluded),
+            [pack(self._levels()), self.outputs.plain(), self.inputs.plain()] if self.frozen else None,
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Reference:
         """The reference that `plain` described."""
-        layout, ranks, strata, moments, distinct, fill, excluded = plain
+        layout, ranks, strata, moments, distinct, fill, excluded, derived = plain
         return cls(
             Layout.from_plain(layout),
             RankMap.from_plain(ranks),
@@ -325,4 +400,28 @@ class Reference:
             distinct,
             unpack(fill),
             frozenset(excluded),
+            derived,
         )
+
+
+def base_of(numbers: int, fill: Array) -> Array:
+    """What moments of rows are about (d), that many numbers and then flags: about their mean."""
+    return np.concatenate([np.zeros(numbers), fill])
+
+
+def _zone_cost(error: Array) -> Array:
+    """What the best place and spread within the zone of indifference would earn the bets on single numbers (bets, k).
+
+    The zone is an ellipse around mean 0 and variance 1; the standard error of a mean is `error` (k). For z normal with
+    mean m and variance v, log E e^(a z + b z^2) = (a m + b m^2 + a^2 v / 2) / (1 - 2 b v) - log(1 - 2 b v) / 2.
+    """
+    a, b = PLACE[:, None], SPREAD[:, None]
+
+    def expected(m: Array | float, v: Array | float) -> Array:
+        rest = np.maximum(1 - 2 * b * v, 0.05)
+        return np.asarray((a * m + b * m * m + a * a * v / 2) / rest - np.log(rest) / 2)
+
+    place, spread = ZONE_SINGLE + error, np.minimum(ZONE_SPREAD + np.sqrt(2) * error, 0.9)
+    around = 2 * np.pi * np.arange(_AROUND) / _AROUND
+    most = np.max([expected(place * np.cos(t), 1 + spread * np.sin(t)) for t in around], axis=0)
+    return np.asarray(most - expected(0.0, 1.0))

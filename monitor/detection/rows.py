@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class Rows:
     def of(cls, batch: FeatureBatch, distances: NDArray[np.float64]) -> Rows:
         """A batch's rows, with the distances to the centre (n) as one more column."""
         return cls(
-            (*batch.names, DISTANCE.name),
+            _with_distance(tuple(batch.names)),
             compress(np.concatenate([batch.values, distances[:, None]], axis=1)),
             {name: list(column) for name, column in batch.categories.items()},
             batch.times.astype(np.float64),
@@ -70,16 +71,24 @@ class Rows:
         """A column's compressed values (n); None if there is no such column."""
         return self.values[:, self.names.index(name)] if name in self.names else None
 
+    def only(self, wanted: frozenset[str]) -> Rows:
+        """The rows with those of these columns that they have."""
+        names, places = _chosen(self.names, wanted)
+        categories = {name: column for name, column in self.categories.items() if name in wanted}
+        if names == self.names and len(categories) == len(self.categories):
+            return self
+        return replace(self, names=names, values=self.values[:, places], categories=categories)
+
     def part(self, start: int, stop: int | None = None) -> Rows:
-        """Rows from `start` to `stop`."""
+        """Rows from `start` to `stop`, which keep no others in memory."""
         cut = slice(start, stop)
         return Rows(
             self.names,
-            self.values[cut],
+            self.values[cut].copy(),
             {name: column[cut] for name, column in self.categories.items()},
-            self.times[cut],
+            self.times[cut].copy(),
             self.ids[cut],
-            self.digests[cut],
+            self.digests[cut].copy(),
             self.segments[cut],
             self.excerpts[cut],
             None if self.calls is None else self.calls[cut],
@@ -158,7 +167,7 @@ class Rows:
         names, values, categories, times, ids, digests, segments, excerpts, *more = plain
         calls = more[0] if more else None
         return cls(
-            tuple(names),
+            _shared(tuple(names)),
             unpack(values),
             categories,
             unpack(times),
@@ -170,6 +179,24 @@ class Rows:
             if calls is None
             else [{name: Called(*one) for name, one in each.items()} if each else NO_CALLS for each in calls],
         )
+
+
+@lru_cache(maxsize=256)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Equal names once for all streams: a process holds thousands that are measured alike."""
+    return names
+
+
+@lru_cache(maxsize=256)
+def _with_distance(names: tuple[str, ...]) -> tuple[str, ...]:
+    return _shared((*names, DISTANCE.name))
+
+
+@lru_cache(maxsize=256)
+def _chosen(names: tuple[str, ...], wanted: frozenset[str]) -> tuple[tuple[str, ...], list[int]]:
+    """Those of the names that are wanted, and their places."""
+    places = [place for place, name in enumerate(names) if name in wanted]
+    return _shared(tuple(names[place] for place in places)), places
 
 
 def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:
@@ -184,13 +211,14 @@ def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:
 class Centre:
     """The mean embedding of a stream's first outputs, and distances to it.
 
-    Sums of float16 values are exact in float64 here, so the order and the cut of batches do not matter.
+    Sums of float16 values are exact in float64 here, so the order and the cut of batches do not matter. Once the centre
+    is complete it is held in single precision.
     """
 
     def __init__(self, warmup: int = 4 * CENTRE_OF) -> None:
         self.of = min(CENTRE_OF, warmup // 4)
         self.count = 0
-        self.total: NDArray[np.float64] | None = None
+        self.total: NDArray[np.floating[Any]] | None = None
 
     def distances(self, embeddings: NDArray[np.float16] | None, n: int) -> NDArray[np.float64]:
         """Cosine distance of each row (n) to the centre; NaN while it is being learned and for empty outputs."""
@@ -204,6 +232,8 @@ class Centre:
             if vectors[row].any():
                 self.total = vectors[row].copy() if self.total is None else self.total + vectors[row]
                 self.count += 1
+                if self.count == self.of:
+                    self.total = self.total.astype(np.float32)
         else:
             return out
         first = row
@@ -211,8 +241,9 @@ class Centre:
             return out
         rest = vectors[first:]
         # Row by row, so that a row's distance does not depend on its neighbours in the batch.
-        dots = np.einsum("ij,j->i", rest, self.total)
-        norms = np.sqrt(np.einsum("ij,ij->i", rest, rest)) * np.sqrt((self.total * self.total).sum())
+        total = self.total.astype(np.float64)
+        dots = np.einsum("ij,j->i", rest, total)
+        norms = np.sqrt(np.einsum("ij,ij->i", rest, rest)) * np.sqrt((total * total).sum())
         out[first:] = np.where(norms > 0, 1 - dots / np.maximum(norms, 1e-12), np.nan)
         return out
 

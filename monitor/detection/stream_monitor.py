@@ -26,18 +26,19 @@ from monitor.detection.dependencies import Dependencies
 from monitor.detection.duplicates import RecentEvents
 from monitor.detection.finding import Finding, State
 from monitor.detection.history import Segments, segments_of
+from monitor.detection.layout import watched
 from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.slo_watch import Objectives
+from monitor.detection.slo_watch import ERROR, LATENCY, Objectives
 from monitor.detection.status import OpenAlert, StreamState, StreamStatus
-from monitor.detection.track import RECENT, RELEARN, Context, Track, finite, log10
+from monitor.detection.track import INPUT, RECENT, RELEARN, Context, Track, finite, log10
 from monitor.detection.volume_findings import VolumeWatch
 from monitor.errors import InvalidEvent
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
-FORMAT = 1
+FORMAT = 2
 MONTH_S = 30 * 86400.0
 EVENTS_A_MONTH = 100_000
 """What a stream without times is taken to carry in 30 days."""
@@ -82,9 +83,9 @@ class StreamMonitor:
         self, stream: str, settings: DetectionSettings | None = None, specs: Sequence[FeatureSpec] | None = None
     ) -> None:
         self.stream = stream
-        self.settings = settings or DetectionSettings()
+        self.settings = settings or _settings(None)
         self.events = 0
-        self._declared = (*(_default_specs() if specs is None else specs), DISTANCE)
+        self._declared, _ = _known(tuple(_default_specs() if specs is None else specs), (DISTANCE,))
         self._recent = RecentEvents()
         self._centre = Centre(self.settings.warmup)
         self._waiting: Rows | None = None
@@ -112,7 +113,7 @@ class StreamMonitor:
             if not keep.any():
                 return []
             batch = batch.take(np.flatnonzero(keep))
-        rows = Rows.of(batch, self._centre.distances(batch.embeddings, len(batch)))
+        rows = self._needed(Rows.of(batch, self._centre.distances(batch.embeddings, len(batch))))
         seen = self.events
         self.events += len(rows)
         self._idle = None
@@ -130,7 +131,7 @@ class StreamMonitor:
             findings += self._judge(waiting.part(start, start + need), first + start)
             start, counted = start + need, end
         findings += self._volume.observe(rows.times[counted:], seen + counted, self.settings)
-        self._waiting = waiting.part(start) if start < len(waiting) else None
+        self._waiting = self._needed(waiting.part(start)) if start < len(waiting) else None
         return findings
 
     def waits_for(self, time: float) -> bool:
@@ -169,6 +170,7 @@ class StreamMonitor:
         findings = self.close()
         if control.action is Action.SETTINGS:
             self.settings = settings
+            self._depend_on(self._dependencies)
             return findings
         why = RESOLVED_BY[control.action]
         for track in self._tracks():
@@ -193,6 +195,10 @@ class StreamMonitor:
             return LEAST_BLOCK + int(spans[0])
         return MOST_BLOCK if len(times) >= MOST_BLOCK else 0
 
+    def _needed(self, rows: Rows) -> Rows:
+        """Rows without the columns that nobody looks at once the reference is there."""
+        return rows.only(self._columns) if self._main.warm else rows
+
     def _due(self, time: float) -> bool:
         if self._waiting is None or not self._main.warm:
             return False
@@ -207,6 +213,7 @@ class StreamMonitor:
 
     def _judge(self, rows: Rows, first: int) -> list[Finding]:
         """Rows of one block; `first` is the stream index of the first."""
+        rows = rows.only(self._columns)
         if not self._main.warm:
             self._depend_on(Dependencies.of(rows))
         rows = self._dependencies.told_apart(rows)
@@ -381,8 +388,8 @@ class StreamMonitor:
 
     def _depend_on(self, dependencies: Dependencies) -> None:
         self._dependencies = dependencies
-        self._watched = (*self._declared, *dependencies.specs)
-        self._specs = {spec.name: spec for spec in self._watched}
+        self._watched, self._specs = _known(self._declared, dependencies.specs)
+        self._columns = _columns(self._declared, self.settings.features, self.settings.exclude)
 
     def mean_run_length(self) -> float:
         """Events between false alarms that the budget asks for: the threshold of evidence."""
@@ -457,7 +464,7 @@ class StreamMonitor:
     def restore(self, data: bytes) -> None:
         """Take over a snapshot and go on bit for bit as the original would. Raises `StateError` for another format."""
         state = unsqueeze(data, FORMAT, self.stream)
-        self.settings = DetectionSettings.model_validate(state["settings"])
+        self.settings = _settings(msgspec.json.encode(state["settings"]))
         self.events = state["events"]
         self._last_time, self._rate = state["times"]
         self._recent = RecentEvents.from_plain(state["recent"])
@@ -488,3 +495,26 @@ def _default_specs() -> tuple[FeatureSpec, ...]:
     from monitor.features.registry import default_extractors
 
     return tuple(spec for family in default_extractors() for spec in family.features)
+
+
+# What the streams of a process have in common is held once.
+
+
+@lru_cache(maxsize=64)
+def _settings(json: bytes | None) -> DetectionSettings:
+    return DetectionSettings() if json is None else DetectionSettings.model_validate_json(json)
+
+
+@lru_cache(maxsize=64)
+def _known(
+    declared: tuple[FeatureSpec, ...], more: tuple[FeatureSpec, ...]
+) -> tuple[tuple[FeatureSpec, ...], dict[str, FeatureSpec]]:
+    """Both, and by name."""
+    specs = (*declared, *more)
+    return specs, {spec.name: spec for spec in specs}
+
+
+@lru_cache(maxsize=64)
+def _columns(declared: tuple[FeatureSpec, ...], use: tuple[str, ...], leave_out: tuple[str, ...]) -> frozenset[str]:
+    """The columns that a stream's rows need: those that are watched, those of objectives, and where an input is."""
+    return frozenset({spec.name for spec in watched(declared, use, leave_out)} | {INPUT, LATENCY, ERROR})

@@ -45,7 +45,7 @@ from monitor.detection.finding import (
 from monitor.detection.history import History, Segments, segments_of
 from monitor.detection.layout import ENDINGS, Categories, FlagKind, Layout, watched
 from monitor.detection.moments import UNIT
-from monitor.detection.normal import Normal
+from monitor.detection.normal import Normal, marks_of
 from monitor.detection.one_cause import GOES_ON
 from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
@@ -192,7 +192,7 @@ class Track:
         self._version += 1
         where = segments_of(rows.segments)
         self._original = self._active = Normal.learn(
-            layout, numbers, flags, where, rows.digests, self._version, excluded
+            layout, numbers, flags, where, marks_of(rows.digests), self._version, excluded
         )
         self._alone = {
             name: registry.build(choice.detector, choice.parameters)
@@ -246,12 +246,20 @@ class Track:
         if alone is not None:
             firsts["alone"] = alone[0]
         if not firsts:
-            self._keep(rows, indices, numbers, flags, where)
+            loud = np.max(list(paths.values()), axis=0) >= math.sqrt(context.threshold)
+            grown = False
+            for first in range(0, len(rows), UNIT):  # so that rows that are due to mature are held
+                piece = slice(first, first + UNIT)
+                kept = rows.part(first, first + UNIT) if len(rows) > UNIT else rows
+                self._keep(kept, indices[piece], numbers[piece], flags[piece], where[piece])
+                calm = not loud[piece].any()
+                grown |= self._mature(context, len(kept), calm and not self.pinned and not self.open)
+            if grown:
+                self._active.renew(context.settings.mature)
+                self._renew_evidence()
             findings = self._recover(context, len(rows))
-            calm = all(float(path.max()) < math.sqrt(context.threshold) for path in paths.values())
-            if calm and self.seen // REMEMBER_EVERY > (self.seen - len(rows)) // REMEMBER_EVERY:
+            if not loud.any() and self.seen // REMEMBER_EVERY > (self.seen - len(rows)) // REMEMBER_EVERY:
                 self._examples = self._typical(len(self._history))
-            self._mature(context, len(rows), calm and not self.pinned and not self.open)
             return findings, len(rows)
         view = min(firsts, key=lambda name: (firsts[name], name != "outputs"))
         taken = firsts[view] + 1
@@ -272,20 +280,20 @@ class Track:
         self._inputs = Evidence(reference.inputs, reference.mean)
         self._since = self.seen
 
-    def _mature(self, context: Context, taken: int, calm: bool) -> None:
-        """Rows that stayed calm for `DELAY` rows more make a young reference surer."""
+    def _mature(self, context: Context, taken: int, calm: bool) -> bool:
+        """Rows that stayed calm for `DELAY` rows more are added to a young reference; whether there were any."""
         assert self._active is not None
         self._calm = self._calm + taken if calm else 0
-        while self._calm >= DELAY + UNIT and self._active.grows(context.settings.mature):
-            history = self._history
-            start, stop = len(history) - self._calm, len(history) - self._calm + UNIT
-            self._calm -= UNIT
-            if start < 0:
-                continue
-            y = self._scores(self._active.reference, start, stop)
-            where, digests = history.segments[start:stop], history.digests[start:stop]
-            if self._active.grow(y, where, digests, context.settings.mature):
-                self._renew_evidence()
+        if self._calm < DELAY + UNIT or not self._active.grows(context.settings.mature):
+            return False
+        history = self._history
+        start, stop = len(history) - self._calm, len(history) - self._calm + UNIT
+        self._calm -= UNIT
+        if start < 0:
+            return False
+        y = self._scores(self._active.reference, start, stop)
+        self._active.add(y, history.segments[start:stop], history.marks[start:stop])
+        return True
 
     def _renew_evidence(self) -> None:
         """The reference matured: the same sums go on, with the new bets."""
@@ -316,9 +324,11 @@ class Track:
         flags: Array,
         where: list[Segments],
     ) -> None:
-        self._history.append(indices, numbers, flags, rows.times, rows.digests, rows.ids, where, rows.excerpts)
+        marks = marks_of(rows.digests)
+        self._history.append(indices, numbers, flags, rows.times, marks, rows.ids, where, rows.excerpts)
         if self._original is not None:
             self._rare.observe(self._original.reference.layout, flags, rows.categories, indices)
+            self._rare.forget(self._history.first_index)
         self._repetitions.remember(rows.digests)
         self.seen += len(rows)
 
@@ -498,7 +508,7 @@ class Track:
             kind=kind,
             cause=cause,
             driver=driver,
-            raised_at=RaisedAt(history.ids[-1], index, finite(history.times[-1])),
+            raised_at=RaisedAt(history.event_id(-1), index, finite(history.times[-1])),
             began_at=told.began,
             features=changes,
             segment=laid.segment,
@@ -584,7 +594,7 @@ class Track:
             history.numbers[-gathered:],
             history.flag_values()[-gathered:],
             history.segments[-gathered:],
-            history.digests[-gathered:],
+            history.marks[-gathered:],
             self._version,
             reference.excluded,
         )

@@ -9,7 +9,7 @@ Pure. May import `monitor.detection.layout` only.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
@@ -29,7 +29,7 @@ class RareValues:
     """Other values of categories, with the stream index of the row that had each, oldest first."""
 
     def __init__(self) -> None:
-        self._held: deque[tuple[int, str, str]] = deque(maxlen=MOST)
+        self._held: list[tuple[int, str, str]] = []
 
     def observe(
         self,
@@ -44,6 +44,12 @@ class RareValues:
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             feature = layout.flags[places[column]].feature
             self._held.append((int(indices[row]), feature, shown(categories[feature][row])))
+        del self._held[:-MOST]
+
+    def forget(self, before: int) -> None:
+        """Rows with an index below this are not asked for any more."""
+        if self._held and self._held[0][0] < before:
+            self._held = [held for held in self._held if held[0] >= before]
 
     def commonest(self, feature: str, rows: Set[int]) -> tuple[str, int] | None:
         """The most frequent other value of a category among the rows with these indices, and how many had it."""

@@ -55,7 +55,7 @@ def _daily(n: int, seed: int, a_day: int) -> Traffic:
 
 
 def test_a_daily_cycle_of_the_mix_does_not_fire() -> None:
-    assert said(replay(watch(DetectionSettings()), _daily(MANY, 102, 2000))) == []
+    assert said(replay(watch(DetectionSettings()), _daily(MANY, 105, 2000))) == []
 
 
 def test_a_burst_of_one_question_does_not_fire() -> None:
