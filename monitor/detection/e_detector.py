@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from monitor.detection.base import Reading, Status
-from monitor.detection.duplicates import hash64
 from monitor.detection.evidence import Evidence
 from monitor.detection.layout import Layout
 from monitor.detection.normal import Normal, marks_of
@@ -93,7 +93,7 @@ class EDetector:
 
     def _learn(self) -> None:
         values = compress(np.asarray(self._gathered)[:, None])
-        digests = np.asarray([hash64(repr(value)) for value in self._gathered], dtype=np.uint64)
+        digests = np.asarray([_digest(value) for value in self._gathered], dtype=np.uint64)
         flags = np.empty((len(values), 0))
         layout, marks = Layout(["value"], [], 0), marks_of(digests)
         self._normal = Normal.learn(layout, values, flags, [()] * len(values), marks, 1)
@@ -136,3 +136,7 @@ class EDetector:
             self._evidence.restore(state["evidence"])
         status, score, threshold, n = state["last"]
         self._last = Reading(Status(status), score, threshold, n)
+
+
+def _digest(value: float) -> int:
+    return int.from_bytes(blake2b(repr(value).encode(), digest_size=8).digest(), "big")

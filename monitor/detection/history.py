@@ -120,9 +120,10 @@ class History:
         """The oldest row's index in its stream; there must be one."""
         return int(self._indices[0])
 
-    def flag_values(self) -> NDArray[np.float64]:
-        """Flags (n, m) as 1, 0 and NaN for missing."""
-        true, missing = (np.unpackbits(bits, axis=1, count=self._flags) for bits in (self._true, self._missing))
+    def flag_values(self, start: int = 0, stop: int | None = None) -> NDArray[np.float64]:
+        """Flags (n, m) of the rows from `start` to `stop` as 1, 0 and NaN for missing."""
+        bits = (held[start:stop] for held in (self._true, self._missing))
+        true, missing = (np.unpackbits(each, axis=1, count=self._flags) for each in bits)
         return np.where(missing, np.nan, true.astype(np.float64))
 
     @property

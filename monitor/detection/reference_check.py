@@ -38,7 +38,7 @@ from monitor.detection.finding import (
 from monitor.detection.history import segments_of
 from monitor.detection.moments import CLIP
 from monitor.detection.reference import Reference
-from monitor.detection.rows import Rows
+from monitor.detection.rows import Rows, quotable
 from monitor.detection.track import INPUT, Context, columns_of, finite
 
 Array = NDArray[np.float64]
@@ -113,7 +113,8 @@ def report(
     if not changes:
         return None
     began, last, end = (int(indices[at]) for at in (stretch.start, stretch.stop - 1, -1))
-    outside = np.flatnonzero(~stretch.inside(len(rows)))
+    quoted = quotable(len(rows))
+    inside, outside = inside[quoted[inside]], np.flatnonzero(quoted & ~stretch.inside(len(rows)))
     usual = outside[np.argsort(np.abs(outside - stretch.start), kind="stable")[:EXAMPLES]]
     before, after = (
         [Excerpt(rows.ids[at], *rows.excerpts[at]) for at in sorted(chosen.tolist())]

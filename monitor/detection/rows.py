@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.history import EXCERPTS
 from monitor.detection.layout import ABSENT
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import compress
@@ -24,6 +25,10 @@ DISTANCE = FeatureSpec(
 CENTRE_OF = 100
 """Outputs whose mean embedding is the centre, at most; they come first in the warm-up and have no distance themselves,
 so they are at most a quarter of it."""
+
+QUOTED = 4
+"""Of rows that are gathered for a reference one in so many keeps its excerpt, and the last ones do."""
+NO_EXCERPT = ("", "")
 
 
 @dataclass
@@ -107,6 +112,11 @@ class Rows:
             [self.excerpts[i] for i in chosen],
             None if self.calls is None else [self.calls[i] for i in chosen],
         )
+
+    def thinned(self) -> Rows:
+        """Rows that are gathered for a reference, without the excerpts that nobody will quote of so many."""
+        pairs = zip(self.excerpts, quotable(len(self)).tolist(), strict=True)
+        return replace(self, excerpts=[excerpt if quoted else NO_EXCERPT for excerpt, quoted in pairs])
 
     def without_calls(self) -> Rows:
         """The rows without what they say of single dependencies."""
@@ -197,6 +207,13 @@ def _chosen(names: tuple[str, ...], wanted: frozenset[str]) -> tuple[tuple[str, 
     """Those of the names that are wanted, and their places."""
     places = [place for place, name in enumerate(names) if name in wanted]
     return _shared(tuple(names[place] for place in places)), places
+
+
+def quotable(n: int) -> NDArray[np.bool_]:
+    """Which of n rows that were gathered for a reference have their excerpts."""
+    place = np.arange(n)
+    quoted: NDArray[np.bool_] = (place % QUOTED == 0) | (place >= n - EXCERPTS)
+    return quoted
 
 
 def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:

@@ -113,7 +113,9 @@ class StreamMonitor:
             if not keep.any():
                 return []
             batch = batch.take(np.flatnonzero(keep))
-        rows = self._needed(Rows.of(batch, self._centre.distances(batch.embeddings, len(batch))))
+        rows = Rows.of(batch, self._centre.distances(batch.embeddings, len(batch)))
+        if self._main.warm:
+            rows = rows.only(self._columns)
         seen = self.events
         self.events += len(rows)
         self._idle = None
@@ -131,7 +133,7 @@ class StreamMonitor:
             findings += self._judge(waiting.part(start, start + need), first + start)
             start, counted = start + need, end
         findings += self._volume.observe(rows.times[counted:], seen + counted, self.settings)
-        self._waiting = self._needed(waiting.part(start)) if start < len(waiting) else None
+        self._waiting = self._held_back(waiting.part(start)) if start < len(waiting) else None
         return findings
 
     def waits_for(self, time: float) -> bool:
@@ -195,9 +197,9 @@ class StreamMonitor:
             return LEAST_BLOCK + int(spans[0])
         return MOST_BLOCK if len(times) >= MOST_BLOCK else 0
 
-    def _needed(self, rows: Rows) -> Rows:
-        """Rows without the columns that nobody looks at once the reference is there."""
-        return rows.only(self._columns) if self._main.warm else rows
+    def _held_back(self, rows: Rows) -> Rows:
+        """Rows that wait, without what nobody will look at."""
+        return rows.only(self._columns) if self._main.warm else rows.thinned()
 
     def _due(self, time: float) -> bool:
         if self._waiting is None or not self._main.warm:
@@ -225,7 +227,7 @@ class StreamMonitor:
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
             self._rate = (len(times) - 1) / span if span > 0 else 0.0
             self._canary.note(self.settings.canary, rows, indices)
-            return burning + self._learn(context, rows, indices)
+            return burning + self._learn(context, rows.thinned(), indices)
         if not self._apart and not self._gathering:
             findings = self._judge_track(context, self._main, rows, indices)
         else:
@@ -287,6 +289,7 @@ class StreamMonitor:
         held = self._gathering[own]
         if held is not None:
             rows, indices = held[0].joined(rows), np.concatenate([held[1], indices])
+        rows = rows.thinned()
         self._gathering[own] = (rows, indices)
         if len(rows) >= RELEARN:
             track = Track()

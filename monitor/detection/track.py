@@ -248,9 +248,11 @@ class Track:
         if not firsts:
             loud = np.max(list(paths.values()), axis=0) >= math.sqrt(context.threshold)
             grown = False
-            for first in range(0, len(rows), UNIT):  # so that rows that are due to mature are held
-                piece = slice(first, first + UNIT)
-                kept = rows.part(first, first + UNIT) if len(rows) > UNIT else rows
+            # While it matures in pieces, so that rows that are due are held.
+            size = UNIT if self._active.grows(context.settings.mature) else len(rows)
+            for first in range(0, len(rows), size):
+                piece = slice(first, first + size)
+                kept = rows.part(first, first + size) if len(rows) > size else rows
                 self._keep(kept, indices[piece], numbers[piece], flags[piece], where[piece])
                 calm = not loud[piece].any()
                 grown |= self._mature(context, len(kept), calm and not self.pinned and not self.open)
@@ -259,7 +261,7 @@ class Track:
                 self._renew_evidence()
             findings = self._recover(context, len(rows))
             if not loud.any() and self.seen // REMEMBER_EVERY > (self.seen - len(rows)) // REMEMBER_EVERY:
-                self._examples = self._typical(len(self._history))
+                self._examples = self._typical(len(self._history), y)
             return findings, len(rows)
         view = min(firsts, key=lambda name: (firsts[name], name != "outputs"))
         taken = firsts[view] + 1
@@ -341,7 +343,7 @@ class Track:
         history = self._history
         held = max(0, len(history) - (self.seen - self._since))
         where = history.segments[held:]
-        y = reference.scores(history.numbers[held:], history.flag_values()[held:], where)
+        y = reference.scores(history.numbers[held:], history.flag_values(held), where)
         inputs = crossed == "inputs"
         evidence = self._inputs if inputs else self._outputs
         assert evidence is not None
@@ -546,14 +548,19 @@ class Track:
             more += cost(context.settings.slo, told.changes, len(self._history) - since.start, latency, error)
         return more
 
-    def _typical(self, before: int) -> list[Excerpt]:
-        """Of the rows before a position whose excerpts are still held, those nearest to the reference's centre."""
+    def _typical(self, before: int, y: Array | None = None) -> list[Excerpt]:
+        """Of the rows before a position whose excerpts are still held, those nearest to the reference's centre.
+
+        `y` (n, d) are the scores of the last rows before it, where they are at hand.
+        """
         assert self._active is not None
         reference = self._active.reference
         start = max(self._history.first_excerpt, before - TYPICAL_OF)
         if before - start < EXAMPLES:
             return []
-        far = (np.abs(self._scores(reference, start, before) - reference.mean) / reference.sd).mean(1)
+        if y is None or len(y) < before - start:
+            y = self._scores(reference, start, before)
+        far = (np.abs(y[start - before :] - reference.mean) / reference.sd).mean(1)
         nearest = start + np.sort(np.argsort(far, kind="stable")[:EXAMPLES])
         return [self._history.excerpt(int(position)) for position in nearest]
 
@@ -571,7 +578,7 @@ class Track:
     def _scores(self, reference: Reference, start: int, stop: int) -> Array:
         history = self._history
         return reference.scores(
-            history.numbers[start:stop], history.flag_values()[start:stop], history.segments[start:stop]
+            history.numbers[start:stop], history.flag_values(start, stop), history.segments[start:stop]
         )
 
     # After a finding
@@ -592,7 +599,7 @@ class Track:
         self._active = Normal.learn(
             reference.layout,
             history.numbers[-gathered:],
-            history.flag_values()[-gathered:],
+            history.flag_values(-gathered),
             history.segments[-gathered:],
             history.marks[-gathered:],
             self._version,
@@ -751,7 +758,7 @@ class Track:
             out[name] = FeatureStatus(
                 reference.ranks.median(j), float(np.median(seen)) if len(seen) else None, log10(alone[j])
             )
-        flags = self._history.flag_values()[-RECENT:]
+        flags = self._history.flag_values(-RECENT)
         for m, flag in enumerate(layout.flags):
             if flag.kind.value == "declared":
                 j = len(layout.numbers) + m
