@@ -127,12 +127,13 @@ def shift(reference: Reference, y: Array) -> Shift:
     """Shift of rows y (n, d) from the reference."""
     k = reference.moments.numbers
     n = max(len(y), 1)
-    mean = y.mean(0) if len(y) else reference.mean
-    size = np.asarray(mean - reference.mean)
+    usual = reference.mean.astype(np.float64)
+    mean = y.mean(0) if len(y) else usual
+    size = mean - usual
     variance = reference.variance[:k]
     spread = np.maximum(y[:, :k].var(0), variance) if len(y) > 4 else variance
     error = np.sqrt(np.maximum(spread, 1e-6) * (1 / n + 1 / reference.effective))
-    surety = np.concatenate([size[:k] / error, _root(mean[k:], n, reference.mean[k:], reference.effective)])
+    surety = np.concatenate([size[:k] / error, _root(mean[k:], n, usual[k:], reference.effective)])
     size[:k] /= reference.sd[:k]
     return Shift(size, surety, len(y))
 

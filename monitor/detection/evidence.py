@@ -65,9 +65,9 @@ class Evidence:
         Shiryaev-Roberts sums, one per bet, and their weights, one in all.
     """
 
-    def __init__(self, view: View, mean: Array, segments: SegmentTable | None = None) -> None:
+    def __init__(self, view: View, mean: NDArray[np.floating[Any]], segments: SegmentTable | None = None) -> None:
         self.view = view
-        self._mean = mean.astype(np.float32)
+        self._mean = mean.astype(np.float32, copy=False)
         self.leaning = [LeaningBet(joint) for joint in view.joints]
         within = chosen(segments) if segments is not None and view.joints else []
         self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
@@ -163,7 +163,7 @@ class Evidence:
         value = bet.furthest()
         return None if value is None else (bet.attribute, value)
 
-    def renewed(self, view: View, mean: Array, segments: SegmentTable | None = None) -> Evidence:
+    def renewed(self, view: View, mean: NDArray[np.floating[Any]], segments: SegmentTable | None = None) -> Evidence:
         """The same sums with the bets of a reference that matured; where bets lean is learned anew."""
         new = Evidence(view, mean, segments)
         same = [bet.attribute for bet in new.within] == [bet.attribute for bet in self.within]
@@ -259,7 +259,7 @@ class _RateBets(NamedTuple):
     Where a flag is missing, and so its usual rate, a mixture of the two bets is placed.
     """
 
-    columns: NDArray[np.int32]
+    columns: NDArray[np.int16]
     hit: Array32
     miss: Array32
 
@@ -290,4 +290,4 @@ def _rate_bets(rates: Rates, prior: Array | None = None) -> tuple[_RateBets, Arr
         bet(falling, bound, np.maximum(0.002, bound * fall), weight)
     miss = np.concatenate(misses)
     hit = (np.concatenate(hits) - miss).astype(np.float32)
-    return _RateBets(np.concatenate(columns).astype(np.int32), hit, miss.astype(np.float32)), np.concatenate(weights)
+    return _RateBets(np.concatenate(columns).astype(np.int16), hit, miss.astype(np.float32)), np.concatenate(weights)

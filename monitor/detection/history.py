@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,8 +19,11 @@ LENGTH = 384
 """Rows kept: as far back as a change point can be placed."""
 NAMED = 128
 """Latest rows whose ids are kept at least."""
-EXCERPTS = 64
+EXCERPTS = 48
 """Latest rows whose excerpts are kept at least."""
+
+PIECE = 32
+"""Texts that are packed together."""
 
 Segments = tuple[tuple[str, str], ...]
 VERSIONS = (
@@ -62,7 +66,7 @@ class History:
         self.marks: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)
         self._distinct: list[Segments] = []
         self._codes: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)  # each row's place among these
-        # Strings, which are quoted rarely, packed: an object for each is several times as large.
+        # Strings, which are quoted rarely, packed: an object for each is several times as large, and plain text twice.
         self._ids: list[_Texts] = []
         self._excerpts: list[_Texts] = []  # of each row the input's and the output's
 
@@ -180,17 +184,19 @@ def _last(held: NDArray[T], more: NDArray[T]) -> NDArray[T]:
 
 def _put(held: list[_Texts], texts: list[str], least: int) -> None:
     """Put texts by, and drop the oldest of those held as long as so many are left."""
-    try:
-        packed = msgspec.msgpack.encode(texts)
-    except UnicodeEncodeError:  # an id may hold what is no character
-        packed = msgspec.msgpack.encode([text.encode("utf-8", "surrogatepass") for text in texts])
-    held.append(_Texts(len(texts), packed))
+    for start in range(0, len(texts), PIECE):
+        piece = texts[start : start + PIECE]
+        try:
+            packed = msgspec.msgpack.encode(piece)
+        except UnicodeEncodeError:  # an id may hold what is no character
+            packed = msgspec.msgpack.encode([text.encode("utf-8", "surrogatepass") for text in piece])
+        held.append(_Texts(len(piece), zlib.compress(packed, 1)))
     while sum(each.number for each in held[1:]) >= least:
         del held[0]
 
 
 def _unpack(held: list[_Texts]) -> list[str]:
-    texts = [text for each in held for text in msgspec.msgpack.decode(each.packed)]
+    texts = [text for each in held for text in msgspec.msgpack.decode(zlib.decompress(each.packed))]
     return [text if isinstance(text, str) else text.decode("utf-8", "surrogatepass") for text in texts]
 
 

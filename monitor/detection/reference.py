@@ -182,13 +182,19 @@ class Reference:
         self.is_input = np.asarray([name.startswith("input") for name in names], dtype=bool)
         # How much numbers of one dependency spread depends on how often it is called: bets are on their tails alone.
         self.is_keyed = np.asarray([is_keyed(name) for name in self.layout.numbers], dtype=bool)
+        self.mean: NDArray[np.floating[Any]]
+        self.variance: NDArray[np.floating[Any]]
+        self.wander: NDArray[np.floating[Any]]
         self.frozen = derived is not None
         if derived is None:
             self.derive()
             return
         self._count()
-        self.mean, self.variance, self.wander = unpack(derived[0]).astype(np.float64)
+        self._hold(unpack(derived[0]))
         self.outputs, self.inputs = (View.from_plain(view) for view in derived[1:])
+
+    def _hold(self, levels: Array32) -> None:
+        self.mean, self.variance, self.wander = levels
 
     @property
     def sd(self) -> Array:
@@ -230,7 +236,7 @@ class Reference:
         self.frozen = True
         for joint in (*self.outputs.joints, *self.inputs.joints):
             joint.project = joint.project.astype(np.float16).astype(np.float32)
-        self.mean, self.variance, self.wander = self._levels().astype(np.float64)
+        self._hold(self._levels())
         self.moments = self.moments.counts_alone()
 
     def _count(self) -> None:

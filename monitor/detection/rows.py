@@ -26,7 +26,7 @@ CENTRE_OF = 100
 """Outputs whose mean embedding is the centre, at most; they come first in the warm-up and have no distance themselves,
 so they are at most a quarter of it."""
 
-QUOTED = 4
+QUOTED = 8
 """Of rows that are gathered for a reference one in so many keeps its excerpt, and the last ones do."""
 NO_EXCERPT = ("", "")
 

@@ -42,7 +42,7 @@ from monitor.detection.finding import (
     finding_id,
     resolved,
 )
-from monitor.detection.history import History, Segments, segments_of
+from monitor.detection.history import LENGTH, History, Segments, segments_of
 from monitor.detection.layout import ENDINGS, Categories, FlagKind, Layout, watched
 from monitor.detection.moments import UNIT
 from monitor.detection.normal import Normal, marks_of
@@ -716,11 +716,12 @@ class Track:
             return []
         self._within += taken
         window = context.settings.recovery
-        if self._within < window or len(self._history) < window:
+        shown = min(window, LENGTH)
+        if self._within < window or len(self._history) < shown:
             return []
-        if self._beyond_floor(context, window, RECOVERED):
+        if self._beyond_floor(context, shown, RECOVERED):
             return []
-        findings = self.resolve(f"the last {window} events are as before the change")
+        findings = self.resolve(f"the last {shown} events are as before the change")
         self._active = self._original
         self._learning = False
         for quiet in self._quiet.values():

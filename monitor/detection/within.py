@@ -55,7 +55,7 @@ class WithinBet:
         The segments, in the order of their leans.
     """
 
-    def __init__(self, joint: Joint, attribute: str, table: SegmentTable, mean: Array) -> None:
+    def __init__(self, joint: Joint, attribute: str, table: SegmentTable, mean: NDArray[np.floating[Any]]) -> None:
         self.attribute = attribute
         self._leaning = Leaning(joint)
         self._opens = attribute in VERSIONS
