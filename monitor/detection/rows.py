@@ -52,12 +52,19 @@ class Rows:
         return len(self.ids)
 
     @classmethod
-    def of(cls, batch: FeatureBatch, distances: NDArray[np.float64]) -> Rows:
-        """A batch's rows, with the distances to the centre (n) as one more column."""
+    def of(cls, batch: FeatureBatch, distances: NDArray[np.float64], wanted: frozenset[str] | None = None) -> Rows:
+        """A batch's rows, with the distances to the centre (n) as one more column; of all only these, if given."""
+        names = _with_distance(tuple(batch.names))
+        values = np.concatenate([batch.values, distances[:, None]], axis=1)
+        categories = batch.categories
+        if wanted is not None:
+            names, places = _chosen(names, wanted)
+            values = values[:, places]
+            categories = {name: column for name, column in categories.items() if name in wanted}
         return cls(
-            _with_distance(tuple(batch.names)),
-            compress(np.concatenate([batch.values, distances[:, None]], axis=1)),
-            {name: list(column) for name, column in batch.categories.items()},
+            names,
+            compress(values),
+            {name: list(column) for name, column in categories.items()},
             batch.times.astype(np.float64),
             list(batch.ids),
             batch.digests.copy(),  # a view would keep the whole message

@@ -113,9 +113,9 @@ class StreamMonitor:
             if not keep.any():
                 return []
             batch = batch.take(np.flatnonzero(keep))
-        rows = Rows.of(batch, self._centre.distances(batch.embeddings, len(batch)))
-        if self._main.warm:
-            rows = rows.only(self._columns)
+        wanted = self._columns if self._main.warm else None
+        embeddings = batch.embeddings if wanted is None or DISTANCE.name in wanted else None
+        rows = Rows.of(batch, self._centre.distances(embeddings, len(batch)), wanted)
         seen = self.events
         self.events += len(rows)
         self._idle = None
