@@ -51,7 +51,7 @@ BLOCK_SPAN_S = 0.5
 """Event time that a block spans before it is judged, unless it has `MOST_BLOCK` rows: a busy stream's rows wait no
 longer than those of a quiet one, and cost a fraction."""
 BLOCK_WAIT_S = 5.0
-"""Event time after which rows that wait for their block to fill are judged anyway."""
+"""Event time after which rows that are too few for a block are judged anyway."""
 MOST_SEGMENTS = 4
 """Segments that are learned and judged apart; rows of further ones stay with the rest."""
 RESOLVED_BY = {
@@ -205,7 +205,8 @@ class StreamMonitor:
         if self._waiting is None or not self._main.warm:
             return False
         first = float(self._waiting.times[0])
-        return not math.isfinite(first) or time - first >= BLOCK_WAIT_S
+        patience = BLOCK_WAIT_S if len(self._waiting) < LEAST_BLOCK else BLOCK_SPAN_S
+        return not math.isfinite(first) or time - first >= patience
 
     def _own_time(self, time: float) -> float:
         """The stream's own time at a tick: its last event's, and what has passed since. Events may come late."""
