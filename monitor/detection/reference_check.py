@@ -54,7 +54,9 @@ TELLING = 15.0
 FAULTY = 0.1
 """By how much the rate of a fault is higher within a stretch."""
 INPUTS_DIFFER = 6.0
-"""As `FAR`, of the inputs: beyond this the stretch was asked something else."""
+"""As `FAR`, of the inputs: beyond this the stretch was asked something else,"""
+OUTWEIGHS = 3.0
+"""unless its outputs differ by so many times as much."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ def _shifted(reference: Reference, centred: Array, used: NDArray[np.intp], lengt
         return None
     for joint in reference.inputs.joints:
         asked = np.clip(centred[:, : len(joint.project)] @ joint.project, -CLIP, CLIP)
-        if _scan(asked[used], length).far[chosen] > INPUTS_DIFFER:
+        if _scan(asked[used], length).far[chosen] > max(INPUTS_DIFFER, far[chosen] / OUTWEIGHS):
             return None
     scan = scans[0]
     within, without = scan.within[chosen], scan.without[chosen]
