@@ -129,7 +129,9 @@ class DetectionSettings(BaseModel):
         ("model.version", "model.fingerprint", "prompt.version"),
         description="attributes of which two values that run at the same time are compared with each other; []: none",
     )
-    recovery: int = Field(200, ge=20, le=5000, description="events within the floor that resolve an alert")
+    recovery: int = Field(
+        200, ge=20, le=5000, description="events that resolve an alert, the last 384 of them at most within the floor"
+    )
     slo: tuple[Objective, ...] = Field(
         (),
         description="service level objectives whose error budget must not burn too fast, such as "

@@ -51,3 +51,30 @@ def test_evidence_says_which_kinds_of_it_told() -> None:
     rows = np.stack([np.random.default_rng(7).normal(size=LEAST_BLOCK), np.ones(LEAST_BLOCK)], axis=1)
     evidence.block(rows, np.ones(LEAST_BLOCK), [()] * LEAST_BLOCK)
     assert evidence.told() == {"failure"}
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 33, 256])
+def test_a_block_gives_what_its_rows_give_one_by_one(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    normal = reference(rng.normal(size=1024))
+    y = np.stack([rng.normal(0.1, 1.0, rows), (rng.random(rows) < 0.03).astype(float)], axis=1)
+    counts = rng.choice([1.0, 0.5, 0.25], rows)
+    missing = rng.random((rows, 1)) < 0.1
+    together, alone = (Evidence(normal.outputs, normal.mean) for _ in range(2))
+    for _ in range(2):  # from nothing, and from what is there
+        path = together.block(y, counts, [()] * rows, missing)
+        steps = [alone.block(*(part[i : i + 1] for part in (y, counts)), [()], missing[i : i + 1]) for i in range(rows)]
+        np.testing.assert_allclose(path, np.concatenate(steps), rtol=2e-4)
+    np.testing.assert_allclose(together.sums, alone.sums, rtol=2e-4)
+
+
+def test_evidence_stays_finite_however_certain_it_is() -> None:
+    normal = reference(np.random.default_rng(8).normal(size=1024))
+    evidence = Evidence(normal.outputs, normal.mean)
+    rows = np.ones((256, 2)) * 4.0
+    with np.errstate(all="raise", under="ignore", over="ignore"):
+        for _ in range(20):
+            path = evidence.block(rows, np.ones(256), [()] * 256)
+    assert not np.isnan(path).any()
+    assert np.isfinite(evidence.total())
+    assert evidence.total() > 1e12

@@ -37,10 +37,10 @@ LENGTH = 1800
 
 
 @cache
-def eventful() -> Traffic:
+def eventful(every: float = 1.0) -> Traffic:
     """Something of everything: gaps, a shift, a second one before it ends, recovery, a new tenant, new inputs."""
     rng = np.random.default_rng(5)
-    traffic = calm(LENGTH, seed=21, segments=[{"attributes.tenant": "a"}, {"attributes.tenant": "b"}])
+    traffic = calm(LENGTH, seed=21, segments=[{"attributes.tenant": "a"}, {"attributes.tenant": "b"}], every=every)
     for name in (SENTIMENT, CHARS, REFUSAL):
         traffic[name][rng.random(LENGTH) < 0.02] = np.nan
     traffic[CHARS][500:1000] *= 2.5
@@ -87,6 +87,24 @@ def test_how_rows_are_cut_into_batches_changes_nothing(river: bool, cuts: list[i
     monitor = watch(RIVER if river else SETTINGS)
     found = [f for batch in eventful().batches(cuts) for f in monitor.observe(batch)]
     assert (found, monitor.snapshot()) == in_one_go(river)
+
+
+@pytest.mark.parametrize("every", [0.01, 0.001])
+@settings(max_examples=8)
+@given(cuts=cuts)
+def test_the_same_laws_hold_for_the_large_blocks_of_a_busy_stream(every: float, cuts: list[int]) -> None:
+    whole = watch()
+    found = whole.observe(eventful(every).batch())
+    assert len(fired(found)) >= 2
+    cut, restored = watch(), watch()
+    in_parts: list[Finding] = []
+    in_lives: list[Finding] = []
+    for batch in eventful(every).batches(cuts):
+        in_parts += cut.observe(batch)
+        snapshot, restored = restored.snapshot(), watch()
+        restored.restore(snapshot)
+        in_lives += restored.observe(batch)
+    assert (in_parts, cut.snapshot()) == (found, whole.snapshot()) == (in_lives, restored.snapshot())
 
 
 def test_rows_one_by_one_change_nothing() -> None:

@@ -70,6 +70,17 @@ def test_an_incident_that_is_over_is_said_and_its_end_is_no_drift(
     assert fired(found) == []
 
 
+def test_what_is_quoted_of_an_incident_has_its_text() -> None:
+    (said,) = about_the_reference(replay(watch(DEFAULT), with_incident(120, 90, "long", n=700), 0, 500))
+    assert len(said.excerpts_before) == len(said.excerpts_after) == 3
+    for excerpt in [*said.excerpts_before, *said.excerpts_after]:
+        assert (excerpt.input, excerpt.output) == (f"question {excerpt.event_id}", f"answer {excerpt.event_id}")
+
+
+def test_an_incident_whose_questions_differ_a_little_by_chance_is_one() -> None:
+    assert about_the_reference(replay(watch(DEFAULT), with_incident(194, 78, "long", 20, n=700)))
+
+
 def test_an_incident_that_goes_on_fires() -> None:
     """What the rest of the warm-up was is normal; what began within it and lasts is told at once, and ends."""
     found = replay(watch(DEFAULT), with_incident(300, 250, "long"))
