@@ -257,7 +257,7 @@ def test_recovery_takes_as_many_events_as_the_setting_says() -> None:
     assert resolved_by(1100 + 300, 200)
     assert resolved_by(1100 + 130, 60)
     assert not resolved_by(1100 + 300, 500)  # more than a history holds: its last rows are looked at
-    assert resolved_by(1100 + 500, 500)
+    assert resolved_by(1100 + 560, 500)
 
 
 @pytest.mark.parametrize("seed", [301, 302, 304, 305, 306, 307])
