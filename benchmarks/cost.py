@@ -22,6 +22,8 @@ BATCH = 256
 START = 1.7e9
 FEATURES = 40
 ALL = "all features"
+BUSY = 1_000.0
+"""Events a second of a stream whose blocks are as large as they get."""
 RATE = 2.0
 """Events a second of a stream whose state and memory are measured."""
 MARKS = {
@@ -78,7 +80,9 @@ def _time(corpus: Corpus, report: Report, quick: bool) -> None:
 def _ours(watching: StreamMonitor, corpus: Corpus, rng: np.random.Generator, size: int, tag: str) -> float:
     """Microseconds of an event that comes in a block of this size."""
     n = max(BATCH, 8 * size)
-    blocks = [drawn(corpus.batch, rng.integers(0, len(corpus), size), f"{tag}{i}-") for i in range(n // size)]
+    clock = START + np.arange(n).reshape(-1, size) / BUSY
+    rows = rng.integers(0, len(corpus), clock.shape)
+    blocks = [drawn(corpus.batch, rows[i], f"{tag}{i}-", times=times) for i, times in enumerate(clock)]
     began = time.process_time()
     for block in blocks:
         watching.observe(block)

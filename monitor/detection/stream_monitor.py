@@ -48,8 +48,8 @@ LEAST_BLOCK = 32
 """Rows that are judged at once, at least: what a block costs whatever it holds is paid by so many."""
 MOST_BLOCK = 256
 BLOCK_SPAN_S = 0.5
-"""Event time that a block spans before it is judged, unless it has `MOST_BLOCK` rows: a busy stream's rows wait no
-longer than those of a quiet one, and cost a fraction."""
+"""Event time that a settled stream's block spans before it is judged, unless it has `MOST_BLOCK` rows: a busy stream's
+rows wait no longer than those of a quiet one, and cost a fraction."""
 BLOCK_WAIT_S = 5.0
 """Event time after which rows that are too few for a block are judged anyway."""
 MOST_SEGMENTS = 4
@@ -192,10 +192,16 @@ class StreamMonitor:
             return self.settings.warmup if len(times) >= self.settings.warmup else 0
         if len(times) < LEAST_BLOCK:
             return 0
-        spans = np.flatnonzero(np.abs(times[LEAST_BLOCK - 1 : MOST_BLOCK] - times[0]) >= BLOCK_SPAN_S)
-        if len(spans):
-            return LEAST_BLOCK + int(spans[0])
+        if not self._settled():
+            return LEAST_BLOCK
+        short = np.abs(times[LEAST_BLOCK - 1 : MOST_BLOCK] - times[0]) < BLOCK_SPAN_S  # and not where it is unknown
+        if not short.all():
+            return LEAST_BLOCK + int(np.argmin(short))
         return MOST_BLOCK if len(times) >= MOST_BLOCK else 0
+
+    def _settled(self) -> bool:
+        """Whether nothing goes on that is looked at block by block: a finding, a comparison, a segment of its own."""
+        return self._main.settled and not (self._apart or self._gathering or self._canary.pairs)
 
     def _held_back(self, rows: Rows) -> Rows:
         """Rows that wait, without what nobody will look at."""

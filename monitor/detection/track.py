@@ -171,6 +171,11 @@ class Track:
         return self._active is not None
 
     @property
+    def settled(self) -> bool:
+        """Whether no finding is open and no reference is being learned."""
+        return not self.open and not self._learning
+
+    @property
     def original(self) -> Normal | None:
         """What is normal: the reference as learned or accepted, not a provisional one."""
         return self._original
