@@ -49,5 +49,8 @@ def decode(data: bytes, expected: int, stream: str) -> dict[str, Any]:
         raise StateError(f"stream {stream!r}: not a snapshot: {wrong}") from wrong
     found = record.get("format") if isinstance(record, dict) else None
     if found != expected:
-        raise StateError(f"stream {stream!r}: snapshot format {found!r}, this version reads {expected}")
+        raise StateError(
+            f"stream {stream!r}: snapshot format {found!r}, this version reads {expected}: run the version that wrote "
+            "it, or stop all workers, delete the state topic and run: oqm topics (references are learned anew)"
+        )
     return dict(record)
