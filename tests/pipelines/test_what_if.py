@@ -46,7 +46,7 @@ def test_a_candidate_raises_what_a_replay_with_its_settings_finds(featurizer: Fe
 
 
 def test_floors_that_nothing_reaches_raise_nothing(featurizer: Featurizer) -> None:
-    floors = "floors.number=1000; floors.flag=1; floors.failure=1; floors.category=1"
+    floors = "floors.number=1000; floors.spread=1000; floors.flag=1; floors.failure=1; floors.category=1"
     configured, high = tried(featurizer, floors)
     assert configured.fired
     assert not high.fired
