@@ -16,12 +16,12 @@ def test_longer_answers_become_an_alert(on_either: Installation) -> None:
     changed = [made_event(STREAM, i, long=i >= 300) for i in range(500)]
     on_either.publish(event for pair in zip(calm, changed, strict=True) for event in pair)
     on_either.wait_for_events({STREAM: 500, "calm/answer": 500})
+    on_either.wait_for("a stream that drifts", lambda: bool(on_either.statuses()[STREAM].firing), 30)
     firing = [alert for alert in on_either.alerts() if alert.state is State.FIRING]
     assert {alert.stream for alert in firing} == {STREAM}
     first = firing[0]
     assert "output.length" in " ".join(change.name for change in first.changes)
     assert first.examples.after
-    assert on_either.statuses()[STREAM].firing
     # The log sink of the default settings has told it, too.
     on_either.wait_for("a delivery", lambda: first.fingerprint in on_either.worker_output())
 
