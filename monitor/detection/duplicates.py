@@ -8,15 +8,14 @@ counted as a conflict, once in 2 * 10^6.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.history import latest
 from monitor.detection.plain import pack, unpack
-
-T = TypeVar("T", bound=np.generic)
 
 WINDOW = 2048
 REMEMBERED = 64
@@ -42,8 +41,8 @@ class RecentEvents:
             keep = np.ones(len(ids), dtype=bool)
         else:
             keep = self._sort_out(hashed.tolist(), contents.tolist())
-        self._ids = _last(self._ids, hashed[keep], WINDOW)
-        self._contents = _last(self._contents, contents[keep], WINDOW)
+        self._ids = latest(self._ids, hashed[keep], WINDOW)
+        self._contents = latest(self._contents, contents[keep], WINDOW)
         return keep
 
     def _sort_out(self, hashed: list[int], contents: list[int]) -> NDArray[np.bool_]:
@@ -77,12 +76,6 @@ class RecentEvents:
         return recent
 
 
-def _last(held: NDArray[T], more: NDArray[T], most: int) -> NDArray[T]:
-    """The last ones of both, in memory of their own."""
-    more = more[-most:]
-    return np.concatenate([held[max(0, len(held) + len(more) - most) :], more])
-
-
 class Repetitions:
     """How much of an event a row counts for: 1 / (1 + how often the same content came among the last `REMEMBERED`).
 
@@ -108,7 +101,7 @@ class Repetitions:
 
     def remember(self, digests: NDArray[np.uint64]) -> None:
         """Rows that were taken."""
-        self._last = _last(self._last, digests, REMEMBERED)
+        self._last = latest(self._last, digests, REMEMBERED)
 
     def plain(self) -> list[int]:
         """Plain data for a snapshot."""

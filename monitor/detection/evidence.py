@@ -71,8 +71,6 @@ class Evidence:
         self.leaning = [LeaningBet(joint) for joint in view.joints]
         within = chosen(segments) if segments is not None and view.joints else []
         self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
-        singles = view.singles
-        self._log_norm = singles.log_norm
         rates, rate = _rate_bets(view.rates)
         failures, failure = _rate_bets(view.failures, FAULTS_SLOW_FIRST)
         self._rates = [rates, failures]
@@ -81,7 +79,7 @@ class Evidence:
         priors = {
             **{name: np.ones(len(LEAN_RATES)) for name in ("joint", "residual")[: len(self.leaning)]},
             "within": np.ones(len(LEAN_RATES) * len(self.within)),
-            "single": np.ones(self._log_norm.size),
+            "single": np.ones(view.singles.log_norm.size),
             "rate": rate,
             "failure": failure,
         }
@@ -121,7 +119,7 @@ class Evidence:
         logs.extend(apart.log_bets(whitened[-1], counted, where) for apart in self.within)
         singles = self.view.singles
         if len(singles.columns):
-            log = log_tilts(np.clip(z[:, singles.columns], -CLIP, CLIP)) - self._log_norm
+            log = log_tilts(np.clip(z[:, singles.columns], -CLIP, CLIP)) - singles.log_norm
             if missing is not None and missing.any():
                 row, place = np.nonzero(missing[:, singles.columns])
                 log[row, :, place] = np.minimum(log[row, :, place], 0.0)

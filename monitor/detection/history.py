@@ -85,12 +85,12 @@ class History:
         excerpts: list[tuple[str, str]],
     ) -> None:
         """Append rows: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
-        self._indices = _ranged(_last(self.indices, indices))
-        self.numbers = _last(self.numbers, numbers)
-        self._true = _last(self._true, np.packbits(flags == 1.0, axis=1))
-        self._missing = _last(self._missing, np.packbits(np.isnan(flags), axis=1))
-        self.times = _last(self.times, times)
-        self.marks = _last(self.marks, marks)
+        self._indices = _ranged(latest(self.indices, indices))
+        self.numbers = latest(self.numbers, numbers)
+        self._true = latest(self._true, np.packbits(flags == 1.0, axis=1))
+        self._missing = latest(self._missing, np.packbits(np.isnan(flags), axis=1))
+        self.times = latest(self.times, times)
+        self.marks = latest(self.marks, marks)
         self._code(segments)
         _put(self._ids, ids[-NAMED:], NAMED)
         _put(self._excerpts, [text for pair in excerpts[-EXCERPTS:] for text in pair], 2 * EXCERPTS)
@@ -103,7 +103,7 @@ class History:
             name: place.setdefault(each, len(place)) for name, each in dict(zip(names, segments, strict=True)).items()
         }
         fresh = np.fromiter(map(codes.__getitem__, names), dtype=np.uint16, count=len(names))
-        self._codes = _last(self._codes, fresh)
+        self._codes = latest(self._codes, fresh)
         if len(place) > len(self._distinct):
             known = list(place)
             held, inverse = np.unique(self._codes, return_inverse=True)
@@ -176,10 +176,10 @@ class History:
         return history
 
 
-def _last(held: NDArray[T], more: NDArray[T]) -> NDArray[T]:
-    """The last `LENGTH` rows of both, in memory of their own."""
-    more = more[-LENGTH:]
-    return np.concatenate([held[max(0, len(held) + len(more) - LENGTH) :], more])
+def latest(held: NDArray[T], more: NDArray[T], most: int = LENGTH) -> NDArray[T]:
+    """The last ones of both, at most so many, in memory of their own."""
+    more = more[-most:]
+    return np.concatenate([held[max(0, len(held) + len(more) - most) :], more])
 
 
 def _put(held: list[_Texts], texts: list[str], least: int) -> None:

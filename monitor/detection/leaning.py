@@ -94,19 +94,19 @@ class LeaningBet:
         """Log bets (rows, rates) of a block's whitened scores (rows, m), each counted so much; moves the lean on."""
         rows, m = u.shape
         counted = u * counts[:, None]
-        chunks = -(-rows // CHUNK)
-        if chunks == 1:
+        last = (rows - 1) // CHUNK * CHUNK
+        if not last:
             before = self._step(counted)
         else:
-            # All whole chunks at once but for where they start from.
-            whole = counted[: CHUNK * (chunks - 1)].reshape(chunks - 1, CHUNK, m)
+            # All chunks but the last at once, except for where they start from.
+            whole = counted[:last].reshape(-1, CHUNK, m)
             before = np.empty((len(LEAN_RATES), rows, m), dtype=np.float32)
-            inside = before[:, : CHUNK * (chunks - 1)].reshape(len(LEAN_RATES), chunks - 1, CHUNK, m)
+            inside = before[:, :last].reshape(len(LEAN_RATES), -1, CHUNK, m)
             np.matmul(_WEIGHTS[:, None], whole, out=inside)
             for chunk, added in enumerate(FADED[:, ::-1] @ whole):
                 inside[:, chunk] += DECAY[:, :CHUNK, None] * self.lean[:, None]
                 self.lean = self.lean * DECAY[:, CHUNK, None] + added
-            before[:, CHUNK * (chunks - 1) :] = self._step(counted[CHUNK * (chunks - 1) :])
+            before[:, last:] = self._step(counted[last:])
         return self._leaning.log_bets(u, before, self._floor)
 
     def _step(self, counted: Array32) -> Array32:

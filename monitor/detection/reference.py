@@ -265,7 +265,8 @@ class Reference:
             joints,
             self._singles(numbers),
             self._rates(flags[~faults]),
-            self._failures(flags[faults]),
+            # Bets on faults start 3 points above the bound: a zone of indifference that needs no other.
+            self._rates(flags[faults], LIKELY, wider=1.0),
             None if place is None else moments.numbers + place,
         )
 
@@ -356,16 +357,10 @@ class Reference:
         error = np.sqrt(long_run / self.effective) + WANDERS * wander
         return Singles(columns, (log_norm + _zone_cost(error)).astype(np.float32), error)
 
-    def _rates(self, columns: NDArray[np.intp]) -> Rates:
+    def _rates(self, columns: NDArray[np.intp], sure: float = SURE, wider: float = 1.15) -> Rates:
+        """Bounds of rates: the upper one of this credible level, and by so much wider."""
         long_run, a, b = self._posterior(columns)
-        upper = np.minimum(0.99, betaincinv(a, b, SURE) * 1.15 + 0.001)
-        lower = betaincinv(a, b, 1 - SURE) / 1.15
-        return Rates(columns, *(part.astype(np.float32) for part in (upper, lower, long_run)))
-
-    def _failures(self, columns: NDArray[np.intp]) -> Rates:
-        """Bounds of rates of faults: bets on them start 3 points above, a zone of indifference that needs no other."""
-        long_run, a, b = self._posterior(columns)
-        upper = np.minimum(0.99, betaincinv(a, b, LIKELY) + 0.001)
+        upper = np.minimum(0.99, betaincinv(a, b, sure) * wider + 0.001)
         lower = betaincinv(a, b, 1 - SURE) / 1.15
         return Rates(columns, *(part.astype(np.float32) for part in (upper, lower, long_run)))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ so they are at most a quarter of it."""
 QUOTED = 8
 """Of rows that are gathered for a reference one in so many keeps its excerpt, and the last ones do."""
 NO_EXCERPT = ("", "")
+
+C = TypeVar("C")
 
 
 @dataclass
@@ -59,8 +62,7 @@ class Rows:
         categories = batch.categories
         if wanted is not None:
             names, places = _chosen(names, wanted)
-            values = values[:, places]
-            categories = {name: column for name, column in categories.items() if name in wanted}
+            values, categories = values[:, places], _wanted(categories, wanted)
         return cls(
             names,
             compress(values),
@@ -86,7 +88,7 @@ class Rows:
     def only(self, wanted: frozenset[str]) -> Rows:
         """The rows with those of these columns that they have."""
         names, places = _chosen(self.names, wanted)
-        categories = {name: column for name, column in self.categories.items() if name in wanted}
+        categories = _wanted(self.categories, wanted)
         if names == self.names and len(categories) == len(self.categories):
             return self
         return replace(self, names=names, values=self.values[:, places], categories=categories)
@@ -214,6 +216,10 @@ def _chosen(names: tuple[str, ...], wanted: frozenset[str]) -> tuple[tuple[str, 
     """Those of the names that are wanted, and their places."""
     places = [place for place, name in enumerate(names) if name in wanted]
     return _shared(tuple(names[place] for place in places)), places
+
+
+def _wanted(columns: Mapping[str, C], wanted: frozenset[str]) -> dict[str, C]:
+    return {name: column for name, column in columns.items() if name in wanted}
 
 
 def quotable(n: int) -> NDArray[np.bool_]:

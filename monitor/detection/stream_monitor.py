@@ -47,6 +47,7 @@ LEAST_RUN = 10_000
 LEAST_BLOCK = 32
 """Rows that are judged at once, at least: what a block costs whatever it holds is paid by so many."""
 MOST_BLOCK = 256
+"""Rows that are judged at once, at most."""
 BLOCK_SPAN_S = 0.5
 """Event time that a settled stream's block spans before it is judged, unless it has `MOST_BLOCK` rows: a busy stream's
 rows wait no longer than those of a quiet one, and cost a fraction."""

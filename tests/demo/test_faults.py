@@ -100,7 +100,9 @@ def test_a_fault_is_told_once_and_as_what_it_is(fault: Fault, seed: int) -> None
         assert more == []
     if fault is Fault.ERROR_SPIKE:
         assert f"miss the objective served, whose {BURNS} " in first.cause
-        assert sum(BURNS in f.title for f in everything if f not in found) == 1
+        beside = [f for f in everything if f not in found]
+        assert sum(BURNS in f.title for f in beside) == 1
+        assert {f.kind for f in beside if BURNS not in f.title} <= {FindingKind.INPUT_DRIFT}
     if fault is Fault.SLO_BURN:
         assert BURNS in first.title
         assert first.severity is Severity.CRITICAL

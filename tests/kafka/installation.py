@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +269,14 @@ class Installation:
     def _tails(self) -> Iterator[str]:
         for worker in self._workers:
             yield f"--- {worker.log.name}, running: {worker.running}\n" + worker.log.read_text(errors="replace")[-1500:]
+
+    def wait_for_findings(self, streams: Collection[str], timeout_s: float = 30.0) -> None:
+        """Until something was found in just these streams: rows that came at once wait for a tick."""
+
+        def there() -> bool:
+            return {alert.stream for alert in self.alerts()} == set(streams)
+
+        self.wait_for(f"findings in {len(streams)} streams", there, timeout_s)
 
     def wait_for_events(self, wanted: dict[str, int], timeout_s: float = 60.0) -> None:
         """Until each stream's checkpoint says that so many events were applied."""

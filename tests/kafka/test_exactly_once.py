@@ -96,7 +96,7 @@ def test_settings_changed_between_two_runs_take_effect_in_the_log(on_kafka: Inst
     on_kafka.wait_for_events({stream: 400}, timeout_s=60)
     [control] = on_kafka.controls(stream)
     assert control.data["alert_on"] == ["call"]
-    on_kafka.wait_for("what the log says", lambda: bool(on_kafka.alerts()), 30)
+    on_kafka.wait_for_findings([stream])
     assert {alert.state.value for alert in on_kafka.alerts()} == {"info"}
 
 

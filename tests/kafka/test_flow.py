@@ -73,9 +73,7 @@ def test_findings_are_those_of_an_offline_pass_over_the_log(on_kafka: Installati
     streams = {f"bot-{i}/answer": 420 for i in range(4)}
     on_kafka.publish(made_event(stream, i, long=i >= 300) for i in range(420) for stream in streams)
     on_kafka.wait_for_events(streams)
-    on_kafka.wait_for(
-        "a finding of each stream", lambda: {alert.stream for alert in on_kafka.alerts()} == set(streams), 30
-    )
+    on_kafka.wait_for_findings(streams)
     found = {(alert.fingerprint, alert.state) for alert in on_kafka.alerts()}
     assert found == {(finding.id, finding.state) for finding in on_kafka.offline_findings()}
     assert found

@@ -18,9 +18,7 @@ def test_the_past_tells_what_was_told_and_what_others_would_have(on_kafka: Insta
     on_kafka.ready(worker)
     on_kafka.publish(made_event(stream, i, long=i >= 350) for i in range(450) for stream in streams)
     on_kafka.wait_for_events(streams, timeout_s=90)
-    on_kafka.wait_for(
-        "a finding of each stream", lambda: {alert.stream for alert in on_kafka.alerts()} == set(streams), 30
-    )
+    on_kafka.wait_for_findings(streams)
     assert worker.stop() == 0
     at = (
         "--past",
