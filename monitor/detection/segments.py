@@ -16,6 +16,18 @@ Array = NDArray[np.float64]
 MOST_ATTRIBUTES = 12
 MOST_VALUES = 12
 """An attribute with more values than this (a user id, say) cannot be a segment; its rarest values are dropped."""
+ENOUGH = 20
+"""Rows from which a value has a mean."""
+
+
+def beyond(away: NDArray[np.floating[Any]], error: NDArray[np.floating[Any]]) -> Array:
+    """How far segments are from the mean of all, less what an error of that size shows anyway (any shape).
+
+    The non-negative garrote (Breiman 1995): what is within one error is nothing, and what is far is hardly touched. A
+    share of it taken off instead, however much is seen, leaves a small segment that differs a lot from the others with
+    a centre far from where it is, and its usual rows look like a change.
+    """
+    return np.asarray(away * np.maximum(0.0, 1.0 - (error / np.maximum(np.abs(away), 1e-9)) ** 2))
 
 
 class SegmentTable:
@@ -71,7 +83,7 @@ class SegmentTable:
         count, _ = self._cells.get(attribute, {}).get(value, (0, None))
         return count / self.n if self.n else 0.0
 
-    def mean(self, attribute: str, value: str, at_least: int = 20) -> Array | None:
+    def mean(self, attribute: str, value: str, at_least: int = ENOUGH) -> Array | None:
         """Mean row of a value that came often enough, else None."""
         count, total = self._cells.get(attribute, {}).get(value, (0, None))
         return total / count if total is not None and count >= at_least else None

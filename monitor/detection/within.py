@@ -22,15 +22,17 @@ from monitor.detection.history import VERSIONS, Segments
 from monitor.detection.leaning import CHUNK, DECAY, FADED, LEAN_RATES, ZONE_JOINT, Leaning
 from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Array32, Joint
-from monitor.detection.segments import SegmentTable
+from monitor.detection.segments import ENOUGH, SegmentTable, beyond
 
 Array = NDArray[np.float64]
 
 MOST_ATTRIBUTES = 3
 MOST_SEGMENTS = 8
 """Segments of an attribute with a lean of their own."""
-SMALLEST = 20
-"""Rows in the reference from which a segment has a mean; also the rows of "as all others" that it is shrunk with."""
+SMALLEST = 40
+"""Rows in the reference from which a segment is bet on: of what one row in ten shows, fewer rows may show nothing.
+
+Versions are the same thing mostly, and a few rows of one will do."""
 
 
 def chosen(table: SegmentTable) -> list[str]:
@@ -43,7 +45,8 @@ def chosen(table: SegmentTable) -> list[str]:
 
 
 def _known(table: SegmentTable, attribute: str) -> list[str]:
-    return [value for value in table.values(attribute) if table.mean(attribute, value, SMALLEST) is not None]
+    least = ENOUGH if attribute in VERSIONS else SMALLEST
+    return [value for value in table.values(attribute) if table.mean(attribute, value, least) is not None]
 
 
 class WithinBet:
@@ -71,8 +74,9 @@ class WithinBet:
             count = table.share(attribute, value) * table.n
             assert own is not None
             away = (own - mean)[: len(joint.project)] @ joint.project
-            self._centre[place] = away * count / (count + SMALLEST)
-            self._floor[place] = ZONE_JOINT + joint.error * np.sqrt(table.n / count)
+            error = joint.error * np.sqrt(table.n / count)
+            self._centre[place] = beyond(away, error)
+            self._floor[place] = ZONE_JOINT + error
         self.lean = np.zeros((len(LEAN_RATES), MOST_SEGMENTS, m), dtype=np.float32)
 
     def log_bets(self, u: Array32, counts: Array32, where: Sequence[Segments]) -> Array32:

@@ -13,6 +13,7 @@ from tests.detection.streams import (
     FENCES,
     LANGUAGE,
     LATENCY,
+    LISTS,
     NAMES,
     SENTIMENT,
     SETTINGS,
@@ -71,6 +72,29 @@ def test_a_burst_of_one_question_does_not_fire() -> None:
     assert traffic.embeddings is not None
     traffic.embeddings = traffic.embeddings[rows]
     assert said(replay(watch(DetectionSettings()), traffic)) == []
+
+
+def _two_languages(n: int, seed: int, share: float) -> Traffic:
+    """So many of the events are in another language, whose texts differ from the others' by what is usual for it."""
+    rng = np.random.default_rng(seed)
+    traffic = calm(n, seed)
+    other = rng.random(n) < share
+    for name in (CHARS, WORDS, LATENCY):
+        traffic[name][other] *= 2
+    traffic[SENTIMENT][other] += 3 * np.std(traffic[SENTIMENT])
+    traffic[LISTS][other] += 3
+    assert traffic.embeddings is not None
+    traffic.embeddings[other, 0] += 3
+    traffic.segments = [
+        {**s, "attributes.locale": ("en", "de")[int(yes)]} for s, yes in zip(traffic.segments, other, strict=True)
+    ]
+    return traffic
+
+
+@pytest.mark.parametrize("seed", range(106, 111))
+def test_a_small_segment_that_differs_a_lot_from_the_others_does_not_fire(seed: int) -> None:
+    """Of it a young reference holds some twenty rows."""
+    assert said(replay(watch(DetectionSettings(mature=0)), _two_languages(MANY // 2, seed, 0.06))) == []
 
 
 def test_growth_that_stays_below_the_floor_does_not_fire() -> None:

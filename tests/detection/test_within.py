@@ -58,14 +58,17 @@ def test_rows_of_a_segment_are_bet_on_as_if_they_were_alone(seed: int, blocks: l
                 assert bets[own] == pytest.approx(bet.log_bets(u[own], counts[own]), abs=1e-5)
 
 
-def test_a_segment_of_another_kind_than_the_rest_is_held_against_itself() -> None:
-    """Tenant b has always been two standard deviations away: that is no lean."""
+@pytest.mark.parametrize("every", [3, 30, 120], ids=lambda every: f"one row in {every}")
+def test_a_segment_of_another_kind_than_the_rest_is_held_against_itself(every: int) -> None:
+    """Tenant b has always been two standard deviations away, however small it is: that is no lean."""
     held = SegmentTable(M)
-    tenants = [TENANTS[row % 3] for row in range(3000)]
+    tenants = ["b" if row % every == 1 else "a" for row in range(3000)]
     y = np.where(np.asarray(tenants)[:, None] == "b", 2.0, 0.0) * np.ones(M)
     held.add(y, where(tenants))
-    bet = WithinBet(joint(), "attributes.tenant", held, y.mean(0))
-    assert np.abs(bet.log_bets(y[:32] - y.mean(0), np.ones(32), where(tenants[:32]))).max() < 0.02
+    sure = joint()
+    sure.error[:] = 3000**-0.5
+    bet = WithinBet(sure, "attributes.tenant", held, y.mean(0))
+    assert np.abs(bet.log_bets(y[:256] - y.mean(0), np.ones(256), where(tenants[:256]))).max() < 0.02
 
 
 def test_rows_without_a_known_segment_are_not_bet_on() -> None:
