@@ -176,6 +176,11 @@ class Track:
         return not self.open and not self._learning
 
     @property
+    def _kept(self) -> bool:
+        """Whether the reference stays as it was learned: it is pinned, and not a provisional one."""
+        return self.pinned and self._active is self._original
+
+    @property
     def original(self) -> Normal | None:
         """What is normal: the reference as learned or accepted, not a provisional one."""
         return self._original
@@ -260,7 +265,7 @@ class Track:
                 kept = rows.part(first, first + size) if len(rows) > size else rows
                 self._keep(kept, indices[piece], numbers[piece], flags[piece], where[piece])
                 calm = not loud[piece].any()
-                grown |= self._mature(context, len(kept), calm and not self.pinned and not self.open)
+                grown |= self._mature(context, len(kept), calm and not self._kept)
             if grown:
                 self._active.renew(context.settings.mature)
                 self._renew_evidence()
