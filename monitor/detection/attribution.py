@@ -17,12 +17,15 @@ from monitor.detection.change import Shift
 from monitor.detection.history import VERSIONS, Segments
 from monitor.detection.moments import CLIP
 from monitor.detection.reference import Joint, Reference
-from monitor.detection.segments import SegmentTable
+from monitor.detection.segments import SegmentTable, beyond
 
 Array = NDArray[np.float64]
 
 TELLING_REST = 6
 """Rows outside a segment that it takes to say that they did not change."""
+CHANCE = 0.05
+"""A segment is named if chance would set one of all the segments apart from the others like this less often."""
+LOTS = 4000
 OUTWEIGHS = 1.5
 """Outputs that moved this many times as far as the inputs changed by themselves."""
 
@@ -33,7 +36,7 @@ class Attribution:
 
     `segment` carries it, or None for the whole stream; `new_versions` are version attributes with a value that the
     reference had not; `mix` says that only the shares of segments moved, `strangers` which segments the reference never
-    saw.
+    saw. `perhaps` carries it, too few rows being there to tell.
     """
 
     segment: dict[str, str] | None = None
@@ -41,6 +44,7 @@ class Attribution:
     known_versions: bool = False
     mix: bool = False
     strangers: list[tuple[str, str]] = field(default_factory=list)
+    perhaps: tuple[str, str] | None = None
 
 
 def attribute(
@@ -81,19 +85,29 @@ def attribute(
         if len(members[(name, value)]) > 0.9 * n:
             # All rows came with it: a few rows of one segment or another prove nothing beside that.
             return Attribution({name: value}, new_versions, known)
+
+    def by_chance(pair: tuple[str, str]) -> float:
+        return _chance(reference, table, moved, columns, y, segments, pair[0], members[pair])
+
     if carrier is not None and carrier in members:
         rows = members[carrier]
         rest = np.setdiff1d(np.arange(n), rows)
         inside = _effect(reference, columns, y[rows], table.mean(*carrier))
         outside = _effect(reference, columns, y[rest], _rest_mean(table, carrier[0], segments, rest))
-        if len(rest) >= TELLING_REST and outside[0] <= 0.5 * inside[0]:
+        if len(rest) >= TELLING_REST and outside[0] <= 0.5 * inside[0] and by_chance(carrier) <= CHANCE:
             return Attribution(dict([carrier]), new_versions, known)
-    best: tuple[tuple[float, int, int], dict[str, str]] | None = None
-    for (name, value), rows in sorted(members.items()):
-        if len(rows) < enough or table.is_wide(name) or table.share(name, value) > 0.9:
-            continue
-        if name not in table.attributes() and name not in new_versions:
-            continue
+    candidates = {
+        (name, value): rows
+        for (name, value), rows in sorted(members.items())
+        if len(rows) >= enough
+        and not table.is_wide(name)
+        and table.share(name, value) <= 0.9
+        and (name in table.attributes() or name in new_versions)
+    }
+    chances = {}
+    best: tuple[tuple[float, int, int], tuple[str, str]] | None = None
+    for pair, rows in candidates.items():
+        name, value = pair
         inside = _effect(reference, columns, y[rows], table.mean(name, value))
         rest = np.setdiff1d(np.arange(n), rows)
         if len(rest) < TELLING_REST and table.share(name, value) > 0:
@@ -103,13 +117,21 @@ def attribute(
             outside = _effect(reference, columns, y[rest], _rest_mean(table, name, segments, rest))
         if inside[1] < 3.0 or (len(rest) >= 4 and (outside[0] > 0.4 * inside[0])):
             continue
+        # A version that was not there before is a cause by itself, not one of many segments.
+        chances[pair] = by_chance(pair) if len(rest) and name not in new_versions else 0.0
+        if chances[pair] * len(candidates) > CHANCE:
+            continue
         preferred = -VERSIONS.index(name) if name in VERSIONS else -len(VERSIONS)
         key = (round(inside[0] - outside[0], 1), len(rows), preferred)
         if best is None or key > best[0]:
-            best = (key, {name: value})
-    segment = best[1] if best else None
+            best = (key, pair)
     mix = not new_versions and _is_mix(reference, table, y, members, columns)
-    return Attribution(None if mix else segment, new_versions, known, mix)
+    if mix:
+        return Attribution(None, new_versions, known, mix)
+    if best is None:
+        likely = [pair for pair, chance in chances.items() if chance <= CHANCE]
+        return Attribution(None, new_versions, known, perhaps=min(likely, key=chances.__getitem__, default=None))
+    return Attribution(dict([best[1]]), new_versions, known)
 
 
 def _strangers(
@@ -151,6 +173,36 @@ def _effect(reference: Reference, columns: NDArray[np.intp], y: Array, base: Arr
     noise = 0.8 / np.sqrt(len(y))
     effect = float(np.maximum(size - noise, 0).mean())
     return effect, float(np.sqrt((size * size).mean() * len(y)))
+
+
+def _chance(
+    reference: Reference,
+    table: SegmentTable,
+    moved: Shift,
+    columns: NDArray[np.intp],
+    y: Array,
+    segments: Sequence[Segments],
+    attribute: str,
+    rows: Sequence[int],
+) -> float:
+    """How often so many of the rows y (n, d), chosen by lot, would lie as far along the change as these do.
+
+    A permutation test (Fisher 1935; Good 2005), each row from where its own value of the attribute was before: it holds
+    however few rows there are, and where five of forty show all of the change.
+    """
+    mean, sd = reference.mean[columns], reference.sd[columns]
+    values = [dict(pairs).get(attribute) for pairs in segments]
+    usual = dict.fromkeys(values, mean)
+    for value in usual:
+        own = None if value is None else table.mean(attribute, value)
+        if value is not None and own is not None:
+            # What a few rows differ by at random would tell the segments apart row by row.
+            error = sd / np.sqrt(table.share(attribute, value) * table.n)
+            usual[value] = mean + beyond(own[columns] - mean, error)
+    z = (y[:, columns] - np.stack([usual[value] for value in values])) / sd
+    along = np.clip(z, -CLIP, CLIP) @ np.sign(moved.size[columns])
+    drawn = np.random.default_rng(len(y)).permuted(np.tile(along, (LOTS, 1)), axis=1)[:, : len(rows)].sum(1)
+    return float((1 + (drawn >= along[rows].sum() - 1e-9).sum()) / (1 + LOTS))
 
 
 def _rest_mean(table: SegmentTable, name: str, segments: Sequence[Segments], rows: NDArray[np.intp]) -> Array | None:

@@ -446,4 +446,6 @@ def words(
         why = "The call around the model changed, not what it says."
     else:
         why = "The inputs did not change with it."
+    if attribution.perhaps:
+        why += f" Perhaps only in {'='.join(attribution.perhaps)}: too few events to be sure."
     return title, " ".join([f"Since event {began}{where}: {sentence}. {why}", *filter(None, more)])

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from monitor.detection import DetectionSettings, Finding, FindingKind, State, StreamState
+from monitor.detection.control import Action, Control
 from monitor.detection.finding import Driver, Severity, finding_id
+from monitor.detection.normal import Normal
 from monitor.detection.settings import Floors
 from tests.detection.streams import (
     ASKED,
@@ -24,6 +26,7 @@ from tests.detection.streams import (
     WORDS,
     Traffic,
     calm,
+    decoded,
     fired,
     named,
     replay,
@@ -321,6 +324,23 @@ def test_a_change_that_lasts_is_one_finding() -> None:
     assert [f.state for f in found] == [State.FIRING]
 
 
+@pytest.mark.parametrize("pinned", [False, True], ids=["", "pinned"])
+def test_a_provisional_reference_matures_while_the_change_lasts(pinned: bool) -> None:
+    """So what is normal in a change that nobody accepts is known as well as before it."""
+    monitor = watch()
+    if pinned:
+        monitor.control(Control(action=Action.PIN, stream="s"))
+    traffic = calm(4000, 61)
+    for name in (CHARS, WORDS):
+        traffic[name][AT:] *= 2
+    replay(monitor, traffic)
+    track = decoded(monitor.snapshot())["main"]
+    original, provisional = (Normal.from_plain(track[which]).reference for which in ("original", "active"))
+    assert provisional.n >= SETTINGS.mature
+    assert provisional.frozen
+    assert (original.n == SETTINGS.warmup) == pinned
+
+
 # Who, or what, changed
 
 TENANTS = [{"attributes.tenant": name} for name in ("a", "b", "c")]
@@ -336,6 +356,30 @@ def test_the_segment_that_changed_is_named(seed: int) -> None:
     assert found.segment == {"attributes.tenant": "b"}
     assert "attributes.tenant=b" in found.title
     assert AT <= found.raised_at.index < AT + 200
+
+
+def faults(seed: int, share: float, tenant: str | None = None) -> Finding:
+    """What is told first of empty outputs, so many of all or of one tenant's."""
+    traffic = calm(N, seed, segments=TENANTS)
+    hit = (np.arange(N) >= AT) & (np.random.default_rng(seed).random(N) < share)
+    hit &= np.asarray([tenant in (None, segment["attributes.tenant"]) for segment in traffic.segments])
+    traffic[EMPTY][hit] = 1.0
+    return first(replay(watch(), traffic))
+
+
+def test_faults_of_all_are_laid_to_no_segment() -> None:
+    """They are told after a handful, most of which may be one tenant's by chance."""
+    told = [faults(seed, 0.15) for seed in range(200, 220)]
+    assert sum(finding.segment is not None for finding in told) <= 1
+    assert not any("Perhaps" in finding.cause for finding in told if finding.segment)
+
+
+def test_faults_of_one_segment_are_laid_to_it_or_the_guess_is_called_one() -> None:
+    told = [faults(seed, 0.2, "b") for seed in range(200, 212)]
+    assert {str(finding.segment) for finding in told} == {"{'attributes.tenant': 'b'}", "None"}
+    assert sum(finding.segment is not None for finding in told) >= 10
+    guess = "Perhaps only in attributes.tenant=b: too few events to be sure."
+    assert all((guess in finding.cause) == (finding.segment is None) for finding in told)
 
 
 def test_no_segment_is_named_where_all_changed() -> None:
