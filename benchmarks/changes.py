@@ -2,7 +2,7 @@
 
 5 % broken      a twentieth of the answers come empty, cut off, or as an error's text
 ramp            answers grow over 5,000 events by twice the effect floor
-one segment     a tenant with 30 % of the traffic gets another model, or 30 % get a new version
+one segment     a tenant with 30 % of the traffic gets another model or broken answers, or 30 % get a new version
 other questions the same model is asked other tasks, told or not told by an attribute; nothing may page
 back again      after an alert the old model returns, or a third one comes
 file order      questions come task by task, and so do both models' answers
@@ -13,17 +13,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 from benchmarks import corpora, scenarios
-from benchmarks.corpora import Corpus, drawn
+from benchmarks.corpora import Corpus
 from benchmarks.report import Report, figure, median
-from benchmarks.watching import AFTER, BEFORE, Heard, Plan, listen, monitor, seeded
-from monitor.detection import Finding, State, StreamMonitor
-from monitor.features.batch import FeatureBatch, concat
+from benchmarks.watching import AFTER, BEFORE, Heard, Plan, heard_all, listen, monitor, seeded
+from monitor.detection import Finding, State
+from monitor.features.batch import concat
 
 Ints = NDArray[np.intp]
 RAMP = 5_000
@@ -31,6 +32,25 @@ CALM = 2_500
 """Events before a ramp where the reference has ceased to mature."""
 TENANTS = ("a", "b", "c")
 SHARES = (0.3, 0.5, 0.2)
+TENANT, VERSION = {"attributes.tenant": "a"}, {"model.version": "2"}
+
+
+class Segment(NamedTuple):
+    """Of which rows what share changes: another model answers, or the answers are broken; and what is to be named."""
+
+    name: str
+    named: dict[str, str] | None
+    share: float = 1.0
+    broken: bool = False
+
+
+SEGMENTS = (
+    Segment("a tenant of 30 %", TENANT),
+    Segment("30 % on a new version", VERSION, 0.3),
+    Segment("all tenants", None),
+    Segment("30 % of a tenant's answers broken", TENANT, 0.3, broken=True),
+    Segment("an eighth of all answers broken", None, 0.125, broken=True),
+)
 
 
 @dataclass
@@ -145,40 +165,36 @@ def _far(models: Sequence[Corpus], least: float = 0.3) -> list[tuple[Corpus, Cor
 
 def _segments(plan: Plan, models: Sequence[Corpus], report: Report) -> list[list[object]]:
     chosen = _chosen(plan, models, "segments")
+    failing = corpora.broken(plan.data)
     rows = []
-    right = found = 0
-    for name in ("a tenant of 30 %", "30 % on a new version", "all tenants"):
-        kind = Runs(name)
+    told: Counter[bool] = Counter()
+    found: Counter[bool] = Counter()
+    for case in SEGMENTS:
+        kind = Runs(case.name)
         for run, (a, b) in enumerate(chosen):
-            rng = seeded("segments", name, a.name, b.name, run)
-            pool = concat([a.batch, b.batch])
+            rng = seeded("segments", case.name, a.name, b.name, run)
+            pool = concat([a.batch, failing[a.name].batch if case.broken else b.batch])
             order = rng.integers(0, len(a), BEFORE + AFTER)
             tenant = rng.choice(TENANTS, BEFORE + AFTER, p=SHARES)
-            later = np.arange(BEFORE + AFTER) >= BEFORE
-            if name == "a tenant of 30 %":
-                moved = later & (tenant == "a")
-            else:
-                moved = later if name == "all tenants" else later & (rng.random(len(later)) < 0.3)
+            moved = (np.arange(BEFORE + AFTER) >= BEFORE) & (rng.random(BEFORE + AFTER) < case.share)
+            if case.named == TENANT:
+                moved &= tenant == "a"
             order[moved] += len(a)
-            told = [
+            segments = [
                 {"attributes.tenant": str(t), "attributes.region": str(r)}
-                | ({} if name != "30 % on a new version" else {"model.version": "2" if m else "1"})
+                | ({"model.version": "2" if m else "1"} if case.named == VERSION else {})
                 for t, r, m in zip(tenant, rng.choice(["eu", "us"], len(order)), moved, strict=True)
             ]
-            expected = {
-                "a tenant of 30 %": {"attributes.tenant": "a"},
-                "30 % on a new version": {"model.version": "2"},
-                "all tenants": None,
-            }[name]
-            finding = _after(kind, listen(monitor(), pool, order, "x", told), BEFORE)
+            finding = _after(kind, listen(monitor(), pool, order, "x", segments), BEFORE)
             if finding is not None:
-                kind.right += finding.segment == expected
+                kind.right += finding.segment == case.named
         hits = len(kind.errors)
         rows.append(kind.row(f"{kind.right}/{hits}"))
-        if name != "all tenants":
-            right, found = right + kind.right, found + hits
-    share = right / max(found, 1)
-    report.bar("segment of 30 % named", ">= 95 %", f"{share:.0%} of {found}", share >= 0.95)
+        told[case.named is None] += kind.right
+        found[case.named is None] += hits
+    for whole, what in ((False, "segment of 30 % named"), (True, "no segment named where all changed")):
+        share = told[whole] / max(found[whole], 1)
+        report.bar(what, ">= 95 %", f"{share:.0%} of {found[whole]}", share >= 0.95)
     return rows
 
 
@@ -278,7 +294,7 @@ def _afterwards(plan: Plan, models: Sequence[Corpus], report: Report) -> None:
             watching = monitor()
             findings: list[Finding] = []
             for number, corpus in enumerate((a, b, last)):
-                findings += _all(watching, corpus.batch, rng.integers(0, len(corpus), AFTER), f"{number}-")
+                findings += heard_all(watching, corpus.batch, rng.integers(0, len(corpus), AFTER), f"{number}-")
             wanted = State.RESOLVED if kind is back else State.FIRING
             seen = [f for f in findings if f.state is wanted]
             if kind is third:
@@ -307,7 +323,7 @@ def _in_file_order(plan: Plan, models: Sequence[Corpus], report: Report) -> None
             pool = concat([a.batch, b.batch])
             order = np.arange(len(a) + len(b))
             tasks = _tasks([*a.tasks, *b.tasks], order) if told else None
-            findings = _all(monitor(), pool, order, "f", tasks)
+            findings = heard_all(monitor(), pool, order, "f", tasks)
             fired = [f.raised_at.index - len(a) + 1 for f in findings if f.state is State.FIRING]
             early += any(at <= 0 for at in fired)
             infos += sum(f.state is State.INFO and f.raised_at.index < len(a) for f in findings)
@@ -323,13 +339,3 @@ def _in_file_order(plan: Plan, models: Sequence[Corpus], report: Report) -> None
     report.bar(
         "file order, tasks told: missed or early", "0", f"{rows[0][5]} or {rows[0][2]}", rows[0][5] == rows[0][2] == 0
     )
-
-
-def _all(
-    watching: StreamMonitor, batch: FeatureBatch, rows: Ints, tag: str, told: list[dict[str, str]] | None = None
-) -> list[Finding]:
-    findings: list[Finding] = []
-    for start in range(0, len(rows), 256):
-        own = None if told is None else told[start : start + 256]
-        findings += watching.observe(drawn(batch, rows[start : start + 256], f"{tag}{start}-", own))
-    return findings

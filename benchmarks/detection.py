@@ -22,7 +22,7 @@ from benchmarks import corpora
 from benchmarks.canary import canary
 from benchmarks.changes import changes
 from benchmarks.cost import cost
-from benchmarks.false_alarms import calibration, false_alarms
+from benchmarks.false_alarms import calibration, false_alarms, second_alarms
 from benchmarks.outside import outside
 from benchmarks.pairs import pairs
 from benchmarks.references import references
@@ -32,6 +32,7 @@ from benchmarks.watching import SEED, Plan
 SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "pairs": pairs,
     "alarms": false_alarms,
+    "second": second_alarms,
     "calibration": calibration,
     "changes": changes,
     "canary": canary,

@@ -12,19 +12,22 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import ks_2samp
 
 from benchmarks import competitors, corpora, scenarios
 from benchmarks.corpora import Corpus, drawn
 from benchmarks.report import Report, per_100k, poisson_interval
-from benchmarks.watching import BEFORE, Alarms, Plan, alarms, listen, monitor, seeded
-from monitor.detection import Finding
-from monitor.features.batch import FeatureBatch
+from benchmarks.watching import BEFORE, Alarms, Plan, alarms, heard_all, listen, monitor, seeded
+from monitor.detection import Finding, State
+from monitor.features.batch import FeatureBatch, concat
 
 Ints = NDArray[np.intp]
 
 
 STREAM = 25_000
 """Events of one no-change stream; each has a model and a reference of its own."""
+CHANGED = 10_000
+"""Events of another model after which a second alarm is looked for."""
 
 
 @dataclass
@@ -182,6 +185,40 @@ def _churn(
             causes.append(_cause("prompt churn", corpus, heard.fired))
     report.bar("prompt churn, splits that fired", "<= 1 of 30", f"{fired} of {splits}", fired <= splits / 30)
     return ["prompt churn", f"{events:,}", f"{fired} of {splits} splits", "-", infos, *["-"] * rivals]
+
+
+def second_alarms(plan: Plan, report: Report) -> None:
+    """Alarms behind the one that a change of the model deserves: how sure is a reference that was learned in it.
+
+    Nobody accepts the change, so its finding stays open.
+    """
+    models = list(corpora.alpacaeval(plan.data).values())
+    pairs = [(a, b) for a in models for b in models if ks_2samp(a.chars, b.chars).statistic >= 0.3]
+    chosen = seeded("second").permutation(len(pairs))[: 6 if plan.quick else 4 * plan.runs]
+    rows: list[list[object]] = []
+    causes: list[list[object]] = []
+    for told in (False, True):
+        found = more = 0
+        for run, (a, b) in enumerate(pairs[place] for place in chosen):
+            rng = seeded("second", a.name, b.name, run)
+            pool, tasks = concat([a.batch, b.batch]), [*a.tasks, *b.tasks]
+            order = np.concatenate([rng.integers(0, len(a), BEFORE), len(a) + rng.integers(0, len(b), CHANGED)])
+            segments = [{"attributes.task": tasks[row]} for row in order] if told else None
+            fired = [f for f in heard_all(monitor(), pool, order, "s", segments) if f.state is State.FIRING]
+            later = [f for f in fired if f.raised_at.index >= BEFORE][1:]
+            found += len(fired) > 0
+            more += len(later)
+            causes += [_cause("tasks told" if told else "tasks not told", b, finding) for finding in later]
+        events = len(chosen) * CHANGED
+        name = "another model, tasks told" if told else "another model"
+        rows.append([name, len(chosen), found, f"{events:,}", more, per_100k(more, events)])
+        low, _ = poisson_interval(more)
+        report.bar(f"second alarms, {name}", "<= 1 per 100,000", per_100k(more, events), low * 1e5 / events <= 1)
+    heads = ["after", "runs", "found", "events after it", "second alarms", "per 100,000 (95 % interval)"]
+    report.table("Alarms behind the first, while its change lasts", heads, rows)
+    if causes:
+        heads = ["traffic", "model", "at", "driver", "kind", "features"]
+        report.table("What the second alarms said", heads, causes, folded=True)
 
 
 def calibration(plan: Plan, report: Report) -> None:

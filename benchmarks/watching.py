@@ -141,3 +141,18 @@ def alarms(
             out.fired.append(heard.fired)
         start += end
     return out
+
+
+def heard_all(
+    watching: StreamMonitor,
+    batch: FeatureBatch,
+    rows: NDArray[np.intp],
+    tag: str,
+    segments: Sequence[dict[str, str]] | None = None,
+) -> list[Finding]:
+    """Everything that a monitor finds in these rows of a corpus."""
+    findings: list[Finding] = []
+    for start in range(0, len(rows), 256):
+        own = None if segments is None else segments[start : start + 256]
+        findings += watching.observe(drawn(batch, rows[start : start + 256], f"{tag}{start}-", own))
+    return findings
