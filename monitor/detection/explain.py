@@ -51,6 +51,8 @@ PARSED = BROKEN | {"output.format.json_shape"}
 """What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
 UNPARSED = 0.2
 """Share of the events that a program no longer reads, from which on that is what happened, whatever is surer."""
+MOST_TIMES_AS_MUCH = 10
+"""From there on a share of what was there before, which was next to nothing, is not told."""
 MOST_TIMES = 2
 """Times whose quantiles a finding tells."""
 FEWEST_TIMES = 8
@@ -386,7 +388,7 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
         return f"{change.name} {verb} from {change.before:.1%} to {change.after:.1%} of {events}"
     unit = f" {spec.unit}" if spec is not None and spec.unit else ""
     relative = ""
-    if change.before > 0:
+    if change.before > 0 and change.after < MOST_TIMES_AS_MUCH * change.before:
         relative = f" ({(change.after - change.before) / change.before:+.0%})"
     return f"{change.name} {verb} from {number(change.before)} to {number(change.after)}{unit}{relative}"
 

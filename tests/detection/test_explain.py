@@ -13,6 +13,7 @@ from monitor.detection.attribution import Attribution
 from monitor.detection.change import Shift
 from monitor.detection.finding import Driver, FeatureChange, FindingKind
 from monitor.detection.reference import Reference
+from monitor.features.base import FeatureSpec, Kind
 
 LATENCY, DEPENDENCY, ERROR = "call.latency.total_s", "call.dependency.duration_s[orders]", "call.outcome.error"
 SHARE, TOKENS, CHARS = "call.context.share", "call.tokens.output", "output.length.chars"
@@ -55,3 +56,19 @@ def test_outputs_that_can_no_longer_be_parsed_are_a_broken_format_however_sure_t
     for after, kind in ((0.33, FindingKind.FORMAT), (0.95, FindingKind.SILENT_UPDATE)):
         parsed = FeatureChange(VALID, 1.0, after, (after - 1) / 0.03)
         assert explain.kind_of([longer, parsed], [longer], Driver.OUTPUT, known) is kind
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (200.0, 280.0, "rose from 200 to 280 characters (+40%)"),
+        (200.0, 50.0, "fell from 200 to 50 characters (-75%)"),
+        (20.0, 199.0, "rose from 20 to 199 characters (+895%)"),
+        (0.0009, 0.04, "rose from 0.0009 to 0.04 characters"),
+        (-0.2, 0.1, "rose from -0.2 to 0.1 characters"),
+    ],
+)
+def test_a_share_of_next_to_nothing_is_not_told(before: float, after: float, told: str) -> None:
+    spec = FeatureSpec("x", Kind.NUMBER, "", "characters")
+    change = FeatureChange("x", before, after, 2.0 if after > before else -2.0)
+    assert explain.phrase(change, {"x": spec}) == f"x {told}"
