@@ -519,13 +519,15 @@ class Canary:
     def note(self, attributes: Sequence[str], rows: Rows, indices: NDArray[np.int64]) -> list[tuple[str, str, str]]:
         """Remember which versions came when; attribute, older and newer value of those that run at the same time."""
         mixed = []
+        # Rows of one message share their mappings, and few streams have all of the attributes.
+        there = {name for mapping in {id(mapping): mapping for mapping in rows.segments}.values() for name in mapping}
         for attribute in attributes:
-            values = [segments.get(attribute) for segments in rows.segments]
             versions = self._versions.get(attribute)
             if versions is None:
-                if not any(value is not None for value in values):
+                if attribute not in there:
                     continue
                 versions = self._versions[attribute] = _Versions()
+            values = [segments.get(attribute) for segments in rows.segments]
             mixed += [(attribute, old, new) for old, new in versions.take(values, indices)]
         return mixed
 

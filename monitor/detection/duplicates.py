@@ -18,6 +18,7 @@ from monitor.detection.history import latest
 from monitor.detection.plain import pack, unpack
 
 WINDOW = 2048
+LOW_BITS = 0xFFFF
 REMEMBERED = 64
 """Rows over which a repetition counts for less."""
 
@@ -36,14 +37,21 @@ class RecentEvents:
         names = (event_id.encode("utf-8", "surrogatepass") for event_id in ids)
         hashed = np.fromiter(map(crc32, names), dtype=np.uint32, count=len(ids))
         contents = digests.astype(np.uint8)
-        # Every pair compared: for a micro-batch quicker than sorting 2,048 names, and hardly ever is there a hit.
-        if len(set(hashed.tolist())) == len(ids) and not (hashed[:, None] == self._ids).any():
+        if len(set(hashed.tolist())) == len(ids) and not self._came(hashed):
             keep = np.ones(len(ids), dtype=bool)
         else:
             keep = self._sort_out(hashed.tolist(), contents.tolist())
         self._ids = latest(self._ids, hashed[keep], WINDOW)
         self._contents = latest(self._contents, contents[keep], WINDOW)
         return keep
+
+    def _came(self, hashed: NDArray[np.uint32]) -> bool:
+        """Whether any of these is remembered."""
+        # Few share their low bits with one that is, and only these are compared with all.
+        there = np.zeros(LOW_BITS + 1, dtype=bool)
+        there[self._ids & LOW_BITS] = True
+        likely = hashed[there[hashed & LOW_BITS]]
+        return bool((likely[:, None] == self._ids).any())
 
     def _sort_out(self, hashed: list[int], contents: list[int]) -> NDArray[np.bool_]:
         """Some id came before: which of these are new, an id being remembered for exactly `WINDOW` events taken."""

@@ -73,9 +73,9 @@ class Evidence:
         self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
         rates, rate = _rate_bets(view.rates)
         failures, failure = _rate_bets(view.failures, FAULTS_SLOW_FIRST)
-        self._rates = [rates, failures]
+        self._rates = rates.joined(failures)
         if view.any_failure is not None:
-            failure = _mostly(self._rates[1].columns == view.any_failure, failure)
+            failure = _mostly(failures.columns == view.any_failure, failure)
         priors = {
             **{name: np.ones(len(LEAN_RATES)) for name in ("joint", "residual")[: len(self.leaning)]},
             "within": np.ones(len(LEAN_RATES) * len(self.within)),
@@ -125,17 +125,15 @@ class Evidence:
                 log[row, :, place] = np.minimum(log[row, :, place], 0.0)
             logs.append(log.reshape(rows, -1))
         growth = np.empty((rows, len(self.sums)), dtype=np.float32)
-        stop = sum(log.shape[1] for log in logs)
-        if stop:
-            np.concatenate(logs, axis=1, out=growth[:, :stop])
-            np.exp(growth[:, :stop], out=growth[:, :stop])
-        for bets in self._rates:
-            start, stop = stop, stop + len(bets.columns)
-            np.multiply(z[:, bets.columns], bets.hit, out=growth[:, start:stop])
-            growth[:, start:stop] += bets.miss
+        numbers, flags = np.split(growth, [len(self.sums) - len(self._rates.columns)], axis=1)
         repeated = np.flatnonzero(counted < 1)
-        if len(repeated):
-            growth[repeated] **= counted[repeated, None]
+        if logs:
+            np.concatenate(logs, axis=1, out=numbers)
+            numbers[repeated] *= counted[repeated, None]
+            np.exp(numbers, out=numbers)
+        np.multiply(z[:, self._rates.columns], self._rates.hit, out=flags)
+        flags += self._rates.miss
+        flags[repeated] **= counted[repeated, None]
         total, self.sums = _accumulate(self.sums, growth, self.weights)
         return total
 
@@ -177,10 +175,8 @@ class Evidence:
         if len(columns):
             part = self.sums[cut["single"] : cut["single"] + len(PLACE) * len(columns)]
             out[columns] = part.reshape(len(PLACE), -1).mean(0)
-        for kind, bets in zip(("rate", "failure"), self._rates, strict=True):
-            if len(bets.columns):
-                part = self.sums[cut[kind] : cut[kind] + len(bets.columns)]
-                np.add.at(out, bets.columns, part / len(RATE_STEPS))
+        part = self.sums[len(self.sums) - len(self._rates.columns) :]
+        np.add.at(out, self._rates.columns, part / len(RATE_STEPS))
         return out
 
     def state(self) -> tuple[Array32, list[Array32], list[tuple[int, Array32]]]:
@@ -234,9 +230,9 @@ def _accumulate(sums: Array32, growth: Array32, weights: Array32) -> tuple[Array
             for stretch in range(stretches):
                 start[stretch] = sums
                 sums = np.minimum(given[-1, stretch] * sums + alone[-1, stretch], CEILING)
-            given *= start
-            given += alone
-            total[:whole] = (given @ weights).T.ravel()
+            start *= weights
+            carried = np.matmul(given.transpose(1, 0, 2), start[:, :, None])[:, :, 0]
+            total[:whole] = (carried + (alone @ weights).T).ravel()
         for row in range(whole, rows):
             sums = np.minimum((sums + 1.0) * growth[row], CEILING)
             total[row] = sums @ weights
@@ -260,6 +256,14 @@ class _RateBets(NamedTuple):
     columns: NDArray[np.int16]
     hit: Array32
     miss: Array32
+
+    def joined(self, others: _RateBets) -> _RateBets:
+        """These and the others after them."""
+        return _RateBets(
+            np.concatenate([self.columns, others.columns]),
+            np.concatenate([self.hit, others.hit]),
+            np.concatenate([self.miss, others.miss]),
+        )
 
 
 def _rate_bets(rates: Rates, prior: Array | None = None) -> tuple[_RateBets, Array]:
