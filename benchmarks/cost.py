@@ -131,6 +131,8 @@ def _state(models: list[Corpus], report: Report, quick: bool) -> None:
             sizes.setdefault("200 after an alert's cause", []).append(len(watching.snapshot()))
             _feed(watching, other, rng, 100, "z")
             sizes.setdefault("300 after it: a second reference", []).append(len(watching.snapshot()))
+            _feed(watching, other, rng, 1_200 + LEAST_BLOCK - 1 - watching.events % LEAST_BLOCK, "x")
+            sizes.setdefault("1,500 after it, as many waiting as may", []).append(len(watching.snapshot()))
         rows += [[width, mark, f"{int(np.median(found)):,}", f"{max(found):,}"] for mark, found in sizes.items()]
         largest = max(max(found) for found in sizes.values())
         if width != ALL:

@@ -17,12 +17,12 @@ T = TypeVar("T", bound=np.generic)
 
 LENGTH = 384
 """Rows kept: as far back as a change point can be placed."""
-NAMED = 128
+NAMED = 48
 """Latest rows whose ids are kept at least."""
-EXCERPTS = 48
+EXCERPTS = 40
 """Latest rows whose excerpts are kept at least."""
 
-PIECE = 32
+PIECE = 16
 """Texts that are packed together."""
 
 Segments = tuple[tuple[str, str], ...]

@@ -76,9 +76,9 @@ DELAY = 128
 """Rows for which a row must have stayed calm before it matures the reference: several delays of a large change."""
 INPUT = "input.length.chars"
 """Present exactly where an event has an input."""
-TYPICAL_OF = 48
+TYPICAL_OF = 40
 """Rows before a change among which the typical examples are looked for."""
-REMEMBER_EVERY = 256
+REMEMBER_EVERY = 1024
 """Rows after which typical examples are put by, for a change that is found when its eve is no longer held."""
 RECENT = 64
 """Rows that say what features and segments are lately."""
