@@ -26,6 +26,7 @@ TELLING_REST = 6
 CHANCE = 0.05
 """A segment is named if chance would set one of all the segments apart from the others like this less often."""
 LOTS = 4000
+"""Times that rows are chosen by lot, so that one chance in a thousand can be told from one in a hundred."""
 OUTWEIGHS = 1.5
 """Outputs that moved this many times as far as the inputs changed by themselves."""
 

@@ -18,7 +18,9 @@ from monitor.detection.history import latest
 from monitor.detection.plain import pack, unpack
 
 WINDOW = 2048
+"""Events whose ids are remembered."""
 LOW_BITS = 0xFFFF
+"""Of a checksum what is looked up at once."""
 REMEMBERED = 64
 """Rows over which a repetition counts for less."""
 

@@ -31,7 +31,6 @@ MOST_SEGMENTS = 8
 """Segments of an attribute with a lean of their own."""
 SMALLEST = 40
 """Rows in the reference from which a segment is bet on: of what one row in ten shows, fewer rows may show nothing.
-
 Versions are the same thing mostly, and a few rows of one will do."""
 
 
