@@ -196,10 +196,10 @@ def _segments(plan: Plan, models: Sequence[Corpus], report: Report) -> list[list
     return rows
 
 
-def _chosen(plan: Plan, models: Sequence[Corpus], name: str) -> list[tuple[Corpus, Corpus]]:
+def _chosen(plan: Plan, models: Sequence[Corpus], name: str, least: int = 12) -> list[tuple[Corpus, Corpus]]:
     far = _far(models)
     order = seeded("chosen", name).permutation(len(far))
-    return [far[i % len(far)] for i in order[: 12 if plan.quick else max(plan.runs, 12)]]
+    return [far[i % len(far)] for i in order[: 12 if plan.quick else max(plan.runs, least)]]
 
 
 @dataclass
@@ -238,7 +238,8 @@ def _drivers(plan: Plan, models: Sequence[Corpus], report: Report) -> None:
         Told("both: another model and other tasks, not told", ("output",)),
     )
     outputs, outputs_told, untold, told, mixed, both = kinds
-    for run, (a, b) in enumerate(_chosen(plan, models, "drivers")):
+    # Of all pairs there are: a dozen runs leave five points of doubt.
+    for run, (a, b) in enumerate(_chosen(plan, models, "drivers", least=100)):
         rng = seeded("drivers", a.name, b.name, run)
         pool = concat([a.batch, b.batch])
         order = rng.integers(0, len(a), BEFORE + AFTER)
