@@ -195,6 +195,7 @@ def second_alarms(plan: Plan, report: Report) -> None:
     models = list(corpora.alpacaeval(plan.data).values())
     pairs = [(a, b) for a in models for b in models if ks_2samp(a.chars, b.chars).statistic >= 0.3]
     chosen = seeded("second").permutation(len(pairs))[: 6 if plan.quick else 4 * plan.runs]
+    length = 2_000 if plan.quick else CHANGED
     rows: list[list[object]] = []
     causes: list[list[object]] = []
     for told in (False, True):
@@ -202,14 +203,14 @@ def second_alarms(plan: Plan, report: Report) -> None:
         for run, (a, b) in enumerate(pairs[place] for place in chosen):
             rng = seeded("second", a.name, b.name, run)
             pool, tasks = concat([a.batch, b.batch]), [*a.tasks, *b.tasks]
-            order = np.concatenate([rng.integers(0, len(a), BEFORE), len(a) + rng.integers(0, len(b), CHANGED)])
+            order = np.concatenate([rng.integers(0, len(a), BEFORE), len(a) + rng.integers(0, len(b), length)])
             segments = [{"attributes.task": tasks[row]} for row in order] if told else None
             fired = [f for f in heard_all(monitor(), pool, order, "s", segments) if f.state is State.FIRING]
             later = [f for f in fired if f.raised_at.index >= BEFORE][1:]
             found += len(fired) > 0
             more += len(later)
             causes += [_cause("tasks told" if told else "tasks not told", b, finding) for finding in later]
-        events = len(chosen) * CHANGED
+        events = len(chosen) * length
         name = "another model, tasks told" if told else "another model"
         rows.append([name, len(chosen), found, f"{events:,}", more, per_100k(more, events)])
         low, _ = poisson_interval(more)
