@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
 from benchmarks import corpora, scenarios
-from benchmarks.corpora import Corpus, drawn
+from benchmarks.corpora import Corpus
 from benchmarks.report import Report, figure, median, per_100k, poisson_interval
-from benchmarks.watching import BEFORE, CHUNK, Plan, monitor, seeded
+from benchmarks.watching import BEFORE, Plan, chunks, monitor, seeded
 from monitor.detection import Finding, FindingKind, State, StreamMonitor
 from monitor.detection.rows import Rows
 from monitor.features.batch import FeatureBatch, concat
@@ -93,9 +93,8 @@ def watch(
 ) -> list[Finding]:
     """Feed rows until a finding of this kind fires, or any where it is None; what was said until then."""
     found: list[Finding] = []
-    for start in range(0, len(rows), CHUNK):
-        cut = slice(start, start + CHUNK)
-        found += watching.observe(drawn(batch, rows[cut], f"{tag}{start}-", told(new[cut])))
+    for chunk in chunks(batch, rows, tag, told(new)):
+        found += watching.observe(chunk)
         if any(f.state is State.FIRING and kind in (None, f.kind) for f in found):
             break
     return found

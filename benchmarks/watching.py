@@ -6,7 +6,7 @@ The configuration is the default in every row. Streams carry no times unless a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
@@ -82,16 +82,26 @@ def listen(
 ) -> Heard:
     """Feed these rows until something fires; the rows after it in its chunk are seen too, the rest is not."""
     heard = Heard()
-    for start in range(0, len(rows), CHUNK):
-        part = rows[start : start + CHUNK]
-        own = None if segments is None else segments[start : start + CHUNK]
-        when = None if times is None else times[start : start + CHUNK]
-        findings = watching.observe(drawn(batch, part, f"{tag}{start}-", own, when))
-        if start + CHUNK >= len(rows):
-            findings += watching.close()
-        if _hear(heard, findings):
-            break
+    for chunk in chunks(batch, rows, tag, segments, times):
+        if _hear(heard, watching.observe(chunk)):
+            return heard
+    _hear(heard, watching.close())
     return heard
+
+
+def chunks(
+    batch: FeatureBatch,
+    rows: NDArray[np.intp],
+    tag: str,
+    segments: Sequence[dict[str, str]] | None = None,
+    times: NDArray[np.float64] | None = None,
+    size: int = CHUNK,
+) -> Iterator[FeatureBatch]:
+    """These rows of a corpus as new events, so many at a time."""
+    for start in range(0, len(rows), size):
+        own = None if segments is None else segments[start : start + size]
+        when = None if times is None else times[start : start + size]
+        yield drawn(batch, rows[start : start + size], f"{tag}{start}-", own, when)
 
 
 def _hear(heard: Heard, findings: Sequence[Finding]) -> bool:
@@ -151,8 +161,4 @@ def heard_all(
     segments: Sequence[dict[str, str]] | None = None,
 ) -> list[Finding]:
     """Everything that a monitor finds in these rows of a corpus."""
-    findings: list[Finding] = []
-    for start in range(0, len(rows), 256):
-        own = None if segments is None else segments[start : start + 256]
-        findings += watching.observe(drawn(batch, rows[start : start + 256], f"{tag}{start}-", own))
-    return findings
+    return [found for chunk in chunks(batch, rows, tag, segments, size=256) for found in watching.observe(chunk)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,8 +88,20 @@ def attribute(
             # All rows came with it: a few rows of one segment or another prove nothing beside that.
             return Attribution({name: value}, new_versions, known)
 
+    @cache
+    def lots() -> NDArray[np.intp]:
+        return np.random.default_rng(n).permuted(np.tile(np.arange(n), (LOTS, 1)), axis=1)
+
     def by_chance(pair: tuple[str, str]) -> float:
-        return _chance(reference, table, moved, columns, y, segments, pair[0], members[pair])
+        """How often as many of the rows, chosen by lot, would lie as far along the change as this segment's do.
+
+        A permutation test (Fisher 1935; Good 2005): it holds however few rows there are, and where five of forty show
+        all of the change.
+        """
+        along = _along(reference, table, moved, columns, y, segments, pair[0])
+        rows = members[pair]
+        drawn = along[lots()[:, : len(rows)]].sum(1)
+        return float((1 + (drawn >= along[rows].sum() - 1e-9).sum()) / (1 + LOTS))
 
     if carrier is not None and carrier in members:
         rows = members[carrier]
@@ -176,7 +189,7 @@ def _effect(reference: Reference, columns: NDArray[np.intp], y: Array, base: Arr
     return effect, float(np.sqrt((size * size).mean() * len(y)))
 
 
-def _chance(
+def _along(
     reference: Reference,
     table: SegmentTable,
     moved: Shift,
@@ -184,13 +197,8 @@ def _chance(
     y: Array,
     segments: Sequence[Segments],
     attribute: str,
-    rows: Sequence[int],
-) -> float:
-    """How often so many of the rows y (n, d), chosen by lot, would lie as far along the change as these do.
-
-    A permutation test (Fisher 1935; Good 2005), each row from where its own value of the attribute was before: it holds
-    however few rows there are, and where five of forty show all of the change.
-    """
+) -> Array:
+    """How far rows y (n, d) lie along the change (n), each from where its own value of the attribute was before."""
     mean, sd = reference.mean[columns], reference.sd[columns]
     values = [dict(pairs).get(attribute) for pairs in segments]
     usual = dict.fromkeys(values, mean)
@@ -198,12 +206,10 @@ def _chance(
         own = None if value is None else table.mean(attribute, value)
         if value is not None and own is not None:
             # What a few rows differ by at random would tell the segments apart row by row.
-            error = sd / np.sqrt(table.share(attribute, value) * table.n)
+            error = sd / np.sqrt(table.count(attribute, value))
             usual[value] = mean + beyond(own[columns] - mean, error)
     z = (y[:, columns] - np.stack([usual[value] for value in values])) / sd
-    along = np.clip(z, -CLIP, CLIP) @ np.sign(moved.size[columns])
-    drawn = np.random.default_rng(len(y)).permuted(np.tile(along, (LOTS, 1)), axis=1)[:, : len(rows)].sum(1)
-    return float((1 + (drawn >= along[rows].sum() - 1e-9).sum()) / (1 + LOTS))
+    return np.asarray(np.clip(z, -CLIP, CLIP) @ np.sign(moved.size[columns]))
 
 
 def _rest_mean(table: SegmentTable, name: str, segments: Sequence[Segments], rows: NDArray[np.intp]) -> Array | None:

@@ -41,7 +41,7 @@ from monitor.detection.finding import (
     finding_id,
     resolved,
 )
-from monitor.detection.history import VERSIONS, History, segments_of
+from monitor.detection.history import VERSIONS, History, each_once, segments_of
 from monitor.detection.layout import FlagKind
 from monitor.detection.moments import CLIP
 from monitor.detection.normal import Normal
@@ -519,8 +519,7 @@ class Canary:
     def note(self, attributes: Sequence[str], rows: Rows, indices: NDArray[np.int64]) -> list[tuple[str, str, str]]:
         """Remember which versions came when; attribute, older and newer value of those that run at the same time."""
         mixed = []
-        # Rows of one message share their mappings, and few streams have all of the attributes.
-        there = {name for mapping in {id(mapping): mapping for mapping in rows.segments}.values() for name in mapping}
+        there = {name for mapping in each_once(rows.segments).values() for name in mapping}
         for attribute in attributes:
             versions = self._versions.get(attribute)
             if versions is None:

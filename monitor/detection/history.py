@@ -206,13 +206,16 @@ def _ranged(indices: NDArray[np.int64]) -> range | NDArray[np.int64]:
     return range(first, last + 1) if last - first + 1 == len(indices) else indices
 
 
+def each_once(mappings: Sequence[dict[str, str]]) -> dict[int, dict[str, str]]:
+    """Each mapping once, by its identity: rows of one message share theirs."""
+    return {id(mapping): mapping for mapping in mappings}
+
+
 def segments_of(mappings: Sequence[dict[str, str]]) -> list[Segments]:
     """Each mapping as sorted pairs, which can be counted; equal ones are the same object."""
     known: dict[Segments, Segments] = {}
-    # Rows of one message share their mappings: each is sorted once.
-    distinct = {id(mapping): mapping for mapping in mappings}
     sorted_pairs = {}
-    for place, mapping in distinct.items():
+    for place, mapping in each_once(mappings).items():
         pairs = tuple(sorted(mapping.items()))
         sorted_pairs[place] = known.setdefault(pairs, pairs)
     return [sorted_pairs[id(mapping)] for mapping in mappings]

@@ -80,8 +80,11 @@ class SegmentTable:
 
     def share(self, attribute: str, value: str) -> float:
         """Share of the reference's rows with this value."""
-        count, _ = self._cells.get(attribute, {}).get(value, (0, None))
-        return count / self.n if self.n else 0.0
+        return self.count(attribute, value) / self.n if self.n else 0.0
+
+    def count(self, attribute: str, value: str) -> int:
+        """The reference's rows with this value."""
+        return self._cells.get(attribute, {}).get(value, (0, None))[0]
 
     def mean(self, attribute: str, value: str, at_least: int = ENOUGH) -> Array | None:
         """Mean row of a value that came often enough, else None."""

@@ -176,7 +176,7 @@ class Track:
         return not self.open and not self._learning
 
     @property
-    def _kept(self) -> bool:
+    def _stays(self) -> bool:
         """Whether the reference stays as it was learned: it is pinned, and not a provisional one."""
         return self.pinned and self._active is self._original
 
@@ -265,7 +265,7 @@ class Track:
                 kept = rows.part(first, first + size) if len(rows) > size else rows
                 self._keep(kept, indices[piece], numbers[piece], flags[piece], where[piece])
                 calm = not loud[piece].any()
-                grown |= self._mature(context, len(kept), calm and not self._kept)
+                grown |= self._mature(context, len(kept), calm and not self._stays)
             if grown:
                 self._active.renew(context.settings.mature)
                 self._renew_evidence()

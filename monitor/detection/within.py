@@ -70,7 +70,7 @@ class WithinBet:
         self._floor = np.tile(np.float32(ZONE_JOINT) + joint.error, (MOST_SEGMENTS, 1))
         for place, value in enumerate(self.values):
             own = table.mean(attribute, value)
-            count = table.share(attribute, value) * table.n
+            count = table.count(attribute, value)
             assert own is not None
             away = (own - mean)[: len(joint.project)] @ joint.project
             error = joint.error * np.sqrt(table.n / count)
