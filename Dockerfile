@@ -12,7 +12,8 @@ RUN python -m build --wheel --outdir /wheels . \
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin oqm
 COPY --from=build /opt/oqm /opt/oqm
-ENV PATH=/opt/oqm/bin:$PATH PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1
+# What is compiled when it is first called is kept in /tmp, the only folder that it may write to.
+ENV PATH=/opt/oqm/bin:$PATH PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1 NUMBA_CACHE_DIR=/tmp/numba
 USER 10001:10001
 EXPOSE 9464
 # Unhealthy is what a restart would mend; whether the streams are watched is asked at /readyz.

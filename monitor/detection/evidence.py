@@ -26,9 +26,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.compiled import compiled
 from monitor.detection.history import Segments
 from monitor.detection.leaning import LEAN_RATES, LeaningBet
-from monitor.detection.moments import CLIP, PLACE, log_tilts
+from monitor.detection.moments import CLIP, GRAIN, PLACES
 from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Array32, Rates, View
 from monitor.detection.segments import SegmentTable
@@ -36,10 +37,8 @@ from monitor.detection.within import WithinBet, chosen
 
 Array = NDArray[np.float64]
 
-CEILING = np.float32(1e20)
-"""Of a single sum: far above any threshold, and what a stretch of rows makes of it is finite in single precision."""
-STRETCH = 8
-"""Rows that are summed up together."""
+CEILING = 1e20
+"""Of a single sum: far above any threshold, and finite in single precision whatever the next row makes of it."""
 RATE_STEPS = np.array([0.03, 0.08, 0.2, 0.5])
 """Alternatives for a rate that rose: this share of the way from its upper bound to 1."""
 RATE_FALLS = np.array([0.7, 0.4, 0.1, 0.03])
@@ -52,6 +51,7 @@ ANY_FAILURE_SHARE = 0.7
 """Of the weight of faults, what is on an event's having any."""
 KINDS = {"failure": 2.0}
 """Weights of kinds of evidence, 1 for the others: faults are few, and the rarest of changes that people care for."""
+_NONE_MISSING = np.zeros((0, 0), dtype=np.bool_)
 SMALLEST_FALLING = 0.05
 """A rate whose lower bound is below this gets no bets on falling: a bound above the true rate would win for ever."""
 
@@ -117,24 +117,21 @@ class Evidence:
         whitened = [bet.whitened(centred) for bet in self.leaning]
         logs = [bet.log_bets(u, counted) for bet, u in zip(self.leaning, whitened, strict=True)]
         logs.extend(apart.log_bets(whitened[-1], counted, where) for apart in self.within)
+        growth = np.empty((rows, len(self.sums)), dtype=np.float32)
+        done = 0
+        for log in logs:
+            growth[:, done : (done := done + log.shape[1])] = np.exp(log)
         singles = self.view.singles
         if len(singles.columns):
-            log = log_tilts(np.clip(z[:, singles.columns], -CLIP, CLIP)) - singles.log_norm
-            if missing is not None and missing.any():
-                row, place = np.nonzero(missing[:, singles.columns])
-                log[row, :, place] = np.minimum(log[row, :, place], 0.0)
-            logs.append(log.reshape(rows, -1))
-        growth = np.empty((rows, len(self.sums)), dtype=np.float32)
-        numbers, flags = np.split(growth, [len(self.sums) - len(self._rates.columns)], axis=1)
+            powers = np.exp(_exponents(z, singles.columns))
+            absent = _NONE_MISSING if missing is None or not missing.any() else missing[:, singles.columns]
+            _bet_on_numbers(powers[0], powers[1], absent, np.exp(-singles.log_norm), growth, done)
+            done += singles.log_norm.size
+        _bet_on_flags(z, *self._rates, growth, done)
         repeated = np.flatnonzero(counted < 1)
-        if logs:
-            np.concatenate(logs, axis=1, out=numbers)
-            numbers[repeated] *= counted[repeated, None]
-            np.exp(numbers, out=numbers)
-        np.multiply(z[:, self._rates.columns], self._rates.hit, out=flags)
-        flags += self._rates.miss
-        flags[repeated] **= counted[repeated, None]
-        total, self.sums = _accumulate(self.sums, growth, self.weights)
+        growth[repeated] = np.exp(np.log(growth[repeated]) * counted[repeated, None])
+        _accumulate(self.sums, growth)
+        total: Array = (growth @ self.weights).astype(np.float64)
         return total
 
     def total(self) -> float:
@@ -173,8 +170,8 @@ class Evidence:
         cut = dict(zip(self.kinds, self._cuts[:-1], strict=True))
         columns = self.view.singles.columns
         if len(columns):
-            part = self.sums[cut["single"] : cut["single"] + len(PLACE) * len(columns)]
-            out[columns] = part.reshape(len(PLACE), -1).mean(0)
+            part = self.sums[cut["single"] : cut["single"] + len(PLACES) * len(columns)]
+            out[columns] = part.reshape(len(PLACES), -1).mean(0)
         part = self.sums[len(self.sums) - len(self._rates.columns) :]
         np.add.at(out, self._rates.columns, part / len(RATE_STEPS))
         return out
@@ -185,9 +182,9 @@ class Evidence:
 
     def rewind(self, state: tuple[Array32, list[Array32], list[tuple[int, Array32]]]) -> None:
         """Go back to a `state`."""
-        self.sums = state[0]
+        self.sums = state[0].copy()
         for bet, lean in zip(self.leaning, state[1], strict=True):
-            bet.lean = lean
+            bet.lean = lean.copy()
         for apart, held in zip(self.within, state[2], strict=True):
             apart.rewind(held)
 
@@ -205,38 +202,83 @@ class Evidence:
             within.restore(held)
 
 
-def _accumulate(sums: Array32, growth: Array32, weights: Array32) -> tuple[Array, Array32]:
-    """Shiryaev-Roberts sums (bets) over rows of growth (rows, bets): their weighted sum after each, and the last ones.
+@compiled
+def _exponents(z: Array32, columns: NDArray[np.intp]) -> Array32:
+    """A grain of each of these columns' scores, and of their squares (2, rows, k), of rows z (rows, d)."""
+    clip, grain = np.float32(CLIP), np.float32(GRAIN)
+    out = np.empty((2, len(z), len(columns)), dtype=np.float32)
+    for row in range(len(z)):
+        for i in range(len(columns)):
+            score = min(max(z[row, columns[i]], -clip), clip)
+            out[0, row, i] = grain * score
+            out[1, row, i] = grain * score * score
+    return out
 
-    A sum is linear in the one that it starts from, so of all stretches of `STRETCH` rows at once is worked out what
-    they make of nothing and by how much they multiply what they are given; what they are given is handed on from one
-    stretch to the next.
+
+@compiled
+def _bet_on_numbers(
+    place: Array32, spread: Array32, missing: NDArray[np.bool_], normed: Array32, out: Array32, first: int
+) -> None:
+    """Write what the fixed bets on single numbers multiply by to `out` (rows, bets), from its column `first` on.
+
+    `place` and `spread` (rows, k) are e^z and e^(z^2) of the scores z, a grain of each: a bet multiplies by the powers
+    that `PLACES` and `SPREADS` say, written out here as few products, and by its share of `normed` (bets, k). Where a
+    number is `missing` (rows, k; empty if none is), the score 0 stands in its place, and no bet on a narrower spread
+    may take it for evidence.
     """
-    rows, bets = growth.shape
-    total = np.empty(rows)
-    stretches = rows // STRETCH
-    whole = stretches * STRETCH
-    with np.errstate(over="ignore"):  # where a ceiling meets a rare fault; what is infinite has crossed, too
-        if stretches:
-            parts = growth[:whole].reshape(stretches, STRETCH, bets)
-            alone = np.empty((STRETCH, stretches, bets), dtype=np.float32)
-            given = np.empty_like(alone)
-            alone[0] = given[0] = parts[:, 0]
-            for row in range(1, STRETCH):
-                np.add(alone[row - 1], 1.0, out=alone[row])
-                alone[row] *= parts[:, row]
-                np.multiply(given[row - 1], parts[:, row], out=given[row])
-            start = np.empty((stretches, bets), dtype=np.float32)
-            for stretch in range(stretches):
-                start[stretch] = sums
-                sums = np.minimum(given[-1, stretch] * sums + alone[-1, stretch], CEILING)
-            start *= weights
-            carried = np.matmul(given.transpose(1, 0, 2), start[:, :, None])[:, :, 0]
-            total[:whole] = (carried + (alone @ weights).T).ravel()
-        for row in range(whole, rows):
-            sums = np.minimum((sums + 1.0) * growth[row], CEILING)
-            total[row] = sums @ weights
-    return total, sums
+    rows, k = place.shape
+    bets = len(normed)
+    one = np.float32(1)
+    for row in range(rows):
+        to = out[row, first : first + bets * k].reshape(bets, k)
+        for i in range(k):
+            up, wide = place[row, i], spread[row, i]
+            down, narrow = one / up, one / wide
+            up3, down3 = up * up * up, down * down * down
+            up6, down6 = up3 * up3, down3 * down3
+            up7, down7 = up6 * up, down6 * down
+            up14, down14 = up7 * up7, down7 * down7
+            wide3 = wide * wide * wide
+            narrow2 = narrow * narrow
+            narrow8 = narrow2 * narrow2 * narrow2 * narrow2
+            narrow10 = narrow8 * narrow2
+            to[0, i] = up3 * normed[0, i]
+            to[1, i] = up7 * normed[1, i]
+            to[2, i] = up14 * normed[2, i]
+            to[3, i] = down3 * normed[3, i]
+            to[4, i] = down7 * normed[4, i]
+            to[5, i] = down14 * normed[5, i]
+            to[6, i] = up14 * up * up * narrow10 * normed[6, i]
+            to[7, i] = narrow8 * normed[7, i]
+            to[8, i] = down14 * down * down * narrow10 * normed[8, i]
+            to[9, i] = up6 * wide3 * normed[9, i]
+            to[10, i] = wide3 * wide * normed[10, i]
+            to[11, i] = down6 * wide3 * normed[11, i]
+        if missing.size:
+            for i in range(k):
+                if missing[row, i]:
+                    for bet in range(bets):
+                        to[bet, i] = min(to[bet, i], one)
+
+
+@compiled
+def _bet_on_flags(
+    z: Array32, columns: NDArray[np.uint16], hit: Array32, miss: Array32, out: Array32, first: int
+) -> None:
+    """Write what bets on flags z (rows, d) multiply by to `out` (rows, bets), from its column `first` on."""
+    for row in range(len(z)):
+        for bet in range(len(columns)):
+            out[row, first + bet] = miss[bet] + hit[bet] * z[row, columns[bet]]
+
+
+@compiled
+def _accumulate(sums: Array32, growth: Array32) -> None:
+    """Take Shiryaev-Roberts sums (bets) on over rows of growth (rows, bets), in whose place are left the sums then."""
+    ceiling = np.float32(CEILING)
+    for row in range(len(growth)):
+        for bet in range(len(sums)):
+            sums[bet] = min((sums[bet] + np.float32(1)) * growth[row, bet], ceiling)
+            growth[row, bet] = sums[bet]
 
 
 def _mostly(chosen: NDArray[np.bool_], prior: Array) -> Array:
@@ -253,7 +295,7 @@ class _RateBets(NamedTuple):
     Where a flag is missing, and so its usual rate, a mixture of the two bets is placed.
     """
 
-    columns: NDArray[np.int16]
+    columns: NDArray[np.uint16]
     hit: Array32
     miss: Array32
 
@@ -292,4 +334,4 @@ def _rate_bets(rates: Rates, prior: Array | None = None) -> tuple[_RateBets, Arr
         bet(falling, bound, np.maximum(0.002, bound * fall), weight)
     miss = np.concatenate(misses)
     hit = (np.concatenate(hits) - miss).astype(np.float32)
-    return _RateBets(np.concatenate(columns).astype(np.int16), hit, miss.astype(np.float32)), np.concatenate(weights)
+    return _RateBets(np.concatenate(columns).astype(np.uint16), hit, miss.astype(np.float32)), np.concatenate(weights)

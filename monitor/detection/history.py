@@ -85,7 +85,7 @@ class History:
         excerpts: list[tuple[str, str]],
     ) -> None:
         """Append rows: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
-        self._indices = _ranged(latest(self.indices, indices))
+        self._indices = self._followed_by(_ranged(indices[-LENGTH:]))
         self.numbers = latest(self.numbers, numbers)
         self._true = latest(self._true, np.packbits(flags == 1.0, axis=1))
         self._missing = latest(self._missing, np.packbits(np.isnan(flags), axis=1))
@@ -95,6 +95,14 @@ class History:
         _put(self._ids, ids[-NAMED:], NAMED)
         _put(self._excerpts, [text for pair in excerpts[-EXCERPTS:] for text in pair], 2 * EXCERPTS)
 
+    def _followed_by(self, more: range | NDArray[np.int64]) -> range | NDArray[np.int64]:
+        """The last indices, of those held and then these."""
+        held = self._indices
+        if isinstance(held, range) and isinstance(more, range) and (not held or not more or held.stop == more.start):
+            start, stop = (held or more).start, (more or held).stop
+            return range(max(start, stop - LENGTH), stop)
+        return _ranged(latest(self.indices, np.asarray(more, dtype=np.int64)))
+
     def _code(self, segments: list[Segments]) -> None:
         place = {known: i for i, known in enumerate(self._distinct)}
         # Equal ones of a block are mostly one object (`segments_of`), so few are hashed.
@@ -102,7 +110,10 @@ class History:
         codes = {
             name: place.setdefault(each, len(place)) for name, each in dict(zip(names, segments, strict=True)).items()
         }
-        fresh = np.fromiter(map(codes.__getitem__, names), dtype=np.uint16, count=len(names))
+        if len(codes) == 1:
+            fresh = np.full(len(names), codes[names[0]], dtype=np.uint16)
+        else:
+            fresh = np.fromiter(map(codes.__getitem__, names), dtype=np.uint16, count=len(names))
         self._codes = latest(self._codes, fresh)
         if len(place) > len(self._distinct):
             known = list(place)

@@ -19,12 +19,13 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from sys import intern
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.compiled import compiled
 from monitor.detection.finding import TAIL
 from monitor.features.base import FeatureSpec, Kind, Worse
 from monitor.features.dependencies import is_keyed
@@ -49,6 +50,10 @@ TRUE_ABOVE = float(np.log1p(0.5))
 UNCOUNTED = frozenset({"output.embedding.distance"})
 """Features whose absence says nothing: the distance has no value while its centre is being learned. Those of single
 dependencies have none where an event did not call them, and belong here too."""
+
+
+_ABOVE, _DIFFERS, _PRESENT = range(3)
+"""What a flag may ask of a number: whether it is above a constant, another than that, or there at all."""
 
 
 class FlagKind(StrEnum):
@@ -205,22 +210,12 @@ class Layout:
         n = len(values)
         places = self._place(names)
         out = np.full((n, len(self.flags)), np.nan)
-        for compare, (at, column, constant) in ((np.greater, places.above), (np.not_equal, places.differs)):
-            if len(at):
-                x = values[:, column].astype(np.float64)
-                out[:, at] = np.where(np.isfinite(x), compare(x, constant), np.nan)
-        if len(places.missing_at):
-            out[:, places.missing_at] = np.isnan(values) @ places.members > places.usual
-        at, column = places.never
-        if len(at):
-            x = values[:, column]
-            out[:, at] = np.where(np.isinf(x), np.nan, np.isfinite(x))
-        for m in places.any_failure:
-            out[:, m] = np.fmax.reduce(out[:, places.failures], axis=1)
+        _read_flags(values.astype(np.float64), places.read, out)
         for feature, values_of, at, known in places.categories:
             column_of = codes.columns.get(feature)
             if column_of is not None:
-                out[:, at] = values_of[list(map(known.__getitem__, column_of))]
+                rows = np.fromiter(map(known.__getitem__, column_of), dtype=np.intp, count=n)
+                _put_rows(values_of, rows, at, out)
         return out
 
     def plain(self) -> list[Any]:
@@ -249,11 +244,9 @@ class _Places:
     def __init__(self, layout: Layout, names: tuple[str, ...]) -> None:
         column = {name: j for j, name in enumerate(names)}
         self.numbers = np.asarray([column.get(name, -1) for name in layout.numbers], dtype=np.intp)
-        self.any_failure = [m for m, flag in enumerate(layout.flags) if flag.kind is FlagKind.ANY_FAILURE]
-        self.failures = [m for m, flag in enumerate(layout.flags) if flag.failure and m not in self.any_failure]
-        above: list[tuple[int, int, float]] = []
-        differs: list[tuple[int, int, float]] = []
-        never: list[tuple[int, int]] = []
+        any_failure = next((m for m, flag in enumerate(layout.flags) if flag.kind is FlagKind.ANY_FAILURE), None)
+        failures = [m for m, flag in enumerate(layout.flags) if flag.failure and m != any_failure]
+        compared: list[tuple[int, int, int, float]] = []
         missing: list[tuple[int, list[int], int]] = []
         categories: dict[str, tuple[dict[str, int], int | None]] = {}
         # A feature that came after the layout was learned is not missed where it has no value.
@@ -273,28 +266,72 @@ class _Places:
             elif flag.feature not in column:
                 continue
             elif flag.kind is FlagKind.DIFFERS and flag.value is None:  # never seen in the reference
-                never.append((m, column[flag.feature]))
+                compared.append((m, column[flag.feature], _PRESENT, 0.0))
             else:
                 constant = TRUE_ABOVE if flag.kind is FlagKind.DECLARED else float(flag.value or 0)
-                listed = above if flag.kind in (FlagKind.DECLARED, FlagKind.TAIL) else differs
-                listed.append((m, column[flag.feature], constant))
+                asked = _ABOVE if flag.kind in (FlagKind.DECLARED, FlagKind.TAIL) else _DIFFERS
+                compared.append((m, column[flag.feature], asked, constant))
         self.categories = [(feature, *_coding(values, other)) for feature, (values, other) in categories.items()]
-        self.above, self.differs = _compared(above), _compared(differs)
-        self.missing_at = np.asarray([m for m, _, _ in missing], dtype=np.intp)
-        self.usual = np.asarray([usual for _, _, usual in missing], dtype=np.float32)
-        self.members = np.zeros((len(names), len(missing)), dtype=np.float32)
-        for i, (_, members, _) in enumerate(missing):
-            self.members[members, i] = 1.0
-        self.never = (
-            np.asarray([at for at, _ in never], dtype=np.intp),
-            np.asarray([column for _, column in never], dtype=np.intp),
+        self.read = _Read(
+            np.asarray([asked[:3] for asked in compared], dtype=np.intp).reshape(-1, 3),
+            np.asarray([constant for *_, constant in compared], dtype=np.float64),
+            np.asarray([m for m, _, _ in missing], dtype=np.intp),
+            np.asarray([usual for _, _, usual in missing], dtype=np.float64),
+            np.asarray([(m, j) for m, members, _ in missing for j in members], dtype=np.intp).reshape(-1, 2),
+            np.asarray(failures, dtype=np.intp),
+            -1 if any_failure is None else any_failure,
         )
 
 
-def _compared(listed: list[tuple[int, int, float]]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
-    """Positions of flags, the columns that they come from, and the constants with which these are compared."""
-    at, columns, constants = zip(*listed, strict=True) if listed else ((), (), ())
-    return np.asarray(at, dtype=np.intp), np.asarray(columns, dtype=np.intp), np.asarray(constants)
+class _Read(NamedTuple):
+    """How flags are read from a row's numbers.
+
+    Of each line of `compared` (flag, column, what is asked) a flag is true where the column's value passes, held
+    against the line's constant; one of `missing` where more than the usual number of its `members` (flag, column) is
+    missing; `any_failure` (-1: there is none) where any of `failures` is.
+    """
+
+    compared: NDArray[np.intp]
+    constants: NDArray[np.float64]
+    missing: NDArray[np.intp]
+    usual: NDArray[np.float64]
+    members: NDArray[np.intp]
+    failures: NDArray[np.intp]
+    any_failure: int
+
+
+@compiled
+def _read_flags(values: NDArray[np.float64], read: _Read, out: NDArray[np.float64]) -> None:
+    """Write the flags of rows with compressed values (n, k) to `out` (n, m): 1 or 0; as it is where nothing is said."""
+    for row in range(len(values)):
+        for i in range(len(read.compared)):
+            m, column, asked = read.compared[i]
+            value = values[row, column]
+            if asked == _PRESENT:
+                if not np.isinf(value):
+                    out[row, m] = not np.isnan(value)
+            elif np.isfinite(value):
+                out[row, m] = value > read.constants[i] if asked == _ABOVE else value != read.constants[i]
+        for m in read.missing:
+            out[row, m] = 0
+        for i in range(len(read.members)):
+            out[row, read.members[i, 0]] += np.isnan(values[row, read.members[i, 1]])
+        for i in range(len(read.missing)):
+            out[row, read.missing[i]] = out[row, read.missing[i]] > read.usual[i]
+        if read.any_failure >= 0:
+            for m in read.failures:
+                if not np.isnan(out[row, m]) and not out[row, m] <= out[row, read.any_failure]:
+                    out[row, read.any_failure] = out[row, m]
+
+
+@compiled
+def _put_rows(
+    table: NDArray[np.float32], rows: NDArray[np.intp], at: NDArray[np.intp], out: NDArray[np.float64]
+) -> None:
+    """Write these rows of a table (n, k) to the columns `at` (k) of `out`."""
+    for row in range(len(rows)):
+        for i in range(len(at)):
+            out[row, at[i]] = table[rows[row], i]
 
 
 class _Known(dict[str | None, int]):
@@ -310,13 +347,13 @@ class _Known(dict[str | None, int]):
         return self._other
 
 
-def _coding(places: Mapping[str, int], other: int | None) -> tuple[NDArray[np.float16], NDArray[np.intp], _Known]:
+def _coding(places: Mapping[str, int], other: int | None) -> tuple[NDArray[np.float32], NDArray[np.intp], _Known]:
     """What a category says of its flags: their values by row of a table, their positions, and the row of each value.
 
     A row for each value with a flag of its own, one for any other value, and one for a category not measured (NaN).
     """
     at = [*places.values(), *([] if other is None else [other])]
-    table = np.eye(len(places) + 2, len(at), dtype=np.float16)
+    table = np.eye(len(places) + 2, len(at), dtype=np.float32)
     table[-1] = np.nan
     rows: dict[str | None, int] = {value: row for row, value in enumerate(places)}
     if MISSING in rows:

@@ -12,10 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.compiled import compiled
 from monitor.detection.moments import CLIP
 from monitor.detection.reference import Array32, Joint
-
-Array = NDArray[np.float64]
 
 LEAN_RATES = np.array([0.2, 0.07, 0.02])
 """Memory of the leaning bets: about 5, 14 and 50 events."""
@@ -24,95 +23,92 @@ ZONE_JOINT = 0.12
 STEP = (-2.0, 3.0)
 """Bounds of one event's log bet: no single event decides."""
 
-CHUNK = 32
-"""Rows whose leans are worked out by one product of matrices; longer blocks are taken in so many at a time."""
-
-_AGE = np.arange(CHUNK)
-_WEIGHTS = np.stack(
-    [np.where(_AGE[:, None] > _AGE, a * (1 - a) ** np.maximum(_AGE[:, None] - 1 - _AGE, 0), 0.0) for a in LEAN_RATES]
-).astype(np.float32)
-DECAY = ((1 - LEAN_RATES[:, None]) ** np.arange(CHUNK + 1)).astype(np.float32)
-"""What is left of a lean after so many rows (rates, CHUNK + 1)."""
-FADED: Array32 = LEAN_RATES[:, None].astype(np.float32) * DECAY[:, :CHUNK]
-"""What a row adds to a lean when so many others have come after it (rates, CHUNK)."""
-
 
 class Leaning:
     """What a tilt earns and costs on one whitened view."""
 
     def __init__(self, joint: Joint) -> None:
-        self._joint = joint
         a = LEAN_RATES[:, None]
         m = joint.project.shape[1]
         threshold = 0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))
-        self._threshold = threshold.astype(np.float32)[:, None]
-        self._precision = 1 / joint.long_run
-        self._half_long_run = joint.long_run / 2
-        self._half_extra = joint.extra / 2
+        fixed = (LEAN_RATES, threshold, 1 / joint.long_run, joint.long_run / 2, joint.axes.T, joint.extra / 2, STEP)
+        self._fixed = tuple(np.array(part, dtype=np.float32, order="C") for part in fixed)
 
-    def log_bets(self, u: Array32, before: Array32, floor: Array32) -> Array32:
-        """Log bets (rows, rates) on scores u (rows, m) that leaned by `before` (rates, rows, m).
+    def log_bets(
+        self, u: Array32, counts: Array32, codes: NDArray[np.intp], floors: Array32, leans: Array32
+    ) -> Array32:
+        """Log bets (rows, rates) on scores u (rows, m), each counted so much; moves `leans` on.
 
-        `floor` (m) or (rows, m) is the zone of indifference with the reference's error.
+        A row is bet on as the earlier ones of its segment lean. `codes` (rows) is the place of its segment in `leans`
+        (rates, segments, m) and in `floors` (segments, m), the zone of indifference with the reference's error; it is
+        negative for rows that are not bet on.
         """
-        joint = self._joint
-        tilt = np.maximum(before, -self._threshold)
-        np.minimum(tilt, self._threshold, out=tilt)
-        np.subtract(before, tilt, out=tilt)
-        tilt *= self._precision
-        np.maximum(tilt, -1, out=tilt)
-        np.minimum(tilt, 1, out=tilt)
-        gain: Array32 = np.einsum("rtm,tm->rt", tilt, u)
-        size = np.abs(tilt)
-        gain -= size @ floor if floor.ndim == 1 else np.einsum("rtm,tm->rt", size, floor)
-        size *= size
-        gain -= size @ self._half_long_run
-        along = tilt @ joint.axes
-        along *= along
-        gain -= along @ self._half_extra
-        np.maximum(gain, STEP[0], out=gain)
-        np.minimum(gain, STEP[1], out=gain)
-        return gain.T
+        return _log_bets(u, counts, codes, floors, leans, *self._fixed)
+
+
+@compiled
+def _log_bets(
+    u: Array32,
+    counts: Array32,
+    codes: NDArray[np.intp],
+    floors: Array32,
+    leans: Array32,
+    rates: Array32,
+    thresholds: Array32,
+    precision: Array32,
+    half_long_run: Array32,
+    axes: Array32,
+    half_extra: Array32,
+    step: Array32,
+) -> Array32:
+    rows, m = u.shape
+    out = np.zeros((rows, len(rates)), dtype=np.float32)
+    tilt = np.empty(m, dtype=np.float32)
+    one = np.float32(1)
+    for row in range(rows):
+        own = codes[row]
+        if own < 0:
+            continue
+        count = counts[row]
+        scores = u[row]
+        floor = floors[own]
+        for rate in range(len(rates)):
+            lean = leans[rate, own]
+            threshold = thresholds[rate]
+            gain = np.float32(0)
+            for i in range(m):
+                past = lean[i]
+                beyond = past - min(max(past, -threshold[i]), threshold[i])
+                t = min(max(beyond * precision[i], -one), one)
+                tilt[i] = t
+                size = abs(t)
+                gain += t * scores[i] - size * (floor[i] + size * half_long_run[i])
+                lean[i] = past + rates[rate] * (scores[i] * count - past)
+            for leading in range(len(half_extra)):
+                axis = axes[leading]
+                along = np.float32(0)
+                for i in range(m):
+                    along += tilt[i] * axis[i]
+                gain -= along * along * half_extra[leading]
+            out[row, rate] = min(max(gain, step[0]), step[1])
+    return out
 
 
 class LeaningBet:
     """The joint bet on one whitened view: state is where recent scores lean, (3 rates, m)."""
 
     def __init__(self, joint: Joint) -> None:
-        self._joint = joint
+        self._project = joint.project
         self._leaning = Leaning(joint)
-        self._floor = np.float32(ZONE_JOINT) + joint.error
+        self._floor = (np.float32(ZONE_JOINT) + joint.error)[None]
         self.lean: Array32 = np.zeros((len(LEAN_RATES), joint.project.shape[1]), dtype=np.float32)
 
     def whitened(self, centred: Array32) -> Array32:
         """Whitened scores (rows, m) of rows y - mean (rows, d)."""
-        project = self._joint.project
-        u: Array32 = np.clip(centred[:, : len(project)] @ project, -CLIP, CLIP)
+        u: Array32 = np.clip(centred[:, : len(self._project)] @ self._project, -CLIP, CLIP)
         return u
 
     def log_bets(self, u: Array32, counts: Array32) -> Array32:
         """Log bets (rows, rates) of a block's whitened scores (rows, m), each counted so much; moves the lean on."""
-        rows, m = u.shape
-        counted = u * counts[:, None]
-        last = (rows - 1) // CHUNK * CHUNK
-        if not last:
-            before = self._step(counted)
-        else:
-            # All chunks but the last at once, except for where they start from.
-            whole = counted[:last].reshape(-1, CHUNK, m)
-            before = np.empty((len(LEAN_RATES), rows, m), dtype=np.float32)
-            inside = before[:, :last].reshape(len(LEAN_RATES), -1, CHUNK, m)
-            np.matmul(_WEIGHTS[:, None], whole, out=inside)
-            for chunk, added in enumerate(FADED[:, ::-1] @ whole):
-                inside[:, chunk] += DECAY[:, :CHUNK, None] * self.lean[:, None]
-                self.lean = self.lean * DECAY[:, CHUNK, None] + added
-            before[:, last:] = self._step(counted[last:])
-        return self._leaning.log_bets(u, before, self._floor)
-
-    def _step(self, counted: Array32) -> Array32:
-        """Where scores leaned before each of at most `CHUNK` rows of counted scores (rates, rows, m); moves on."""
-        rows = len(counted)
-        before: Array32 = _WEIGHTS[:, :rows, :rows] @ counted
-        before += DECAY[:, :rows, None] * self.lean[:, None]
-        self.lean = self.lean * DECAY[:, rows, None] + FADED[:, rows - 1 :: -1] @ counted
-        return before
+        everywhere = np.zeros(len(u), dtype=np.intp)
+        return self._leaning.log_bets(u, counts, everywhere, self._floor, self.lean[:, None])

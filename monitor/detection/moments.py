@@ -22,9 +22,12 @@ SCALES = (8, 32, 128)
 _KINDS = 2 + len(SCALES)
 UNIT = SCALES[-1]
 """Rows that are added at once, so that the longest runs are whole."""
-PLACE = np.array([0.15, 0.35, 0.7, -0.15, -0.35, -0.7, 0.8, 0.0, -0.8, 0.3, 0.0, -0.3])
-SPREAD = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -0.5, -0.4, -0.5, 0.15, 0.2, 0.15])
-"""Exponents a and b of the fixed bets e^(a z + b z^2) on a single number: up or down; narrower; wider."""
+GRAIN = 0.05
+PLACES = np.array([3, 7, 14, -3, -7, -14, 16, 0, -16, 6, 0, -6])
+SPREADS = np.array([0, 0, 0, 0, 0, 0, -10, -8, -10, 3, 4, 3])
+"""Exponents a and b of the fixed bets e^(a z + b z^2) on a single number, in grains: up or down; narrower; wider. Whole
+numbers, so that all the bets on a score are products of two powers."""
+PLACE, SPREAD = GRAIN * PLACES, GRAIN * SPREADS
 _SHAPED = slice(int(np.flatnonzero(SPREAD)[0]), len(SPREAD))
 """The bets with a b; the others come first."""
 CLIP = 4.0

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from monitor.detection.compiled import compiled
 from monitor.detection.plain import pack, unpack
 
 KNOTS = 40
@@ -64,15 +65,8 @@ class RankMap:
 
     def scores(self, squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
         """Normal scores of rows (n, d)."""
-        columns = squeezed.T.astype(np.float64)
         x, z = self._x.astype(np.float64), self._z.astype(np.float64)
-        start = 0
-        for column, length in zip(columns, self._lengths.tolist(), strict=True):
-            stop = start + length
-            column[...] = np.interp(column, x[start:stop], z[start:stop])
-            start = stop
-        columns[~np.isfinite(squeezed.T)] = 0.0
-        return columns.T
+        return _between_knots(squeezed.astype(np.float64), self._lengths, x, z)
 
     def knots(self, column: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A column's knots and their normal scores."""
@@ -105,6 +99,32 @@ class RankMap:
         """The map that `plain` described."""
         lengths, x, z = (unpack(part) for part in plain)
         return cls(lengths, x, z)
+
+
+@compiled
+def _between_knots(
+    values: NDArray[np.float64], lengths: NDArray[np.int16], x: NDArray[np.float64], z: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Linear interpolation of each column (n, d) between its own knots, constant beyond them; 0 where not finite."""
+    out = np.zeros_like(values)
+    first = 0
+    for column in range(len(lengths)):
+        last = first + lengths[column] - 1
+        for row in range(len(values)):
+            value = values[row, column]
+            if not np.isfinite(value):
+                continue
+            low, high = first, last
+            while high - low > 1:
+                middle = (low + high) // 2
+                if x[middle] <= value:
+                    low = middle
+                else:
+                    high = middle
+            along = min(max((value - x[low]) / (x[high] - x[low]), 0.0), 1.0)
+            out[row, column] = z[low] + along * (z[high] - z[low])
+        first = last + 1
+    return out
 
 
 def _knots(values: NDArray[np.float64]) -> tuple[NDArray[np.float16], NDArray[np.float16]]:

@@ -70,14 +70,14 @@ class Strata:
 
     def take_off(self, scores: Array, segments: Sequence[Segments]) -> Array:
         """Scores (n, k) less the mean of each row's class; rows of an unknown class stay as they are."""
-        if self.attribute is None:
+        if self.attribute is None or not segments:
             return scores
-        out = scores.copy()
-        for row, segment in enumerate(segments):
-            for name, value in segment:
-                if name == self.attribute and value in self.offsets:
-                    out[row] -= self.offsets[value]
-        return out
+        nothing = np.zeros(scores.shape[1])
+        # Equal ones of a block are mostly one object (`segments_of`), so few are looked into.
+        names = list(map(id, segments))
+        each = dict(zip(names, segments, strict=True)).items()
+        own = {name: self.offsets.get(dict(segment).get(self.attribute, ""), nothing) for name, segment in each}
+        return scores - np.stack([own[name] for name in names])
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.history import VERSIONS, Segments
-from monitor.detection.leaning import CHUNK, DECAY, FADED, LEAN_RATES, ZONE_JOINT, Leaning
+from monitor.detection.leaning import LEAN_RATES, ZONE_JOINT, Leaning
 from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Array32, Joint
 from monitor.detection.segments import ENOUGH, SegmentTable, beyond
@@ -81,28 +81,7 @@ class WithinBet:
     def log_bets(self, u: Array32, counts: Array32, where: Sequence[Segments]) -> Array32:
         """Log bets (rows, rates) of whitened rows u (rows, m), each counted so much; moves the leans on."""
         codes = self._codes(where)
-        out = np.zeros((len(u), len(LEAN_RATES)), dtype=np.float32)
-        rows = np.flatnonzero(codes >= 0)
-        for start in range(0, len(rows), CHUNK):
-            taken = rows[start : start + CHUNK]
-            out[taken] = self._chunk(u[taken], counts[taken], codes[taken])
-        return out
-
-    def _chunk(self, u: Array32, counts: Array32, codes: NDArray[np.intp]) -> Array32:
-        """Log bets (rows, rates) of at most `CHUNK` rows, of which the places of the segments are given (rows)."""
-        own = u - self._centre[codes]
-        counted = own * counts[:, None]
-        same = codes[:, None] == codes
-        earlier = np.tril(same, -1).sum(1)
-        ago = np.maximum(earlier[:, None] - 1 - earlier, 0)
-        weights = np.where(np.tril(same, -1), FADED[:, ago], np.float32(0))
-        before = weights @ counted + DECAY[:, earlier, None] * self.lean[:, codes]
-        for code in np.unique(codes):
-            here = codes == code
-            size = int(here.sum())
-            fading = FADED[:, size - 1 - np.arange(size)]
-            self.lean[:, code] = self.lean[:, code] * DECAY[:, size, None] + fading @ counted[here]
-        return self._leaning.log_bets(own, before, self._floor[codes])
+        return self._leaning.log_bets(u - self._centre[codes], counts, codes, self._floor, self.lean)
 
     def _codes(self, where: Sequence[Segments]) -> NDArray[np.intp]:
         """The place of each row's segment (rows), -1 for those not bet on."""
@@ -143,7 +122,7 @@ class WithinBet:
     def rewind(self, state: tuple[int, Array32]) -> None:
         """Go back to a `state`."""
         del self.values[state[0] :]
-        self.lean = state[1]
+        self.lean = state[1].copy()
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""

@@ -64,8 +64,8 @@ def test_a_block_gives_what_its_rows_give_one_by_one(rows: int) -> None:
     for _ in range(2):  # from nothing, and from what is there
         path = together.block(y, counts, [()] * rows, missing)
         steps = [alone.block(*(part[i : i + 1] for part in (y, counts)), [()], missing[i : i + 1]) for i in range(rows)]
-        np.testing.assert_allclose(path, np.concatenate(steps), rtol=2e-4)
-    np.testing.assert_allclose(together.sums, alone.sums, rtol=2e-4)
+        np.testing.assert_allclose(path, np.concatenate(steps), rtol=1e-5)
+    np.testing.assert_allclose(together.sums, alone.sums, rtol=1e-5)
 
 
 def test_evidence_stays_finite_however_certain_it_is() -> None:
