@@ -273,12 +273,12 @@ class _Places:
                 compared.append((m, column[flag.feature], asked, constant))
         self.categories = [(feature, *_coding(values, other)) for feature, (values, other) in categories.items()]
         self.read = _Read(
-            np.asarray([asked[:3] for asked in compared], dtype=np.intp).reshape(-1, 3),
+            np.asarray([asked[:3] for asked in compared], dtype=np.uint16).reshape(-1, 3),
             np.asarray([constant for *_, constant in compared], dtype=np.float64),
-            np.asarray([m for m, _, _ in missing], dtype=np.intp),
+            np.asarray([m for m, _, _ in missing], dtype=np.uint16),
             np.asarray([usual for _, _, usual in missing], dtype=np.float64),
-            np.asarray([(m, j) for m, members, _ in missing for j in members], dtype=np.intp).reshape(-1, 2),
-            np.asarray(failures, dtype=np.intp),
+            np.asarray([(m, j) for m, members, _ in missing for j in members], dtype=np.uint16).reshape(-1, 2),
+            np.asarray(failures, dtype=np.uint16),
             -1 if any_failure is None else any_failure,
         )
 
@@ -291,12 +291,12 @@ class _Read(NamedTuple):
     missing; `any_failure` (-1: there is none) where any of `failures` is.
     """
 
-    compared: NDArray[np.intp]
+    compared: NDArray[np.uint16]
     constants: NDArray[np.float64]
-    missing: NDArray[np.intp]
+    missing: NDArray[np.uint16]
     usual: NDArray[np.float64]
-    members: NDArray[np.intp]
-    failures: NDArray[np.intp]
+    members: NDArray[np.uint16]
+    failures: NDArray[np.uint16]
     any_failure: int
 
 

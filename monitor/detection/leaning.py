@@ -22,6 +22,7 @@ ZONE_JOINT = 0.12
 """Standard deviations of a whitened coordinate that count as the same."""
 STEP = (-2.0, 3.0)
 """Bounds of one event's log bet: no single event decides."""
+_RATES, _STEP = LEAN_RATES.astype(np.float32), np.array(STEP, dtype=np.float32)
 
 
 class Leaning:
@@ -31,8 +32,9 @@ class Leaning:
         a = LEAN_RATES[:, None]
         m = joint.project.shape[1]
         threshold = 0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))
-        fixed = (LEAN_RATES, threshold, 1 / joint.long_run, joint.long_run / 2, joint.axes.T, joint.extra / 2, STEP)
-        self._fixed = tuple(np.array(part, dtype=np.float32, order="C") for part in fixed)
+        self._joint = joint
+        self._thresholds = threshold.astype(np.float32)
+        self._axes = np.array(joint.axes.T, dtype=np.float32, order="C")
 
     def log_bets(
         self, u: Array32, counts: Array32, codes: NDArray[np.intp], floors: Array32, leans: Array32
@@ -43,7 +45,8 @@ class Leaning:
         (rates, segments, m) and in `floors` (segments, m), the zone of indifference with the reference's error; it is
         negative for rows that are not bet on.
         """
-        return _log_bets(u, counts, codes, floors, leans, *self._fixed)
+        joint = self._joint
+        return _log_bets(u, counts, codes, floors, leans, self._thresholds, joint.long_run, self._axes, joint.extra)
 
 
 @compiled
@@ -53,18 +56,15 @@ def _log_bets(
     codes: NDArray[np.intp],
     floors: Array32,
     leans: Array32,
-    rates: Array32,
     thresholds: Array32,
-    precision: Array32,
-    half_long_run: Array32,
+    long_run: Array32,
     axes: Array32,
-    half_extra: Array32,
-    step: Array32,
+    extra: Array32,
 ) -> Array32:
     rows, m = u.shape
-    out = np.zeros((rows, len(rates)), dtype=np.float32)
+    out = np.zeros((rows, len(_RATES)), dtype=np.float32)
     tilt = np.empty(m, dtype=np.float32)
-    one = np.float32(1)
+    one, half = np.float32(1), np.float32(0.5)
     for row in range(rows):
         own = codes[row]
         if own < 0:
@@ -72,25 +72,25 @@ def _log_bets(
         count = counts[row]
         scores = u[row]
         floor = floors[own]
-        for rate in range(len(rates)):
+        for rate in range(len(_RATES)):
             lean = leans[rate, own]
             threshold = thresholds[rate]
             gain = np.float32(0)
             for i in range(m):
                 past = lean[i]
                 beyond = past - min(max(past, -threshold[i]), threshold[i])
-                t = min(max(beyond * precision[i], -one), one)
+                t = min(max(beyond / long_run[i], -one), one)
                 tilt[i] = t
                 size = abs(t)
-                gain += t * scores[i] - size * (floor[i] + size * half_long_run[i])
-                lean[i] = past + rates[rate] * (scores[i] * count - past)
-            for leading in range(len(half_extra)):
+                gain += t * scores[i] - size * (floor[i] + half * size * long_run[i])
+                lean[i] = past + _RATES[rate] * (scores[i] * count - past)
+            for leading in range(len(extra)):
                 axis = axes[leading]
                 along = np.float32(0)
                 for i in range(m):
                     along += tilt[i] * axis[i]
-                gain -= along * along * half_extra[leading]
-            out[row, rate] = min(max(gain, step[0]), step[1])
+                gain -= half * along * along * extra[leading]
+            out[row, rate] = min(max(gain, _STEP[0]), _STEP[1])
     return out
 
 
