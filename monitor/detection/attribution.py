@@ -29,9 +29,9 @@ CHANCE = 0.05
 """A segment is named if chance would set one of all the segments apart from the others like this less often."""
 LOTS = 4000
 """Times that rows are chosen by lot, so that one chance in a thousand can be told from one in a hundred."""
-OUTWEIGHS = 1.25
+OUTWEIGHS = 1.35
 """Outputs that moved this many times as far as the inputs changed by themselves."""
-COMPARED = 40
+COMPARED = 64
 """Rows from which they are compared: an alarm comes when outputs happen to lie far, so soon after a change they seem to
 have moved further than they did."""
 BY_CHANCE = 1e-3

@@ -485,7 +485,7 @@ def test_other_answers_to_the_same_questions_are_of_the_output() -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 4, 7])
-def test_whose_doing_answers_to_other_questions_are_is_told_from_forty_rows(seed: int) -> None:
+def test_whose_doing_answers_to_other_questions_are_is_told_when_enough_came(seed: int) -> None:
     def answers(traffic: Traffic, rng: np.random.Generator) -> None:
         for name in (CHARS, WORDS):
             traffic[name][AT:] *= 1.6
