@@ -29,7 +29,7 @@ from rich.console import Console
 from scipy.stats import spearmanr
 
 from benchmarks.report import Report
-from monitor.features.embedding import random_projections
+from monitor.features.embedding import DIRECTIONS, random_projections
 from monitor.features.static_table import default_table
 from monitor.features.transformer import TransformerEmbedder
 from monitor.features.words import TextBatch, WordTable
@@ -166,7 +166,11 @@ def main() -> None:
         ],
     )
     starts = np.cumsum([0, *map(len, outputs.values())])
-    projected = (static @ default_table().projections, transformer @ random_projections(transformer.shape[1]))
+    count = DIRECTIONS["output"]
+    projected = (
+        static @ default_table().projections(count),
+        transformer @ random_projections(transformer.shape[1], count),
+    )
     seen = [
         delays({name: p[a:b] for name, a, b in zip(outputs, starts[:-1], starts[1:], strict=True)}) for p in projected
     ]

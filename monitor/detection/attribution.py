@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import chdtrc
 
 from monitor.detection.change import Shift
 from monitor.detection.history import VERSIONS, Segments
@@ -28,8 +29,13 @@ CHANCE = 0.05
 """A segment is named if chance would set one of all the segments apart from the others like this less often."""
 LOTS = 4000
 """Times that rows are chosen by lot, so that one chance in a thousand can be told from one in a hundred."""
-OUTWEIGHS = 1.5
+OUTWEIGHS = 1.35
 """Outputs that moved this many times as far as the inputs changed by themselves."""
+COMPARED = 64
+"""Rows from which they are compared: an alarm comes when outputs happen to lie far, so soon after a change they seem to
+have moved further than they did."""
+BY_CHANCE = 1e-3
+"""Inputs moved where chance would carry them as far less often."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +269,14 @@ def inputs_moved(reference: Reference, moved: Shift) -> bool:
     return bool((sure & large).any())
 
 
+def inputs_moved_together(reference: Reference, y: Array) -> bool:
+    """Whether the inputs of rows y (n, d) moved, taken together: another subject lies along no single direction."""
+    if len(reference.outputs.joints) < 2 or not reference.inputs.joints or not len(y):
+        return False
+    mean, noise = _shifted(reference, reference.inputs.joints[0], y)
+    return bool(chdtrc(len(mean), float((mean * mean / noise).sum())) < BY_CHANCE)
+
+
 def explained_by_inputs(reference: Reference, y: Array) -> bool:
     """Whether the outputs of rows y (n, d) moved no further than other inputs can explain.
 
@@ -270,16 +284,20 @@ def explained_by_inputs(reference: Reference, y: Array) -> bool:
     both as lengths of whitened shifts: a regression learned on one kind of question leaves much of another kind's
     answers unexplained, and the more so the further away the questions are.
     """
-    joints = reference.outputs.joints
-    if len(joints) < 2 or not reference.inputs.joints or not len(y):
+    if not inputs_moved_together(reference, y):
         return False
+    joints = reference.outputs.joints
     left, inputs = _shift_length(reference, joints[1], y), _shift_length(reference, reference.inputs.joints[0], y)
     return left < OUTWEIGHS * inputs or left < 0.4 * _shift_length(reference, joints[0], y)
 
 
 def _shift_length(reference: Reference, joint: Joint, y: Array) -> float:
+    mean, noise = _shifted(reference, joint, y)
+    return float(np.sqrt(np.maximum((mean * mean - noise).sum(), 0.0)))
+
+
+def _shifted(reference: Reference, joint: Joint, y: Array) -> tuple[Array, Array]:
+    """Mean of rows y (n, d) in the joint's whitened scores, and its variance without a shift."""
     core = reference.moments.core
     u = np.clip((y[:, :core] - reference.mean[:core]) @ joint.project, -CLIP, CLIP)
-    noise = joint.long_run / len(y) + joint.error**2
-    mean = u.mean(0)
-    return float(np.sqrt(np.maximum((mean * mean - noise).sum(), 0.0)))
+    return u.mean(0), np.asarray(joint.long_run / len(y) + joint.error**2, dtype=np.float64)

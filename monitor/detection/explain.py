@@ -57,6 +57,9 @@ MOST_TIMES = 2
 """Times whose quantiles a finding tells."""
 FEWEST_TIMES = 8
 """Rows from which they are told."""
+PROJECTIONS = ("input.embedding.p", "output.embedding.p")
+"""Beginnings of the names of directions of meaning. Which way one moved tells a person nothing: they are told by what
+they are of, and after whatever else moved."""
 LEADS = {
     FindingKind.DEPENDENCY: (
         f"{ERRORS}[",
@@ -379,6 +382,9 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
         return f"{change.name} changed"
     if change.before == change.after:
         return f"{change.name} {'rose' if change.effect > 0 else 'fell'} (median still {number(change.before)})"
+    if spec is not None and change.name.startswith(PROJECTIONS):
+        sides = f"from {number(change.before)} to {number(change.after)}"
+        return f"{spec.meaning.partition(',')[0]} moved ({change.name} {sides})"
     verb = "rose" if change.after > change.before else "fell"
     if change.value is not None:
         return f"{change.name}={change.value} {verb} from {change.before:.1%} to {change.after:.1%} of {events}"
@@ -399,11 +405,14 @@ def in_order(changes: Sequence[FeatureChange], kind: FindingKind) -> list[Featur
 
 
 def _place(change: FeatureChange, kind: FindingKind) -> int:
-    """Where a change is told: first what names the cause, last what only says that something failed or is missing."""
+    """Where a change is told: first what names the cause, then directions of meaning, last what is only a failure or
+    missing."""
     leads = LEADS.get(kind, ())
     if kind is FindingKind.LATENCY and change.name.startswith("call.latency") and change.name.endswith(TAIL):
         return -1
     if is_failure_or_missing(change):
+        return len(leads) + 2
+    if change.name.startswith(PROJECTIONS):
         return len(leads) + 1
     return next((place for place, start in enumerate(leads) if change.name.startswith(start)), len(leads))
 

@@ -377,7 +377,18 @@ class Track:
         changed = scope.y[scope.rows >= point.position] if "single" in evidence.told() and not inputs else None
         changes = self._changes(context, moved, effect, chosen, changed)
         decisive = explain.decisive(reference, moved, changes)
-        driver = self._driver(inputs, after, moved, decisive, laid)
+        driver = self._driver(inputs, after, decisive, laid)
+        if (
+            not inputs
+            and driver in (Driver.INPUT, Driver.OUTPUT)
+            and len(after) < attribution.COMPARED
+            and not laid.new_versions
+            and "failure" not in evidence.told()
+            and attribution.inputs_moved_together(reference, after)
+        ):
+            # Other inputs came too, and so early it cannot be told whose doing the outputs are.
+            self._quiet["outputs"].until = self.seen + attribution.COMPARED - len(after)
+            return []
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back
         kind = explain.kind_of(changes, decisive, driver, laid)
@@ -481,7 +492,6 @@ class Track:
         self,
         inputs: bool,
         after: Array,
-        moved: change.Shift,
         decisive: list[FeatureChange],
         laid: attribution.Attribution,
     ) -> Driver:
@@ -491,9 +501,7 @@ class Track:
             return Driver.INPUT
         if laid.mix:
             return Driver.MIX
-        if laid.new_versions or not attribution.inputs_moved(reference, moved):
-            return explain.driver_of(decisive)
-        if attribution.explained_by_inputs(reference, after):
+        if not laid.new_versions and attribution.explained_by_inputs(reference, after):
             return Driver.INPUT
         return explain.driver_of(decisive)
 

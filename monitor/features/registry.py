@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from monitor.features.base import Extractor
 from monitor.features.call import CallFacts
-from monitor.features.embedding import Embedding, NoEmbedding, random_projections
+from monitor.features.embedding import DIRECTIONS, Embedding, NoEmbedding, random_projections
 from monitor.features.featurizer import Featurizer
 from monitor.features.format import Format
 from monitor.features.language import Language
@@ -32,7 +32,10 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
 
     `embedder` is what will embed the texts, None for the static table: the projections depend on it.
     """
-    projections = default_table().projections if embedder is None else random_projections(embedder.dimensions)
+    if embedder is None:
+        directions = {side: default_table().projections(count) for side, count in DIRECTIONS.items()}
+    else:
+        directions = {side: random_projections(embedder.dimensions, count) for side, count in DIRECTIONS.items()}
     table: tuple[Extractor, ...] = (
         Length("output"),
         Format(),
@@ -40,11 +43,12 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
         Refusal(),
         Language("output"),
         Repetition(),
-        Embedding(projections),
+        Embedding("output", directions["output"]),
         Overlap(),
         Length("input"),
         Language("input"),
         Noise(),
+        Embedding("input", directions["input"]),
         CallFacts(),
     )
     return tuple(family for family in table if any(fnmatchcase(family.family, glob) for glob in families))

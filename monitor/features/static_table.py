@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from monitor.features.wordpiece import WordPiece, default_vocabulary
 
 DIMENSIONS = 256
-PROJECTIONS = 8
-"""Leading dimensions that become number features: they are the principal components of what the table was built on."""
 WINDOW = 254
 """Pieces of a text that the transformer reads; the table was fitted to texts cut there, and reads on."""
 
@@ -40,10 +38,9 @@ class StaticTable:
     wordpiece: WordPiece
     rows: NDArray[np.float32]
 
-    @property
-    def projections(self) -> NDArray[np.float32]:
-        """float32 (dimensions, 8): the directions whose scalar products become number features."""
-        return np.eye(self.rows.shape[1], PROJECTIONS, dtype=np.float32)
+    def projections(self, count: int) -> NDArray[np.float32]:
+        """float32 (dimensions, count): the leading ones, which are the principal components of what it was built on."""
+        return np.eye(self.rows.shape[1], count, dtype=np.float32)
 
 
 def read_table(file: IO[bytes], vocabulary: list[str]) -> StaticTable:

@@ -14,6 +14,7 @@ from monitor.detection.change import Shift
 from monitor.detection.finding import Driver, FeatureChange, FindingKind
 from monitor.detection.reference import Reference
 from monitor.features.base import FeatureSpec, Kind
+from monitor.features.registry import default_extractors
 
 LATENCY, DEPENDENCY, ERROR = "call.latency.total_s", "call.dependency.duration_s[orders]", "call.outcome.error"
 SHARE, TOKENS, CHARS = "call.context.share", "call.tokens.output", "output.length.chars"
@@ -72,3 +73,14 @@ def test_a_share_of_next_to_nothing_is_not_told(before: float, after: float, tol
     spec = FeatureSpec("x", Kind.NUMBER, "", "characters")
     change = FeatureChange("x", before, after, 2.0 if after > before else -2.0)
     assert explain.phrase(change, {"x": spec}) == f"x {told}"
+
+
+def test_directions_of_meaning_are_told_by_what_they_are_of_and_after_what_a_person_can_read() -> None:
+    specs = {spec.name: spec for family in default_extractors() for spec in family.features}
+    asked, said = (FeatureChange(f"{side}.embedding.p3", 0.031, -0.065, -3.0) for side in ("input", "output"))
+    absent, lines = FeatureChange("input.length.missing", 0.0, 0.1, 3.0), FeatureChange("input.length.lines", 1, 3, 2.0)
+    assert explain.phrase(asked, specs) == "what is asked moved (input.embedding.p3 from 0.031 to -0.065)"
+    assert explain.phrase(said, specs) == "what is answered moved (output.embedding.p3 from 0.031 to -0.065)"
+    assert explain.in_order([absent, asked, lines], FindingKind.INPUT_DRIFT) == [lines, asked, absent]
+    title, _ = explain.words("shop", FindingKind.INPUT_DRIFT, Driver.INPUT, [asked], Attribution(), 800, specs)
+    assert title == "shop: what is asked moved (input.embedding.p3 from 0.031 to -0.065)"

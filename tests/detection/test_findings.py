@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from monitor.detection import DetectionSettings, Finding, FindingKind, State, StreamState
+from monitor.detection.attribution import COMPARED
 from monitor.detection.control import Action, Control
 from monitor.detection.finding import Driver, Severity, finding_id
 from monitor.detection.normal import Normal
@@ -481,6 +482,23 @@ def test_other_answers_to_the_same_questions_are_of_the_output() -> None:
     found = first(replay(watch(), bent(grows, 91)))
     assert found.driver is Driver.OUTPUT
     assert "inputs" not in found.cause.lower() or "not" in found.cause
+
+
+@pytest.mark.parametrize("seed", [3, 4, 7])
+def test_whose_doing_answers_to_other_questions_are_is_told_when_enough_came(seed: int) -> None:
+    def answers(traffic: Traffic, rng: np.random.Generator) -> None:
+        for name in (CHARS, WORDS):
+            traffic[name][AT:] *= 1.6
+        traffic[SENTIMENT][AT:] -= 0.6
+
+    def asks_too(traffic: Traffic, rng: np.random.Generator) -> None:
+        answers(traffic, rng)
+        traffic[ASKED][AT:] *= 1.5
+
+    soon, late = (first(replay(watch(), bent(change, seed))) for change in (answers, asks_too))
+    assert (soon.driver, late.driver) == (Driver.OUTPUT, Driver.OUTPUT)
+    assert soon.raised_at.index - soon.began_at.index < COMPARED - 8
+    assert late.raised_at.index - late.began_at.index >= COMPARED - 1
 
 
 # Versions

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+from typing import Literal
 
 import numpy as np
 import pytest
 
-from monitor.features.embedding import Embedding, NoEmbedding, random_projections
-from monitor.features.static_table import PROJECTIONS, default_table, read_table
+from monitor.features.embedding import DIRECTIONS, Embedding, NoEmbedding, random_projections
+from monitor.features.static_table import default_table, read_table
 from monitor.features.wordpiece import default_vocabulary
 from monitor.features.words import TextBatch, WordTable
 from tests.features.columns import columns_of
@@ -38,22 +39,31 @@ def test_a_table_of_another_vocabulary_is_refused() -> None:
         read_table(file, ["[UNK]", "a"])
 
 
-def test_projections_are_scalar_products_with_the_embedding() -> None:
+@pytest.mark.parametrize("side", DIRECTIONS)
+def test_projections_are_scalar_products_with_the_embedding(side: Literal["input", "output"]) -> None:
     table = default_table()
-    found = columns_of(Embedding(table.projections), ["a text of some words", ""])
+    directions = table.projections(DIRECTIONS[side])
+    said, other = ["a text of some words", ""], ["what the other side says", "and says again"]
+    found = columns_of(Embedding(side, directions), *((said, other) if side == "output" else (other, said)))
     vector = TextBatch(["a text of some words"], WordTable({}, table)).embedding[0]
-    for i in range(PROJECTIONS):
-        column = found[f"output.embedding.p{i}"]
-        assert column[0] == pytest.approx(vector @ table.projections[:, i], abs=1e-6)
+    assert list(found) == [f"{side}.embedding.p{i}" for i in range(DIRECTIONS[side])]
+    for i, column in enumerate(found.values()):
+        assert column[0] == pytest.approx(vector @ directions[:, i], abs=1e-6)
         assert np.isnan(column[1])
 
 
-def test_random_projections_are_orthonormal_and_the_same_everywhere() -> None:
-    directions = random_projections(384)
-    np.testing.assert_allclose(directions.T @ directions, np.eye(PROJECTIONS), atol=1e-6)
-    np.testing.assert_array_equal(directions, random_projections(384))
+def test_what_is_asked_is_missing_without_an_input() -> None:
+    found = columns_of(Embedding("input", default_table().projections(2)), ["an answer"] * 3, [None, "", "a question"])
+    assert all(np.isnan(column).tolist() == [True, True, False] for column in found.values())
+
+
+@pytest.mark.parametrize("count", DIRECTIONS.values())
+def test_random_projections_are_orthonormal_and_the_same_everywhere(count: int) -> None:
+    directions = random_projections(384, count)
+    np.testing.assert_allclose(directions.T @ directions, np.eye(count), atol=1e-6)
+    np.testing.assert_array_equal(directions, random_projections(384, count))
 
 
 def test_embedding_off() -> None:
     assert NoEmbedding().embed(["a", None]).shape == (2, 0)
-    assert random_projections(0).shape == (0, 0)
+    assert random_projections(0, 8).shape == (0, 0)
