@@ -378,15 +378,7 @@ class Track:
         changes = self._changes(context, moved, effect, chosen, changed)
         decisive = explain.decisive(reference, moved, changes)
         driver = self._driver(inputs, after, decisive, laid)
-        if (
-            not inputs
-            and driver in (Driver.INPUT, Driver.OUTPUT)
-            and len(after) < attribution.COMPARED
-            and not laid.new_versions
-            and "failure" not in evidence.told()
-            and attribution.inputs_moved_together(reference, after)
-        ):
-            # Other inputs came too, and so early it cannot be told whose doing the outputs are.
+        if not inputs and self._undecided(driver, laid, evidence, after):
             self._quiet["outputs"].until = self.seen + attribution.COMPARED - len(after)
             return []
         back = self._back_to_original(context, len(after), {change.name for change in changes})
@@ -504,6 +496,20 @@ class Track:
         if not laid.new_versions and attribution.explained_by_inputs(reference, after):
             return Driver.INPUT
         return explain.driver_of(decisive)
+
+    def _undecided(self, driver: Driver, laid: attribution.Attribution, evidence: Evidence, after: Array) -> bool:
+        """Whether other inputs came with the changed outputs, and it is too early to tell whose doing these are.
+
+        What a new version or a fault says needs no comparison.
+        """
+        assert self._active is not None
+        return (
+            len(after) < attribution.COMPARED
+            and driver in (Driver.INPUT, Driver.OUTPUT)
+            and not laid.new_versions
+            and "failure" not in evidence.told()
+            and attribution.inputs_moved_together(self._active.reference, after)
+        )
 
     def _began(self, held: int, point: change.ChangePoint) -> BeganAt:
         """The change point, found among the rows from `held` on, as a finding says it."""
