@@ -34,8 +34,8 @@ OUTWEIGHS = 1.35
 COMPARED = 64
 """Rows from which they are compared: an alarm comes when outputs happen to lie far, so soon after a change they seem to
 have moved further than they did."""
-BY_CHANCE = 1e-3
-"""Inputs moved where chance would carry them as far less often."""
+PERHAPS, SURELY = 1e-3, 1e-6
+"""Inputs may have moved, or did, where chance would carry them as far less often than this."""
 
 
 @dataclass(frozen=True)
@@ -269,12 +269,12 @@ def inputs_moved(reference: Reference, moved: Shift) -> bool:
     return bool((sure & large).any())
 
 
-def inputs_moved_together(reference: Reference, y: Array) -> bool:
+def inputs_moved_together(reference: Reference, y: Array, chance: float = SURELY) -> bool:
     """Whether the inputs of rows y (n, d) moved, taken together: another subject lies along no single direction."""
     if len(reference.outputs.joints) < 2 or not reference.inputs.joints or not len(y):
         return False
     mean, noise = _shifted(reference, reference.inputs.joints[0], y)
-    return bool(chdtrc(len(mean), float((mean * mean / noise).sum())) < BY_CHANCE)
+    return bool(chdtrc(len(mean), float((mean * mean / noise).sum())) < chance)
 
 
 def explained_by_inputs(reference: Reference, y: Array) -> bool:

@@ -140,8 +140,17 @@ class Evidence:
 
     def told(self) -> frozenset[str]:
         """The kinds of evidence that hold at least a hundredth of all."""
-        held = np.add.reduceat(self.sums * self.weights, self._cuts[:-1]) if len(self.sums) else np.empty(0)
-        return frozenset(kind for kind, part in zip(self.kinds, held, strict=True) if part >= 0.01 * held.sum())
+        held = self._held()
+        return frozenset(kind for kind, part in held.items() if part >= 0.01 * sum(held.values()))
+
+    def foremost(self) -> str | None:
+        """The kind of evidence that holds most, if there is any."""
+        held = self._held()
+        return max(held, key=held.__getitem__, default=None)
+
+    def _held(self) -> dict[str, float]:
+        parts = np.add.reduceat(self.sums * self.weights, self._cuts[:-1]) if len(self.sums) else np.empty(0)
+        return dict(zip(self.kinds, parts.tolist(), strict=True))
 
     def carrier(self) -> tuple[str, str] | None:
         """The segment that holds most of the evidence, if bets within segments hold most of it."""

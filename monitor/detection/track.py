@@ -377,7 +377,7 @@ class Track:
         changed = scope.y[scope.rows >= point.position] if "single" in evidence.told() and not inputs else None
         changes = self._changes(context, moved, effect, chosen, changed)
         decisive = explain.decisive(reference, moved, changes)
-        driver = self._driver(inputs, after, decisive, laid)
+        driver = self._driver(inputs, after, decisive, laid, evidence)
         if not inputs and self._undecided(driver, laid, evidence, after):
             self._quiet["outputs"].until = self.seen + attribution.COMPARED - len(after)
             return []
@@ -486,6 +486,7 @@ class Track:
         after: Array,
         decisive: list[FeatureChange],
         laid: attribution.Attribution,
+        evidence: Evidence,
     ) -> Driver:
         assert self._active is not None
         reference = self._active.reference
@@ -493,7 +494,12 @@ class Track:
             return Driver.INPUT
         if laid.mix:
             return Driver.MIX
-        if not laid.new_versions and attribution.explained_by_inputs(reference, after):
+        if (
+            not laid.new_versions
+            and evidence.foremost()
+            != "failure"  # faults are rare, and nothing of them shows in how far the means moved
+            and attribution.explained_by_inputs(reference, after)
+        ):
             return Driver.INPUT
         return explain.driver_of(decisive)
 
@@ -508,7 +514,7 @@ class Track:
             and driver in (Driver.INPUT, Driver.OUTPUT)
             and not laid.new_versions
             and "failure" not in evidence.told()
-            and attribution.inputs_moved_together(self._active.reference, after)
+            and attribution.inputs_moved_together(self._active.reference, after, attribution.PERHAPS)
         )
 
     def _began(self, held: int, point: change.ChangePoint) -> BeganAt:

@@ -501,6 +501,17 @@ def test_whose_doing_answers_to_other_questions_are_is_told_when_enough_came(see
     assert late.raised_at.index - late.began_at.index >= COMPARED - 1
 
 
+@pytest.mark.parametrize("seed", [3, 4, 7])
+def test_faults_are_not_laid_to_other_questions_that_came_with_them(seed: int) -> None:
+    def asks_more_and_fails(traffic: Traffic, rng: np.random.Generator) -> None:
+        traffic[ASKED][AT:] *= 1.6
+        traffic[EMPTY][AT:] = rng.random(N - AT) < 0.08
+
+    found = first(replay(watch(), bent(asks_more_and_fails, seed)))
+    assert found.driver is Driver.OUTPUT
+    assert found.severity is Severity.CRITICAL
+
+
 # Versions
 
 
