@@ -265,7 +265,7 @@ class _Pair:
     ) -> list[Finding]:
         moved = self._difference.shift(reference)
         changes = self._changes(context, reference, history, moved, (2.5, 1.5, 0.0) if moved.rows <= FEW else (2.5,))
-        driver = self._driver(reference, moved, changes)
+        driver = self._driver(context, reference, moved, changes)
         fires = bool(changes) and driver.value in context.settings.alert_on and not paged
         if not changes and moved.rows <= FEW:
             self._quiet[0] = self._rows + FEW
@@ -289,7 +289,7 @@ class _Pair:
         reference = normal.reference
         moved = self._difference.shift(reference)
         changes = self._changes(context, reference, history, moved, (2.5,))
-        driver = self._driver(reference, moved, changes)
+        driver = self._driver(context, reference, moved, changes)
         if not changes or driver.value not in context.settings.alert_on:
             return None
         certainty = (drift.evidence or 0.0, drift.threshold or 0.0)
@@ -344,14 +344,19 @@ class _Pair:
         old, new = self._difference.rates(j)
         return explain.rounded(old), explain.rounded(new)
 
-    def _driver(self, reference: Reference, moved: Shift, changes: Sequence[FeatureChange]) -> Driver:
-        """Whose doing: the routing's, if the inputs differ and the outputs no further than such inputs make them."""
+    def _driver(self, context: Context, reference: Reference, moved: Shift, changes: Sequence[FeatureChange]) -> Driver:
+        """Whose doing: the routing's, if the inputs differ and the outputs no further than such inputs make them.
+
+        Nothing of faults, which are few, shows in how far the means of outputs moved.
+        """
         joints = reference.outputs.joints
-        if attribution.inputs_moved(reference, moved) and reference.inputs.joints and len(joints) > 1:
+        decisive = explain.decisive(reference, moved, changes)
+        faults = any(explain.is_fault(change, context.specs.get(change.name)) for change in decisive)
+        if not faults and attribution.inputs_moved(reference, moved) and reference.inputs.joints and len(joints) > 1:
             inputs, left, raw = (self._length(joint) for joint in (reference.inputs.joints[0], joints[1], joints[0]))
             if left < attribution.OUTWEIGHS * inputs or left < 0.4 * raw:
                 return Driver.INPUT
-        return explain.driver_of(explain.decisive(reference, moved, changes))
+        return explain.driver_of(decisive)
 
     def _length(self, joint: Joint) -> float:
         mean = self._difference.sums[0] / self._difference.weight

@@ -345,13 +345,18 @@ def times(
     return " ".join(told)
 
 
+def is_fault(change: FeatureChange, spec: FeatureSpec | None) -> bool:
+    """Whether a change says that a failure became more frequent, by more than its floor."""
+    return spec is not None and spec.failure and change.effect > 1
+
+
 def severity_of(changes: Sequence[FeatureChange], specs: Mapping[str, FeatureSpec]) -> Severity:
     """Critical where a failure flag rose or something moved by eight floors in the direction that hurts."""
     for change in changes:
         spec = specs.get(change.name)
         if spec is None:
             continue
-        if spec.failure and change.effect > 1:
+        if is_fault(change, spec):
             return Severity.CRITICAL
         hurts = (spec.worse is Worse.UP and change.effect > 0) or (spec.worse is Worse.DOWN and change.effect < 0)
         if hurts and abs(change.effect) >= 8:

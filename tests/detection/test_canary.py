@@ -15,6 +15,7 @@ from monitor.detection.finding import Driver
 from tests.detection.streams import (
     ASKED,
     CHARS,
+    EMPTY,
     LATENCY,
     REFUSAL,
     SENTIMENT,
@@ -179,7 +180,7 @@ def test_a_switch_from_one_version_to_the_other_is_no_comparison() -> None:
     assert decoded(monitor.snapshot())["canary"][1] == []
 
 
-def test_versions_that_are_asked_otherwise_are_no_page() -> None:
+def asked_otherwise() -> tuple[Traffic, Marks]:
     """The router sends long questions to the new version; its answers are what such questions get."""
     traffic, new = rolled_out(2400, seed=8)
     rng = np.random.default_rng(1)
@@ -188,11 +189,23 @@ def test_versions_that_are_asked_otherwise_are_no_page() -> None:
     length = 6.5 + 0.5 * asked + 0.1 * rng.normal(size=2400)
     traffic[CHARS][:] = np.round(np.exp(length))
     traffic[WORDS][:] = np.round(np.exp(length) / 6)
-    found = replay(watch(), traffic)
+    return traffic, new
+
+
+def test_versions_that_are_asked_otherwise_are_no_page() -> None:
+    found = replay(watch(), asked_otherwise()[0])
     assert of_canary(found) == []
     said = of_canary(found, State.INFO)
     assert [f.driver for f in said] == [Driver.INPUT]
     assert "routed" in said[0].cause
+
+
+def test_faults_of_a_version_are_not_laid_to_what_it_is_asked() -> None:
+    traffic, new = asked_otherwise()
+    traffic[EMPTY][new] = np.random.default_rng(2).random(int(new.sum())) < 0.3
+    found = of_canary(replay(watch(), traffic))
+    assert [f.driver for f in found] == [Driver.OUTPUT]
+    assert found[0].features[0].name == EMPTY
 
 
 def test_a_difference_below_the_floor_is_information_once() -> None:
