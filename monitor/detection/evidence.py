@@ -124,7 +124,7 @@ class Evidence:
         singles = self.view.singles
         if len(singles.columns):
             powers = np.exp(_exponents(z, singles.columns))
-            absent = _NONE_MISSING if missing is None or not missing.any() else missing[:, singles.columns]
+            absent = _NONE_MISSING if missing is None or not missing.any() else missing.take(singles.columns, axis=1)
             _bet_on_numbers(powers[0], powers[1], absent, np.exp(-singles.log_norm), growth, done)
             done += singles.log_norm.size
         _bet_on_flags(z, *self._rates, growth, done)

@@ -210,7 +210,7 @@ class Layout:
         n = len(values)
         places = self._place(names)
         out = np.full((n, len(self.flags)), np.nan)
-        _read_flags(values.astype(np.float64), places.read, out)
+        _read_flags(values.astype(np.float64, order="C"), places.read, out)
         for feature, values_of, at, known in places.categories:
             column_of = codes.columns.get(feature)
             if column_of is not None:

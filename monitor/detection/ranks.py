@@ -66,7 +66,7 @@ class RankMap:
     def scores(self, squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
         """Normal scores of rows (n, d)."""
         x, z = self._x.astype(np.float64), self._z.astype(np.float64)
-        return _between_knots(squeezed.astype(np.float64), self._lengths, x, z)
+        return _between_knots(squeezed.astype(np.float64, order="C"), self._lengths, x, z)
 
     def knots(self, column: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A column's knots and their normal scores."""

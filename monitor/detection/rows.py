@@ -55,18 +55,14 @@ class Rows:
         return len(self.ids)
 
     @classmethod
-    def of(cls, batch: FeatureBatch, distances: NDArray[np.float64], wanted: frozenset[str] | None = None) -> Rows:
-        """A batch's rows, with the distances to the centre (n) as one more column; of all only these, if given."""
-        names = _with_distance(tuple(batch.names))
-        values = np.concatenate([batch.values, distances[:, None]], axis=1)
-        categories = batch.categories
-        if wanted is not None:
-            names, places = _chosen(names, wanted)
-            values, categories = values[:, places], _wanted(categories, wanted)
+    def of(cls, batch: FeatureBatch, distances: NDArray[np.float64], wanted: frozenset[str]) -> Rows:
+        """A batch's rows, with the distances to the centre (n) as one more column; of all only the wanted columns."""
+        names, places = _chosen(_with_distance(tuple(batch.names)), wanted)
+        values = np.concatenate([batch.values, distances[:, None]], axis=1)[:, places]
         return cls(
             names,
             compress(values),
-            {name: list(column) for name, column in categories.items()},
+            {name: list(column) for name, column in _wanted(batch.categories, wanted).items()},
             batch.times.astype(np.float64),
             list(batch.ids),
             batch.digests.copy(),  # a view would keep the whole message

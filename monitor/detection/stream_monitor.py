@@ -114,9 +114,8 @@ class StreamMonitor:
             if not keep.any():
                 return []
             batch = batch.take(np.flatnonzero(keep))
-        wanted = self._columns if self._main.warm else None
-        embeddings = batch.embeddings if wanted is None or DISTANCE.name in wanted else None
-        rows = Rows.of(batch, self._centre.distances(embeddings, len(batch)), wanted)
+        embeddings = batch.embeddings if DISTANCE.name in self._columns else None
+        rows = Rows.of(batch, self._centre.distances(embeddings, len(batch)), self._columns)
         seen = self.events
         self.events += len(rows)
         self._idle = None
@@ -173,7 +172,10 @@ class StreamMonitor:
         findings = self.close()
         if control.action is Action.SETTINGS:
             self.settings = settings
+            held = self._columns
             self._depend_on(self._dependencies)
+            if not self._main.warm and not self._columns <= held:
+                self._waiting = None  # rows without what is watched from now on say nothing of it: gathered anew
             return findings
         why = RESOLVED_BY[control.action]
         for track in self._tracks():
@@ -206,7 +208,8 @@ class StreamMonitor:
 
     def _held_back(self, rows: Rows) -> Rows:
         """Rows that wait, without what nobody will look at."""
-        return rows.only(self._columns) if self._main.warm else rows.thinned()
+        rows = rows.only(self._columns)
+        return rows if self._main.warm else rows.thinned()
 
     def _due(self, time: float) -> bool:
         if self._waiting is None or not self._main.warm:

@@ -6,7 +6,20 @@ import pytest
 
 from monitor.detection import Action, Control, Finding, State, StreamMonitor, StreamState
 from monitor.errors import InvalidEvent
-from tests.detection.streams import CHARS, LATENCY, SETTINGS, WARMUP, WORDS, Traffic, calm, fired, named, replay, watch
+from tests.detection.streams import (
+    CHARS,
+    LATENCY,
+    SENTIMENT,
+    SETTINGS,
+    WARMUP,
+    WORDS,
+    Traffic,
+    calm,
+    fired,
+    named,
+    replay,
+    watch,
+)
 
 
 def told(monitor: StreamMonitor, action: Action, **data: object) -> list[Finding]:
@@ -132,6 +145,23 @@ def test_settings_apply_from_where_they_stand_and_leave_the_others_alone() -> No
     assert any(f.state is State.INFO and LATENCY in named(f) for f in found)
     twin = watch()
     assert fired(replay(twin, traffic))
+
+
+def test_settings_that_ask_for_more_within_the_warm_up_begin_it_anew() -> None:
+    """While a stream warms up it holds what is watched and no more."""
+    traffic = calm(1600, 14)
+    traffic[SENTIMENT][900:] -= 0.8
+    narrow, wide = (watch(SETTINGS.model_copy(update={"features": of})) for of in ((CHARS, WORDS), ("*",)))
+    for monitor in (narrow, wide):
+        replay(monitor, traffic, 0, 150)
+    assert len(narrow.snapshot()) < len(wide.snapshot())
+    told(narrow, Action.SETTINGS, features=["*"])
+    assert narrow.status().state is StreamState.WARMING
+    replay(narrow, traffic, 150, 150 + WARMUP - 1)
+    assert narrow.status().state is StreamState.WARMING
+    found = fired(replay(narrow, traffic, 150 + WARMUP - 1))
+    assert SENTIMENT in named(found[0])
+    assert found[0].raised_at.index >= 900
 
 
 def test_settings_survive_a_snapshot() -> None:
