@@ -161,14 +161,10 @@ def _memory(corpus: Corpus, report: Report, streams: int) -> None:
         first = _watching(features)
         _feed(first, corpus, rng, 3_000, "m")
         snapshot = first.snapshot()
-        held = []
+        _restored(features, snapshot, corpus, rng, "o")  # what a process holds once, Python's table of names say, grows
         gc.collect()
         tracemalloc.start()
-        for number in range(streams):
-            watching = _watching(features)
-            watching.restore(snapshot)
-            _feed(watching, corpus, rng, 64, f"{number}-")
-            held.append(watching)
+        held = [_restored(features, snapshot, corpus, rng, f"{number}-") for number in range(streams)]
         gc.collect()
         each = tracemalloc.get_traced_memory()[0] / len(held)
         tracemalloc.stop()
@@ -176,3 +172,12 @@ def _memory(corpus: Corpus, report: Report, streams: int) -> None:
         report.line(f"Memory, {width}: {each / 1024:.0f} KiB a stream in the process, {total} for 10,000.")
         if width != ALL:
             report.bar(f"10,000 streams in one process, {width}", "<= 1 GiB", total, each * 1e4 <= 2**30)
+
+
+def _restored(
+    features: tuple[str, ...], snapshot: bytes, corpus: Corpus, rng: np.random.Generator, tag: str
+) -> StreamMonitor:
+    watching = _watching(features)
+    watching.restore(snapshot)
+    _feed(watching, corpus, rng, 64, tag)
+    return watching
