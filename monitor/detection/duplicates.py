@@ -14,6 +14,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.compiled import compiled
 from monitor.detection.history import latest
 from monitor.detection.plain import pack, unpack
 
@@ -49,11 +50,7 @@ class RecentEvents:
 
     def _came(self, hashed: NDArray[np.uint32]) -> bool:
         """Whether any of these is remembered."""
-        # Few share their low bits with one that is, and only these are compared with all.
-        there = np.zeros(LOW_BITS + 1, dtype=bool)
-        there[self._ids & LOW_BITS] = True
-        likely = hashed[there[hashed & LOW_BITS]]
-        return bool((likely[:, None] == self._ids).any())
+        return _any_in(hashed, self._ids)
 
     def _sort_out(self, hashed: list[int], contents: list[int]) -> NDArray[np.bool_]:
         """Some id came before: which of these are new, an id being remembered for exactly `WINDOW` events taken."""
@@ -84,6 +81,21 @@ class RecentEvents:
         ids, contents, recent.duplicates, recent.id_conflicts = plain
         recent._ids, recent._contents = unpack(ids), unpack(contents)
         return recent
+
+
+@compiled
+def _any_in(some: NDArray[np.uint32], others: NDArray[np.uint32]) -> bool:
+    """Whether any of some numbers (n) is among others (m)."""
+    # Few share their low bits with one of the others, and only these are compared with all.
+    there = np.zeros(LOW_BITS + 1, dtype=np.bool_)
+    for other in others:
+        there[other & LOW_BITS] = True
+    for one in some:
+        if there[one & LOW_BITS]:
+            for other in others:
+                if one == other:
+                    return True
+    return False
 
 
 class Repetitions:

@@ -38,9 +38,59 @@ VERSIONS = (
 """Attributes whose change is an event of its own, most general first."""
 
 
-class _Texts(NamedTuple):
+class _Piece(NamedTuple):
     number: int
     packed: bytes
+
+
+class _Texts:
+    """The last texts, at least so many of them.
+
+    They are quoted rarely, so they are packed: an object for each is several times as large, and plain text twice. But
+    while each block brings as many again, as on a busy stream, they wait as they came for the next one to replace them.
+    """
+
+    def __init__(self, least: int, pieces: Sequence[_Piece] = ()) -> None:
+        self._least = least
+        self._pieces = list(pieces)
+        self._fresh: list[str] = []
+
+    def __len__(self) -> int:
+        return sum(piece.number for piece in self._pieces) + len(self._fresh)
+
+    def put(self, texts: list[str]) -> None:
+        """Put texts by, and drop the oldest of those held as long as so many are left."""
+        if len(texts) >= self._least:
+            self._pieces, self._fresh = [], texts[-self._least :]
+            return
+        self._pieces = [*self.packed(), *_pieces(texts)]
+        self._fresh = []
+        while sum(piece.number for piece in self._pieces[1:]) >= self._least:
+            del self._pieces[0]
+
+    def packed(self) -> list[_Piece]:
+        """All that is held, packed."""
+        return [*self._pieces, *_pieces(self._fresh)]
+
+    def all(self) -> list[str]:
+        """All that is held, oldest first."""
+        packed = (msgspec.msgpack.decode(zlib.decompress(piece.packed)) for piece in self._pieces)
+        texts = [text for each in packed for text in each]
+        return [
+            text if isinstance(text, str) else text.decode("utf-8", "surrogatepass") for text in texts
+        ] + self._fresh
+
+
+def _pieces(texts: list[str]) -> list[_Piece]:
+    pieces = []
+    for start in range(0, len(texts), PIECE):
+        piece = texts[start : start + PIECE]
+        try:
+            packed = msgspec.msgpack.encode(piece)
+        except UnicodeEncodeError:  # an id may hold what is no character
+            packed = msgspec.msgpack.encode([text.encode("utf-8", "surrogatepass") for text in piece])
+        pieces.append(_Piece(len(piece), zlib.compress(packed, 1)))
+    return pieces
 
 
 class History:
@@ -66,9 +116,8 @@ class History:
         self.marks: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)
         self._distinct: list[Segments] = []
         self._codes: NDArray[np.uint16] = np.empty(0, dtype=np.uint16)  # each row's place among these
-        # Strings, which are quoted rarely, packed: an object for each is several times as large, and plain text twice.
-        self._ids: list[_Texts] = []
-        self._excerpts: list[_Texts] = []  # of each row the input's and the output's
+        self._ids = _Texts(NAMED)
+        self._excerpts = _Texts(2 * EXCERPTS)  # of each row the input's and the output's
 
     def __len__(self) -> int:
         return len(self.times)
@@ -92,8 +141,8 @@ class History:
         self.times = latest(self.times, times)
         self.marks = latest(self.marks, marks)
         self._code(segments)
-        _put(self._ids, ids[-NAMED:], NAMED)
-        _put(self._excerpts, [text for pair in excerpts[-EXCERPTS:] for text in pair], 2 * EXCERPTS)
+        self._ids.put(ids[-NAMED:])
+        self._excerpts.put([text for pair in excerpts[-EXCERPTS:] for text in pair])
 
     def _followed_by(self, more: range | NDArray[np.int64]) -> range | NDArray[np.int64]:
         """The last indices, of those held and then these."""
@@ -144,21 +193,21 @@ class History:
     @property
     def first_id(self) -> int:
         """Position of the oldest row whose id is held."""
-        return len(self) - sum(texts.number for texts in self._ids)
+        return len(self) - len(self._ids)
 
     def event_id(self, position: int) -> str:
         """The id of the row at this position, from `first_id` on, or counted from the last (-1)."""
-        return _unpack(self._ids)[position if position < 0 else position - self.first_id]
+        return self._ids.all()[position if position < 0 else position - self.first_id]
 
     @property
     def first_excerpt(self) -> int:
         """Position of the oldest row whose excerpt is held."""
-        return len(self) - sum(texts.number for texts in self._excerpts) // 2
+        return len(self) - len(self._excerpts) // 2
 
     def excerpt(self, position: int) -> Excerpt:
         """The excerpt of the row at this position, from `first_excerpt` on."""
         place = 2 * (position - self.first_excerpt)
-        return Excerpt(self.event_id(position), *_unpack(self._excerpts)[place : place + 2])
+        return Excerpt(self.event_id(position), *self._excerpts.all()[place : place + 2])
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
@@ -167,8 +216,8 @@ class History:
             self._flags,
             [indices.start, indices.stop] if isinstance(indices, range) else pack(indices),
             *(pack(part) for part in (self.numbers, self._true, self._missing, self.times, self.marks)),
-            self._ids,
-            self._excerpts,
+            self._ids.packed(),
+            self._excerpts.packed(),
             self._distinct,
             pack(self._codes),
         ]
@@ -183,7 +232,8 @@ class History:
         history.times, history.marks = unpack(times), unpack(marks)
         history._distinct = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
         history._codes = unpack(codes)
-        history._ids, history._excerpts = ([_Texts(*texts) for texts in part] for part in (ids, excerpts))
+        history._ids = _Texts(NAMED, [_Piece(*piece) for piece in ids])
+        history._excerpts = _Texts(2 * EXCERPTS, [_Piece(*piece) for piece in excerpts])
         return history
 
 
@@ -191,24 +241,6 @@ def latest(held: NDArray[T], more: NDArray[T], most: int = LENGTH) -> NDArray[T]
     """The last ones of both, at most so many, in memory of their own."""
     more = more[-most:]
     return np.concatenate([held[max(0, len(held) + len(more) - most) :], more])
-
-
-def _put(held: list[_Texts], texts: list[str], least: int) -> None:
-    """Put texts by, and drop the oldest of those held as long as so many are left."""
-    for start in range(0, len(texts), PIECE):
-        piece = texts[start : start + PIECE]
-        try:
-            packed = msgspec.msgpack.encode(piece)
-        except UnicodeEncodeError:  # an id may hold what is no character
-            packed = msgspec.msgpack.encode([text.encode("utf-8", "surrogatepass") for text in piece])
-        held.append(_Texts(len(piece), zlib.compress(packed, 1)))
-    while sum(each.number for each in held[1:]) >= least:
-        del held[0]
-
-
-def _unpack(held: list[_Texts]) -> list[str]:
-    texts = [text for each in held for text in msgspec.msgpack.decode(zlib.decompress(each.packed))]
-    return [text if isinstance(text, str) else text.decode("utf-8", "surrogatepass") for text in texts]
 
 
 def _ranged(indices: NDArray[np.int64]) -> range | NDArray[np.int64]:

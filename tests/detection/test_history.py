@@ -49,14 +49,16 @@ def test_the_last_rows_are_held(cuts: list[int], indices: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("indices", [ALL, EVERY_OTHER])
-def test_a_restored_history_goes_on_as_the_original(indices: np.ndarray) -> None:
-    original = history([100, 700, 990], indices)
+@pytest.mark.parametrize("cuts", [[100, 700, 990], [100, 700], [100, 955]], ids=["few", "many", "ids replaced"])
+def test_a_restored_history_goes_on_as_the_original(cuts: list[int], indices: np.ndarray) -> None:
+    original = history(cuts, indices)
     restored = History.from_plain(original.plain())
     for held in (original, restored):
         more = (NUMBERS[:5], FLAGS[:5], np.zeros(5), np.zeros(5, dtype=np.uint16))
         held.append(5000 + np.arange(5), *more, IDS[:5], SEGMENTS[:5], [("", "")] * 5)
     assert restored.plain() == original.plain()
     assert restored.segments == original.segments
+    assert restored.excerpt(restored.first_excerpt) == original.excerpt(original.first_excerpt)
 
 
 def test_ids_that_are_no_text_are_held() -> None:
