@@ -287,8 +287,14 @@ def explained_by_inputs(reference: Reference, y: Array) -> bool:
     if not inputs_moved_together(reference, y):
         return False
     joints = reference.outputs.joints
-    left, inputs = _shift_length(reference, joints[1], y), _shift_length(reference, reference.inputs.joints[0], y)
-    return left < OUTWEIGHS * inputs or left < 0.4 * _shift_length(reference, joints[0], y)
+    views = (reference.inputs.joints[0], joints[1], joints[0])
+    return moved_no_further(*(_shift_length(reference, joint, y) for joint in views))
+
+
+def moved_no_further(inputs: float, left: float, raw: float) -> bool:
+    """Whether outputs moved no further than the inputs make them: by lengths of whitened shifts, of the inputs, of what
+    a regression on them leaves of the outputs, and of the outputs as they are."""
+    return left < OUTWEIGHS * inputs or left < 0.4 * raw
 
 
 def _shift_length(reference: Reference, joint: Joint, y: Array) -> float:

@@ -353,8 +353,8 @@ class _Pair:
         decisive = explain.decisive(reference, moved, changes)
         faults = any(explain.is_fault(change, context.specs.get(change.name)) for change in decisive)
         if not faults and attribution.inputs_moved(reference, moved) and reference.inputs.joints and len(joints) > 1:
-            inputs, left, raw = (self._length(joint) for joint in (reference.inputs.joints[0], joints[1], joints[0]))
-            if left < attribution.OUTWEIGHS * inputs or left < 0.4 * raw:
+            views = (reference.inputs.joints[0], joints[1], joints[0])
+            if attribution.moved_no_further(*(self._length(joint) for joint in views)):
                 return Driver.INPUT
         return explain.driver_of(decisive)
 

@@ -141,7 +141,8 @@ class Evidence:
     def told(self) -> frozenset[str]:
         """The kinds of evidence that hold at least a hundredth of all."""
         held = self._held()
-        return frozenset(kind for kind, part in held.items() if part >= 0.01 * sum(held.values()))
+        least = 0.01 * sum(held.values())
+        return frozenset(kind for kind, part in held.items() if part >= least)
 
     def foremost(self) -> str | None:
         """The kind of evidence that holds most, if there is any."""

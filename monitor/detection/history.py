@@ -14,6 +14,7 @@ from monitor.detection.finding import Excerpt
 from monitor.detection.plain import pack, unpack
 
 T = TypeVar("T", bound=np.generic)
+S = TypeVar("S")
 
 LENGTH = 384
 """Rows kept: as far back as a change point can be placed."""
@@ -141,7 +142,7 @@ class History:
         self.times = latest(self.times, times)
         self.marks = latest(self.marks, marks)
         self._code(segments)
-        self._ids.put(ids[-NAMED:])
+        self._ids.put(ids)
         self._excerpts.put([text for pair in excerpts[-EXCERPTS:] for text in pair])
 
     def _followed_by(self, more: range | NDArray[np.int64]) -> range | NDArray[np.int64]:
@@ -154,15 +155,8 @@ class History:
 
     def _code(self, segments: list[Segments]) -> None:
         place = {known: i for i, known in enumerate(self._distinct)}
-        # Equal ones of a block are mostly one object (`segments_of`), so few are hashed.
-        names = list(map(id, segments))
-        codes = {
-            name: place.setdefault(each, len(place)) for name, each in dict(zip(names, segments, strict=True)).items()
-        }
-        if len(codes) == 1:
-            fresh = np.full(len(names), codes[names[0]], dtype=np.uint16)
-        else:
-            fresh = np.fromiter(map(codes.__getitem__, names), dtype=np.uint16, count=len(names))
+        codes = {name: place.setdefault(each, len(place)) for name, each in each_once(segments).items()}
+        fresh = np.fromiter(map(codes.__getitem__, map(id, segments)), dtype=np.uint16, count=len(segments))
         self._codes = latest(self._codes, fresh)
         if len(place) > len(self._distinct):
             known = list(place)
@@ -249,9 +243,10 @@ def _ranged(indices: NDArray[np.int64]) -> range | NDArray[np.int64]:
     return range(first, last + 1) if last - first + 1 == len(indices) else indices
 
 
-def each_once(mappings: Sequence[dict[str, str]]) -> dict[int, dict[str, str]]:
-    """Each mapping once, by its identity: rows of one message share theirs."""
-    return {id(mapping): mapping for mapping in mappings}
+def each_once(objects: Sequence[S]) -> dict[int, S]:
+    """Each object once, by its identity: rows of one message share their mappings, and those of a block their segments
+    (`segments_of`), so few are looked into."""
+    return dict(zip(map(id, objects), objects, strict=True))
 
 
 def segments_of(mappings: Sequence[dict[str, str]]) -> list[Segments]:

@@ -8,14 +8,12 @@ covariance.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.plain import pack, unpack
-
-F = TypeVar("F", np.float32, np.float64)
 
 SCALES = (8, 32, 128)
 """Lengths of the runs whose means measure long-run variance."""
@@ -133,10 +131,10 @@ class Moments:
         return moments
 
 
-def log_tilts(z: NDArray[F]) -> NDArray[F]:
-    """Logs of the fixed bets (n, bets, k) on scores z (n, k), before they are normalised; in the precision of z."""
-    out: NDArray[F] = z[:, None, :] * PLACE[:, None].astype(z.dtype)
-    out[:, _SHAPED] += (z * z)[:, None, :] * SPREAD[_SHAPED, None].astype(z.dtype)
+def log_tilts(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logs of the fixed bets (n, bets, k) on scores z (n, k), before they are normalised."""
+    out: NDArray[np.float64] = z[:, None, :] * PLACE[:, None]
+    out[:, _SHAPED] += (z * z)[:, None, :] * SPREAD[_SHAPED, None]
     return out
 
 

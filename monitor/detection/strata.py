@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.history import VERSIONS, Segments
+from monitor.detection.history import VERSIONS, Segments, each_once
 from monitor.detection.plain import pack, unpack
 
 Array = NDArray[np.float64]
@@ -73,11 +73,8 @@ class Strata:
         if self.attribute is None or not segments:
             return scores
         nothing = np.zeros(scores.shape[1])
-        # Equal ones of a block are mostly one object (`segments_of`), so few are looked into.
-        names = list(map(id, segments))
-        each = dict(zip(names, segments, strict=True)).items()
-        own = {name: self.offsets.get(dict(segment).get(self.attribute, ""), nothing) for name, segment in each}
-        return scores - np.stack([own[name] for name in names])
+        values = {name: dict(each).get(self.attribute, "") for name, each in each_once(segments).items()}
+        return scores - np.stack([self.offsets.get(values[id(segment)], nothing) for segment in segments])
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""

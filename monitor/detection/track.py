@@ -494,12 +494,9 @@ class Track:
             return Driver.INPUT
         if laid.mix:
             return Driver.MIX
-        if (
-            not laid.new_versions
-            and evidence.foremost()
-            != "failure"  # faults are rare, and nothing of them shows in how far the means moved
-            and attribution.explained_by_inputs(reference, after)
-        ):
+        # Faults are rare, and nothing of them shows in how far the means moved.
+        compared = not laid.new_versions and evidence.foremost() != "failure"
+        if compared and attribution.explained_by_inputs(reference, after):
             return Driver.INPUT
         return explain.driver_of(decisive)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.history import VERSIONS, Segments
+from monitor.detection.history import VERSIONS, Segments, each_once
 from monitor.detection.leaning import LEAN_RATES, ZONE_JOINT, Leaning
 from monitor.detection.plain import pack, unpack
 from monitor.detection.reference import Array32, Joint
@@ -85,14 +85,8 @@ class WithinBet:
 
     def _codes(self, where: Sequence[Segments]) -> NDArray[np.intp]:
         """The place of each row's segment (rows), -1 for those not bet on."""
-        codes = np.full(len(where), -1, dtype=np.intp)
-        found: dict[Segments, int] = {}
-        for row, segments in enumerate(where):
-            code = found.get(segments)
-            if code is None:
-                code = found[segments] = self._code(dict(segments).get(self.attribute))
-            codes[row] = code
-        return codes
+        codes = {name: self._code(dict(each).get(self.attribute)) for name, each in each_once(where).items()}
+        return np.fromiter(map(codes.__getitem__, map(id, where)), dtype=np.intp, count=len(where))
 
     def _code(self, value: str | None) -> int:
         if value is None or value == self._usual:

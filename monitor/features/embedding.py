@@ -6,15 +6,13 @@ May import its neighbours in this package only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.base import Column, FeatureSpec, Kind
-from monitor.features.words import EventBatch
+from monitor.features.words import EventBatch, Side
 
-Side = Literal["input", "output"]
 DIRECTIONS: Mapping[Side, int] = {"output": 8, "input": 16}
 """How many directions of each side's embedding become number features.
 
@@ -60,8 +58,7 @@ class Embedding:
 
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:
         """Columns by feature name; missing for a text without words."""
-        output = self._side == "output"
-        text, vectors = (batch.output, batch.output_embedding) if output else (batch.input, batch.input_embedding)
+        text, vectors = batch.text(self._side), batch.embedding(self._side)
         # einsum, not BLAS: a row's product must not depend on how many rows there are
         values = np.einsum("ij,jk->ik", vectors, self._projections, optimize=False)
         values[~vectors.any(axis=1)] = np.nan

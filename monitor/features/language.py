@@ -11,18 +11,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.base import Column, FeatureSpec, Kind
-from monitor.features.words import EventBatch, TextBatch
+from monitor.features.words import EventBatch, Side, TextBatch
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
-Side = Literal["input", "output"]
 
 UNDETERMINED = "und"
 """ISO 639-2: there are letters, but too few or too mixed to tell their language."""
@@ -158,7 +157,7 @@ class Language:
 
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:
         """Columns by feature name."""
-        text = batch.output if self._side == "output" else batch.input
+        text = batch.text(self._side)
         letters = text.sums["language.letters"]
         latin = text.sums["language.latin"]
         codes: list[str | None] = []

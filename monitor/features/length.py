@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import numpy as np
 
 from monitor.features.base import Column, FeatureSpec, Kind
-from monitor.features.words import EventBatch
-
-Side = Literal["input", "output"]
+from monitor.features.words import EventBatch, Side
 
 
 class Length:
@@ -40,7 +37,7 @@ class Length:
 
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:
         """Columns by feature name."""
-        text = batch.output if self._side == "output" else batch.input
+        text = batch.text(self._side)
         sizes = np.diff(text.offsets)
         ends = text.sums["sentence_end"]
         # words after the last sentence mark are a sentence too

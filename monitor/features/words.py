@@ -40,7 +40,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -431,6 +431,10 @@ class Embedder(Protocol):
         ...
 
 
+Side = Literal["input", "output"]
+"""Of an event: what was asked, or what was answered."""
+
+
 class EventBatch:
     """The events of a micro-batch with both sides' texts, each passed over once, on first use.
 
@@ -462,6 +466,14 @@ class EventBatch:
     def input(self) -> TextBatch:
         """The inputs; an event without one has None."""
         return TextBatch([event.input for event in self.events], self.table, self._generation)
+
+    def text(self, side: Side) -> TextBatch:
+        """One side's texts."""
+        return self.output if side == "output" else self.input
+
+    def embedding(self, side: Side) -> NDArray[np.float32]:
+        """(n, d): the embeddings of one side's texts."""
+        return self.output_embedding if side == "output" else self.input_embedding
 
     @cached_property
     def output_embedding(self) -> NDArray[np.float32]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from monitor.features.embedding import DIRECTIONS, Embedding, NoEmbedding, random_projections
 from monitor.features.static_table import default_table, read_table
 from monitor.features.wordpiece import default_vocabulary
-from monitor.features.words import TextBatch, WordTable
+from monitor.features.words import Side, TextBatch, WordTable
 from tests.features.columns import columns_of
 
 
@@ -40,7 +39,7 @@ def test_a_table_of_another_vocabulary_is_refused() -> None:
 
 
 @pytest.mark.parametrize("side", DIRECTIONS)
-def test_projections_are_scalar_products_with_the_embedding(side: Literal["input", "output"]) -> None:
+def test_projections_are_scalar_products_with_the_embedding(side: Side) -> None:
     table = default_table()
     directions = table.projections(DIRECTIONS[side])
     said, other = ["a text of some words", ""], ["what the other side says", "and says again"]
