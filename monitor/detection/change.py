@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from monitor.detection.history import LENGTH
 from monitor.detection.moments import CLIP
 from monitor.detection.reference import Reference, View
 
@@ -136,6 +137,22 @@ def shift(reference: Reference, y: Array) -> Shift:
     surety = np.concatenate([size[:k] / error, _root(mean[k:], n, usual[k:], reference.effective)])
     size[:k] /= reference.sd[:k]
     return Shift(size, surety, len(y))
+
+
+def surest_flag(reference: Reference, y: Array, distinct: int, *, faults: bool) -> float:
+    """How sure it is that some flag moved between the reference and rows y (n, d), `distinct` of them different events.
+
+    It is the largest log likelihood ratio of two rates against one, among the faults or among the other flags that bets
+    are on. Bets hold rows against a bound of the usual rate; here both rates are of samples. Rows that were chosen as
+    the start of a change might have been chosen elsewhere, the sooner the fewer they are: that is worth
+    log(`LENGTH` / n), the penalty of a scan over intervals (Duembgen and Spokoiny 2001).
+    """
+    columns = (reference.outputs.failures if faults else reference.outputs.rates).columns
+    if not len(columns) or not len(y):
+        return 0.0
+    usual = reference.mean.astype(np.float64)[columns]
+    root = _root(y[:, columns].mean(0), distinct, usual, reference.effective)
+    return float((root * root).max() / 2 - np.log(max(LENGTH / len(y), 1.0)))
 
 
 def widening(reference: Reference, y: Array) -> tuple[Array, Array]:

@@ -49,7 +49,7 @@ ten or twenty events, and a rate that jumps is found in a few whatever its weigh
 questions to the same model, which it answers a little more brokenly, ring."""
 ANY_FAILURE_SHARE = 0.7
 """Of the weight of faults, what is on an event's having any."""
-KINDS = {"failure": 2.0}
+KINDS = {"failure": 3.0}
 """Weights of kinds of evidence, 1 for the others: faults are few, and the rarest of changes that people care for."""
 _NONE_MISSING = np.zeros((0, 0), dtype=np.bool_)
 SMALLEST_FALLING = 0.05

@@ -60,6 +60,13 @@ RELEARN = 200
 """Rows of a provisional reference, and of a segment's own."""
 FEW = 64
 """Rows up to which a shift is too uncertain to be called small."""
+SURE_FLAG = {"rate": 7.0, "failure": 4.5}
+"""`change.surest_flag` from which flags that alone told of a change are believed. Other questions to the same model set
+rates apart that no mean shows, faults less often than the rest."""
+AGAIN = 16
+"""Rows after which flags that were not believed are looked at again."""
+LOOKED = 288
+"""Changed rows at which they have been looked at for long enough and are information: history holds few more."""
 PATIENCE = 200
 """Rows for which a view is left alone after information that was no alert; doubled each time, to `PATIENCE_MOST`."""
 PATIENCE_MOST = 12_800
@@ -381,8 +388,12 @@ class Track:
         if not inputs and self._undecided(driver, laid, evidence, after):
             self._quiet["outputs"].until = self.seen + attribution.COMPARED - len(after)
             return []
+        unsure = columns is None and not inputs and self._unsure(evidence, chosen, scope.y[scope.rows >= point.position])
+        if unsure and len(chosen) < LOOKED:
+            self._quiet["outputs"].until = self.seen + AGAIN
+            return []
         back = self._back_to_original(context, len(after), {change.name for change in changes})
-        fires = bool(changes) and driver.value in context.settings.alert_on and not back
+        fires = bool(changes) and driver.value in context.settings.alert_on and not back and not unsure
         kind = explain.kind_of(changes, decisive, driver, laid)
         position = held + point.position
         if fires and (known := self._grew(laid.segment, decisive)) is not None:
@@ -513,6 +524,23 @@ class Track:
             and "failure" not in evidence.told()
             and attribution.inputs_moved_together(self._active.reference, after, attribution.PERHAPS)
         )
+
+    def _unsure(self, evidence: Evidence, chosen: NDArray[np.intp], y: Array) -> bool:
+        """Whether flags alone told of a change, and none moved further than in two samples of one rate it may.
+
+        Of the chosen rows held the scores are y (n, d).
+        """
+        assert self._active is not None
+        told = evidence.told()
+        bar = SURE_FLAG.get(next(iter(told)), 0.0) if len(told) == 1 else 0.0
+        if not bar:
+            return False
+        history, reference = self._history, self._active.reference
+        place = reference.layout.numbers.index(INPUT) if INPUT in reference.layout.numbers else None
+        # Where inputs are not published, the same words may well answer different questions.
+        known = place is not None and bool(np.isfinite(history.numbers[chosen, place]).all())
+        distinct = len(np.unique(history.marks[chosen])) if known else len(chosen)
+        return change.surest_flag(reference, y, distinct, faults="failure" in told) < bar
 
     def _began(self, held: int, point: change.ChangePoint) -> BeganAt:
         """The change point, found among the rows from `held` on, as a finding says it."""
