@@ -388,7 +388,9 @@ class Track:
         if not inputs and self._undecided(driver, laid, evidence, after):
             self._quiet["outputs"].until = self.seen + attribution.COMPARED - len(after)
             return []
-        unsure = columns is None and not inputs and self._unsure(evidence, chosen, scope.y[scope.rows >= point.position])
+        unsure = (
+            columns is None and not inputs and self._unsure(evidence, chosen, scope.y[scope.rows >= point.position])
+        )
         if unsure and len(chosen) < LOOKED:
             self._quiet["outputs"].until = self.seen + AGAIN
             return []

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from monitor.detection import explain
-from monitor.detection.change import shift
+from monitor.detection.change import shift, surest_flag
+from monitor.detection.history import LENGTH
 from monitor.detection.layout import Flag, FlagKind, Layout
 from monitor.detection.moments import UNIT, Moments
 from monitor.detection.ranks import RankMap, compress
@@ -53,6 +54,36 @@ def test_a_rate_that_was_there_before_is_not_certain_again() -> None:
     rows = np.zeros((80, 2))
     rows[:5, 1] = 1
     assert not shift(normal, rows).certain(2.5)[1]
+
+
+def faulty(rows: int, faults: int) -> NDArray[np.float64]:
+    out = np.zeros((rows, 2))
+    out[:faults, 1] = 1
+    return out
+
+
+def test_a_flag_is_as_sure_as_two_samples_make_it_less_the_choice_of_its_rows() -> None:
+    normal = reference(np.random.default_rng(1).normal(size=1024))
+    n, hits, of = 48, 3, 1024
+    before = 0.5 / (of + 1)
+    both = (hits + before * of) / (n + of)
+
+    def likelihood(seen: float, events: float, p: float) -> float:
+        return float(events * (seen * np.log(p) + (1 - seen) * np.log(1 - p)))
+
+    apart = likelihood(hits / n, n, hits / n) + likelihood(before, of, before)
+    together = likelihood(hits / n, n, both) + likelihood(before, of, both)
+    sure = surest_flag(normal, faulty(n, hits), n, faults=True)
+    assert sure == pytest.approx(apart - together - np.log(LENGTH / n), abs=1e-6)
+
+
+def test_a_flag_is_the_surer_the_more_different_events_say_so() -> None:
+    normal = reference(np.random.default_rng(1).normal(size=1024))
+    rows = faulty(200, 10)
+    assert surest_flag(normal, rows, 200, faults=True) > surest_flag(normal, rows, 100, faults=True) + 2
+    assert surest_flag(normal, rows, 200, faults=True) > surest_flag(normal, rows[::2], 100, faults=True) + 2
+    assert surest_flag(normal, faulty(200, 0), 200, faults=True) < 0.5
+    assert surest_flag(normal, rows, 200, faults=False) == 0.0  # there is no other flag
 
 
 def wandering(n: int, seed: int) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.detection import DetectionSettings, Finding, StreamMonitor, StreamState
+from monitor.detection import DetectionSettings, Finding, State, StreamMonitor, StreamState
 from monitor.features.base import FeatureSpec, Kind
 from tests.detection.streams import (
     CHARS,
@@ -72,6 +72,36 @@ def test_a_burst_of_one_question_does_not_fire() -> None:
     assert traffic.embeddings is not None
     traffic.embeddings = traffic.embeddings[rows]
     assert said(replay(watch(DetectionSettings()), traffic)) == []
+
+
+def _other_questions(seed: int, failing: int) -> Traffic:
+    """After 800 events 200 other questions take the place of the first 200: so many of them fail, of the first none."""
+    rng = np.random.default_rng(seed)
+    n = 3000
+    traffic = calm(n, seed)
+    asked = rng.integers(0, 200, n) + 200 * (np.arange(n) >= 800)
+    for name in NAMES:
+        traffic.columns[name] = traffic[name][asked]
+    traffic.categories = {name: [column[i] for i in asked] for name, column in traffic.categories.items()}
+    traffic.digests = traffic.digests[asked]
+    assert traffic.embeddings is not None
+    traffic.embeddings = traffic.embeddings[asked]
+    traffic[EMPTY][:] = np.isin(asked, 200 + rng.choice(200, failing, replace=False))
+    return traffic
+
+
+def test_other_questions_of_which_two_in_a_hundred_fail_are_information() -> None:
+    """One in fifty where none failed before: bets are sure of that soon, but 200 questions may differ so by chance."""
+    heard = [replay(watch(DetectionSettings()), _other_questions(seed, 4)) for seed in range(8)]
+    assert sum(bool(fired(findings)) for findings in heard) <= 1
+    assert sum(any(f.state is State.INFO for f in findings) for findings in heard) >= 6
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_other_questions_of_which_six_in_a_hundred_fail_fire(seed: int) -> None:
+    findings = fired(replay(watch(DetectionSettings()), _other_questions(seed, 12)))
+    assert findings
+    assert EMPTY in named(findings[0])
 
 
 def _two_languages(n: int, seed: int, share: float) -> Traffic:
