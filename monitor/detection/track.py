@@ -66,7 +66,7 @@ rates apart that no mean shows, faults less often than the rest."""
 AGAIN = 16
 """Rows after which flags that were not believed are looked at again."""
 LOOKED = 288
-"""Changed rows at which they have been looked at for long enough and are information: history holds few more."""
+"""Rows after the change at which that has gone on for long enough, and it is information: history holds few more."""
 PATIENCE = 200
 """Rows for which a view is left alone after information that was no alert; doubled each time, to `PATIENCE_MOST`."""
 PATIENCE_MOST = 12_800
@@ -391,7 +391,7 @@ class Track:
         unsure = (
             columns is None and not inputs and self._unsure(evidence, chosen, scope.y[scope.rows >= point.position])
         )
-        if unsure and len(chosen) < LOOKED:
+        if unsure and len(after) < LOOKED:
             self._quiet["outputs"].until = self.seen + AGAIN
             return []
         back = self._back_to_original(context, len(after), {change.name for change in changes})
