@@ -380,17 +380,16 @@ class Track:
             moved = change.shift(reference, scope.y[scope.rows >= point.position])
         effect = explain.effects(reference, moved, context.settings.floors)
         effect = np.where(reference.is_input == inputs, effect, 0.0)
-        chosen = held + scope.rows[scope.rows >= point.position]
-        changed = scope.y[scope.rows >= point.position] if "single" in evidence.told() and not inputs else None
-        changes = self._changes(context, moved, effect, chosen, changed)
+        since = scope.rows >= point.position
+        chosen, changed = held + scope.rows[since], scope.y[since]
+        spread = changed if "single" in evidence.told() and not inputs else None
+        changes = self._changes(context, moved, effect, chosen, spread)
         decisive = explain.decisive(reference, moved, changes)
         driver = self._driver(inputs, after, decisive, laid, evidence)
         if not inputs and self._undecided(driver, laid, evidence, after):
             self._quiet["outputs"].until = self.seen + attribution.COMPARED - len(after)
             return []
-        unsure = (
-            columns is None and not inputs and self._unsure(evidence, chosen, scope.y[scope.rows >= point.position])
-        )
+        unsure = columns is None and not inputs and self._unsure(evidence, chosen, changed)
         if unsure and len(after) < LOOKED:
             self._quiet["outputs"].until = self.seen + AGAIN
             return []
@@ -534,15 +533,15 @@ class Track:
         """
         assert self._active is not None
         told = evidence.told()
-        bar = SURE_FLAG.get(next(iter(told)), 0.0) if len(told) == 1 else 0.0
-        if not bar:
+        kind = next(iter(told)) if len(told) == 1 else None
+        if kind not in SURE_FLAG:
             return False
         history, reference = self._history, self._active.reference
         place = reference.layout.numbers.index(INPUT) if INPUT in reference.layout.numbers else None
         # Where inputs are not published, the same words may well answer different questions.
         known = place is not None and bool(np.isfinite(history.numbers[chosen, place]).all())
         distinct = len(np.unique(history.marks[chosen])) if known else len(chosen)
-        return change.surest_flag(reference, y, distinct, faults="failure" in told) < bar
+        return change.surest_flag(reference, y, distinct, faults=kind == "failure") < SURE_FLAG[kind]
 
     def _began(self, held: int, point: change.ChangePoint) -> BeganAt:
         """The change point, found among the rows from `held` on, as a finding says it."""

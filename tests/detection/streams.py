@@ -78,6 +78,14 @@ class Traffic:
     def __getitem__(self, name: str) -> Column:
         return self.columns[name]
 
+    def say(self, rows: NDArray[np.intp]) -> None:
+        """Let each event ask and answer what the event at its place in `rows` (n) does; ids and times stay its own."""
+        self.columns = {name: column[rows] for name, column in self.columns.items()}
+        self.categories = {name: [column[i] for i in rows] for name, column in self.categories.items()}
+        self.digests = self.digests[rows]
+        if self.embeddings is not None:
+            self.embeddings = self.embeddings[rows]
+
     def batch(self, start: int = 0, stop: int | None = None) -> FeatureBatch:
         """Events from `start` to `stop` as one batch; source offsets are positions here."""
         cut = slice(start, len(self) if stop is None else min(stop, len(self)))

@@ -65,12 +65,7 @@ def test_a_burst_of_one_question_does_not_fire() -> None:
     rows = np.arange(MANY)
     for start in range(500, MANY, 1000):
         rows[start : start + 20] = start
-    for name in NAMES:
-        traffic.columns[name] = traffic[name][rows]
-    traffic.categories = {name: [column[i] for i in rows] for name, column in traffic.categories.items()}
-    traffic.digests = traffic.digests[rows]
-    assert traffic.embeddings is not None
-    traffic.embeddings = traffic.embeddings[rows]
+    traffic.say(rows)
     assert said(replay(watch(DetectionSettings()), traffic)) == []
 
 
@@ -80,12 +75,7 @@ def _other_questions(seed: int, failing: int) -> Traffic:
     n = 3000
     traffic = calm(n, seed)
     asked = rng.integers(0, 200, n) + 200 * (np.arange(n) >= 800)
-    for name in NAMES:
-        traffic.columns[name] = traffic[name][asked]
-    traffic.categories = {name: [column[i] for i in asked] for name, column in traffic.categories.items()}
-    traffic.digests = traffic.digests[asked]
-    assert traffic.embeddings is not None
-    traffic.embeddings = traffic.embeddings[asked]
+    traffic.say(asked)
     traffic[EMPTY][:] = np.isin(asked, 200 + rng.choice(200, failing, replace=False))
     return traffic
 
