@@ -47,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few runs, under two minutes")
     parser.add_argument("--runs", type=int, help="runs of each pair and of each kind of change (50; quick 2)")
-    parser.add_argument("--events", type=int, default=1_000_000, help="events of each kind of traffic without a change")
+    parser.add_argument(
+        "--events", type=int, default=1_050_000, help="events of each kind of traffic without a change, warm-ups too"
+    )
     parser.add_argument("--only", help=f"sections, separated by commas: {', '.join(SECTIONS)}")
     parser.add_argument("--data", type=Path, default=corpora.ROOT.parent / "shared" / "data")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file")
