@@ -128,15 +128,17 @@ class Recording:
 
     def first_token(self) -> None:
         """The first token is here; later calls change nothing."""
-        if self.event.latency.first_token_s is None:
-            self.event.latency.first_token_s = self._elapsed()
+        with self._measuring("the first token's time"):
+            if self.event.latency.first_token_s is None:
+                self.event.latency.first_token_s = self._elapsed()
 
     def tokens(self, input: int | None = None, output: int | None = None, context_limit: int | None = None) -> None:
         """Token counts as the provider reports them; None leaves what is known."""
-        usage = self.event.usage
-        usage.input_tokens = usage.input_tokens if input is None else input
-        usage.output_tokens = usage.output_tokens if output is None else output
-        usage.context_limit = usage.context_limit if context_limit is None else context_limit
+        with self._measuring("the tokens used"):
+            usage = self.event.usage
+            usage.input_tokens = usage.input_tokens if input is None else input
+            usage.output_tokens = usage.output_tokens if output is None else output
+            usage.context_limit = usage.context_limit if context_limit is None else context_limit
 
     def call(self, dependency: str, operation: str | None = None) -> CallRecording:
         """Measure a call to something else (tool, retriever, API) made while answering; a context manager."""
@@ -174,6 +176,16 @@ class Recording:
         finally:
             _leave(token)
 
+    @contextmanager
+    def _measuring(self, what: str) -> Iterator[None]:
+        """What fails in here is logged; the application is not affected unless the publisher is strict."""
+        try:
+            yield
+        except Exception:
+            if self._publisher.strict:
+                raise
+            self._publisher.report_bug(f"recording {what} failed")
+
     def _finish(self, error: BaseException | None) -> None:
         try:
             event = self.event
@@ -205,34 +217,9 @@ class Recording:
         find_input = self._input_finder(function)
         wrapper: Callable[..., Any]
         if inspect.isasyncgenfunction(function):
-
-            @functools.wraps(function)
-            async def stream_async(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-                # The loop of `_steps_async`, since an asynchronous generator cannot hand over to another.
-                steps = self._for_call(find_input, args, kwargs)._steps_async(function(*args, **kwargs))
-                sent = None
-                try:
-                    while True:
-                        try:
-                            piece = await steps.asend(sent)
-                        except StopAsyncIteration:
-                            return
-                        while True:
-                            try:
-                                sent = yield piece
-                            except GeneratorExit:
-                                raise
-                            except BaseException as thrown:
-                                try:
-                                    piece = await steps.athrow(thrown)
-                                except StopAsyncIteration:
-                                    return
-                            else:
-                                break
-                finally:
-                    await steps.aclose()
-
-            wrapper = stream_async
+            wrapper = functools.wraps(function)(
+                _recorded_stream(function, lambda args, kwargs: self._for_call(find_input, args, kwargs))
+            )
         elif inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -254,19 +241,21 @@ class Recording:
             def call(*args: Any, **kwargs: Any) -> Any:
                 recording = self._for_call(find_input, args, kwargs)
                 recording._started = self._publisher.clock()
+                token = _current.set(recording)
                 try:
-                    with recording._step():
-                        result = function(*args, **kwargs)
+                    result = function(*args, **kwargs)
                 except BaseException as error:
+                    _leave(token)
                     recording._finish(error)
                     raise
+                _leave(token)
                 # A plain function that calls one of the other kinds: what it returns is still to be run.
                 if type(result) is CoroutineType:
                     return recording._await(result)
                 if type(result) is GeneratorType:
                     return recording._steps(result)
                 if type(result) is AsyncGeneratorType:
-                    return recording._steps_async(result)
+                    return _recorded_stream(lambda: result, lambda args, kwargs: recording)()
                 recording._returned(result)
                 recording._finish(None)
                 return result
@@ -308,33 +297,6 @@ class Recording:
             raise
         self._finish(None)
         return result
-
-    async def _steps_async(self, inner: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
-        """As `_steps`, for an asynchronous generator."""
-        self._started = self._publisher.clock()
-        proceed: Callable[[], Any] = functools.partial(anext, inner)
-        try:
-            while True:
-                try:
-                    with self._step():
-                        piece = await proceed()
-                except StopAsyncIteration:
-                    break
-                self._piece(piece)
-                try:
-                    sent = yield piece
-                except GeneratorExit:
-                    with self._step():
-                        await inner.aclose()
-                    raise
-                except BaseException as thrown:
-                    proceed = functools.partial(inner.athrow, thrown)
-                else:
-                    proceed = functools.partial(inner.asend, sent)
-        except BaseException as error:
-            self._finish(error)
-            raise
-        self._finish(None)
 
     def _input_finder(self, function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
         """A function of a call's arguments that finds its input."""
@@ -380,7 +342,7 @@ class Recording:
             if self._publisher.strict:
                 raise
             self._publisher.report_bug("finding an output's input (input_of) failed")
-            given = None
+            given = None  # the call is recorded without
         return Recording(self._publisher, self._stream, given, output_of=self._output_of, **self._fields)
 
     def _returned(self, result: Any) -> None:
@@ -428,6 +390,43 @@ class Recording:
             if self._publisher.strict:
                 raise
             self._publisher.report_bug("recording a piece of an output failed")
+
+
+def _recorded_stream(
+    function: Callable[..., AsyncGenerator[Any, Any]],
+    recording_of: Callable[[tuple[Any, ...], dict[str, Any]], Recording],
+) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """As `Recording._steps`, for a function that makes an asynchronous generator: the function to call in its place."""
+
+    async def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        recording = recording_of(args, kwargs)
+        recording._started = recording._publisher.clock()
+        inner = function(*args, **kwargs)
+        proceed: Callable[[], Any] = functools.partial(anext, inner)
+        try:
+            while True:
+                try:
+                    with recording._step():
+                        piece = await proceed()
+                except StopAsyncIteration:
+                    break
+                recording._piece(piece)
+                try:
+                    sent = yield piece
+                except GeneratorExit:
+                    with recording._step():
+                        await inner.aclose()
+                    raise
+                except BaseException as thrown:
+                    proceed = functools.partial(inner.athrow, thrown)
+                else:
+                    proceed = functools.partial(inner.asend, sent)
+        except BaseException as error:
+            recording._finish(error)
+            raise
+        recording._finish(None)
+
+    return stream
 
 
 def _first_text(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
