@@ -1,9 +1,9 @@
 """`encode`: an event as the JSON that the monitor's readers take, or the reason why they would refuse it.
 
-Applications put all sorts of things into events. An event whose fields have the types that `OutputEvent` declares is
-encoded, and decoded once by the reader's own decoder, which checks ranges and lengths. Any other goes the slow way:
-each field is converted where its meaning is clear (`5` as an id, a `Decimal` as a cost, message parts as an output),
-and the result is read by the full reader. What has no clear meaning is refused, by name.
+Applications put all sorts of things into events. An event whose fields have the types and ranges that `OutputEvent`
+declares is encoded as it is; a property test ensures that the reader takes it. Any other goes the slow way: each field
+is converted where its meaning is clear (`5` as an id, a `Decimal` as a cost, message parts as an output), and the
+result is read by the reader itself. What has no clear meaning is refused, by name.
 
 May import `monitor.errors` and `monitor.events`.
 """
@@ -26,7 +26,7 @@ from msgspec.structs import astuple
 
 from monitor.errors import InvalidEvent
 from monitor.events import OutputEvent, Reason, decode_event
-from monitor.events.schema import Call, Latency, Model, Prompt, Session, Trace, Usage
+from monitor.events.schema import MAX_ID, Call, Latency, Model, Prompt, Session, Trace, Usage
 
 MAX_OTHER_CHARS = 1_000  # of the text of an object in `attributes` that has no JSON form: enough to recognise it
 MAX_ERROR_CHARS = 500  # an error's text is compared and shown, not read in full
@@ -52,14 +52,11 @@ def encode(event: OutputEvent, *, strict: bool = False) -> tuple[bytes, bytes, l
     `WrongType` or `WrongValue` (both `InvalidEvent`) that name the field; if `strict`, also for a field that could be
     converted but has not the declared type.
     """
-    if _has_declared_types(event):
+    if _is_as_declared(event):
         try:
-            value = _encoder.encode(event)
-            _decoder.decode(value)
-        except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError):
-            pass  # the slow way repairs it or says what is wrong
-        else:
-            return event.id.encode(), value, []  # type: ignore[union-attr]  # its type was looked at
+            return event.id.encode(), _encoder.encode(event), []  # type: ignore[union-attr]  # it was looked at
+        except UnicodeEncodeError:
+            pass  # half a surrogate pair: the slow way replaces it
     conversion = _Conversion(strict)
     fields = conversion.event(event)
     value = _encoder.encode(fields)
@@ -68,49 +65,60 @@ def encode(event: OutputEvent, *, strict: bool = False) -> tuple[bytes, bytes, l
     except InvalidEvent as refused:
         kind = WrongType if refused.reason == Reason.WRONG_TYPE else WrongValue
         raise kind(refused.reason, refused.detail) from None
+    if len(_good_streams) >= _MOST_STREAMS:
+        _good_streams.clear()
+    _good_streams.add(fields["stream"])
     return fields["id"].encode(), value, conversion.changed
 
 
 # --- the common case ---------------------------------------------------------------------------------------------
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(OutputEvent)
 _NONE = type(None)
 _TEXT = frozenset((str, _NONE))
-_NUMBER = frozenset((float, int, _NONE))
-_COUNT = frozenset((int, _NONE))
-_STATUS = frozenset((str, int, _NONE))
+_NUMBER = frozenset((float, int))
 _SCALARS = frozenset((str, int, float, bool, _NONE))
+_LARGEST_COUNT = 2**53  # as `monitor.events.schema.Count` has it
+_LARGEST_AMOUNT = 1e18  # of seconds and dollars; larger ones are left to the reader
 _NO_MILLISECONDS = 1e11  # seconds since 1970: the year 5138; taken as milliseconds it is 1973
+_MOST_STREAMS = 1_000  # names are few; where an application makes one per event, each is checked
+
+_good_streams: set[str] = set()
+"""Names that the reader has taken."""
+
+_NO_USAGE, _NO_LATENCY, _NO_SESSION, _NO_TRACE = Usage(), Latency(), Session(), Trace()
 
 
-def _has_declared_types(event: OutputEvent) -> bool:
-    """Whether every field has exactly a declared type, so that the encoded event shows all that could be wrong.
+def _is_as_declared(event: OutputEvent) -> bool:
+    """Whether every field has exactly a declared type, and a value in its range.
 
-    msgspec would encode `bytes` as base64 and a `datetime` without its zone, which looks like a text afterwards.
+    The encoded event would not show all that is wrong: msgspec writes `bytes` as base64, and a `datetime` without its
+    zone, which look like texts afterwards.
     """
+    time, cost, usage, latency = event.time, event.cost_usd, event.usage, event.latency
     return (
         type(event.output) in _TEXT
         and type(event.input) in _TEXT
         and type(event.id) is str
+        and len(event.id) <= MAX_ID
+        and type(event.stream) is str
+        and event.stream in _good_streams
         and type(event.error) in _TEXT
         and type(event.finish_reason) in _TEXT
-        and type(event.time) in _NUMBER
-        and (event.time is None or -_NO_MILLISECONDS < event.time < _NO_MILLISECONDS)
-        and type(event.cost_usd) in _NUMBER
+        and (time is None or (type(time) in _NUMBER and -_NO_MILLISECONDS < time < _NO_MILLISECONDS))
+        and (cost is None or _is_amount(cost))
         and type(event.model) is Model
         and _TEXT.issuperset(map(type, astuple(event.model)))
         and type(event.prompt) is Prompt
         and _TEXT.issuperset(map(type, astuple(event.prompt)))
-        and type(event.usage) is Usage
-        and _COUNT.issuperset(map(type, astuple(event.usage)))
-        and type(event.latency) is Latency
-        and _NUMBER.issuperset(map(type, astuple(event.latency)))
+        and type(usage) is Usage
+        and (usage == _NO_USAGE or all(map(_is_count, astuple(usage))))
+        and type(latency) is Latency
+        and (latency == _NO_LATENCY or all(each is None or _is_amount(each) for each in astuple(latency)))
         and type(event.session) is Session
-        and type(event.session.id) in _TEXT
-        and type(event.session.turn) in _COUNT
+        and (event.session == _NO_SESSION or (type(event.session.id) in _TEXT and _is_count(event.session.turn)))
         and type(event.trace) is Trace
-        and _TEXT.issuperset(map(type, astuple(event.trace)))
+        and (event.trace == _NO_TRACE or _TEXT.issuperset(map(type, astuple(event.trace))))
         and type(event.calls) is list
         and (not event.calls or all(map(_is_plain_call, event.calls)))
         and type(event.attributes) is dict
@@ -123,12 +131,21 @@ def _has_declared_types(event: OutputEvent) -> bool:
     )
 
 
+def _is_amount(content: Any) -> bool:
+    return type(content) in _NUMBER and 0 <= content < _LARGEST_AMOUNT  # NaN and infinity are null in JSON
+
+
+def _is_count(content: Any) -> bool:
+    return content is None or (type(content) is int and 0 <= content <= _LARGEST_COUNT)
+
+
 def _is_plain_call(call: Any) -> bool:
     return (
         type(call) is Call
-        and type(call.duration_s) in _NUMBER
-        and type(call.status) in _STATUS
-        and _TEXT.issuperset(map(type, (call.dependency, call.operation, call.error, call.shape)))
+        and type(call.dependency) is str
+        and (call.duration_s is None or _is_amount(call.duration_s))
+        and (type(call.status) in _TEXT or (type(call.status) is int and 0 <= call.status <= _LARGEST_COUNT))
+        and _TEXT.issuperset(map(type, (call.operation, call.error, call.shape)))
     )
 
 

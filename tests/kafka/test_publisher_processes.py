@@ -63,3 +63,23 @@ def test_a_fork_at_any_moment_of_the_start_loses_nothing(on_kafka: Installation)
         for _ in range(times):
             run(way, on_kafka)
     assert missing(starts, on_kafka) == {}
+
+
+def test_no_thread_imports_anything_while_it_connects_and_sends(on_kafka: Installation) -> None:
+    """A fork during such an import leaves a child that can never connect; the constructor imports all there is."""
+    script = (
+        "import sys, threading\n"
+        "from monitor import OutputEvent, OutputPublisher\n"
+        "publisher = OutputPublisher(sys.argv[1], sys.argv[2])\n"
+        "imported = []\n"
+        "def watch(event, details):\n"
+        "    if event == 'import' and threading.current_thread() is not threading.main_thread():\n"
+        "        imported.append(details[0])\n"
+        "sys.addaudithook(watch)\n"
+        "publisher.publish(OutputEvent(stream='bot', output='hi'))\n"
+        "print(publisher.flush(30), imported, publisher.close())\n"
+    )
+    brokers = on_kafka.settings.broker.bootstrap.replace("127.0.0.1", "localhost")
+    command = [sys.executable, "-c", script, brokers, on_kafka.settings.topics.outputs.name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "True [] True\n", done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import enum
 import json
@@ -17,11 +18,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from monitor.errors import InvalidEvent
 from monitor.events import Call, Latency, Model, OutputEvent, Prompt, Session, Usage, decode_event
 from monitor.publisher import OutputPublisher, Undelivered
+from monitor.publisher.coerce import encode
 from tests.publisher.fake import FakeProducer
 
 MOMENT = dt.datetime(2026, 1, 31, 12, 0, tzinfo=dt.UTC)
@@ -216,6 +220,48 @@ def test_a_conversion_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
         for i in range(100):
             publisher.publish(event(id=i))
     assert [record.getMessage() for record in caplog.records] == ["output events: id: int converted to text"]
+
+
+_texts = st.one_of(st.none(), st.text(max_size=5), st.just("a" * 600), st.just(5), st.just(b"x"), st.just("\ud83d"))
+_numbers = st.one_of(st.none(), st.integers(), st.floats(), st.just("1"), st.booleans(), st.just(2**63), st.just(1e20))
+_free = st.recursive(
+    st.one_of(_texts, _numbers, st.just(MOMENT)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.one_of(st.text(), st.integers()), inner)),
+    max_leaves=5,
+)
+
+
+@given(
+    texts=st.lists(_texts, min_size=8, max_size=8),
+    numbers=st.lists(_numbers, min_size=8, max_size=8),
+    free=st.dictionaries(st.text(max_size=3), _free, max_size=3),
+    stream=st.one_of(st.just("bot"), st.text(max_size=5)),
+)
+def test_whatever_is_sent_the_reader_takes(
+    texts: list[Any], numbers: list[Any], free: dict[str, Any], stream: str
+) -> None:
+    """Also what is sent without having been read before, which the second round is."""
+    whole = OutputEvent(
+        stream=stream,
+        output=texts[0],
+        id="1" if texts[1] is None else texts[1],
+        error=texts[2],
+        input=texts[3],
+        time=numbers[0],
+        cost_usd=numbers[1],
+        model=Model(name=texts[4]),
+        usage=Usage(input_tokens=numbers[2]),
+        latency=Latency(total_s=numbers[3]),
+        session=Session(id=texts[5], turn=numbers[4]),
+        calls=[Call(dependency=texts[6], status=numbers[5], duration_s=numbers[6])],  # type: ignore[arg-type]
+        attributes=free,
+        steps=list(free.values()),
+    )
+    encode(OutputEvent(stream="bot", output="", id="1"))  # now its stream's name is known
+    with contextlib.suppress(InvalidEvent):
+        key, value, _ = encode(whole)
+        read = decode_event(value, default_id="d", timestamp=None).event
+        assert key == (read.id or "").encode() or read.id == "d"
 
 
 def test_cycles_and_depth_end() -> None:
