@@ -58,10 +58,11 @@ class ProcessEnd:
         """
         atexit.unregister(self._at_exit)
         atexit.register(self._at_exit)
+        if self._finalizer is not None:
+            self._finalizer.cancel()
+        # In each process: children of libraries built on `multiprocessing` (billiard) do not show as such.
+        self._finalizer = util.Finalize(None, self._at_exit, exitpriority=_PRIORITY)
         if parent_process() is not None:
-            if self._finalizer is not None:
-                self._finalizer.cancel()
-            self._finalizer = util.Finalize(None, self._at_exit, exitpriority=_PRIORITY)
             _flush_on_sigterm()
 
     def forget(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -354,6 +355,37 @@ def test_a_lock_that_is_taken_at_the_fork_does_not_stop_the_child(make: Make) ->
     child.join(30)
     over.set()
     thread.join()
+
+
+def _publish_and_wait(publisher: OutputPublisher, started: Any) -> None:
+    publisher.publish(EVENT)
+    started.put(True)
+    threading.Event().wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_that_is_terminated_sends_what_is_left_and_ends_by_the_signal(make: Make) -> None:
+    context = multiprocessing.get_context("fork")
+    started, sent = context.SimpleQueue(), context.SimpleQueue()
+    terminating = context.Event()
+
+    class Producer(FakeProducer):
+        def send(self, *args: Any, **message: Any) -> FakeFuture:
+            terminating.wait()
+            sent.put(message["key"])
+            return super().send(*args, **message)
+
+    child = context.Process(target=_publish_and_wait, args=(make(Producer), started))
+    child.start()
+    started.get()
+    child.terminate()
+    terminating.set()
+    child.join(30)
+    assert child.exitcode == -signal.SIGTERM
+    assert not sent.empty()
+    assert sent.get() == b"e1"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # here, no handler is set
 
 
 def test_nothing_is_imported_once_the_publisher_is_made() -> None:
