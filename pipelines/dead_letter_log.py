@@ -15,11 +15,9 @@ from kafka.consumer.fetcher import ConsumerRecord
 from monitor.errors import BrokerError
 from monitor.settings import Settings
 from pipelines.connection import client_options, quiet_client_logs, unreachable
+from pipelines.deadletter import REQUEUED
 from pipelines.topic_window import topic_window
 from pipelines.topics import LARGEST_DEAD_LETTER_BYTES, read_topics
-
-REQUEUED = "oqm-requeued"
-"""Header that counts how often a message was sent back, so that one that fails each time is seen."""
 
 
 @dataclass(frozen=True, slots=True)

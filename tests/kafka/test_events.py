@@ -163,6 +163,7 @@ def test_dead_letters_are_listed_shown_and_sent_back(on_kafka: Installation) -> 
         "the letter again", lambda: len(json_lines(oqm("deadletter", "list", "--json", *at).stdout)) == 3, 30
     )
     again = json_lines(oqm("deadletter", "list", "--reason", "missing_stream", "--json", *at).stdout)
-    assert [row["requeued"] for row in again] == [0, 1]
-    assert again[1]["headers"]["tenant"] == "north"
+    # Letters are listed by their time, and a message that is sent back keeps that of its first letter.
+    assert sorted(row["requeued"] for row in again) == [0, 1]
+    assert all(row["headers"]["tenant"] == "north" for row in again)
     assert worker.stop() == 0
