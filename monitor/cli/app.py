@@ -14,6 +14,7 @@ import typer
 from monitor.cli import (
     alert,
     check_config,
+    compare,
     deadletter,
     demo,
     events,
@@ -49,6 +50,7 @@ def build_app() -> typer.Typer:
     app.command("worker")(worker.command)
     app.command("replay")(replay.command)
     app.command("features")(features.command)
+    app.command("compare")(compare.command)
     app.command("publish")(publish.command)
     app.command("topics")(topics.command)
     app.command("streams")(streams.command)
