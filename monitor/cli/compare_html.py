@@ -29,8 +29,8 @@ body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 64rem; p
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.n, th.n { text-align: right; white-space: nowrap; }
-td.name { overflow-wrap: anywhere; }
+td.n, th.n { text-align: right; } td.n { min-width: 3.5rem; }
+td.name { overflow-wrap: break-word; min-width: 9rem; }
 .changed { color: #c0392b; font-weight: 600; } .small { color: #b7791f; } .open, .note { opacity: .75; }
 .old { color: var(--old); } .new { color: var(--new); }
 svg { width: 100%; height: auto; max-width: 40rem; } svg .a { fill: var(--old); } svg .b { fill: var(--new); }
@@ -80,12 +80,17 @@ def _table(rows: object) -> str:
     for one in rows:  # type: ignore[attr-defined]
         before, after, interval = map(escape, sides_of(one))
         lines.append(
-            f"<tr><td class='name {one.outcome.value}'>{escape(name_of(one))}<br><small class='note'>"
+            f"<tr><td class='name {one.outcome.value}'>{_breakable(name_of(one))}<br><small class='note'>"
             f"{one.outcome.value}</small></td><td class='n'>{before}</td><td class='n'>{after}</td>"
             f"<td class='n'>{interval}</td><td class='n wide'>{abs(one.effect):.1f}</td>"
             f"<td class='wide'>{escape(one.spec.meaning)}</td></tr>"
         )
     return "\n".join([*lines, "</tbody></table>"])
+
+
+def _breakable(name: str) -> str:
+    """A feature's name that a narrow column breaks between its parts only."""
+    return escape(name).replace(".", ".<wbr>").replace("_", "_<wbr>")
 
 
 def _section(one: Difference, found: SampleComparison, old: Side, new: Side) -> str:
