@@ -55,6 +55,7 @@ TRAFFIC: dict[str, Callable[[Corpus, np.random.Generator, int, int], Ints]] = {
     "independent": lambda corpus, rng, n, _: scenarios.independent(corpus, rng, n),
     "AR(1) 0.6": lambda corpus, rng, n, _: scenarios.autocorrelated(corpus, rng, n, 0.6),
     "daily cycle of tasks": lambda corpus, rng, n, _: scenarios.daily_cycle(corpus, rng, n),
+    "daily cycle, tasks given": lambda corpus, rng, n, _: scenarios.daily_cycle(corpus, rng, n),
     "other questions": _other_questions,
 }
 """Traffic without a change: rows of a corpus, given how many and how many of them are the warm-up."""
@@ -126,7 +127,8 @@ def watched(
 ) -> Heard:
     """What one unchanged stream said in its first events."""
     order = draw(corpus, seeded("young", name, corpus.name, number), FIRST, warmup)
-    return listen(begun(warmup), corpus.batch, order, "y")
+    segments = [{"attributes.task": corpus.tasks[row]} for row in order] if name.endswith("tasks given") else None
+    return listen(begun(warmup), corpus.batch, order, "y", segments)
 
 
 def share(count: int, of: int) -> str:
