@@ -21,6 +21,8 @@ from monitor.features.dependencies import MOST_SHAPES, NO_CALLS, SHAPE, Calls, c
 MOST = 6
 LEAST = 40
 """Rows of the reference that must have called a dependency for it to be watched by itself."""
+SHARE, FEWEST = 0.1, 20
+"""Of a short warm-up a tenth will do, as of one of 400, but no fewer rows than these: what is watched is chosen once."""
 
 
 class Dependencies:
@@ -42,7 +44,8 @@ class Dependencies:
     def of(cls, rows: Rows) -> Dependencies:
         """The dependencies that these rows, a stream's reference, call most."""
         called = Counter(name for calls in rows.calls or () for name in calls)
-        common = sorted((-count, name) for name, count in called.items() if count >= LEAST)
+        least = min(LEAST, max(FEWEST, int(SHARE * len(rows))))
+        common = sorted((-count, name) for name, count in called.items() if count >= least)
         return cls(tuple(name for _, name in common[:MOST]))
 
     def told_apart(self, rows: Rows) -> Rows:
