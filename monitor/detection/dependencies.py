@@ -15,14 +15,15 @@ import numpy as np
 from monitor.detection.layout import ABSENT
 from monitor.detection.ranks import compress
 from monitor.detection.rows import Rows
+from monitor.detection.young import least_rows
 from monitor.features.base import FeatureSpec
 from monitor.features.dependencies import MOST_SHAPES, NO_CALLS, SHAPE, Calls, columns, dependency_specs
 
 MOST = 6
 LEAST = 40
 """Rows of the reference that must have called a dependency for it to be watched by itself."""
-SHARE, FEWEST = 0.1, 20
-"""Of a short warm-up a tenth will do, as of one of 400, but no fewer rows than these: what is watched is chosen once."""
+FEWEST = 20
+"""The same for a short warm-up, of which a tenth will do as of one of 400: what is watched is chosen once."""
 
 
 class Dependencies:
@@ -44,7 +45,7 @@ class Dependencies:
     def of(cls, rows: Rows) -> Dependencies:
         """The dependencies that these rows, a stream's reference, call most."""
         called = Counter(name for calls in rows.calls or () for name in calls)
-        least = min(LEAST, max(FEWEST, int(SHARE * len(rows))))
+        least = least_rows(LEAST, len(rows), FEWEST)
         common = sorted((-count, name) for name, count in called.items() if count >= least)
         return cls(tuple(name for _, name in common[:MOST]))
 

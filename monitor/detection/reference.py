@@ -29,6 +29,7 @@ from monitor.detection.moments import PLACE, SCALES, SPREAD, Moments
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import RankMap
 from monitor.detection.strata import Strata
+from monitor.detection.young import GROWN
 from monitor.features.dependencies import is_keyed
 
 Array = NDArray[np.float64]
@@ -46,8 +47,6 @@ ZONE_SINGLE = 0.12
 """Standard deviations of a single number that count as the same."""
 ZONE_SPREAD = 0.1
 """Relative change of a single number's variance that counts as the same."""
-GROWN = 400
-"""Rows from which a reference is no longer young. Every zone of indifference here was chosen on references of as many."""
 _AROUND = 16
 """Points at which the edge of a zone is looked at."""
 SURE = 0.9

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.young import CHOSEN_ON, TRAFFIC, begun, interval
-from monitor.detection.reference import GROWN, ZONE_SINGLE, young_widening
+from monitor.detection.reference import ZONE_SINGLE, young_widening
+from monitor.detection.young import GROWN, least_rows
 from tests.benchmarks.test_scenarios import corpus
 
 
@@ -41,3 +42,7 @@ def test_a_young_zone_is_as_many_standard_errors_wide_as_a_grown_one() -> None:
 
     assert [in_errors(n) for n in (50, 100, 200, 399)] == pytest.approx([in_errors(GROWN)] * 4)
     assert young_widening(GROWN) == young_widening(2_000) == 1.0
+
+
+def test_a_short_warm_up_asks_for_the_same_share_of_its_rows() -> None:
+    assert [least_rows(40, n, 20) for n in (100, 200, 300, 400, 5_000)] == [20, 20, 30, 40, 40]
