@@ -1,7 +1,7 @@
 """References that contained an incident: are they found, and is nothing said of ordinary ones.
 
-A reference is the first events of a stream, as many as the warm-up has by default. Constants of the check were chosen on every other model of AlpacaEval,
-by name; every row here is of the other six (`benchmarks.canary.held_out`).
+A reference is the first events of a stream, as many as the warm-up has by default. Constants of the check were chosen
+on every other model of AlpacaEval, by name; every row here is of the other six (`benchmarks.canary.held_out`).
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def references(plan: Plan, report: Report) -> None:
         f"References of {WARMUP} events: is a stretch of them called unstable",
         ["warm-up", "references", "told", "start off by", "end off by", f"paged in {AFTER} usual events after"],
         rows,
-        f"A stretch of {LENGTHS[0]} to {LENGTHS[1]} events, anywhere in the first {WARMUP}. Broken: empty, cut off, or an error's text.",
+        f"A stretch of {LENGTHS[0]} to {LENGTHS[1]} events, anywhere in the first {WARMUP}. "
+        "Broken: empty, cut off, or an error's text.",
     )
 
 

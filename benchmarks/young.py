@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,7 +155,7 @@ def _changed(plan: Plan, report: Report, groups: dict[str, list[Corpus]], warmup
     rows: list[list[object]] = []
     for group, models in groups.items():
         apart = {
-            "KS >= 0.5": [(a, b) for a in models for b in models if 0.5 <= _distance(a, b)],
+            "KS >= 0.5": [(a, b) for a in models for b in models if _distance(a, b) >= 0.5],
             "KS 0.3 to 0.5": [(a, b) for a in models for b in models if 0.3 <= _distance(a, b) < 0.5],
         }
         for size, pairs in apart.items():

@@ -24,6 +24,7 @@ from tests.cli.run_oqm import json_lines, one_line_of_error, oqm, oqm_process
 pytestmark = pytest.mark.embedded
 
 EVENTS = 700
+FIELDS = {"stream", "state", "events", "last_event_time", "firing", "learned", "learns", "young"}
 
 
 @pytest.fixture(scope="module")
