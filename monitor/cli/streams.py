@@ -34,6 +34,9 @@ def command(
 ) -> None:
     """Show every stream with its state: warming, stable, drift, silent or unknown.
 
+    A stream that is warming learns from its first events what is normal and judges none yet: "learning 140 of 200". A
+    "young" stream is judged, but only large changes are found until its reference has more events.
+
     Read from the state that detect keeps in Kafka, so any machine can ask; as old as the last checkpoint (seconds).
     """
     from monitor.settings import load_settings
@@ -63,25 +66,40 @@ def as_record(status: StreamStatus) -> dict[str, Any]:
         "events": status.events,
         "last_event_time": status.last_event_time,
         "firing": status.firing,
+        "learned": status.learned,
+        "learns": status.learns,
+        "young": status.young,
     }
 
 
 def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
     ordered = sorted(statuses, key=lambda status: (_LOUDEST_FIRST.index(status.state.value), status.stream))
-    table = Table("stream", "state", "events", "last event", "evidence", "firing", title_justify="left")
+    table = Table(title_justify="left")
+    for head in ("stream", "state", "events", "last event", "evidence", "firing"):
+        # How far a stream has learned stays on one line in a narrow terminal too.
+        table.add_column(head, no_wrap=head == "state")
     table.title = f"{len(ordered):,} streams at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
     for status in ordered:
         # log10 of the evidence against log10 of what an alert takes.
         evidence = f"{max(0.0, status.log_evidence):.1f} of {status.log_threshold:.1f}"
         table.add_row(
             Text(status.stream),
-            Text(status.state.value, style=_COLOURS[status.state.value]),
+            Text(_state(status), style=_COLOURS[status.state.value]),
             f"{status.events:,}",
             _ago(now, status.last_event_time),
             evidence,
             ", ".join(status.firing),
         )
     return table
+
+
+def _state(status: StreamStatus) -> str:
+    """The state, and how far the stream has learned where that limits what it can find."""
+    if status.state.value == "warming" and status.learns:
+        return f"warming, learning {status.learned:,} of {status.learns:,}"
+    if status.young:
+        return f"{status.state.value}, young"
+    return status.state.value
 
 
 def _ago(now: float, then: float | None) -> str:

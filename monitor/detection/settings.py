@@ -114,7 +114,8 @@ class DetectionSettings(BaseModel):
     alert_budget: AlertBudget = Field(
         (1.0, 30 * SECONDS["d"]), validate_default=True, description='false alerts a stream may raise, "1 per 30d"'
     )
-    warmup: int = Field(400, ge=100, le=5000, description="events of the first reference")
+    # As few as keep false alarms of young streams below 1 of 200 (`benchmarks/young.py`).
+    warmup: int = Field(200, ge=100, le=5000, description="events of the first reference")
     mature: int = Field(2000, ge=0, le=20000, description="calm events after which the reference is frozen for good")
     features: tuple[str, ...] = Field(("*",), description="globs of the features that detection uses")
     exclude: tuple[str, ...] = Field((), description="globs of features that detection leaves out")

@@ -49,7 +49,9 @@ class SegmentShare(msgspec.Struct, frozen=True):
 class StreamStatus(msgspec.Struct, frozen=True):
     """A stream now. `events` were applied once each; evidence and threshold are log10.
 
-    `open` are the alerts that fire, which `firing` names; `segments` the values that carry most of the traffic.
+    `open` are the alerts that fire, which `firing` names; `segments` the values that carry most of the traffic. Of the
+    `learns` events that the first reference takes, `learned` have come; a `young` reference has few rows, so for now
+    only large changes are found. The three are 0, 0 and false in the states of older versions.
     """
 
     stream: str
@@ -64,3 +66,6 @@ class StreamStatus(msgspec.Struct, frozen=True):
     features: dict[str, FeatureStatus]
     open: list[OpenAlert] = []
     segments: list[SegmentShare] = []
+    learned: int = 0
+    learns: int = 0
+    young: bool = False

@@ -435,7 +435,16 @@ class StreamMonitor:
             features=self._main.features(),
             open=[OpenAlert(f.id, f.kind.value, f.began_at.time, f.evidence) for f in fire],
             segments=self._main.shares(self._recent_segments()),
+            learned=self._learned(),
+            learns=self.settings.warmup,
+            young=self._main.original is not None and self._main.original.reference.young,
         )
+
+    def _learned(self) -> int:
+        """Events of the first reference that have come; all of them once it is learned."""
+        if self._main.warm:
+            return self.settings.warmup
+        return 0 if self._waiting is None else len(self._waiting)
 
     def _recent_segments(self) -> list[Segments]:
         """Segments of the stream's last `RECENT` judged rows, whichever track holds them."""
