@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from monitor.duration import in_words
+
 
 class StreamState(StrEnum):
     """State of a stream. `unknown` is never reported as fine: the monitor cannot tell."""
@@ -50,6 +52,8 @@ class StreamStatus(msgspec.Struct, frozen=True):
     """A stream now. `events` were applied once each; evidence and threshold are log10.
 
     `open` are the alerts that fire, which `firing` names; `segments` the values that carry most of the traffic.
+    `behind_s` is how far the times of its events lie behind the log's clock, in seconds, where that is too far to judge
+    volume and silence; else None.
     """
 
     stream: str
@@ -64,3 +68,10 @@ class StreamStatus(msgspec.Struct, frozen=True):
     features: dict[str, FeatureStatus]
     open: list[OpenAlert] = []
     segments: list[SegmentShare] = []
+    behind_s: float | None = None
+
+    def note(self) -> str | None:
+        """What is not judged of the stream, and why, for a person; None: everything is."""
+        if self.behind_s is None:
+            return None
+        return f"times lie {in_words(self.behind_s)} behind: volume and silence are not judged"
