@@ -213,10 +213,10 @@ class Detect(Stage):
         new, over = late - self._late, self._late - late
         self._late = late
         if new:
-            status = self._statuses[min(new)]
-            log.warning("%d streams: %s (%s and others)", len(new), status.note(), status.stream)
+            first = self._statuses[min(new)]
+            log.warning("streams whose times lie far behind: %d more, such as %s: %s", len(new), min(new), first.note())
         if over:
-            log.info("%d streams: times have caught up, volume and silence are judged again", len(over))
+            log.info("volume and silence are judged again, since times have caught up: streams: %d", len(over))
 
     def _changed(self, partition: int) -> dict[str, tuple[StreamStatus, bytes]]:
         monitor = self._monitors[partition]

@@ -8,7 +8,8 @@ status reports how far behind its times lie.
 
 The reader moves a time that lies more than 24 hours before its Kafka timestamp to that limit. So a backfill that is
 published with timestamps of now lies 24 hours behind at most, one with old timestamps as far as they say: both are far
-behind, and are recognised.
+behind, and are recognised. The times of the former show how fast the backfill was published, so a stream that learns
+from them takes no rate of events from them either (`at_limit`).
 
 What it finds depends on the rows and ticks alone, not on how rows were cut into batches. Pure. May import nothing from
 this project.
@@ -27,6 +28,8 @@ Array = NDArray[np.float64]
 BEHIND_S = 900.0
 """A time that lies further behind the clock is late. Longer than queues and retries of a healthy pipeline take, shorter
 than the half hour by which time zones differ at least."""
+LIMIT_S = 86_400.0
+"""How far before its Kafka timestamp a time lies at most: the reader moves earlier ones there."""
 FEWEST_LATE = 5
 """Late events in a row that make a stream late which was on time before: a few are stragglers."""
 GAP_S = 120.0
@@ -54,6 +57,11 @@ class Lateness:
     def behind_s(self) -> float | None:
         """How far the stream's times lie behind, in seconds; None: they do not, or it is not known."""
         return self._lag if self._is_behind() else None
+
+    @property
+    def at_limit(self) -> bool:
+        """Whether times lie as far behind as the reader moves them: they show when events came, not their own times."""
+        return self._late > 0 and -GAP_S <= self._lag - LIMIT_S <= BEHIND_S
 
     @property
     def lag(self) -> float:

@@ -280,7 +280,7 @@ class StreamMonitor:
         if not self._main.warm:
             times = rows.times[np.isfinite(rows.times)]
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
-            self._rate = (len(times) - 1) / span if span > 0 else 0.0
+            self._rate = (len(times) - 1) / span if span > 0 and self._volume.rate_known else 0.0
             self._canary.note(self.settings.canary, rows, indices)
             return burning + self._learn(context, rows.thinned(), indices)
         if not self._apart and not self._gathering:

@@ -64,6 +64,11 @@ class VolumeWatch:
         """How far the times lie behind the log's clock, in seconds, where that is too far to judge them; else None."""
         return self._lateness.behind_s
 
+    @property
+    def rate_known(self) -> bool:
+        """Whether the times of the latest events say how often events come."""
+        return not self._lateness.at_limit
+
     def observe(
         self, times: NDArray[np.float64], first: int, settings: DetectionSettings, clock: float = math.nan
     ) -> list[Finding]:

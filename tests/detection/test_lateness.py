@@ -229,3 +229,15 @@ def test_a_snapshot_from_before_lateness_was_watched_goes_on_as_on_time() -> Non
     late = LIVE[:600] + (MINUTES + 10) * MINUTE_S
     assert log.pass_(late, late - DAY_S) == []
     assert log.behind is not None
+
+
+@pytest.mark.parametrize(("lag", "known"), [(0.0, True), (DAY_S, False), (3 * DAY_S, True)])
+def test_times_that_the_reader_moved_say_nothing_of_how_often_events_come(lag: float, known: bool) -> None:
+    """Old events published now lie a day behind, whatever their own times were."""
+    log = Log()
+    comes = START + 10.0 + np.arange(600) / 10.0
+    log.ticks(START, START + 10.0)
+    log.pass_(comes, comes - lag)
+    expected = log.monitor.streams["s"].mean_run_length()
+    assert (expected > 1e6) == known
+    assert known or expected == 100_000
