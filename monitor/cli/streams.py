@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _REFRESH_S = 2.0
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
+_MOST_NOTES = 5
+"""Streams with a note that are named below the table: more would push the table off a screen of 24 lines."""
 _LOUDEST_FIRST = ("drift", "silent", "unknown", "warming", "stable")
 
 
@@ -59,7 +61,10 @@ def command(
 
 
 def as_record(status: StreamStatus) -> dict[str, Any]:
-    """A status as the published record."""
+    """A status as the published record; `note` and `times_behind_s` are there only where something is not judged."""
+    noted: dict[str, Any] = {}
+    if status.behind_s is not None:
+        noted = {"times_behind_s": round(status.behind_s, 1), "note": status.note()}
     return {
         "stream": status.stream,
         "state": status.state.value,
@@ -69,6 +74,7 @@ def as_record(status: StreamStatus) -> dict[str, Any]:
         "learned": status.learned,
         "learns": status.learns,
         "young": status.young,
+        **noted,
     }
 
 
@@ -90,6 +96,8 @@ def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
             evidence,
             ", ".join(status.firing),
         )
+    table.caption = _notes(ordered)
+    table.caption_justify = "left"
     return table
 
 
@@ -100,6 +108,14 @@ def _state(status: StreamStatus) -> str:
     if status.young:
         return f"{status.state.value}, young"
     return status.state.value
+
+
+def _notes(statuses: Iterable[StreamStatus]) -> Text | None:
+    noted = [f"{status.stream}: {note}" for status in statuses if (note := status.note()) is not None]
+    if not noted:
+        return None
+    more = [f"and {len(noted) - _MOST_NOTES:,} more streams with such a note"] if len(noted) > _MOST_NOTES else []
+    return Text("\n".join(noted[:_MOST_NOTES] + more))
 
 
 def _ago(now: float, then: float | None) -> str:

@@ -53,6 +53,8 @@ BLOCK_SPAN_S = 0.5
 rows wait no longer than those of a quiet one, and cost a fraction."""
 BLOCK_WAIT_S = 5.0
 """Event time after which rows that are too few for a block are judged anyway."""
+ROUNDING_S = 1e-3
+"""By which a due time is early: above what sums of times since 1970 lose in rounding, far below the time of a tick."""
 MOST_SEGMENTS = 4
 """Segments that are learned and judged apart; rows of further ones stay with the rest."""
 RESOLVED_BY = {
@@ -78,6 +80,8 @@ class StreamMonitor:
     ----------
     events
         Events applied, once each.
+    clock
+        Time of the log's last tick, which late events are measured by (seconds since 1970; NaN: none came).
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class StreamMonitor:
         self.stream = stream
         self.settings = settings or _settings(None)
         self.events = 0
+        self.clock = math.nan
         self._declared, _ = _known(tuple(_default_specs() if specs is None else specs), (DISTANCE,))
         self._recent = RecentEvents()
         self._centre = Centre(self.settings.warmup)
@@ -129,21 +134,56 @@ class StreamMonitor:
         while need := self._block(waiting.times[start:]):
             # Volume sees the rows before their block is judged, in any cut: so findings come in the log's order.
             end = first + start + need - seen
-            findings += self._volume.observe(rows.times[counted:end], seen + counted, self.settings)
+            findings += self._volume.observe(rows.times[counted:end], seen + counted, self.settings, self.clock)
             findings += self._judge(waiting.part(start, start + need), first + start)
             start, counted = start + need, end
-        findings += self._volume.observe(rows.times[counted:], seen + counted, self.settings)
+        findings += self._volume.observe(rows.times[counted:], seen + counted, self.settings, self.clock)
         self._waiting = self._held_back(waiting.part(start)) if start < len(waiting) else None
         return findings
 
+    def reach(self, clock: float) -> None:
+        """The log's clock stands at `clock`; rows that come next are measured by it."""
+        if math.isnan(self.clock):
+            self._volume.first_clock(clock, self._last_time)
+        self.clock = clock
+
+    def reach_on_time(self, clock: float) -> None:
+        """As `reach`, for a snapshot from before the log's first tick, which found the rows in it on time."""
+        self._volume.first_clock(self._last_time, self._last_time)
+        self.clock = clock
+
+    @property
+    def behind_s(self) -> float | None:
+        """How far its times lie behind the log's clock, where too far to judge volume and silence; else None."""
+        return self._volume.behind_s
+
+    def next_due(self) -> float:
+        """A time before which `waits_for` is false unless rows come or a decision is taken. Costs little.
+
+        -inf: the next tick may change something; inf: none will.
+        """
+        due = self._volume.next_due(self._last_time, self.settings)
+        if self._waiting is not None and self._main.warm:
+            first = float(self._waiting.times[0])
+            due = min(due, first + self._patience() if math.isfinite(first) else -math.inf)
+        if self._objectives.holds:
+            if self._idle is None:
+                return -math.inf
+            own = self._objectives.next_due() - self._last_time + self._idle
+            due = min(due, own if math.isfinite(own) else math.inf)
+        return due - ROUNDING_S
+
     def waits_for(self, time: float) -> bool:
         """Whether a tick at `time` could change anything (rows waiting, silence due)."""
+        if math.isnan(self.clock):
+            self.reach(time)
         volume_due = self._volume.due(time, self._last_time, self.settings)
         burns = self._objectives.holds and (self._idle is None or self._objectives.due(self._own_time(time)))
         return self._due(time) or volume_due or burns
 
     def tick(self, time: float) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970)."""
+        self.reach(time)
         findings = self.close() if self._due(time) else []
         last = max(self.events - 1, 0)
         findings += self._volume.tick(time, self._last_time, last, self.settings)
@@ -215,8 +255,12 @@ class StreamMonitor:
         if self._waiting is None or not self._main.warm:
             return False
         first = float(self._waiting.times[0])
-        patience = BLOCK_WAIT_S if len(self._waiting) < LEAST_BLOCK else BLOCK_SPAN_S
-        return not math.isfinite(first) or time - first >= patience
+        return not math.isfinite(first) or time - first >= self._patience()
+
+    def _patience(self) -> float:
+        """How long the rows that wait may wait."""
+        assert self._waiting is not None
+        return BLOCK_WAIT_S if len(self._waiting) < LEAST_BLOCK else BLOCK_SPAN_S
 
     def _own_time(self, time: float) -> float:
         """The stream's own time at a tick: its last event's, and what has passed since. Events may come late."""
@@ -236,7 +280,7 @@ class StreamMonitor:
         if not self._main.warm:
             times = rows.times[np.isfinite(rows.times)]
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
-            self._rate = (len(times) - 1) / span if span > 0 else 0.0
+            self._rate = (len(times) - 1) / span if span > 0 and self._volume.rate_known else 0.0
             self._canary.note(self.settings.canary, rows, indices)
             return burning + self._learn(context, rows.thinned(), indices)
         if not self._apart and not self._gathering:
@@ -438,6 +482,7 @@ class StreamMonitor:
             learned=self._learned(),
             learns=self.settings.warmup,
             young=self._main.original is not None and self._main.original.reference.young,
+            behind_s=self.behind_s,
         )
 
     def _learned(self) -> int:
@@ -481,6 +526,7 @@ class StreamMonitor:
             "slo": self._objectives.plain(),
             "untold": list(self._untold.items()),
             "idle": self._idle,
+            "clock": self.clock,
         }
         return squeeze(state)
 
@@ -494,7 +540,7 @@ class StreamMonitor:
         self._centre = Centre.from_plain(state["centre"])
         self._waiting = None if state["waiting"] is None else Rows.from_plain(state["waiting"])
         if "volume" in state:
-            self._volume = VolumeWatch.from_plain(self.stream, state["volume"])
+            self._volume = VolumeWatch.from_plain(self.stream, state["volume"], self._last_time)
         else:
             self._volume = VolumeWatch(self.stream)
             self._volume.silence = None if state["silence"] is None else msgspec.convert(state["silence"], Finding)
@@ -510,6 +556,7 @@ class StreamMonitor:
         self._objectives = Objectives.from_plain(self.stream, state.get("slo", {}))
         self._untold = dict(state.get("untold", []))
         self._idle = state.get("idle")
+        self.clock = state.get("clock", math.nan)
 
 
 @lru_cache(maxsize=1)
