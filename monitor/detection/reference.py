@@ -150,7 +150,8 @@ class Reference:
     fill
         Rate of each flag, taken where an event lacks it (m).
     excluded
-        Features that are described but not bet on: another detector watches them.
+        Numbers that are described but not bet on: each has a detector of its own. Flags never leave the evidence, those
+        made of such a number (its tail, whether it is not zero) included: no detector of a single number judges them.
     derived
         What a frozen reference holds in place of moments, as in its snapshot.
 
@@ -177,7 +178,8 @@ class Reference:
         self.moments = moments
         self.fill = fill
         self.distinct = distinct
-        self.excluded = excluded
+        # Snapshots of earlier versions name flags and categories here, too.
+        self.excluded = excluded & frozenset(self.layout.numbers)
         names = [*self.layout.numbers, *(flag.feature for flag in self.layout.flags)]
         self.is_input = np.asarray([name.startswith("input") for name in names], dtype=bool)
         # How much numbers of one dependency spread depends on how often it is called: bets are on their tails alone.
@@ -223,10 +225,11 @@ class Reference:
         self._rare_runs = [(scale, k, own) for (scale, k), own in zip(runs, rare[2:], strict=True)]
         self.variance = np.maximum(np.concatenate([np.diag(self._covariance), self._rare_variance]), 0)
         self.wander = WANDERS * self._alone(np.arange(moments.d))[1]
-        names = [*self.layout.numbers, *(flag.feature for flag in self.layout.flags)]
-        bet = np.asarray([name not in self.excluded for name in names], dtype=bool)
-        bet[: len(self.is_keyed)] &= ~self.is_keyed
-        self.outputs = self._view(~self.is_input & bet, given=self.is_input & bet)
+        bet = np.ones(moments.d, dtype=bool)
+        bet[: len(self.is_keyed)] = ~self.is_keyed
+        bet[: len(self.is_keyed)] &= [name not in self.excluded for name in self.layout.numbers]
+        # What is asked explains what is answered, whoever watches it.
+        self.outputs = self._view(~self.is_input & bet, given=self.is_input)
         self.inputs = self._view(self.is_input & bet, given=None)
         # Only the views need these; a process holds thousands of references.
         del self._covariance, self._lagged, self._runs, self._rare_lagged, self._rare_runs, self._rare_variance

@@ -172,6 +172,8 @@ class StreamMonitor:
         findings = self.close()
         if control.action is Action.SETTINGS:
             self.settings = settings
+            for track in self._tracks():
+                track.choose(settings)
             held = self._columns
             self._depend_on(self._dependencies)
             if not self._main.warm and not self._columns <= held:
@@ -489,8 +491,8 @@ class StreamMonitor:
         else:
             self._volume = VolumeWatch(self.stream)
             self._volume.silence = None if state["silence"] is None else msgspec.convert(state["silence"], Finding)
-        self._main = Track.from_plain(state["main"])
-        self._apart = {(a, v): Track.from_plain(plain) for (a, v), plain in state["apart"]}
+        self._main = Track.from_plain(state["main"], self.settings)
+        self._apart = {(a, v): Track.from_plain(plain, self.settings) for (a, v), plain in state["apart"]}
         self._gathering = {
             (a, v): None if held is None else (Rows.from_plain(held[0]), np.asarray(held[1], dtype=np.int64))
             for (a, v), held in state["gathering"]

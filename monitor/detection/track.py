@@ -15,15 +15,14 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection import attribution, change, explain, forecast, registry
-from monitor.detection.base import Detector, Status
+from monitor.detection import attribution, change, explain, forecast
+from monitor.detection.alone import Alone
 from monitor.detection.duplicates import Repetitions
 from monitor.detection.evidence import Evidence
 from monitor.detection.finding import (
@@ -39,6 +38,7 @@ from monitor.detection.finding import (
     RaisedAt,
     Severity,
     State,
+    base_name,
     finding_id,
     resolved,
 )
@@ -161,9 +161,10 @@ class Track:
         self._learning = False
         self._history = History(0, 0)
         self._since = 0
+        self._normal_from = 0
         self._outputs: Evidence | None = None
         self._inputs: Evidence | None = None
-        self._alone: dict[str, Detector] = {}
+        self._alone = Alone()
         self._quiet = {"outputs": _Quiet(), "inputs": _Quiet()}
         self._examples: list[Excerpt] = []
         self._within = 0
@@ -204,23 +205,16 @@ class Track:
         used = watched(context.declared, context.settings.features, context.settings.exclude)
         layout = Layout.learn(used, rows.values, rows.names, Categories(rows.categories))
         numbers, flags = columns_of(layout, rows)
-        choices = context.settings.detectors
-        excluded = frozenset(name for name in context.specs for choice in choices if fnmatchcase(name, choice.features))
+        excluded = Alone.excluded(layout.numbers, context.settings)
         self._version += 1
         where = segments_of(rows.segments)
         self._original = self._active = Normal.learn(
             layout, numbers, flags, where, marks_of(rows.digests), self._version, excluded
         )
-        self._alone = {
-            name: registry.build(choice.detector, choice.parameters)
-            for choice in choices
-            for name in layout.numbers
-            if fnmatchcase(name, choice.features)
-        }
         self._history = History(len(layout.numbers), len(layout.flags))
         self._keep(rows, indices, numbers, flags, where)
         self._examples = self._typical(len(self._history))
-        self._begin_evidence()
+        self._begin_evidence(context.settings, len(self._history))
 
     def judge(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
         """Take a block's rows with their stream indices; what they brought to light, and how many were taken.
@@ -259,7 +253,8 @@ class Track:
             at = np.flatnonzero((path >= context.threshold) & (place >= self._quiet[view].until))
             if len(at):
                 firsts[view] = int(at[0])
-        alone = self._drift_alone(reference.layout.numbers, numbers[: min(firsts.values(), default=len(rows)) + 1])
+        until = min(firsts.values(), default=len(rows)) + 1
+        alone = self._alone.first_drift(reference.layout.numbers, numbers[:until], self.seen)
         if alone is not None:
             firsts["alone"] = alone[0]
         if not firsts:
@@ -287,14 +282,38 @@ class Track:
                 evidence.rewind(before)
                 evidence.block(y[:taken], counts[:taken], where[:taken], missing[:taken])
         self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken], where[:taken])
-        self._calm = 0
-        columns = None if alone is None or view != "alone" else np.asarray([alone[1]], dtype=np.intp)
-        return self._examine(context, view, columns), taken
+        if alone is None or view != "alone":
+            self._calm = 0
+            return self._examine(context, view, None), taken
+        findings = self._examine(context, view, np.asarray([alone[1]], dtype=np.intp))
+        if self._learning:
+            self._calm = 0
+            return findings, taken
+        # What a detector of one number says without being borne out keeps nothing from its way.
+        loud = any((path[:taken] >= math.sqrt(context.threshold)).any() for path in paths.values())
+        if self._mature(context, taken, not loud and not self._stays):
+            self._active.renew(context.settings.mature)
+            self._renew_evidence()
+        return findings + self._recover(context, taken), taken
 
-    def _begin_evidence(self) -> None:
-        """Evidence from zero against the active reference, from the next row on."""
+    def choose(self, settings: DetectionSettings) -> None:
+        """Detectors of single numbers as changed settings say, from the next row on (`monitor.detection.alone`)."""
+        if self._active is not None:
+            self._alone.choose(self._active.reference, settings, self._usual_numbers())
+
+    def _usual_numbers(self) -> NDArray[np.float16]:
+        """Numbers (n, k) of the rows still there that are as the active reference says, or are judged against it."""
+        return self._history.numbers[max(0, len(self._history) - (self.seen - self._normal_from)) :]
+
+    def _begin_evidence(self, settings: DetectionSettings, rows: int) -> None:
+        """Evidence from zero against the active reference, from the next row on; so the detectors of single numbers.
+
+        The last `rows` rows are as that reference says.
+        """
         assert self._active is not None
         reference = self._active.reference
+        self._normal_from = self.seen - rows
+        self._alone.begin(reference, settings, self._usual_numbers())
         self._outputs = Evidence(reference.outputs, reference.mean, self._active.segments)
         self._inputs = Evidence(reference.inputs, reference.mean)
         self._since = self.seen
@@ -323,18 +342,6 @@ class Track:
         self._outputs = self._outputs.renewed(reference.outputs, reference.mean, self._active.segments)
         self._inputs = self._inputs.renewed(reference.inputs, reference.mean)
 
-    def _drift_alone(self, names: list[str], numbers: NDArray[np.float16]) -> tuple[int, int] | None:
-        """First row at which a detector of a single feature finds drift, and its column; later rows are not taken."""
-        if not self._alone:
-            return None
-        watching = [(names.index(name), detector) for name, detector in self._alone.items()]
-        for row, values in enumerate(expand(numbers)):
-            readings = [(column, detector.update(float(values[column]))) for column, detector in watching]
-            drifted = [column for column, reading in readings if reading.status is Status.DRIFT]
-            if drifted:
-                return row, min(drifted)
-        return None
-
     def _keep(
         self,
         rows: Rows,
@@ -361,7 +368,8 @@ class Track:
         held = max(0, len(history) - (self.seen - self._since))
         where = history.segments[held:]
         y = reference.scores(history.numbers[held:], history.flag_values(held), where)
-        inputs = crossed == "inputs"
+        inputs = crossed == "inputs" or (columns is not None and bool(reference.is_input[columns].all()))
+        alone = None if columns is None else reference.layout.name(int(columns[0]))
         evidence = self._inputs if inputs else self._outputs
         assert evidence is not None
         carrier = None if inputs or columns is not None else evidence.carrier()
@@ -382,11 +390,17 @@ class Track:
         effect = np.where(reference.is_input == inputs, effect, 0.0)
         since = scope.rows >= point.position
         chosen, changed = held + scope.rows[since], scope.y[since]
-        spread = changed if "single" in evidence.told() and not inputs else None
+        spread = changed if (columns is not None or "single" in evidence.told()) and not inputs else None
         changes = self._changes(context, moved, effect, chosen, spread)
+        if alone is not None and all(base_name(change.name) != alone for change in changes):
+            changes = []  # its own number did not move by its floor: what else lies far does so by chance
         decisive = explain.decisive(reference, moved, changes)
         driver = self._driver(inputs, after, decisive, laid, evidence)
-        if not inputs and self._undecided(driver, laid, evidence, after):
+        undecided = not inputs and self._undecided(driver, laid, evidence, after)
+        if alone is not None and (undecided or (not changes and moved.rows <= FEW)):
+            if self._alone.look_again(alone, self.seen + (attribution.COMPARED - len(after) if undecided else FEW)):
+                return []
+        elif undecided:
             self._quiet["outputs"].until = self.seen + attribution.COMPARED - len(after)
             return []
         unsure = columns is None and not inputs and self._unsure(evidence, chosen, changed)
@@ -397,6 +411,8 @@ class Track:
         fires = bool(changes) and driver.value in context.settings.alert_on and not back and not unsure
         kind = explain.kind_of(changes, decisive, driver, laid)
         position = held + point.position
+        if alone is not None:
+            self._alone.judged(alone)
         if fires and (known := self._grew(laid.segment, decisive)) is not None:
             return self._follow(context, known, position, evidence)
         began = self._began(held, point)
@@ -413,6 +429,8 @@ class Track:
             quiet.wait, quiet.until = PATIENCE, 0
             self._relearn(position)
             return [finding]
+        if alone is not None:
+            return [finding] if not back and self._alone.tells(self.seen) else []
         if not changes and moved.rows <= FEW:
             # Certain together, and no feature large enough yet: a few rows more will tell.
             quiet.until = self.seen + FEW
@@ -659,12 +677,12 @@ class Track:
             history.segments[-gathered:],
             history.marks[-gathered:],
             self._version,
-            reference.excluded,
+            Alone.excluded(reference.layout.numbers, context.settings),
         )
         if not self.open:  # accepted while it was being learned
             self._original = self._active
         self._learning = False
-        self._begin_evidence()
+        self._begin_evidence(context.settings, gathered)
         return findings
 
     def _relearn(self, position: int) -> None:
@@ -782,7 +800,7 @@ class Track:
         self._learning = False
         for quiet in self._quiet.values():
             quiet.wait, quiet.until = PATIENCE, 0
-        self._begin_evidence()
+        self._begin_evidence(context.settings, shown)
         return findings
 
     def resolve(self, why: str) -> list[Finding]:
@@ -863,7 +881,9 @@ class Track:
             "repetitions": self._repetitions.plain(),
             "history": self._history.plain(),
             "evidence": [None if e is None else e.plain() for e in (self._outputs, self._inputs)],
-            "alone": {name: detector.snapshot() for name, detector in self._alone.items()},
+            "alone": self._alone.plain(),
+            "alone_waiting": self._alone.waiting(),
+            "normal_from": self._normal_from,
             "open": [msgspec.to_builtins(f) for f in self.open],
             "rare": self._rare.plain(),
             "stepped": self._stepped,
@@ -872,8 +892,11 @@ class Track:
         }
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Track:
-        """The track that `plain` described; it goes on bit for bit."""
+    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> Track:
+        """The track that `plain` described; it goes on bit for bit.
+
+        Detectors of single numbers are those that the settings choose, whatever `plain` says of others.
+        """
         track = cls(pinned=plain["pinned"])
         track.seen, track._version, track._since, track._within, track._calm = plain["counts"]
         track._original = None if plain["original"] is None else Normal.from_plain(plain["original"])
@@ -887,7 +910,9 @@ class Track:
             track._inputs = Evidence(reference.inputs, reference.mean)
             track._outputs.restore(plain["evidence"][0])
             track._inputs.restore(plain["evidence"][1])
-        track._alone = {name: registry.restore(state) for name, state in plain["alone"].items()}
+            track._normal_from = plain.get("normal_from", track._since)
+            waiting = plain.get("alone_waiting")
+            track._alone.restore(plain["alone"], waiting, reference, settings, track._usual_numbers())
         track.open = [msgspec.convert(f, Finding) for f in plain["open"]]
         track._rare = RareValues.from_plain(plain.get("rare", []))
         track._stepped = plain.get("stepped", 0)
