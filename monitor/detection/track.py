@@ -55,7 +55,11 @@ from monitor.detection.slo_watch import ERROR, LATENCY, cost
 from monitor.detection.status import FeatureStatus, SegmentShare
 from monitor.detection.values import RareValues
 from monitor.features.base import FeatureSpec
+from monitor.features.dependencies import SHAPE, is_keyed
 
+ENOUGH = 0.5
+"""Share of a reference's rows in which a feature must be measured to be part of it: with fewer, its own standard error
+is more than 1.4 times what the reference says of all. Others come late (`monitor.detection.late`)."""
 RELEARN = 200
 """Rows of a provisional reference, and of a segment's own."""
 FEW = 64
@@ -141,6 +145,9 @@ class Track:
     ----------
     pinned
         Whether the reference stays as first learned, instead of maturing with calm rows.
+    inputs
+        Whether there are bets on the inputs; none where another track of the same rows has them
+        (`monitor.detection.late`).
 
     Attributes
     ----------
@@ -150,8 +157,9 @@ class Track:
         Segments that this track found new; whoever deals with them empties the list.
     """
 
-    def __init__(self, *, pinned: bool = False) -> None:
+    def __init__(self, *, pinned: bool = False, inputs: bool = True) -> None:
         self.pinned = pinned
+        self._views = ("outputs", "inputs") if inputs else ("outputs",)
         self.seen = 0
         self.open: list[Finding] = []
         self.strangers: list[tuple[str, str]] = []
@@ -193,6 +201,10 @@ class Track:
         """What is normal: the reference as learned or accepted, not a provisional one."""
         return self._original
 
+    def features_known(self) -> frozenset[str]:
+        """Names of the features that the reference says something of."""
+        return frozenset() if self._original is None else self._original.reference.layout.features()
+
     @property
     def history(self) -> History:
         """The last rows."""
@@ -202,7 +214,11 @@ class Track:
 
     def warm_up(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> None:
         """Learn the reference from these rows, whose stream indices are given (n)."""
-        used = watched(context.declared, context.settings.features, context.settings.exclude)
+        used = [
+            spec
+            for spec in watched(context.declared, context.settings.features, context.settings.exclude)
+            if is_keyed(spec.name) or spec.name == SHAPE or rows.measured(spec).mean() >= ENOUGH
+        ]
         layout = Layout.learn(used, rows.values, rows.names, Categories(rows.categories))
         numbers, flags = columns_of(layout, rows)
         excluded = Alone.excluded(layout.numbers, context.settings)
@@ -243,10 +259,8 @@ class Track:
         counts = self._repetitions.counts(rows.digests, rows.present(INPUT))
         saved = (self._outputs.state(), self._inputs.state())
         missing = ~np.isfinite(numbers)
-        paths = {
-            "outputs": self._outputs.block(y, counts, where, missing),
-            "inputs": self._inputs.block(y, counts, where, missing),
-        }
+        evidences = {"outputs": self._outputs, "inputs": self._inputs}
+        paths = {view: evidences[view].block(y, counts, where, missing) for view in self._views}
         place = self.seen + np.arange(len(rows))
         firsts = {}
         for view, path in paths.items():
@@ -278,9 +292,10 @@ class Track:
         view = min(firsts, key=lambda name: (firsts[name], name != "outputs"))
         taken = firsts[view] + 1
         if taken < len(rows):
-            for evidence, before in zip((self._outputs, self._inputs), saved, strict=True):
+            for evidence, before in zip(evidences.values(), saved, strict=True):
                 evidence.rewind(before)
-                evidence.block(y[:taken], counts[:taken], where[:taken], missing[:taken])
+            for weighed in self._views:
+                evidences[weighed].block(y[:taken], counts[:taken], where[:taken], missing[:taken])
         self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken], where[:taken])
         if alone is None or view != "alone":
             self._calm = 0
@@ -874,6 +889,7 @@ class Track:
         same = self._original is self._active
         return {
             "pinned": self.pinned,
+            "views": self._views,
             "counts": [self.seen, self._version, self._since, self._within, self._calm],
             "original": None if self._original is None else self._original.plain(),
             "active": None if same or self._active is None else self._active.plain(),
@@ -897,7 +913,7 @@ class Track:
 
         Detectors of single numbers are those that the settings choose, whatever `plain` says of others.
         """
-        track = cls(pinned=plain["pinned"])
+        track = cls(pinned=plain["pinned"], inputs="inputs" in plain.get("views", ("inputs",)))
         track.seen, track._version, track._since, track._within, track._calm = plain["counts"]
         track._original = None if plain["original"] is None else Normal.from_plain(plain["original"])
         track._active = track._original if plain["active"] is None else Normal.from_plain(plain["active"])
