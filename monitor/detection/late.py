@@ -23,10 +23,15 @@ track has the rest: evidence is averaged with these weights, so the threshold of
 1 / (1 - SHARE), which costs it a hundredth of its delay, and that of a group is 1 / (its part) times as high: a change
 of 3 sd in one of them takes an event or two more. While rows are gathered nothing bets on them and the track has all.
 
-One cause is told once. A finding of a group is held back while the track has one open, which tells of the same change
-with more features; it is told if it outlasts that one by the events that resolve a finding. Rows of a changed state are
-no reference for a later one: gathering begins again when a finding opens or is resolved, and a group that was learned
-while a finding was open is learned again after it is resolved. What is accepted is normal, so there it stays.
+One cause is told once. A finding of a group waits until the next rows are judged (or their time is up), since the track
+may find the same change in them. It is held back while the track has a finding that fires and was raised after the
+group's change began: that one tells of the change with more features. It is told if it outlasts that one by the events
+that resolve a finding. A change that begins later is another one and is told.
+
+Rows of a changed state are no reference for a later one: gathering begins again when a finding of the track opens or is
+resolved, and a group that was learned while one was open is learned again after it is resolved. What is accepted is
+normal, so there it stays. What such a group finds while the track's finding is open may be the way back, so it is told
+only if that finding is not resolved within `OUTLASTS` times the events that resolve one.
 
 Features of single dependencies do not come late: they are chosen with a reference (`monitor.detection.dependencies`).
 Groups are bounded (`MOST_GROUPS`): beyond, the youngest one is gathered again together with what is new.
@@ -36,7 +41,7 @@ Called by `monitor.detection.stream_monitor`, one `Late` for each of its tracks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +50,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.finding import Driver, Finding, State
 from monitor.detection.layout import UNCOUNTED, watched
+from monitor.detection.one_cause import OUTLASTS
 from monitor.detection.rows import Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.track import Context, Track
@@ -66,12 +72,16 @@ class Late:
     groups
         Tracks of late features, in the order in which they were learned.
     held
-        Ids of findings of groups that are not told as long as the track's own tell of the change.
+        Ids of findings of groups that are not told as long as the track's own tell of the change, with the number of
+        rows that the track had seen when each was found.
+    waiting
+        Ids of those that are told with the next rows, unless the track finds the change, too.
     """
 
     def __init__(self) -> None:
         self.groups: list[Track] = []
-        self.held: list[str] = []
+        self.held: dict[str, int] = {}
+        self.waiting: list[str] = []
         self._learned_open: list[bool] = []  # of each group, whether it was learned while the track had a finding open
         self._gathered: tuple[str, Rows, NDArray[np.int64]] | None = None
         self._open = False
@@ -102,26 +112,41 @@ class Late:
         candidates = self._candidates(context, track, rows)
         if not candidates and not self.groups:
             return []
-        findings: list[Finding] = []
+        found: list[tuple[Finding, bool]] = []
         known = track.features_known()
         own_context = replace(context, threshold=context.threshold / self.scale())
-        for group in self.groups:
+        for group, learned_open in zip(self.groups, self._learned_open, strict=True):
             of = [context.specs[name] for name in sorted(group.features_known() - known) if name in context.specs]
-            findings += _judged(own_context, group, rows, indices, np.asarray(_measured(rows, of).any(axis=1)))
-        told = self._told(context, track, findings)
+            measured = np.asarray(_measured(rows, of).any(axis=1))
+            found += [(finding, learned_open) for finding in _judged(own_context, group, rows, indices, measured)]
+        told = self._told(context, track, found)
         if candidates:
             self._gather(context, track, candidates, rows, indices)
         return told
 
     def resolve(self, why: str) -> list[Finding]:
         """Close what groups have open; those that fired and were told are reported as resolved."""
-        found = [finding for group in self.groups for finding in group.resolve(why) if finding.id not in self.held]
-        self.held = []
+        untold = self.untold()
+        found = [finding for group in self.groups for finding in group.resolve(why) if finding.id not in untold]
+        self.held, self.waiting = {}, []
         return found
+
+    def untold(self) -> set[str]:
+        """Ids of open findings that nobody was told of."""
+        return {*self.held, *self.waiting}
+
+    def flush(self) -> list[Finding]:
+        """The time of the next rows is up: what waits for them is told."""
+        told = self._open_of(self.waiting)
+        self.waiting = []
+        return told
+
+    def _open_of(self, ids: Collection[str]) -> list[Finding]:
+        return [finding for group in self.groups for finding in group.open if finding.id in ids]
 
     def accept(self) -> None:
         """The state as it is has become normal, for the track and for each group."""
-        self.held = []
+        self.held, self.waiting = {}, []
         self._open = False
         self._learned_open = [False] * len(self.groups)
 
@@ -137,7 +162,7 @@ class Late:
         self._closed_at = track.seen
         gone = [group for group, there in zip(self.groups, self._learned_open, strict=True) if there]
         ids = {finding.id for group in gone for finding in group.open}
-        self.held = [own for own in self.held if own not in ids]
+        self.held = {own: since for own, since in self.held.items() if own not in ids}
         self._keep([group for group in self.groups if group not in gone])
 
     def _keep(self, groups: list[Track]) -> None:
@@ -146,19 +171,38 @@ class Late:
         self.groups, self._learned_open = groups, [flags.get(id(group), self._open) for group in groups]
         self._looked = None
 
-    def _told(self, context: Context, track: Track, findings: Sequence[Finding]) -> list[Finding]:
-        """Of the groups' findings those that are told now."""
+    def _told(self, context: Context, track: Track, found: Sequence[tuple[Finding, bool]]) -> list[Finding]:
+        """What is told now: of the findings that waited for these rows, of those found in them, of those held back.
+
+        With each finding goes whether its group was learned while the track had one open.
+        """
         told: list[Finding] = []
-        for finding in findings:
-            if finding.id in self.held:
-                self.held.remove(finding.id)  # it ends as it was: unsaid
-            elif finding.state is State.FIRING and track.open:
-                self.held.append(finding.id)
-            elif finding.state is not State.INFO or not (track.open or finding.driver is Driver.MIX):
+        patience = context.settings.recovery
+        for finding in self._open_of(self.waiting):
+            if _tells_of(track, finding):
+                self.held[finding.id] = track.seen
+            else:
                 told.append(finding)
-        if self.held and not track.open and track.seen - self._closed_at >= context.settings.recovery:
-            told += [finding for group in self.groups for finding in group.open if finding.id in self.held]
-            self.held = []
+        self.waiting = []
+        for finding, learned_open in found:
+            if finding.state is State.RESOLVED:
+                if finding.id not in self.held and finding.id not in self.waiting:
+                    told.append(finding)
+                self.held.pop(finding.id, None)
+                self.waiting = [own for own in self.waiting if own != finding.id]
+            elif finding.state is State.INFO:
+                if finding.driver is not Driver.MIX and not _same(track.open, finding):
+                    told.append(finding)
+            elif _tells_of(track, finding) or (learned_open and track.open):
+                self.held[finding.id] = track.seen
+            else:
+                self.waiting.append(finding.id)
+        for finding in self._open_of(self.held):
+            over = not track.open and track.seen - self._closed_at >= patience
+            other = track.open and not _tells_of(track, finding)
+            if over or (other and track.seen - self.held[finding.id] >= OUTLASTS * patience):
+                del self.held[finding.id]
+                told.append(finding)
         return told
 
     # What is new
@@ -230,7 +274,7 @@ class Late:
         return {
             "groups": [[g.plain(), there] for g, there in zip(self.groups, self._learned_open, strict=True)],
             "gathered": None if gathered is None else [gathered[0], gathered[1].plain(), gathered[2].tolist()],
-            "held": self.held,
+            "held": [self.held, self.waiting],
             "open": [self._open, self._closed_at],
         }
 
@@ -243,9 +287,19 @@ class Late:
         if plain["gathered"] is not None:
             foremost, rows, indices = plain["gathered"]
             late._gathered = (foremost, Rows.from_plain(rows), np.asarray(indices, dtype=np.int64))
-        late.held = list(plain["held"])
+        late.held, late.waiting = dict(plain["held"][0]), list(plain["held"][1])
         late._open, late._closed_at = plain["open"]
         return late
+
+
+def _tells_of(track: Track, finding: Finding) -> bool:
+    """Whether a finding of the track that fires tells of the change that a group found."""
+    return _same((known for known in track.open if known.state is State.FIRING), finding)
+
+
+def _same(known: Iterable[Finding], finding: Finding) -> bool:
+    """Whether a change may have begun before one of the known findings was raised: then it is the same one."""
+    return any(finding.began_at.low <= one.raised_at.index for one in known)
 
 
 def _measured(rows: Rows, specs: Sequence[FeatureSpec]) -> NDArray[np.bool_]:

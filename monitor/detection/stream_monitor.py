@@ -155,10 +155,15 @@ class StreamMonitor:
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
-        if self._waiting is None or not self._main.warm:
+        if not self._main.warm:
             return []
-        rows, self._waiting = self._waiting, None
-        return self._judge(rows, self.events - len(rows))
+        findings: list[Finding] = []
+        if self._waiting is not None:
+            rows, self._waiting = self._waiting, None
+            findings = self._judge(rows, self.events - len(rows))
+        for late in self._late.values():
+            findings += self._once(self._tell(late.flush()))
+        return findings
 
     def control(self, control: Control) -> list[Finding]:
         """A decision takes effect here; rows before it are judged first.
@@ -220,8 +225,11 @@ class StreamMonitor:
         return rows if self._main.warm else rows.thinned()
 
     def _due(self, time: float) -> bool:
-        if self._waiting is None or not self._main.warm:
+        if not self._main.warm:
             return False
+        if self._waiting is None:
+            late = any(late.waiting for late in self._late.values())
+            return late and not time - self._last_time < BLOCK_WAIT_S
         first = float(self._waiting.times[0])
         patience = BLOCK_WAIT_S if len(self._waiting) < LEAST_BLOCK else BLOCK_SPAN_S
         return not math.isfinite(first) or time - first >= patience
@@ -423,7 +431,7 @@ class StreamMonitor:
 
     def _firing(self) -> list[Finding]:
         """What the tracks found and told."""
-        held = {f.id for f in self._held} | {own for late in self._late.values() for own in late.held}
+        held = {f.id for f in self._held}.union(*(late.untold() for late in self._late.values()))
         return [f for track in self._tracks() for f in track.open if f.state is State.FIRING and f.id not in held]
 
     def _context(self) -> Context:
