@@ -15,8 +15,8 @@ takes the last rows of the new normal for it, as far as they are still there.
 
 What a drift leads to. A detector that finds drift has forgotten it the next moment, so a drift that is too young to be
 judged (few rows after it, or inputs that moved with it) is noted and judged again `AGAIN` times at most. It fires only
-where its own number moved by its floor; else it is information, told once per `PATIENCE` rows, doubled each time, and
-neither the evidence of the other columns nor the maturing of the reference takes notice of it.
+where its own number moved, surely and by its floor; else it is information, told once per `PATIENCE` rows, doubled
+each time, and neither the evidence of the other columns nor the maturing of the reference takes notice of it.
 
 Called by `monitor.detection.track`. Pure.
 """
@@ -26,19 +26,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection import registry
 from monitor.detection.base import Detector, Status
 from monitor.detection.e_detector import EDetector
+from monitor.detection.finding import Finding
 from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
 from monitor.detection.settings import DetectionSettings
 
 AGAIN = 2
-"""Times that a drift which is too young is judged again: after as many rows each that a change can be told apart from
-chance (64), it is old enough after one; a second is for a change point that moved meanwhile."""
+"""Times that a drift which is too young, or not sure yet, is judged again, 64 rows later each: 128 rows more show a
+shift of 0.4 standard deviations, which is not far from the floor."""
 PATIENCE, PATIENCE_MOST = 200, 12_800
 """Rows for which information of a detector is not repeated: those of the evidence (`monitor.detection.track`)."""
 
@@ -117,6 +119,16 @@ class Alone:
         self._told_until = seen + self._wait
         self._wait = min(2 * self._wait, PATIENCE_MOST)
         return True
+
+    def unconfirmed(self, name: str, finding: Finding) -> Finding:
+        """Information about a drift of this number that its rows do not bear out, in words of its own."""
+        found = f"{self.detectors[name].snapshot()['detector']} found drift in {name}"
+        title = f"{finding.stream}: {found}, which moved less than its floor or not surely"
+        cause = (
+            f"Since event {finding.began_at.index}: {found}. The number did not move surely and by its effect floor, "
+            "so this is information. If it comes often, the detector's parameters are too sensitive for this number."
+        )
+        return msgspec.structs.replace(finding, title=title, cause=cause)
 
     def plain(self) -> dict[str, Any]:
         """Plain data of the detectors for a snapshot, by name."""

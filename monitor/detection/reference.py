@@ -157,6 +157,8 @@ class Reference:
 
     Attributes
     ----------
+    asked
+        The whitened view of the inputs, bet on or not: other inputs explain other outputs. None without inputs.
     frozen
         Whether it matures no further.
     """
@@ -193,7 +195,9 @@ class Reference:
             return
         self._count()
         self._hold(unpack(derived[0]))
-        self.outputs, self.inputs = (View.from_plain(view) for view in derived[1:])
+        self.outputs, self.inputs = (View.from_plain(view) for view in derived[1:3])
+        own = derived[3] if len(derived) > 3 else None
+        self.asked = self._asked() if own is None else Joint.from_plain(own)
 
     def _hold(self, levels: Array32) -> None:
         self.mean, self.variance, self.wander = levels
@@ -231,13 +235,21 @@ class Reference:
         # What is asked explains what is answered, whoever watches it.
         self.outputs = self._view(~self.is_input & bet, given=self.is_input)
         self.inputs = self._view(self.is_input & bet, given=None)
+        self.asked = self._asked()
+        if self.excluded and self.is_input[: len(self.is_keyed)].any():
+            joints = self._view(self.is_input, given=None).joints
+            self.asked = joints[0] if joints else None
         # Only the views need these; a process holds thousands of references.
         del self._covariance, self._lagged, self._runs, self._rare_lagged, self._rare_runs, self._rare_variance
+
+    def _asked(self) -> Joint | None:
+        return self.inputs.joints[0] if self.inputs.joints else None
 
     def freeze(self) -> None:
         """It matures no further: what is derived stays, as exact as a snapshot has it, and moments go."""
         self.frozen = True
-        for joint in (*self.outputs.joints, *self.inputs.joints):
+        others = [] if self.asked is None or self.asked is self._asked() else [self.asked]
+        for joint in (*self.outputs.joints, *self.inputs.joints, *others):
             joint.project = joint.project.astype(np.float16).astype(np.float32)
         self._hold(self._levels())
         self.moments = self.moments.counts_alone()
@@ -389,8 +401,13 @@ class Reference:
             self.distinct,
             pack(self.fill),
             sorted(self.excluded),
-            [pack(self._levels()), self.outputs.plain(), self.inputs.plain()] if self.frozen else None,
+            self._derived() if self.frozen else None,
         ]
+
+    def _derived(self) -> list[Any]:
+        """What a frozen reference keeps, as plain data; the view of the inputs only where it is not what is bet on."""
+        own = [] if self.asked is None or self.asked is self._asked() else [self.asked.plain()]
+        return [pack(self._levels()), self.outputs.plain(), self.inputs.plain(), *own]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Reference:

@@ -67,6 +67,9 @@ FEW = 64
 SURE_FLAG = {"rate": 7.0, "failure": 4.5}
 """`change.surest_flag` from which flags that alone told of a change are believed. Other questions to the same model set
 rates apart that no mean shows, faults less often than the rest."""
+SURE_ALONE = 7.0
+"""How sure the shift of a number must be for its own detector to fire; as sure as flags that alone told of a change.
+KSWIN that finds drift in every other window of calm rows fired in none of 32,000."""
 AGAIN = 16
 """Rows after which flags that were not believed are looked at again."""
 LOOKED = 288
@@ -407,12 +410,12 @@ class Track:
         chosen, changed = held + scope.rows[since], scope.y[since]
         spread = changed if (columns is not None or "single" in evidence.told()) and not inputs else None
         changes = self._changes(context, moved, effect, chosen, spread)
-        if alone is not None and all(base_name(change.name) != alone for change in changes):
-            changes = []  # its own number did not move by its floor: what else lies far does so by chance
+        if columns is not None and not self._borne_out(columns[0], changes, moved, changed):
+            changes = []
         decisive = explain.decisive(reference, moved, changes)
         driver = self._driver(inputs, after, decisive, laid, evidence)
         undecided = not inputs and self._undecided(driver, laid, evidence, after)
-        if alone is not None and (undecided or (not changes and moved.rows <= FEW)):
+        if alone is not None and (undecided or not changes):
             if self._alone.look_again(alone, self.seen + (attribution.COMPARED - len(after) if undecided else FEW)):
                 return []
         elif undecided:
@@ -445,7 +448,9 @@ class Track:
             self._relearn(position)
             return [finding]
         if alone is not None:
-            return [finding] if not back and self._alone.tells(self.seen) else []
+            if back or not self._alone.tells(self.seen):
+                return []
+            return [finding if changes else self._alone.unconfirmed(alone, finding)]
         if not changes and moved.rows <= FEW:
             # Certain together, and no feature large enough yet: a few rows more will tell.
             quiet.until = self.seen + FEW
@@ -575,6 +580,21 @@ class Track:
         known = place is not None and bool(np.isfinite(history.numbers[chosen, place]).all())
         distinct = len(np.unique(history.marks[chosen])) if known else len(chosen)
         return change.surest_flag(reference, y, distinct, faults=kind == "failure") < SURE_FLAG[kind]
+
+    def _borne_out(self, column: int, changes: Sequence[FeatureChange], moved: change.Shift, y: Array) -> bool:
+        """Whether the number in whose column a detector of its own found drift moved, or spreads, as it should have.
+
+        By its floor, and surely: by as much as `SURE_ALONE` asks of two samples, less what rows that were chosen as the
+        start of a change are worth (`change.surest_flag`). Otherwise the detector hears noise, and what else lies far
+        does so by chance. `y` (n, d) are the scores of the changed rows, `moved` their shift.
+        """
+        assert self._active is not None
+        reference = self._active.reference
+        name = reference.layout.name(column)
+        if all(base_name(each.name) != name for each in changes):
+            return False
+        surety = max(abs(float(moved.surety[column])), abs(float(change.widening(reference, y)[1][column])))
+        return surety * surety / 2 - math.log(max(LENGTH / max(len(y), 1), 1.0)) >= SURE_ALONE
 
     def _began(self, held: int, point: change.ChangePoint) -> BeganAt:
         """The change point, found among the rows from `held` on, as a finding says it."""
