@@ -230,8 +230,8 @@ class Reference:
         self.variance = np.maximum(np.concatenate([np.diag(self._covariance), self._rare_variance]), 0)
         self.wander = WANDERS * self._alone(np.arange(moments.d))[1]
         bet = np.ones(moments.d, dtype=bool)
-        bet[: len(self.is_keyed)] = ~self.is_keyed
-        bet[: len(self.is_keyed)] &= [name not in self.excluded for name in self.layout.numbers]
+        free = np.asarray([name not in self.excluded for name in self.layout.numbers], dtype=bool)
+        bet[: len(free)] = free & ~self.is_keyed
         # What is asked explains what is answered, whoever watches it.
         self.outputs = self._view(~self.is_input & bet, given=self.is_input)
         self.inputs = self._view(self.is_input & bet, given=None)

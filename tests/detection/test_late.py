@@ -29,6 +29,7 @@ from tests.detection.streams import (
     decoded,
     fired,
     named,
+    one_column,
     replay,
     watch,
 )
@@ -353,6 +354,22 @@ def test_many_late_features_one_after_another_stay_bounded_and_watched() -> None
     assert len(late["groups"]) <= MOST_GROUPS
     found = fired(replay(monitor, traffic, n - 300))
     assert {many[1].name, many[-1].name} <= set().union(*map(named, found))
+
+
+@pytest.mark.parametrize("what", NAMED)
+def test_one_late_feature_in_a_stream_of_one(what: str) -> None:
+    """No inputs, no segments, no times, and a group of a single column."""
+    traffic = one_column(np.random.default_rng(3).normal(size=1400))
+    richer = with_late(traffic)
+    moved(richer, what, 1000)
+    for spec in LATE:
+        if spec.name != NAMED[what]:
+            richer.columns.pop(spec.name, None)
+            richer.categories.pop(spec.name, None)
+    monitor = upgraded()
+    assert sent(monitor, richer, 0, 1000) == []
+    found = fired(sent(monitor, richer, 1000, 1400))
+    assert [NAMED[what] in named(f) for f in found] == [True]
 
 
 # Laws: as of any stream (tests/detection/test_laws.py)
