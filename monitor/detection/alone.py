@@ -54,6 +54,8 @@ class Alone:
         What watches each number that has a detector.
     """
 
+    __slots__ = ("_again", "_told_until", "_wait", "detectors")
+
     def __init__(self) -> None:
         self.detectors: dict[str, Detector] = {}
         self._again: dict[str, tuple[int, int]] = {}

@@ -43,7 +43,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,16 @@ MOST_GROUPS = 6
 INPUT_SIDE = "input"
 
 
+class _Looked(NamedTuple):
+    """For which columns, settings and declarations it was last worked out what is new, and what was."""
+
+    names: tuple[str, ...]
+    categories: tuple[str, ...]
+    settings: DetectionSettings
+    declared: Sequence[FeatureSpec]
+    found: tuple[FeatureSpec, ...]
+
+
 class Late:
     """What came after one track's reference.
 
@@ -78,6 +88,8 @@ class Late:
         Ids of those that are told with the next rows, unless the track finds the change, too.
     """
 
+    __slots__ = ("_closed_at", "_gathered", "_learned_open", "_looked", "_open", "groups", "held", "waiting")
+
     def __init__(self) -> None:
         self.groups: list[Track] = []
         self.held: dict[str, int] = {}
@@ -86,7 +98,7 @@ class Late:
         self._gathered: tuple[str, Rows, NDArray[np.int64]] | None = None
         self._open = False
         self._closed_at = 0
-        self._looked: tuple[Rows, Context, tuple[FeatureSpec, ...]] | None = None
+        self._looked: _Looked | None = None
 
     @property
     def settled(self) -> bool:
@@ -209,11 +221,15 @@ class Late:
 
     def _candidates(self, context: Context, track: Track, rows: Rows) -> tuple[FeatureSpec, ...]:
         """Features of these columns that are to be watched and that neither the track nor a group knows."""
-        if self._looked is not None:
-            before, under, found = self._looked
-            same = under.settings is context.settings and under.declared is context.declared
-            if same and before.names == rows.names and before.categories.keys() == rows.categories.keys():
-                return found
+        last = self._looked
+        if (
+            last is not None
+            and last.settings is context.settings
+            and last.declared is context.declared
+            and last.names == rows.names
+            and last.categories == (*rows.categories,)
+        ):
+            return last.found
         known = track.features_known().union(*(group.features_known() for group in self.groups))
         columns = {*rows.names, *rows.categories}
         found = tuple(
@@ -221,7 +237,7 @@ class Late:
             for spec in watched(context.declared, context.settings.features, context.settings.exclude)
             if spec.name in columns and spec.name not in known and not is_keyed(spec.name)
         )
-        self._looked = (rows.part(0, 0), context, found)
+        self._looked = _Looked(rows.names, (*rows.categories,), context.settings, context.declared, found)
         return found
 
     def _gather(
