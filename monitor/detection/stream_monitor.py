@@ -26,12 +26,13 @@ from monitor.detection.dependencies import Dependencies
 from monitor.detection.duplicates import RecentEvents
 from monitor.detection.finding import Finding, State
 from monitor.detection.history import Segments, segments_of
+from monitor.detection.late import Late
 from monitor.detection.layout import watched
 from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.slo_watch import ERROR, LATENCY, Objectives
-from monitor.detection.status import OpenAlert, StreamState, StreamStatus
+from monitor.detection.status import FeatureStatus, OpenAlert, StreamState, StreamStatus
 from monitor.detection.track import INPUT, RECENT, RELEARN, Context, Track, finite, log10
 from monitor.detection.volume_findings import VolumeWatch
 from monitor.errors import InvalidEvent
@@ -102,6 +103,7 @@ class StreamMonitor:
         self._main = Track()
         self._apart: dict[tuple[str, str], Track] = {}
         self._gathering: dict[tuple[str, str], tuple[Rows, NDArray[np.int64]] | None] = {}
+        self._late: dict[tuple[str, str] | None, Late] = {}  # by the segment of its track; None: the main one's
         self._canary = Canary()
         self._depend_on(Dependencies())
         self._objectives = Objectives(stream)
@@ -166,6 +168,8 @@ class StreamMonitor:
         if self._waiting is not None and self._main.warm:
             first = float(self._waiting.times[0])
             due = min(due, first + self._patience() if math.isfinite(first) else -math.inf)
+        elif self._main.warm and any(late.waiting for late in self._late.values()):
+            due = min(due, self._last_time + BLOCK_WAIT_S if math.isfinite(self._last_time) else -math.inf)
         if self._objectives.holds:
             if self._idle is None:
                 return -math.inf
@@ -193,10 +197,15 @@ class StreamMonitor:
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
-        if self._waiting is None or not self._main.warm:
+        if not self._main.warm:
             return []
-        rows, self._waiting = self._waiting, None
-        return self._judge(rows, self.events - len(rows))
+        findings: list[Finding] = []
+        if self._waiting is not None:
+            rows, self._waiting = self._waiting, None
+            findings = self._judge(rows, self.events - len(rows))
+        for late in self._late.values():
+            findings += self._once(self._tell(late.flush()))
+        return findings
 
     def control(self, control: Control) -> list[Finding]:
         """A decision takes effect here; rows before it are judged first.
@@ -212,12 +221,17 @@ class StreamMonitor:
         findings = self.close()
         if control.action is Action.SETTINGS:
             self.settings = settings
+            for track in self._tracks():
+                track.choose(settings)
             held = self._columns
             self._depend_on(self._dependencies)
             if not self._main.warm and not self._columns <= held:
                 self._waiting = None  # rows without what is watched from now on say nothing of it: gathered anew
             return findings
         why = RESOLVED_BY[control.action]
+        for late in self._late.values():
+            findings += self._once(self._tell(late.resolve(why)))
+            late.accept()
         for track in self._tracks():
             findings += self._once(self._tell(track.resolve(why)))
             track.accept()
@@ -225,7 +239,7 @@ class StreamMonitor:
         findings += self._volume.decide(why)
         if control.action is not Action.ACCEPT:
             self._main = Track(pinned=control.action is Action.PIN)
-            self._apart, self._gathering = {}, {}
+            self._apart, self._gathering, self._late = {}, {}, {}
             self._waiting = None
         return findings
 
@@ -244,7 +258,8 @@ class StreamMonitor:
 
     def _settled(self) -> bool:
         """Whether nothing goes on that is looked at block by block: a finding, a comparison, a segment of its own."""
-        return self._main.settled and not (self._apart or self._gathering or self._canary.pairs)
+        late = all(late.settled for late in self._late.values())
+        return late and self._main.settled and not (self._apart or self._gathering or self._canary.pairs)
 
     def _held_back(self, rows: Rows) -> Rows:
         """Rows that wait, without what nobody will look at."""
@@ -252,8 +267,11 @@ class StreamMonitor:
         return rows if self._main.warm else rows.thinned()
 
     def _due(self, time: float) -> bool:
-        if self._waiting is None or not self._main.warm:
+        if not self._main.warm:
             return False
+        if self._waiting is None:
+            late = any(late.waiting for late in self._late.values())
+            return late and not time - self._last_time < BLOCK_WAIT_S
         first = float(self._waiting.times[0])
         return not math.isfinite(first) or time - first >= self._patience()
 
@@ -321,14 +339,28 @@ class StreamMonitor:
             if own is None:
                 findings += self._judge_track(context, self._main, part, where)
             elif own in self._apart:
-                findings += self._judge_track(context, self._apart[own], part, where)
+                findings += self._judge_track(context, self._apart[own], part, where, own)
             else:
                 self._gather(context, own, part, where)
         return findings
 
-    def _judge_track(self, context: Context, track: Track, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
-        """A track's rows; segments that it finds new are set apart from the next row on."""
-        findings, taken = track.judge(context, rows, indices)
+    def _judge_track(
+        self,
+        context: Context,
+        track: Track,
+        rows: Rows,
+        indices: NDArray[np.int64],
+        own: tuple[str, str] | None = None,
+    ) -> list[Finding]:
+        """A track's rows; segments that it finds new are set apart from the next row on.
+
+        `own` is the segment of a track that is not the main one.
+        """
+        late = self._late.get(own)
+        if late is None:
+            late = self._late[own] = Late()
+        findings, taken = track.judge(late.context_of_track(context), rows, indices)
+        findings += late.judge(context, track, rows if taken == len(rows) else rows.part(0, taken), indices[:taken])
         fresh = [pair for pair in track.strangers if pair not in self._gathering and pair not in self._apart]
         track.strangers.clear()
         for stranger in fresh[: MOST_SEGMENTS - len(self._gathering) - len(self._apart)]:
@@ -338,7 +370,7 @@ class StreamMonitor:
         rows, indices = rows.part(taken), indices[taken:]
         if track is self._main:
             return findings + self._judge_apart(context, rows, indices)
-        return findings + self._judge_track(context, track, rows, indices)
+        return findings + self._judge_track(context, track, rows, indices, own)
 
     def _gather(self, context: Context, own: tuple[str, str], rows: Rows, indices: NDArray[np.int64]) -> None:
         held = self._gathering[own]
@@ -379,7 +411,10 @@ class StreamMonitor:
             if finding.state is State.RESOLVED:
                 self._gathering.pop(own, None)
                 track = self._apart.pop(own, None)
-                told += track.resolve("its version is judged with the others again") if track else []
+                again = "its version is judged with the others again"
+                told += track.resolve(again) if track else []
+                late = self._late.pop(own, None)
+                told += late.resolve(again) if late else []
                 # What the finding stood for is told as what it is, as long as it lasts.
                 still = {f.id for track in self._tracks() for f in track.open}
                 told += [held for held in self._held if held.id in still]
@@ -433,11 +468,16 @@ class StreamMonitor:
         return [f for f in self._firing() if f.id not in self._untold] + self._canary.open
 
     def _tracks(self) -> tuple[Track, ...]:
+        """The tracks of rows, and then those of late features."""
+        return (*self._tracks_of_rows(), *(group for late in self._late.values() for group in late.groups))
+
+    def _tracks_of_rows(self) -> tuple[Track, ...]:
+        """The main track and those of segments; a row belongs to exactly one of them."""
         return (self._main, *self._apart.values())
 
     def _firing(self) -> list[Finding]:
         """What the tracks found and told."""
-        held = {f.id for f in self._held}
+        held = {f.id for f in self._held}.union(*(late.untold() for late in self._late.values()))
         return [f for track in self._tracks() for f in track.open if f.state is State.FIRING and f.id not in held]
 
     def _context(self) -> Context:
@@ -459,7 +499,8 @@ class StreamMonitor:
 
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
-        tracks = self._tracks()
+        tracks = self._tracks_of_rows()
+        late = [g.log_evidence() + log10(each.scale()) for each in self._late.values() for g in each.groups]
         fire = self._drifts() + self._volume.firing() + self._objectives.open
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
         if fire:
@@ -474,9 +515,9 @@ class StreamMonitor:
             firing=[f.id for f in fire],
             duplicates=self._recent.duplicates,
             id_conflicts=self._recent.id_conflicts,
-            log_evidence=max(*(track.log_evidence() for track in tracks), log10(self._canary.evidence())),
+            log_evidence=max(*(track.log_evidence() for track in tracks), *late, log10(self._canary.evidence())),
             log_threshold=math.log10(self.mean_run_length()),
-            features=self._main.features(),
+            features=self._features(),
             open=[OpenAlert(f.id, f.kind.value, f.began_at.time, f.evidence) for f in fire],
             segments=self._main.shares(self._recent_segments()),
             learned=self._learned(),
@@ -491,9 +532,15 @@ class StreamMonitor:
             return self.settings.warmup
         return 0 if self._waiting is None else len(self._waiting)
 
+    def _features(self) -> dict[str, FeatureStatus]:
+        """What the main track says of each feature, and its groups of late ones."""
+        late = self._late.get(None)
+        features = {name: status for group in late.groups for name, status in group.features().items()} if late else {}
+        return {**features, **self._main.features()}
+
     def _recent_segments(self) -> list[Segments]:
         """Segments of the stream's last `RECENT` judged rows, whichever track holds them."""
-        rows = [row for track in self._tracks() for row in track.recent()]
+        rows = [row for track in self._tracks_of_rows() for row in track.recent()]
         for held in self._gathering.values():
             if held is not None:
                 gathered, indices = held
@@ -520,6 +567,7 @@ class StreamMonitor:
             "main": self._main.plain(),
             "apart": [[own, track.plain()] for own, track in self._apart.items()],
             "gathering": gathering,
+            "late": [[own, late.plain()] for own, late in self._late.items() if not late.empty],
             "canary": self._canary.plain(),
             "held": [msgspec.to_builtins(finding) for finding in self._held],
             "dependencies": self._dependencies.names,
@@ -544,11 +592,15 @@ class StreamMonitor:
         else:
             self._volume = VolumeWatch(self.stream)
             self._volume.silence = None if state["silence"] is None else msgspec.convert(state["silence"], Finding)
-        self._main = Track.from_plain(state["main"])
-        self._apart = {(a, v): Track.from_plain(plain) for (a, v), plain in state["apart"]}
+        self._main = Track.from_plain(state["main"], self.settings)
+        self._apart = {(a, v): Track.from_plain(plain, self.settings) for (a, v), plain in state["apart"]}
         self._gathering = {
             (a, v): None if held is None else (Rows.from_plain(held[0]), np.asarray(held[1], dtype=np.int64))
             for (a, v), held in state["gathering"]
+        }
+        self._late = {
+            None if own is None else (own[0], own[1]): Late.from_plain(plain, self.settings)
+            for own, plain in state.get("late", [])
         }
         self._canary = Canary.from_plain(state["canary"]) if "canary" in state else Canary()
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
