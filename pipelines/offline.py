@@ -45,7 +45,9 @@ def featurizer_for(settings: Settings) -> Featurizer:
 
 def partition_monitor(settings: Settings, specs: Iterable[FeatureSpec]) -> PartitionMonitor:
     """A detect partition with each stream's own settings."""
-    return PartitionMonitor(lambda stream: settings.for_stream(stream).detection, tuple(specs))
+    return PartitionMonitor(
+        lambda stream: settings.for_stream(stream).detection, tuple(specs), settings.worker.max_streams
+    )
 
 
 def replay(

@@ -50,6 +50,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     """A stream now. `events` were applied once each; evidence and threshold are log10.
 
     `open` are the alerts that fire, which `firing` names; `segments` the values that carry most of the traffic.
+    `reason` says why the state is `unknown`; it is empty in every other state.
     """
 
     stream: str
@@ -64,3 +65,4 @@ class StreamStatus(msgspec.Struct, frozen=True):
     features: dict[str, FeatureStatus]
     open: list[OpenAlert] = []
     segments: list[SegmentShare] = []
+    reason: str = ""
