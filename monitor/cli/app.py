@@ -48,12 +48,12 @@ def build_app() -> typer.Typer:
     app.command("features")(features.command)
     app.command("publish")(publish.command)
     app.command("topics")(topics.command)
-    app.command("streams")(streams.command)
     app.command("schema")(schema.command)
     app.command("check-config")(check_config.command)
     app.command("version")(version.command)
     app.add_typer(alert.group(), name="alert")
     app.add_typer(reference.group(), name="reference")
+    app.add_typer(streams.group(), name="streams")
     return app
 
 

@@ -41,6 +41,7 @@ def test_every_kind_of_finding_has_its_runbook(kind: FindingKind) -> None:
     "name",
     [
         *("lag", "dead_letters", "worker_down", "monitor_blind", "sink_failures", "evaluator_down"),
+        *("stream_failed", "too_many_streams"),
         *("prompt_brittleness", "cascade", "process/change_a_prompt"),
     ],
 )
