@@ -34,11 +34,15 @@ _KEPT_OF_TOO_LARGE = 512 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message with the reason (stable code) and one sentence why it could not be used."""
+    """A message with the reason (stable code) and one sentence why it could not be used.
+
+    `more` are headers of our own beside the reason: which stream, which events (`pipelines.stream_letters`).
+    """
 
     message: Message
     reason: str
     detail: str
+    more: tuple[tuple[str, bytes], ...] = ()
 
 
 class TooManyDeadLetters(OqmError):
@@ -55,6 +59,7 @@ def headers_of(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:
         ("oqm-topic", topic.encode()),
         ("oqm-partition", str(message.partition).encode()),
         ("oqm-offset", str(message.offset).encode()),
+        *letter.more,
     ]
 
 

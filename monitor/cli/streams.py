@@ -16,6 +16,8 @@ from rich.text import Text
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import print_json, tables
+from monitor.cli.reference import By, Stream, decide, known_stream, user_name
+from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.detection.status import StreamStatus
@@ -27,9 +29,18 @@ _MOST_NOTES = 5
 _LOUDEST_FIRST = ("drift", "silent", "unknown", "warming", "stable")
 
 
+def group() -> typer.Typer:
+    """The command with its subcommand."""
+    app = typer.Typer(rich_markup_mode="markdown", invoke_without_command=True)
+    app.callback(invoke_without_command=True)(command)
+    app.command("remove")(remove)
+    return app
+
+
 @with_connection
 def command(
     connection: Connection,
+    ctx: typer.Context,
     json: AsJson = False,
     once: Annotated[bool, typer.Option("--once", help="Print once instead of a live table on a terminal.")] = False,
     config: ConfigFile = None,
@@ -44,6 +55,9 @@ def command(
     from monitor.settings import load_settings
     from pipelines.streams import stream_statuses
 
+    if ctx.invoked_subcommand is not None:
+        _nothing_before(ctx)
+        return
     settings = connection.over(load_settings(config))
     statuses = asyncio.run(stream_statuses(settings))
     if json:
@@ -58,6 +72,29 @@ def command(
         while True:
             time.sleep(_REFRESH_S)
             live.update(_table(asyncio.run(stream_statuses(settings)), time.time()), refresh=True)
+
+
+@with_connection
+def remove(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
+    """End a stream: its reference and state go, and its open alerts are resolved.
+
+    Should events come again, it is a new stream.
+    """
+    from monitor.detection.control import Action, Control
+    from monitor.settings import load_settings
+
+    settings = connection.over(load_settings(config))
+    known_stream(settings, stream)
+    decide(settings, Control(action=Action.REMOVE, stream=stream, time=time.time(), by=by or user_name()))
+
+
+def _nothing_before(ctx: typer.Context) -> None:
+    """Raises `ConfigError` for an option between `streams` and its subcommand, which would not reach that."""
+    for name in ctx.params:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = next(p.opts[0] for p in ctx.command.params if p.name == name)
+            raise ConfigError(f"{option} has no effect before {ctx.invoked_subcommand}: put it behind")
 
 
 def as_record(status: StreamStatus) -> dict[str, Any]:
@@ -75,6 +112,7 @@ def as_record(status: StreamStatus) -> dict[str, Any]:
         "learns": status.learns,
         "young": status.young,
         **noted,
+        **({"reason": status.reason} if status.reason else {}),
     }
 
 
@@ -85,6 +123,9 @@ def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
         # How far a stream has learned stays on one line in a narrow terminal too.
         table.add_column(head, no_wrap=head == "state")
     table.title = f"{len(ordered):,} streams at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
+    reasons = any(status.reason for status in ordered)
+    if reasons:
+        table.add_column("why unknown", overflow="fold")
     for status in ordered:
         # log10 of the evidence against log10 of what an alert takes.
         evidence = f"{max(0.0, status.log_evidence):.1f} of {status.log_threshold:.1f}"
@@ -95,6 +136,7 @@ def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
             _ago(now, status.last_event_time),
             evidence,
             ", ".join(status.firing),
+            *([Text(status.reason)] if reasons else []),
         )
     table.caption = _notes(ordered)
     table.caption_justify = "left"

@@ -154,6 +154,13 @@ class DetectionSettings(BaseModel):
         None, gt=0, description="seconds without an event that raise an alert; null: as is usual at the hour"
     )
 
+    forget_after: Duration = Field(
+        90 * SECONDS["d"],
+        ge=SECONDS["d"],
+        validate_default=True,
+        description="a stream without an event for so long is removed, and its open alerts are resolved",
+    )
+
     @model_validator(mode="after")
     def _objectives_have_names_of_their_own(self) -> DetectionSettings:
         if len({objective.name for objective in self.slo}) < len(self.slo):

@@ -55,7 +55,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     `learns` events that the first reference takes, `learned` have come; a `young` reference has few rows, so for now
     only large changes are found. The three are 0, 0 and false in the states of older versions.
     `behind_s` is how far the times of its events lie behind the log's clock, in seconds, where that is too far to judge
-    volume and silence; else None.
+    volume and silence; else None. `reason` says why the state is `unknown`; it is empty in every other state.
     """
 
     stream: str
@@ -74,6 +74,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     learns: int = 0
     young: bool = False
     behind_s: float | None = None
+    reason: str = ""
 
     def note(self) -> str | None:
         """What is not judged of the stream, and why, for a person; None: everything is."""

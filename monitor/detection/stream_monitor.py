@@ -17,11 +17,10 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from monitor.detection import one_cause, reference_check
 from monitor.detection.canary import Canary
-from monitor.detection.control import Action, Control
+from monitor.detection.control import Action, Control, settings_after
 from monitor.detection.dependencies import Dependencies
 from monitor.detection.duplicates import RecentEvents
 from monitor.detection.finding import Finding, State
@@ -35,7 +34,6 @@ from monitor.detection.slo_watch import ERROR, LATENCY, Objectives
 from monitor.detection.status import FeatureStatus, OpenAlert, StreamState, StreamStatus
 from monitor.detection.track import INPUT, RECENT, RELEARN, Context, Track, finite, log10
 from monitor.detection.volume_findings import VolumeWatch
-from monitor.errors import InvalidEvent
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
@@ -83,6 +81,8 @@ class StreamMonitor:
         Events applied, once each.
     clock
         Time of the log's last tick, which late events are measured by (seconds since 1970; NaN: none came).
+    found
+        What the call under way has found so far: where it raises, this much is known and was in the log before that.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class StreamMonitor:
         self.settings = settings or _settings(None)
         self.events = 0
         self.clock = math.nan
+        self.found: list[Finding] = []
         self._declared, _ = _known(tuple(_default_specs() if specs is None else specs), (DISTANCE,))
         self._recent = RecentEvents()
         self._centre = Centre(self.settings.warmup)
@@ -131,6 +132,7 @@ class StreamMonitor:
             self._last_time = float(np.fmax(self._last_time, times.max()))
         waiting = rows if self._waiting is None else self._waiting.joined(rows)
         findings: list[Finding] = []
+        self.found = findings
         first, start = self.events - len(waiting), 0
         counted = 0
         while need := self._block(waiting.times[start:]):
@@ -189,6 +191,7 @@ class StreamMonitor:
         """Event time has reached `time` (seconds since 1970)."""
         self.reach(time)
         findings = self.close() if self._due(time) else []
+        self.found = findings
         last = max(self.events - 1, 0)
         findings += self._volume.tick(time, self._last_time, last, self.settings)
         if self._objectives.holds and self._idle is None:
@@ -214,11 +217,8 @@ class StreamMonitor:
         """
         settings = self.settings
         if control.action is Action.SETTINGS:
-            try:
-                settings = DetectionSettings.model_validate({**settings.model_dump(), **control.data})
-            except ValidationError as wrong:
-                raise InvalidEvent("wrong_settings", f"stream {self.stream!r}: {wrong}") from wrong
-        findings = self.close()
+            settings = settings_after(settings, control)
+        findings = self.found = self.close()
         if control.action is Action.SETTINGS:
             self.settings = settings
             for track in self._tracks():
@@ -497,11 +497,25 @@ class StreamMonitor:
 
     # Outside
 
+    @property
+    def last_time(self) -> float | None:
+        """Time of the latest event (seconds since 1970); None where no event had one."""
+        return finite(self._last_time)
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait for their block to fill."""
+        return 0 if self._waiting is None else len(self._waiting)
+
+    def firing(self) -> list[Finding]:
+        """The findings that fire, as they were reported: those of drift, of volume and silence, and of objectives."""
+        return self._drifts() + self._volume.firing() + self._objectives.open
+
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
         tracks = self._tracks_of_rows()
         late = [g.log_evidence() + log10(each.scale()) for each in self._late.values() for g in each.groups]
-        fire = self._drifts() + self._volume.firing() + self._objectives.open
+        fire = self.firing()
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
         if fire:
             state = StreamState.DRIFT

@@ -53,6 +53,21 @@ class WorkerNumbers(Protocol):
         ...
 
     @property
+    def stream_failures(self) -> Mapping[str, int]:
+        """Exceptions in streams' monitors by call."""
+        ...
+
+    @property
+    def unjudged(self) -> Mapping[str, int]:
+        """Rows that detect wrote to the dead letters by reason."""
+        ...
+
+    @property
+    def newcomers(self) -> int:
+        """Stream names with too few events to be judged."""
+        ...
+
+    @property
     def call_errors(self) -> int:
         """Events whose call ended in an error."""
         ...
@@ -207,6 +222,9 @@ class WorkerCollector(Collector):
         yield _family(metrics.EVENTS, [((), n.events)])
         yield _family(metrics.REJECTS, _by_name(n.rejects))
         yield _family(metrics.FEATURE_FAILURES, _by_name(n.feature_failures))
+        yield _family(metrics.STREAM_FAILURES, _by_name(n.stream_failures))
+        yield _family(metrics.UNJUDGED, _by_name(n.unjudged))
+        yield _family(metrics.NEWCOMERS, [((), n.newcomers)])
         yield _family(metrics.CALL_ERRORS, [((), n.call_errors)])
         yield _histogram(metrics.CALL_SECONDS, [((), n.call_seconds)])
         yield _family(metrics.DEPENDENCY_CALLS, dict(n.dependency_calls).items())

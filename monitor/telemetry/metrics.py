@@ -40,6 +40,13 @@ REJECTS = Metric("oqm_rejects_total", _C, "Messages written to the dead-letter t
 FEATURE_FAILURES = Metric(
     "oqm_feature_failures_total", _C, "Events for which a family of features failed and is missing.", ("family",)
 )
+STREAM_FAILURES = Metric(
+    "oqm_judging_failures_total", _C, "Exceptions in the monitor of one stream, by the call that raised.", ("call",)
+)
+UNJUDGED = Metric(
+    "oqm_unjudged_events_total", _C, "Events that detect wrote to the dead-letter topic, by reason.", ("reason",)
+)
+NEWCOMERS = Metric("oqm_new_streams", _G, "Stream names with too few events to be judged: at most four.")
 CALL_ERRORS = Metric("oqm_event_errors_total", _C, "Output events whose call ended in an error.")
 CALL_SECONDS = Metric("oqm_call_seconds", _H, "Time until the whole output was there, of the events that say it.")
 DEPENDENCY_CALLS = Metric(
@@ -161,6 +168,9 @@ METRICS: tuple[Metric, ...] = (
     EVENTS,
     REJECTS,
     FEATURE_FAILURES,
+    STREAM_FAILURES,
+    UNJUDGED,
+    NEWCOMERS,
     CALL_ERRORS,
     CALL_SECONDS,
     DEPENDENCY_CALLS,

@@ -35,6 +35,9 @@ class Numbers:
     clamped: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
     feature_failures: Counter[str] = field(default_factory=Counter)
+    stream_failures: Counter[str] = field(default_factory=Counter)
+    unjudged: Counter[str] = field(default_factory=Counter)
+    newcomers: int = 0
     call_errors: int = 0
     call_seconds: Histogram = field(default_factory=lambda: Histogram(CALL_BOUNDS))
     dependency_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -70,6 +73,9 @@ def busy() -> Numbers:
         clamped=1,
         rejects=Counter(not_json=2),
         feature_failures=Counter(tone=1),
+        stream_failures=Counter(observe=1),
+        unjudged=Counter(stream_failed=3),
+        newcomers=2,
         call_errors=1,
         dependency_calls=Counter({("orders", "ok"): 5, ("orders", "failed"): 1}),
         dependency_seconds={"orders": Histogram(CALL_BOUNDS)},
