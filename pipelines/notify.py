@@ -293,10 +293,11 @@ class Notify(Stage):
                 attempt += 1
                 log.warning("alert %s to %s again in %.1f s: %s", one.key.transition, sink.name, wait, error)
                 self._stats.deliveries[sink.name, "retried"] += 1
-            if self._clock() + wait - one.since > self._delivery.give_up_after:
+            left = one.since + self._delivery.give_up_after - self._clock()
+            if left <= 0 and self._sure():  # one that is not sure to own the alert decides nothing about it
                 log.error("alert %s given up for %s", one.key.transition, sink.name)
                 return Outcome.FAILED
-            await self._sleep(wait)
+            await self._sleep(min(wait, left) if left > 0 else wait)
 
     async def _attempt(self, sink: Sink, circuit: Circuit, one: _Pending) -> float:
         """Send, when its turn comes: 0; or where it may not be sent now, the seconds until it may."""
