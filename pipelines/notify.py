@@ -33,6 +33,7 @@ from monitor.alerting.fleet import Audience, Telling
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery, StateError
 from monitor.settings import Broker, Delivery, Settings
 from monitor.sinks.base import Acknowledges, KeepsAlive, Sink, TellsPeople
+from monitor.sinks.routing import in_words, unrouted
 from pipelines.checkpoint import Positions, read_to_end
 from pipelines.circuit import Circuit, wait_before
 from pipelines.deadletter import DeadLetter, DeadLetterBox
@@ -80,6 +81,11 @@ class OutboxKey(msgspec.Struct, frozen=True, array_like=True):
 _encoder = msgspec.msgpack.Encoder()
 _record = msgspec.msgpack.Decoder(OutboxRecord)
 _key = msgspec.json.Decoder(OutboxKey)
+
+
+def decode_outbox(key: bytes, value: bytes) -> tuple[OutboxKey, OutboxRecord]:
+    """A message of the outbox. Raises `msgspec.DecodeError` for anything else."""
+    return _key.decode(key), _record.decode(value)
 
 
 def _audience(sink: Sink) -> Audience:
@@ -142,6 +148,7 @@ class Notify(Stage):
         self._sleep = sleep
         self._uniform = uniform
         self._known: set[OutboxKey] = set()
+        self._unrouted: set[str] = set()
         self._queues: dict[tuple[str, str], deque[_Pending]] = defaultdict(deque)
         self._couriers: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._taken: dict[int, int] = {}
@@ -163,7 +170,7 @@ class Notify(Stage):
             if record.value is None or record.key is None:
                 continue
             try:
-                key, entry = _key.decode(record.key), _record.decode(record.value)
+                key, entry = decode_outbox(record.key, record.value)
             except msgspec.DecodeError as error:
                 raise StateError(
                     f"{record.topic} partition {record.partition} offset {record.offset} cannot be read: {error}"
@@ -221,6 +228,7 @@ class Notify(Stage):
         wanted = []
         now = self._clock()
         for alert, to in ((telling.alert, telling.to) for telling in told):
+            self._count_unrouted(alert)
             for sink in self._sinks.values():
                 key = OutboxKey(alert.transition, sink.name)
                 fit = to in (Audience.EVERYONE, _audience(sink))
@@ -229,6 +237,14 @@ class Notify(Stage):
                     self._known.add(key)
                     wanted.append(_Pending(key, partition, alert, now))
         return wanted
+
+    def _count_unrouted(self, alert: Alert) -> None:
+        """Count and log an alert that no sink takes, once in this worker's life however often it is looked at."""
+        why = unrouted(alert, self._sinks.values())
+        if why is not None and alert.fingerprint not in self._unrouted:
+            self._unrouted.add(alert.fingerprint)
+            self._stats.unrouted[alert.route, why.value] += 1
+            log.error("alert %s of stream %s is %s", alert.fingerprint, alert.stream, in_words(alert, why))
 
     async def _tell(self, wanted: list[_Pending]) -> None:
         """Note in the outbox what is to be delivered, confirmed; then deliver it."""
@@ -340,6 +356,9 @@ class Notify(Stage):
                 held[reason.value] += count
             alarms += dispatch.false_alarms.values()
         self._stats.held_back = held
+        firing = [alert for dispatch in self._dispatches.values() for alert in dispatch.firing()]
+        nobody = ((alert.route, unrouted(alert, self._sinks.values())) for alert in firing)
+        self._stats.unrouted_firing = Counter((route, why.value) for route, why in nobody if why is not None)
         self._stats.false_alarms = Counter(alarm.kind for alarm in alarms)
         self._stats.budget_spent = spent(alarms, self._budget, now)
 
