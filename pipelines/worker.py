@@ -254,7 +254,14 @@ class Worker:
 
     async def _run(self, flow: Flow, stages: dict[Role, Stage]) -> None:
         assert self._ended is not None
-        await flow.app.start()
+        # Not awaited alone: it returns once the group has let this worker in, for which a broker may take half a minute.
+        starting = asyncio.get_running_loop().create_task(flow.app.start(), name="start")
+        await asyncio.wait({starting, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            await flow.stop()
+            await asyncio.gather(starting, return_exceptions=True)
+            return self._ended.result()
+        starting.result()
         tasks = [self._task(stage.run(), f"{role}-run") for role, stage in stages.items()]
         tasks.append(self._task(self._every(_BEAT_EVERY_S, functools.partial(self._beat, flow)), "beat"))
         tasks.append(self._task(self._every(_COMMIT_EVERY_S, functools.partial(self._look, flow, stages)), "look"))
