@@ -57,6 +57,10 @@ class Circuit:
         self._until: float | None = None
         self._probing = False
 
+    def use(self, delivery: Delivery) -> None:
+        """Other waits from the next failure on."""
+        self._delivery = delivery
+
     def state(self, now: float) -> CircuitState:
         """Where it stands."""
         if self._until is None:

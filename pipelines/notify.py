@@ -30,6 +30,7 @@ from monitor.alerting.book import AlertBook
 from monitor.alerting.budget import spent
 from monitor.alerting.dispatch import Dispatch, FalseAlarm, Held, is_acknowledgement
 from monitor.alerting.fleet import Audience, Telling
+from monitor.alerting.maintenance import MaintenanceWindow
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery, StateError
 from monitor.settings import Broker, Delivery, Settings
 from monitor.sinks.base import Acknowledges, KeepsAlive, Sink, TellsPeople
@@ -361,6 +362,43 @@ class Notify(Stage):
         self._stats.unrouted_firing = Counter((route, why.value) for route, why in nobody if why is not None)
         self._stats.false_alarms = Counter(alarm.kind for alarm in alarms)
         self._stats.budget_spent = spent(alarms, self._budget, now)
+
+    async def settings_changed(
+        self, sinks: Sequence[Sink], windows: Sequence[MaintenanceWindow], delivery: Delivery
+    ) -> None:
+        """Deliver to these sinks from now on; called by the worker when its settings were read again.
+
+        Sinks that are the same objects go on undisturbed. What waits for one that was replaced goes to its successor
+        of the same name, what waits for one that is gone stays in the outbox, as after a restart. What fires and was
+        sent to nobody is sent where the new settings say.
+        """
+        async with self._lock:
+            new = {sink.name: sink for sink in sinks}
+            gone = {name for name, sink in self._sinks.items() if new.get(name) is not sink}
+            waiting = await self._stop_delivering(gone)
+            self._delivery = delivery
+            kept = {name: circuit for name, circuit in self._circuits.items() if name in new and name not in gone}
+            for circuit in kept.values():
+                circuit.use(delivery)
+            self._circuits = {name: kept.get(name) or Circuit(delivery, self._uniform) for name in new}
+            self._turns = {name: self._turns.get(name, asyncio.Semaphore(_AT_ONCE)) for name in new}
+            self._sinks = new
+            for dispatch in self._dispatches.values():
+                dispatch.use_windows(windows)
+            self._enqueue(one for one in waiting if one.key.sink in new)
+            await self._tell_forgotten()
+
+    async def _stop_delivering(self, names: set[str]) -> list[_Pending]:
+        """End the deliveries to these sinks; what was not delivered, in order."""
+        lines = [line for line in self._queues if line[0] in names]
+        waiting = [one for line in lines for one in self._queues[line]]
+        tasks = [self._couriers[line] for line in lines if line in self._couriers]
+        tasks += [task for name, task in self._keeping_alive.items() if name in names]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._stats.pending_deliveries -= len(waiting)
+        return waiting
 
     async def _keep_alive(self, sink: Sink) -> None:
         every = self._dispatches.values()

@@ -76,7 +76,6 @@ class RunConsumerThread(AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
-
     async def on_thread_stop(self) -> None:
         """End the consumer, also while it waits for its group."""
         if self._consumer is not None:

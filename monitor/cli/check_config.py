@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.output import tables
+from monitor.cli.output import notes, tables
 
 
 def command(
@@ -17,18 +17,28 @@ def command(
     stream: Annotated[
         str | None, typer.Option(help="Also show what holds for the stream of this name.", show_default=False)
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if there are warnings.")] = False,
 ) -> None:
-    """Check a configuration file. Each mistake is one line with file, line and key, and the exit code is 2."""
+    """Check a configuration file as a worker does at its start.
+
+    Each mistake is one line with file, line and key, and the exit code is 2. What is valid and doubtful is a warning.
+    """
     from monitor.config_files import config_dir
-    from monitor.settings import load_settings
+    from monitor.settings_check import load_checked
 
     path = file if file is not None else config_dir() / "monitor.yaml"
-    settings = load_settings(path)
+    settings, warnings = load_checked(path)
     console = tables()
+    for warning in warnings:
+        notes().print(f"warning: {warning}", markup=False, soft_wrap=True)
     sinks = ", ".join(f"{sink.name} ({sink.type})" for sink in settings.sinks) or "none"
-    console.print(f"{path}: ok, {len(settings.streams)} stream overrides, sinks: {sinks}", soft_wrap=True)
+    verdict = "ok" if not warnings else f"can be used, {len(warnings)} warning{'s' * (len(warnings) > 1)}"
+    overrides = f"{len(settings.streams)} stream override{'s' * (len(settings.streams) != 1)}"
+    console.print(f"{path}: {verdict}, {overrides}, sinks: {sinks}", markup=False, soft_wrap=True)
     if stream is not None:
         holds = settings.for_stream(stream)
         console.print(f"{stream}: owner {holds.owner or '-'}, route {holds.route}")
         for key, value in holds.detection.model_dump(mode="json").items():
-            console.print(f"  {key}: {value}", soft_wrap=True)
+            console.print(f"  {key}: {value}", markup=False, soft_wrap=True)
+    if strict and warnings:
+        raise typer.Exit(1)
