@@ -26,7 +26,7 @@ _NUMBER = "must be a number"
 _YES_NO = "must be true or false"
 _TEXT = "must be a text; put a number or a date in quotes"
 _LIST = "must be a list, such as [a, b]"
-_MAPPING = "must be a mapping, such as {key: value}"
+_MAPPING = "must be a mapping, such as {{key: value}}"
 _SETTINGS = "must be a mapping of settings"
 
 SENTENCES = {
@@ -44,6 +44,7 @@ SENTENCES = {
     "tuple_type": _LIST,
     "list_type": _LIST,
     "dict_type": _MAPPING,
+    "invalid_key": "has a key that is no text; put it in quotes",
     "model_type": _SETTINGS,
     "model_attributes_type": _SETTINGS,
     "int_type": _WHOLE,

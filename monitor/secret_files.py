@@ -17,6 +17,10 @@ FILE = "_file"
 """What is added to a secret's key to name the file that holds it."""
 
 
+_LONGEST_SHOWN = 200
+"""Characters of a path in a message: longer than paths are, shorter than a secret that was put there by mistake."""
+
+
 def _not_empty(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value():
         raise ValueError("must not be empty")
@@ -29,15 +33,18 @@ SecretText = Annotated[SecretStr, AfterValidator(_not_empty)]
 
 def read_secret(path: str) -> str:
     """The file's text without the line break at its end. Raises `ValueError` that names the file, not its content."""
+    shown = path if len(path) <= _LONGEST_SHOWN else f"{path[:_LONGEST_SHOWN]}..."
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, ValueError):  # ValueError: a NUL in the path
-        raise ValueError(f"{path} is not UTF-8 text") from None
+        raise ValueError(f"{shown} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{shown} is not UTF-8 text") from None
+    except ValueError:  # a NUL in the path
+        raise ValueError("is no path of a file") from None
     secret = text.removesuffix("\n").removesuffix("\r")
     if not secret:
-        raise ValueError(f"{path} is empty")
+        raise ValueError(f"{shown} is empty")
     return secret
 
 

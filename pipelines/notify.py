@@ -150,6 +150,8 @@ class Notify(Stage):
         self._uniform = uniform
         self._known: set[OutboxKey] = set()
         self._unrouted: set[str] = set()
+        # Of sinks that the settings no longer have: delivered if they come back.
+        self._left: list[_Pending] = []
         self._queues: dict[tuple[str, str], deque[_Pending]] = defaultdict(deque)
         self._couriers: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._taken: dict[int, int] = {}
@@ -186,10 +188,11 @@ class Notify(Stage):
                 # For good, also where a worker that woke late notes the same transition once more after it.
                 done.add(key)
                 pending.pop(key, None)
-            elif entry.sink in self._sinks and key not in done:
+            elif key not in done:
                 alert = alerts.decode(entry.alert)
                 pending.setdefault(key, _Pending(key, record.partition, alert, entry.since))
-        self._enqueue(pending.values())
+        self._left = [one for one in pending.values() if one.key.sink not in self._sinks]
+        self._enqueue(one for one in pending.values() if one.key.sink in self._sinks)
         await self._tell_forgotten()
         return dict(self._taken)
 
@@ -375,7 +378,7 @@ class Notify(Stage):
         async with self._lock:
             new = {sink.name: sink for sink in sinks}
             gone = {name for name, sink in self._sinks.items() if new.get(name) is not sink}
-            waiting = await self._stop_delivering(gone)
+            waiting = [*self._left, *await self._stop_delivering(gone)]
             self._delivery = delivery
             kept = {name: circuit for name, circuit in self._circuits.items() if name in new and name not in gone}
             for circuit in kept.values():
@@ -385,6 +388,7 @@ class Notify(Stage):
             self._sinks = new
             for dispatch in self._dispatches.values():
                 dispatch.use_windows(windows)
+            self._left = [one for one in waiting if one.key.sink not in new]
             self._enqueue(one for one in waiting if one.key.sink in new)
             await self._tell_forgotten()
 
@@ -426,6 +430,7 @@ class Notify(Stage):
         self._queues.clear()
         self._couriers.clear()
         self._known.clear()
+        self._left = []
         self._taken = {}
         self._dispatches = {}
         self._count(self._clock())

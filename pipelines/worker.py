@@ -496,7 +496,8 @@ def run_worker(
     """Run a worker in this process until SIGTERM or Ctrl-C.
 
     `metrics_port` overrides the settings' (0 for none); where neither is set, the next free port is taken if the
-    default is not free. `reread` reads the settings again on SIGHUP, and returns them with their warnings. Raises `BrokerError` or another `OqmError`, in one line, where
+    default is not free. `reread` reads the settings again on SIGHUP, and returns them with their warnings. Raises
+    `BrokerError` or another `OqmError`, in one line, where
     it cannot start or go on.
     """
 
