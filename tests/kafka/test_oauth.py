@@ -63,7 +63,7 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "    return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip('=')\n"
         "def token():\n"
         "    now = time.time()\n"
-        "    claims = {'sub': 'oqm', 'iat': now, 'exp': now + 600}\n"
+        "    claims = {'sub': 'oqm', 'iat': int(now) - 5, 'exp': int(now) + 600}\n"
         "    return part({'alg': 'none'}) + '.' + part(claims) + '.'\n"
         "def expired():\n"
         "    claims = {'sub': 'oqm', 'iat': 1.0, 'exp': 2.0}\n"

@@ -71,7 +71,10 @@ def sections() -> Iterator[tuple[type[BaseModel], Any]]:
     (union,) = [a for a in get_args(Settings.model_fields["maintenance"].annotation) if a is not ...]
     yield from under(union, lambda section: {"maintenance": [section]})
     yield DetectorChoice, lambda section: {"detection": {"detectors": [{"detector": "adwin", **section}]}}
-    yield Objective, lambda section: {"detection": {"slo": [{"name": "a", "errors": True, "objective": 0.9, **section}]}}
+    yield (
+        Objective,
+        lambda section: {"detection": {"slo": [{"name": "a", "errors": True, "objective": 0.9, **section}]}},
+    )
     sink_types = [a for a in get_args(Settings.model_fields["sinks"].annotation) if a is not ...]
     for kind in (member for found in sink_types for member in alternatives(found)):
         (name,) = get_args(kind.model_fields["type"].annotation)
@@ -81,7 +84,10 @@ def sections() -> Iterator[tuple[type[BaseModel], Any]]:
 def documents() -> Iterator[tuple[str, Any]]:
     for model, wrap in sections():
         for what, value in WRONG.items():
-            yield f"{model.__name__}: {what}", wrap(value) if model is not Settings and isinstance(value, dict) else None
+            yield (
+                f"{model.__name__}: {what}",
+                wrap(value) if model is not Settings and isinstance(value, dict) else None,
+            )
             for name in model.model_fields:
                 yield f"{model.__name__}.{name}: {what}", wrap({name: value})
         yield f"{model.__name__}: unknown", wrap({"nonsense": 1})
