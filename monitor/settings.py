@@ -280,9 +280,14 @@ class Metrics(Part):
     """What Prometheus scrapes from each worker."""
 
     port: int = Field(
-        9464, ge=0, le=65_535, description="of /metrics, /healthz and /readyz; 0: none; --metrics-port wins"
+        9464,
+        ge=0,
+        le=65_535,
+        description="of /metrics, /healthz and /readyz; 0: none; --metrics-port wins; left out: the next free one",
     )
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container; --metrics-host wins"
+    )
     max_streams: int = Field(1_000, ge=0, description="streams exported; drifting ones first, the rest are counted")
     max_series: int = Field(20_000, ge=0, description="series of features exported; the rest are counted")
 
