@@ -102,7 +102,7 @@ def test_what_cannot_work_is_an_error(tmp_path: Path, text: str, error: str) -> 
         ("detection: {exclude: ['output.tonne.*']}\n", "1 detection.exclude[0]: no feature is called output.tonne.*,"),
         (
             "features: {families: [length]}\ndetection: {features: ['output.length.*', 'output.tone.*']}\n",
-            "2 detection.features[1]: output.tone.* matches features that features.families and features.embedding leave",
+            "2 detection.features[1]: output.tone.* matches features that features.families and features.embedding lea",
         ),
         ("features: {embedding: 'off'}\ndetection: {exclude: ['*.embedding.*']}\n", "2 detection.exclude[0]: *.embed"),
         ("detection: {warmup: 400, mature: 100}\n", "1 detection.mature: mature 100 is below warmup 400"),
