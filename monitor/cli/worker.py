@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,10 +12,12 @@ import typer
 
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import ConfigFile
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, OqmError
 from monitor.logs import LogFormat, set_up_logging
 
 log = logging.getLogger(__name__)
+
+EXIT_ERROR = 2  # as of every command: wrong input, configuration or broker
 
 
 class Role(StrEnum):
@@ -90,15 +94,28 @@ def command(
         return found, warnings
 
     set_up_logging(log_level.value, log_format)
-    settings, warnings = read()
-    for warning in warnings:
-        log.warning("%s", warning)
-    chosen = {Role.ALL} if not role else set(role)
-    roles = [one for one in worker.Role if Role.ALL in chosen or Role(one.value) in chosen]
-    worker.run_worker(
-        settings,
-        roles,
-        metrics_port=metrics_port,
-        session_timeout_s=session_timeout,
-        reread=read if config is not None else None,
-    )
+    with _errors_in_the_log(log_format):
+        settings, warnings = read()
+        for warning in warnings:
+            log.warning("%s", warning)
+        chosen = {Role.ALL} if not role else set(role)
+        roles = [one for one in worker.Role if Role.ALL in chosen or Role(one.value) in chosen]
+        worker.run_worker(
+            settings,
+            roles,
+            metrics_port=metrics_port,
+            session_timeout_s=session_timeout,
+            reread=read if config is not None else None,
+        )
+
+
+@contextmanager
+def _errors_in_the_log(log_format: LogFormat) -> Iterator[None]:
+    """Where the log is JSON, what ends the worker is a line of it too, and not one for people beside it."""
+    try:
+        yield
+    except OqmError as error:
+        if log_format is LogFormat.TEXT:
+            raise
+        log.error("%s", error)
+        raise typer.Exit(EXIT_ERROR) from error
