@@ -16,7 +16,7 @@ from monitor.checked_text import matching
 from monitor.detection.finding import Severity
 
 SinkName = Annotated[
-    str, matching(r"[a-z0-9][a-z0-9_.-]{0,63}", "1 to 64 lower-case letters, digits, dots, _ and -, first a letter")
+    str, matching(r"[a-z0-9][a-z0-9_.-]{0,63}", "1 to 64 of a-z, 0-9, dot, _ and -, first a letter or digit")
 ]
 
 
