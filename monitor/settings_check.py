@@ -278,7 +278,7 @@ def _patterns(settings: Settings) -> Iterator[Problem]:
 
 
 def covers(wide: str, narrow: str) -> bool:
-    """Whether the glob `wide` surely matches every name that `narrow` does; False where that cannot be told."""
+    """Whether the glob `wide` surely matches every name that `narrow` does; False where that is not sure."""
     if "?" in wide or "[" in wide:
         return wide == narrow
     return fnmatchcase(narrow, wide)

@@ -76,7 +76,7 @@ async def read_alerts(settings: Settings, now: float) -> list[Entry]:
                 held=dispatch.held(alert.fingerprint, now),
                 flapping=dispatch.is_flapping(alert.fingerprint),
                 sent_to=sent.get(alert.fingerprint, {}),
-                unsent=_unsent(alert, settings, told=alert.fingerprint in alone or alert.state is State.INFO)
+                unsent=_unsent(alert, settings, announced=alert.fingerprint in alone or alert.state is State.INFO)
                 if alert.fingerprint not in sent
                 else None,
             )
@@ -96,9 +96,9 @@ async def _sent(settings: Settings, outbox: str, partitions: Iterable[int]) -> d
     return dict(found)
 
 
-def _unsent(alert: Alert, settings: Settings, *, told: bool) -> str | None:
+def _unsent(alert: Alert, settings: Settings, *, announced: bool) -> str | None:
     """Why an alert of which the outbox knows nothing was sent to nobody; None where it waits or nobody need hear."""
-    if not told:
+    if not announced:
         return None
     why = unrouted(alert, settings.sinks)
     if why is not None:

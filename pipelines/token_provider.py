@@ -32,7 +32,7 @@ def _token(name: str) -> str:
 
 
 class BlockingTokens(AbstractTokenProvider):  # type: ignore[misc]
-    """For kafka-python, which asks from a thread of its own."""
+    """For kafka-python, which asks from its own thread."""
 
     def __init__(self, name: str) -> None:
         super().__init__()

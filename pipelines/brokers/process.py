@@ -53,10 +53,10 @@ def _listens(pid: int, port: int) -> bool | None:
                 fields = line.split()
                 if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
                     inodes.add(f"socket:[{fields[9]}]")
-        held = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+        open_files = {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
     except OSError:
         return None
-    return bool(inodes & held)
+    return bool(inodes & open_files)
 
 
 class BrokerProcess:

@@ -92,13 +92,13 @@ def test_its_log_can_be_json_a_line(file: File, tmp_path: Path) -> None:
 
 
 def test_a_port_of_metrics_that_nobody_chose_gives_way_and_a_chosen_one_does_not(file: File, tmp_path: Path) -> None:
-    with socket.socket() as held, socket.socket() as default:
-        held.bind(("127.0.0.1", free_port()))
-        held.listen()
+    with socket.socket() as taken, socket.socket() as default:
+        taken.bind(("127.0.0.1", free_port()))
+        taken.listen()
         with contextlib.suppress(OSError):  # somebody else's worker is as good
             default.bind(("127.0.0.1", 9464))
             default.listen()
-        chosen = held.getsockname()[1]
+        chosen = taken.getsockname()[1]
         refused = oqm_process("worker", "--config", file.path, "--metrics-port", str(chosen))
         assert refused.returncode == 2
         assert f"metrics cannot listen on 127.0.0.1:{chosen}" in refused.stderr

@@ -57,7 +57,7 @@ def test_free_ports_are_free() -> None:
 
 
 class Deaf(Pretender):
-    """Takes long to listen, as Kafka does: a stranger may be faster."""
+    """Takes long to listen, as Kafka does: another process may be faster."""
 
     code = "import time; time.sleep(60)"
 
@@ -73,11 +73,11 @@ def test_a_port_that_another_process_holds_is_refused_before_anything_is_started
 
 def test_a_process_that_takes_the_port_meanwhile_is_not_taken_for_the_broker() -> None:
     broker = Deaf()
-    with socket.socket() as stranger:
+    with socket.socket() as other:
 
         def command() -> list[str]:
-            stranger.bind(("127.0.0.1", broker.port))
-            stranger.listen()
+            other.bind(("127.0.0.1", broker.port))
+            other.listen()
             return [sys.executable, "-c", broker.code]
 
         broker.command = command  # type: ignore[method-assign]
