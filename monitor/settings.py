@@ -125,13 +125,13 @@ class DeadLetterTopic(Topic):
 
 
 class StateTopic(Part):
-    """Checkpoints of detect and positions of featurize: compacted, never expires."""
+    """Checkpoints of detect and positions of featurize: compacted; a stream's are removed when it ends."""
 
     name: TopicName = Field("oqm.state", description="topic's name")
 
 
 class OutboxTopic(Part):
-    """What notify has delivered, per alert, transition and sink: compacted, never expires."""
+    """What notify has delivered, per alert, transition and sink: compacted; removed 14 days after an alert is over."""
 
     name: TopicName = Field("oqm.outbox", description="topic's name")
 

@@ -54,9 +54,11 @@ def replay_through_broker(
     *,
     progress: Callable[[int], None] | None = None,
     session_timeout_s: float = SESSION_TIMEOUT_S,
+    failed: dict[str, str] | None = None,
 ) -> Iterator[Finding]:
     """Findings in these events, in order, by way of the broker in `settings.broker`.
 
+    `failed` is filled with the streams that could not be judged, and why, once all findings are taken.
     Raises `BrokerError` where it cannot be reached or something cannot be written. The private topics are deleted in
     the end, however it comes.
     """
@@ -66,7 +68,7 @@ def replay_through_broker(
 
     def work() -> None:
         try:
-            asyncio.run(_work(events, settings, found.put, progress, session_timeout_s, stop))
+            asyncio.run(_work(events, settings, found.put, progress, session_timeout_s, stop, failed))
             found.put(None)
         except BaseException as error:
             found.put(error)
@@ -91,6 +93,7 @@ async def _work(
     progress: Callable[[int], None] | None,
     session_timeout_s: float,
     stop: threading.Event,
+    failed: dict[str, str] | None,
 ) -> None:
     worker = Worker(
         settings,
@@ -118,6 +121,8 @@ async def _work(
                 assert isinstance(detect, Detect)
                 if detect.applied.get(0, 0) >= featurize.log_ends.get(0, 0):
                     await detect.close()
+                    if failed is not None:
+                        failed |= detect.failed()
                     return
             await asyncio.sleep(_POLL_S)
     finally:

@@ -1,7 +1,8 @@
 """The `oqm` program: its commands, and how it ends.
 
 Exit codes: 0 done; 1 the answer is "no" (`--fail-on-finding` found something, the demo's alert did not come);
-2 wrong input, configuration or broker, said in one line on stderr; 130 interrupted; 141 the reader of a pipe left.
+2 wrong input, configuration or broker, said in one line on stderr; 3 a replay could not judge
+a stream; 130 interrupted; 141 the reader of a pipe left.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from monitor.events import OutputEvent
     from monitor.settings import Settings
     from pipelines.what_if import Candidate, Outcome
+
+EXIT_NOT_JUDGED = 3
+"""The answer is neither yes nor no: something that was asked about could not be judged."""
 
 OptionalFiles = Annotated[
     list[Path] | None,
@@ -83,8 +86,12 @@ def command(
     else:
         source = _Files(settings, existing(files or []), column_map(map), stream, limit, connection)
     fired = _compare(source, tries, as_json=json) if what_if or tries else _find(source, as_json=json)
+    for name, why in sorted(source.failed.items()):
+        notes().print(f"{name} could not be judged to its end: {why}", style="red", markup=False, soft_wrap=True)
     if fail_on_finding and fired:
         raise typer.Exit(1)
+    if source.failed:
+        raise typer.Exit(EXIT_NOT_JUDGED)
 
 
 def _fits_together(
@@ -146,6 +153,8 @@ class _Files:
     stream: str | None
     limit: int | None
     connection: Connection
+    failed: dict[str, str] = field(default_factory=dict)
+    """Streams that could not be judged to their end, and why; filled once the findings or outcomes are taken."""
 
     def findings(self) -> Iterator[Finding]:
         """What is found, in order."""
@@ -156,13 +165,16 @@ class _Files:
             if self.connection.broker:
                 run = f"replay-{uuid.uuid4().hex[:8]}"
                 settings = self.connection.over(self.settings)
-                yield from bar.counting(replay_through_broker(events, settings, run, progress=bar.done))
+                yield from bar.counting(
+                    replay_through_broker(events, settings, run, progress=bar.done, failed=self.failed)
+                )
             else:
                 featurizer = featurizer_for(self.settings)
                 monitor = partition_monitor(self.settings, featurizer.specs)
                 yield from bar.counting(
                     replay(events, self.settings, featurizer=featurizer, monitor=monitor, progress=bar.done)
                 )
+                self.failed |= {name: failure.sentence for name, failure in monitor.failed.items()}
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """What each candidate would have raised."""
@@ -170,7 +182,9 @@ class _Files:
         from pipelines.what_if import try_on_events
 
         with self._events() as events, _bar("what if") as bar:
-            return try_on_events(events, self.settings, candidates, featurizer_for(self.settings), bar.done)
+            found = try_on_events(events, self.settings, candidates, featurizer_for(self.settings), bar.done)
+        self.failed |= _unjudged(found)
+        return found
 
     @contextmanager
     def _events(self) -> Iterator[Iterator[OutputEvent]]:
@@ -185,6 +199,8 @@ class _Past:
 
     settings: Settings
     stream: str | None
+    failed: dict[str, str] = field(default_factory=dict)
+    """As of `_Files`."""
 
     def findings(self) -> Iterator[Finding]:
         """What a pass over the log finds, in order."""
@@ -196,6 +212,7 @@ class _Past:
             for log in past_of(self.settings, self.stream):
                 monitor = partition_monitor(self.settings, specs)
                 yield from bar.counting(pass_over(log, monitor, self.stream))
+                self.failed |= {name: failure.sentence for name, failure in monitor.failed.items()}
                 _nothing_there(self.stream, monitor.streams)
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
@@ -210,7 +227,12 @@ class _Past:
             for log in past_of(self.settings, self.stream):
                 found += try_on_log(log, self.settings, candidates, specs, self.stream, bar.done)
         _nothing_there(self.stream, found)
+        self.failed |= _unjudged(found)
         return found
+
+
+def _unjudged(outcomes: Iterable[Outcome]) -> dict[str, str]:
+    return {outcome.stream: outcome.unjudged for outcome in outcomes if outcome.unjudged}
 
 
 def _nothing_there(stream: str | None, found: Iterable[object]) -> None:

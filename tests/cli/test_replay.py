@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -157,3 +158,29 @@ def test_records_of_which_none_is_an_event_are_no_clean_bill(tmp_path: Path) -> 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "none of 3 records is an output event" in done.stderr
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The monitor of one stream raises from its event 500 on."""
+    from monitor.detection import StreamMonitor
+
+    real = StreamMonitor._judge
+
+    def raising(self: StreamMonitor, rows: Any, first: int) -> Any:
+        if self.stream == ANSWER and first >= 500:
+            raise ValueError("what nobody foresaw")
+        return real(self, rows, first)
+
+    monkeypatch.setattr(StreamMonitor, "_judge", raising)
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("more", [(), ("--json",), ("--what-if",)], ids=lambda more: more[0] if more else "table")
+def test_a_stream_that_cannot_be_judged_is_no_silent_pass(swapped: Path, more: tuple[str, ...]) -> None:
+    done = oqm("replay", swapped, *more)
+    assert done.returncode == 3
+    [line] = [line for line in done.stderr.splitlines() if "could not be judged" in line]
+    assert line.startswith(f"{ANSWER} could not be judged to its end: not judged since event 5")
+    assert "ValueError: what nobody foresaw" in line
+    assert "Traceback" not in done.stderr
