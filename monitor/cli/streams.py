@@ -89,9 +89,7 @@ def _nothing_before(ctx: typer.Context) -> None:
         source = ctx.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             option = next(p.opts[0] for p in ctx.command.params if p.name == name)
-            raise ConfigError(
-                f"{option} must stand behind {ctx.invoked_subcommand}: oqm streams remove NAME {option} ..."
-            )
+            raise ConfigError(f"{option} has no effect before {ctx.invoked_subcommand}: put it behind")
 
 
 def as_record(status: StreamStatus) -> dict[str, Any]:

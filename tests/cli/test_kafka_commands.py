@@ -164,9 +164,7 @@ DECISIONS = [*(("reference", action) for action in ("pin", "accept", "deploy")),
 
 
 @pytest.mark.parametrize("command", DECISIONS, ids="-".join)
-def test_a_decision_about_a_stream_stands_in_the_log(
-    broker: EmbeddedBroker, config: Path, command: tuple[str, str]
-) -> None:
+def test_a_decision_stands_in_the_log(broker: EmbeddedBroker, config: Path, command: tuple[str, str]) -> None:
     at = ("--broker", broker.address, "--config", str(config))
     action = Action(command[1])
     assert oqm("topics", *at).returncode == 0
@@ -182,7 +180,7 @@ def test_a_decision_about_a_stream_stands_in_the_log(
 
 
 @pytest.mark.parametrize("command", DECISIONS, ids="-".join)
-def test_a_decision_about_a_stream_that_is_not_there_says_so_and_changes_nothing(
+def test_deciding_about_no_stream_changes_nothing(
     broker: EmbeddedBroker, config: Path, command: tuple[str, str]
 ) -> None:
     at = ("--broker", broker.address, "--config", str(config))
@@ -204,9 +202,7 @@ def test_a_decision_about_a_stream_that_is_not_there_says_so_and_changes_nothing
         (StreamState.UNKNOWN, "shop/answer cannot be judged, so there is nothing to accept: not judged since event 9"),
     ],
 )
-def test_where_there_is_nothing_to_accept_that_is_said(
-    broker: EmbeddedBroker, config: Path, state: StreamState, says: str
-) -> None:
+def test_nothing_to_accept_is_said(broker: EmbeddedBroker, config: Path, state: StreamState, says: str) -> None:
     at = ("--broker", broker.address, "--config", str(config))
     assert oqm("topics", *at).returncode == 0
     write_status(broker, config, "shop/answer", state)
