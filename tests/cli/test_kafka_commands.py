@@ -201,6 +201,7 @@ def test_deciding_about_no_stream_changes_nothing(
         (StreamState.STABLE, "nothing fires in shop/answer"),
         (StreamState.UNKNOWN, "shop/answer cannot be judged, so there is nothing to accept: not judged since event 9"),
     ],
+    ids=["stable", "unknown"],
 )
 def test_nothing_to_accept_is_said(broker: EmbeddedBroker, config: Path, state: StreamState, says: str) -> None:
     at = ("--broker", broker.address, "--config", str(config))
