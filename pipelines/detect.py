@@ -247,13 +247,9 @@ class Detect(Stage):
         self._stats.newcomers = sum(monitor.newcomers for monitor in self._monitors.values())
         self._stats.stream_failures = Counter(self._failures)
 
-    def failed(self) -> dict[str, str]:
-        """The streams that cannot be judged, and why."""
-        return {
-            stream: failure.sentence
-            for monitor in self._monitors.values()
-            for stream, failure in monitor.failed.items()
-        }
+    def not_judged(self) -> dict[str, str]:
+        """What could not be judged, for people, as of `PartitionMonitor.not_judged`."""
+        return {name: why for monitor in self._monitors.values() for name, why in monitor.not_judged().items()}
 
     async def settle(self) -> None:
         """As for every stage; streams of partitions given back vanish from the metrics."""

@@ -58,7 +58,7 @@ def replay_through_broker(
 ) -> Iterator[Finding]:
     """Findings in these events, in order, by way of the broker in `settings.broker`.
 
-    `failed` is filled with the streams that could not be judged, and why, once all findings are taken.
+    `failed` is filled with what could not be judged, and why, once all findings are taken.
     Raises `BrokerError` where it cannot be reached or something cannot be written. The private topics are deleted in
     the end, however it comes.
     """
@@ -122,7 +122,7 @@ async def _work(
                 if detect.applied.get(0, 0) >= featurize.log_ends.get(0, 0):
                     await detect.close()
                     if failed is not None:
-                        failed |= detect.failed()
+                        failed |= detect.not_judged()
                     return
             await asyncio.sleep(_POLL_S)
     finally:

@@ -87,7 +87,7 @@ def command(
         source = _Files(settings, existing(files or []), column_map(map), stream, limit, connection)
     fired = _compare(source, tries, as_json=json) if what_if or tries else _find(source, as_json=json)
     for name, why in sorted(source.failed.items()):
-        notes().print(f"{name} could not be judged to its end: {why}", style="red", markup=False, soft_wrap=True)
+        notes().print(f"could not be judged: {name}: {why}", style="red", markup=False, soft_wrap=True)
     if fail_on_finding and fired:
         raise typer.Exit(1)
     if source.failed:
@@ -174,7 +174,7 @@ class _Files:
                 yield from bar.counting(
                     replay(events, self.settings, featurizer=featurizer, monitor=monitor, progress=bar.done)
                 )
-                self.failed |= {name: failure.sentence for name, failure in monitor.failed.items()}
+                self.failed |= monitor.not_judged()
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """What each candidate would have raised."""
@@ -212,7 +212,7 @@ class _Past:
             for log in past_of(self.settings, self.stream):
                 monitor = partition_monitor(self.settings, specs)
                 yield from bar.counting(pass_over(log, monitor, self.stream))
-                self.failed |= {name: failure.sentence for name, failure in monitor.failed.items()}
+                self.failed |= monitor.not_judged()
                 _nothing_there(self.stream, monitor.streams)
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:

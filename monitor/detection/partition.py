@@ -12,6 +12,7 @@ exception, a `FailedStream` stands in its place until a person acts; a stream th
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -113,6 +114,8 @@ class PartitionMonitor:
     ----------
     report
         Called with what is not judged, as it happens; does nothing unless it is set.
+    unjudged
+        Rows that were handed back so far, by reason.
     began, time
         Log times of the first and of the latest tick, NaN before the first; what a checkpoint keeps of the partition
         itself (`pipelines.checkpoint`).
@@ -125,6 +128,7 @@ class PartitionMonitor:
         max_streams: int = MAX_STREAMS,
     ) -> None:
         self.report: Callable[[Unjudged], None] = lambda _: None
+        self.unjudged: Counter[str] = Counter()
         self.began = self.time = math.nan
         default = DetectionSettings()
         self._settings_for = settings_for or (lambda _stream: default)
@@ -172,6 +176,15 @@ class PartitionMonitor:
             for name, owned in self._owned.items()
             if isinstance(owned.monitor, FailedStream)
         }
+
+    def not_judged(self) -> dict[str, str]:
+        """What could not be judged, for people: failed streams, and names beyond the cap, each with the reason."""
+        said = {stream: failure.sentence for stream, failure in self.failed.items()}
+        if beyond := self.unjudged[TOO_MANY_STREAMS]:
+            said["stream names"] = (
+                f"{beyond:,} events, there are more names than worker.max_streams ({self._max_streams:,})"
+            )
+        return said
 
     # The log
 
@@ -255,13 +268,18 @@ class PartitionMonitor:
 
     # One stream
 
+    def _hand_back(self, unjudged: Unjudged) -> None:
+        if unjudged.rows is not None:
+            self.unjudged[unjudged.reason] += len(unjudged.rows)
+        self.report(unjudged)
+
     def _admit(self, stream: str, rows: FeatureBatch, offset: int) -> _Owned | None:
         """A place for a stream that was not there; None where it cannot have one, which is reported."""
         if offset <= self._ended_at:
             return None
         if len(self._owned) >= self._max_streams and not self._make_room(offset):
             detail = f"{len(self._owned):,} streams are watched, which is as many as worker.max_streams allows"
-            self.report(Unjudged(stream, TOO_MANY_STREAMS, detail, rows=rows))
+            self._hand_back(Unjudged(stream, TOO_MANY_STREAMS, detail, rows=rows))
             return None
         settings = self._settings_for(stream)
         self._owned[stream] = owned = _Owned(Newcomer(settings))
@@ -287,7 +305,7 @@ class PartitionMonitor:
             f"{self._max_streams:,} (worker.max_streams)"
         )
         for rows in owned.monitor.rows():
-            self.report(Unjudged(stream, TOO_MANY_STREAMS, detail, rows=rows))
+            self._hand_back(Unjudged(stream, TOO_MANY_STREAMS, detail, rows=rows))
         self._end(stream, owned, detail, offset)
         return True
 
@@ -316,7 +334,7 @@ class PartitionMonitor:
             raise
         except Exception as error:  # as in `_contained`
             failure = Failure("create", in_one_line(error), offset, events)
-            self.report(Unjudged(stream, STREAM_FAILED, failure.sentence, "create", None, error))
+            self._hand_back(Unjudged(stream, STREAM_FAILED, failure.sentence, "create", None, error))
             return FailedStream(stream, settings, failure, events, None)
         monitor.events = events
         return monitor
@@ -327,7 +345,7 @@ class PartitionMonitor:
             return self._contained(stream, owned, "observe", offset, lambda: monitor.observe(rows), rows) or []
         assert isinstance(monitor, FailedStream)
         monitor.count(rows)
-        self.report(Unjudged(stream, STREAM_FAILED, monitor.failure.sentence, rows=rows))
+        self._hand_back(Unjudged(stream, STREAM_FAILED, monitor.failure.sentence, rows=rows))
         return []
 
     def _contained(
@@ -380,7 +398,7 @@ class PartitionMonitor:
         if rows is not None:
             failed.count(rows)
         self._changed.add(stream)
-        self.report(Unjudged(stream, STREAM_FAILED, failure.sentence, failure.doing, rows, error))
+        self._hand_back(Unjudged(stream, STREAM_FAILED, failure.sentence, failure.doing, rows, error))
 
     def _forget(self, time: float, offset: int) -> list[Finding]:
         """End the streams that had no event for `forget_after`.
@@ -441,7 +459,7 @@ class PartitionMonitor:
             detail = f"its state cannot be read: {in_one_line(error)}"
             if stream not in self._unreadable:
                 self._unreadable.add(stream)
-                self.report(Unjudged(stream, STREAM_FAILED, detail, "status", None, error))
+                self._hand_back(Unjudged(stream, STREAM_FAILED, detail, "status", None, error))
             return unknown(stream, detail, monitor.events, monitor.last_time, list(owned.open.values()))
 
     def statuses(self) -> dict[str, StreamStatus]:
@@ -537,7 +555,7 @@ class PartitionMonitor:
         except Exception as error:  # as in `_contained`: a state that cannot be read is one stream's, not the worker's
             failure = Failure("restore", in_one_line(error), record["applied"], monitor.events)
             self._changed.add(stream)
-            self.report(Unjudged(stream, STREAM_FAILED, failure.sentence, "restore", None, error))
+            self._hand_back(Unjudged(stream, STREAM_FAILED, failure.sentence, "restore", None, error))
             return FailedStream(stream, settings, failure, monitor.events, None)
         return monitor
 

@@ -181,6 +181,15 @@ def test_a_stream_that_cannot_be_judged_is_no_silent_pass(swapped: Path, more: t
     done = oqm("replay", swapped, *more)
     assert done.returncode == 3
     [line] = [line for line in done.stderr.splitlines() if "could not be judged" in line]
-    assert line.startswith(f"{ANSWER} could not be judged to its end: not judged since event 5")
+    assert line.startswith(f"could not be judged: {ANSWER}: not judged since event 5")
     assert "ValueError: what nobody foresaw" in line
     assert "Traceback" not in done.stderr
+
+
+def test_names_beyond_the_cap_are_no_silent_pass(swapped: Path, tmp_path: Path) -> None:
+    config = tmp_path / "monitor.yaml"
+    config.write_text("worker: {max_streams: 1}\n")
+    done = oqm("replay", swapped, "--config", config)
+    assert done.returncode == 3
+    assert "could not be judged: stream names: " in done.stderr
+    assert "more names than worker.max_streams (1)" in done.stderr
