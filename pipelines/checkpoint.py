@@ -51,14 +51,15 @@ class StreamRecord(msgspec.Struct, frozen=True):
 class PositionRecord(msgspec.Struct, frozen=True):
     """The next offset to apply of a partition of the topic with id `topic`, which has `partitions`.
 
-    `clock`: log times of the first and the latest tick before it, where a detect partition has had one.
+    `clock` is the time of the last tick before it, of a detect partition, and `began` that of its first one.
     """
 
     topic: str
     partitions: int
     next: int
     v: int = VERSION
-    clock: tuple[float, float] | None = None
+    clock: float | None = None
+    began: float | None = None
 
 
 class _Version(msgspec.Struct):
@@ -168,7 +169,8 @@ class Restored:
     """
 
     position: int = 0
-    clock: tuple[float, float] | None = None
+    clock: float | None = None
+    began: float | None = None
     streams: dict[str, StreamRecord] = field(default_factory=dict)
     elsewhere: dict[str, StreamRecord] = field(default_factory=dict)
 
@@ -221,11 +223,12 @@ class DetectCheckpoint:
         position: int,
         streams: Mapping[str, tuple[StreamStatus, bytes]],
         ended: Collection[str] = (),
-        clock: tuple[float, float] | None = None,
+        clock: float | None = None,
+        began: float | None = None,
     ) -> None:
         """Snapshots of the streams that changed and tombstones of those that ended, confirmed; then the position.
 
-        `clock`: log times of the partition's first and latest tick.
+        `clock` and `began` are the log times of the partition's latest and first tick.
         """
         features, state = self._topics.features, self._topics.state.name
         written = [
@@ -245,7 +248,7 @@ class DetectCheckpoint:
             for stream in sorted(ended)
         ]
         await self._producer.send(written)
-        record = PositionRecord(features.id, features.partitions, next=position, clock=clock)
+        record = PositionRecord(features.id, features.partitions, next=position, clock=clock, began=began)
         key = _POSITION + b"features"
         await self._producer.send([Outgoing(state, key=key, partition=partition, value=_encoder.encode(record))])
 
@@ -283,7 +286,7 @@ class DetectCheckpoint:
                 position = _decode(_position_record, record, value)
                 self._same_partitions(position.partitions)
                 if position.topic == features.id and position.next >= here.position:
-                    here.position, here.clock = position.next, position.clock
+                    here.position, here.clock, here.began = position.next, position.clock, position.began
         for found in restored.values():
             for stream in found.streams:
                 found.elsewhere.pop(stream, None)

@@ -114,8 +114,7 @@ class Detect(Stage):
             for partition, restored in found.items():
                 monitor = self._monitors[partition]
                 monitor.report = self._note
-                if restored.clock is not None:
-                    monitor.began, monitor.time = restored.clock
+                monitor.time, monitor.began = _or_nan(restored.clock), _or_nan(restored.began)
                 for stream, record in restored.streams.items():
                     monitor.restore(stream, record.snapshot)
                 for stream, record in restored.elsewhere.items():
@@ -225,7 +224,9 @@ class Detect(Stage):
             began = self._clock()
             changed, ended = await loop.run_in_executor(self._pool, self._changed, partition)
             took += self._clock() - began
-            await self._checkpoint.write(partition, position, changed, ended, _clock_of(self._monitors[partition]))
+            monitor = self._monitors[partition]
+            clock = (_or_none(monitor.time), _or_none(monitor.began))
+            await self._checkpoint.write(partition, position, changed, ended, *clock)
             self.done[partition] = position
             for stream in ended:
                 self._statuses.pop(stream, None)
@@ -283,6 +284,9 @@ class Detect(Stage):
         )
 
 
-def _clock_of(monitor: PartitionMonitor) -> tuple[float, float] | None:
-    """Log times of its first and latest tick; None before the first."""
-    return None if math.isnan(monitor.time) else (monitor.began, monitor.time)
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -148,11 +148,11 @@ async def test_streams_with_half_characters_in_their_names_come_back(state: Stat
 
 async def test_a_stream_that_ended_is_gone_until_it_begins_again(state: StateTopic) -> None:
     ours = checkpoint(state)
-    await ours.write(0, 90, streams(a=b"1", b=b"2"), clock=(5.0, 90.0))
-    await ours.write(0, 100, {}, ended={"a"}, clock=(5.0, 100.0))
+    await ours.write(0, 90, streams(a=b"1", b=b"2"), clock=90.0, began=5.0)
+    await ours.write(0, 100, {}, ended={"a"}, clock=100.0, began=5.0)
     restored = (await ours.restore([0]))[0]
     assert set(restored.streams) == {"b"}
-    assert (restored.position, restored.clock) == (100, (5.0, 100.0))
+    assert (restored.position, restored.clock, restored.began) == (100, 100.0, 5.0)
     assert set(await read_statuses(BROKER, topics())) == {"b"}
     await ours.write(0, 110, streams(a=b"anew"))
     assert (await ours.restore([0]))[0].streams["a"].snapshot == b"anew"
@@ -180,7 +180,7 @@ async def test_a_position_without_a_clock_is_read(state: StateTopic) -> None:
     """As versions before wrote it."""
     await checkpoint(state).write(0, 90, streams(a=b"1"))
     record = msgspec.msgpack.decode(state.calls[1][0].value or b"")
-    del record["clock"]
+    del record["clock"], record["began"]
     state.calls[1] = [Outgoing("oqm.state", msgspec.msgpack.encode(record), state.calls[1][0].key, 0)]
     restored = (await checkpoint(state).restore([0]))[0]
     assert (restored.position, restored.clock) == (90, None)

@@ -338,7 +338,7 @@ def checkpointed(worker: Worker) -> Restored:
             )
         elif message.topic == "state" and message.value is not None:
             position = msgspec.msgpack.decode(message.value, type=PositionRecord)
-            restored.position, restored.clock = position.next, position.clock
+            restored.position, restored.clock, restored.began = position.next, position.clock, position.began
     return restored
 
 
