@@ -77,7 +77,10 @@ def test_what_is_left_out_anyway_is_warned_of(tmp_path: Path) -> None:
 
 
 def test_overrides_are_checked_too(tmp_path: Path) -> None:
-    text = "streams:\n- match: 'a/*'\n  detectors: [{features: output.language.code, detector: adwin}]\n- match: 'b/*'\n  warmup: 200\n"
+    text = (
+        "streams:\n- match: 'a/*'\n  detectors: [{features: output.language.code, detector: adwin}]\n"
+        "- match: 'b/*'\n  warmup: 200\n"
+    )
     code, out, (warning,) = checked(tmp_path, text)
     assert (code, out) == (0, [])
     assert warning.startswith("warning: streams[0].detectors[0]: ")
