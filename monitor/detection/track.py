@@ -814,7 +814,7 @@ class Track:
         effect = explain.effects(reference, moved, floors)
         names = {f.name for f in finding.features}
         # What is named against a provisional reference may be where the original was.
-        named = self._of_names(reference, names) & (np.abs(effect) >= 1.0)
+        named = self._of_names(reference, names) & (np.abs(effect) >= 1.0) & moved.certain(DEPARTED)
         columns = columns_of_change(reference, y, moved, effect, named, segment)
         spread = [j for j, name in enumerate(reference.layout.numbers) if f"{name}{SPREAD}" in names]
         return columns + columns_of_spread(reference, y, spread, floors.spread, segment)
