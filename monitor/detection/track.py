@@ -74,6 +74,9 @@ PATIENCE = 200
 PATIENCE_MOST = 12_800
 DEPARTED = 2.0
 """Standard errors by which rows must differ from the original reference to be a second change and no way back."""
+SECOND = 3.0
+"""The same for a column that a second finding names, to be among those that must return: it was named against the
+provisional reference, so that nothing but these rows says that it ever left the original."""
 NEARER = 0.5
 """Share of the distance to the provisional reference below which rows are on their way back to the original."""
 RECOVERED = 1.0
@@ -813,8 +816,9 @@ class Track:
         moved = change.shift(reference, y)
         effect = explain.effects(reference, moved, floors)
         names = {f.name for f in finding.features}
-        # What is named against a provisional reference may be where the original was.
-        named = self._of_names(reference, names) & (np.abs(effect) >= 1.0) & moved.certain(DEPARTED)
+        # What a finding names against a provisional reference may be back where the original is.
+        sure = DEPARTED if self._active is self._original else SECOND
+        named = self._of_names(reference, names) & (np.abs(effect) >= 1.0) & moved.certain(sure)
         columns = columns_of_change(reference, y, moved, effect, named, segment)
         spread = [j for j, name in enumerate(reference.layout.numbers) if f"{name}{SPREAD}" in names]
         return columns + columns_of_spread(reference, y, spread, floors.spread, segment)
