@@ -789,6 +789,10 @@ class Track:
             return []
         if self._beyond_floor(context, shown, RECOVERED):
             return []
+        return self._end(context, shown)
+
+    def _end(self, context: Context, shown: int) -> list[Finding]:
+        """The changes are over, and the last `shown` rows are as before: the original reference is in use again."""
         findings = self.resolve(f"the last {shown} events are as before the change")
         self._active = self._original
         self._learning = False
