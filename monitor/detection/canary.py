@@ -31,11 +31,13 @@ from monitor.detection.finding import (
     EXAMPLES,
     BeganAt,
     Driver,
+    Ended,
     Examples,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
+    Resolution,
     Severity,
     State,
     finding_id,
@@ -230,7 +232,7 @@ class _Pair:
             where = int(np.searchsorted(indices, at))
             raised = RaisedAt(rows.ids[where], at, finite(rows.times[where]))
             if self.open is not None:
-                findings += self._agree(context, normal.reference)
+                findings += self._agree(context, normal.reference, raised)
             elif crossed:
                 findings += self._examine(context, normal.reference, history, raised, threshold, paged)
         return findings
@@ -436,7 +438,7 @@ class _Pair:
 
     # After a finding
 
-    def _agree(self, context: Context, reference: Reference) -> list[Finding]:
+    def _agree(self, context: Context, reference: Reference, raised: RaisedAt) -> list[Finding]:
         """Whether over a window of rows nothing that the finding named differs by its floor."""
         assert self.open is not None
         window = self._window
@@ -449,9 +451,11 @@ class _Pair:
         self._window = _Difference(len(effect), int(window.since))
         if (columns & (np.abs(effect) >= 1.0) & moved.certain(1.0)).any():
             return []
-        return self.resolve(f"the two agree again over {int(window.counts.sum())} events")
+        back = int(window.counts.sum())
+        why = f"the two agree again over {back:,} of their events"
+        return self.resolve(Resolution(how=Ended.RECOVERED, why=why, index=raised.index, time=raised.time))
 
-    def resolve(self, why: str) -> list[Finding]:
+    def resolve(self, why: Resolution) -> list[Finding]:
         """Close what is open."""
         if self.open is None:
             return []
@@ -578,10 +582,12 @@ class Canary:
             return []
         self.pairs.remove(pair)
         if versions.wide:
-            return pair.resolve(f"{pair.attribute} has more than {MOST_VERSIONS} values at a time: it names no version")
-        if not gone:
-            return pair.resolve(f"the setting canary no longer names {pair.attribute}")
-        return pair.resolve(f"{pair.attribute}={gone[0]} has not come for {GONE:,} events")
+            why = f"{pair.attribute} has more than {MOST_VERSIONS} values at a time: it names no version"
+        elif not gone:
+            why = f"the setting canary no longer names {pair.attribute}"
+        else:
+            why = f"{pair.attribute}={gone[0]} has not come for {GONE:,} events"
+        return pair.resolve(Resolution(how=Ended.REPLACED, why=why, index=now))
 
     def confirm(self, context: Context, normal: Normal, history: History, drift: Finding) -> Finding | None:
         """What a drift that was laid to a version becomes where that version runs beside another."""
@@ -609,7 +615,7 @@ class Canary:
         """Evidence of the comparisons, on the scale on which the stream's budget is its threshold."""
         return max((pair.evidence() * SHARE / len(self.pairs) for pair in self.pairs), default=0.0)
 
-    def accept(self, why: str) -> list[Finding]:
+    def accept(self, why: Resolution) -> list[Finding]:
         """What differs now is accepted: those versions are not compared again."""
         findings: list[Finding] = []
         for pair in [pair for pair in self.pairs if pair.open is not None]:
@@ -618,7 +624,7 @@ class Canary:
             self._accepted = [*self._accepted, (pair.attribute, pair.old, pair.new)][-MOST_VERSIONS:]
         return findings
 
-    def resolve(self, why: str) -> list[Finding]:
+    def resolve(self, why: Resolution) -> list[Finding]:
         """Close what is open and compare anew."""
         findings = [finding for pair in self.pairs for finding in pair.resolve(why)]
         self.pairs = []

@@ -208,10 +208,13 @@ class Recovery:
         What is tested. Empty where nothing moved surely: then the effect floor alone decides.
     taken
         Rows of the track up to which it was fed.
+    changed_until
+        Time of the last of them that count as changed, None where unknown.
     """
 
-    def __init__(self, taken: int, columns: Sequence[Column] = ()) -> None:
+    def __init__(self, taken: int, columns: Sequence[Column] = (), changed_until: float | None = None) -> None:
         self.taken = taken
+        self.changed_until = changed_until
         self.columns = list(columns)
 
     def also(self, columns: Sequence[Column]) -> None:
@@ -238,13 +241,13 @@ class Recovery:
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [self.taken, [msgspec.to_builtins(column) for column in self.columns]]
+        return [self.taken, [msgspec.to_builtins(column) for column in self.columns], self.changed_until]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Recovery:
         """The test that `plain` described; it goes on bit for bit."""
-        taken, columns = plain
-        return cls(taken, [msgspec.convert(column, Column) for column in columns])
+        taken, columns, changed_until = plain
+        return cls(taken, [msgspec.convert(column, Column) for column in columns], changed_until)
 
 
 def columns_of_change(

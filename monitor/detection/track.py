@@ -30,14 +30,17 @@ from monitor.detection.evidence import Evidence
 from monitor.detection.finding import (
     EXAMPLES,
     SPREAD,
+    TAIL,
     BeganAt,
     Driver,
+    Ended,
     Examples,
     Excerpt,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
+    Resolution,
     Severity,
     State,
     finding_id,
@@ -793,7 +796,7 @@ class Track:
 
     def _end(self, context: Context, shown: int) -> list[Finding]:
         """The changes are over, and the last `shown` rows are as before: the original reference is in use again."""
-        findings = self.resolve(f"the last {shown} events are as before the change")
+        findings = self._recovered(context, shown)
         self._active = self._original
         self._learning = False
         for quiet in self._quiet.values():
@@ -854,6 +857,8 @@ class Track:
                     of[column.segment] = self._of_segment(column.segment, start, start + PIECE)
                 recovery.add(column, of[column.segment][:, column.place], self._original.reference)
             recovery.taken += PIECE
+            if not recovery.back_for():
+                recovery.changed_until = finite(float(self._history.times[start + PIECE - 1]))
         return recovery
 
     def _gone(self, column: Column, rows: int) -> bool:
@@ -861,11 +866,54 @@ class Track:
         own = column.segment
         return own is not None and not any(own in pairs for pairs in self._history.segments[-rows:])
 
-    def resolve(self, why: str) -> list[Finding]:
+    def _recovered(self, context: Context, shown: int) -> list[Finding]:
+        """Close what is open: the features are back, and each finding says where they are now."""
+        history, recovery = self._history, self._recovery
+        assert recovery is not None
+        back = recovery.back_for() + self.seen - recovery.taken if recovery.columns else shown
+        held = min(back, len(history))
+        until = recovery.changed_until if back > held else finite(float(history.times[len(history) - held - 1]))
+        firing, index, time = self._close(), int(history.indices[-1]), finite(float(history.times[-1]))
+        return [
+            resolved(
+                finding,
+                Resolution(
+                    how=Ended.RECOVERED,
+                    why=self._back_words(context, finding, recovery, back, held),
+                    index=index,
+                    time=time,
+                    back_events=back,
+                ),
+                until,
+            )
+            for finding in firing
+        ]
+
+    def _back_words(self, context: Context, finding: Finding, recovery: Recovery, back: int, held: int) -> str:
+        """Where the feature that a finding is about is now: by the tested rows, else by the last rows held."""
+        assert self._original is not None
+        reference, history = self._original.reference, self._history
+        lead = next(iter(explain.in_order(finding.features, finding.kind)), None)
+        now = None
+        for column in recovery.columns:
+            if lead is not None and column.waiting[0] and explain.is_told_by(reference.layout, column.place, lead):
+                now = column.waiting[1] / column.waiting[0]
+                break
+        if now is None and lead is not None and not lead.name.endswith((SPREAD, TAIL)):
+            now = explain.median_of(reference, lead, history.numbers[len(history) - held :], context.specs)
+        if lead is None or now is None:
+            return f"what it named is within the effect floor of the reference again for {back:,} events"
+        return explain.back(lead, now, context.specs, back)
+
+    def resolve(self, why: Resolution) -> list[Finding]:
         """Close what is open; the firing ones are reported as resolved."""
+        return [resolved(finding, why) for finding in self._close()]
+
+    def _close(self) -> list[Finding]:
+        """Nothing is open any more; the findings that fired."""
         firing = [finding for finding in self.open if finding.state is State.FIRING]
         self.open, self._recovery = [], None
-        return [resolved(finding, why) for finding in firing]
+        return firing
 
     def accept(self) -> None:
         """What is normal now becomes the reference; where it is still being learned, learning goes on."""

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from monitor.detection import explain
 from monitor.detection.finding import (
     BeganAt,
+    Ended,
     Examples,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
+    Resolution,
     Severity,
     State,
     finding_id,
@@ -59,10 +61,14 @@ class VolumeWatch:
         if not len(times):
             return []
         self._volume.ask(settings.floors.volume, settings.alert_budget)
-        findings: list[Finding] = self._end_silence("events came again")
+        came = float(times[0])
+        again = Resolution(
+            how=Ended.RECOVERED, why="events came again", index=first, time=came if math.isfinite(came) else None
+        )
+        findings: list[Finding] = self._end_silence(again)
         for change in self._volume.observe(times, first):
             if change is None:
-                findings += self._end("events come as often as usual again")
+                findings += self._end(Resolution(how=Ended.RECOVERED, why="events come as often as usual again"))
             else:
                 self.open = _changed(self.stream, change, settings)
                 findings.append(self.open)
@@ -89,7 +95,7 @@ class VolumeWatch:
         self.silence = self._silent(time, last_time, last, settings)
         return [self.silence]
 
-    def decide(self, why: str) -> list[Finding]:
+    def decide(self, why: Resolution) -> list[Finding]:
         """A change of the rate that is open is accepted: the rate that it has now is the usual one."""
         if self.open is None:
             return []
@@ -100,11 +106,11 @@ class VolumeWatch:
         """Open findings that fire."""
         return [f for f in (self.open, self.silence) if f is not None and f.state is State.FIRING]
 
-    def _end(self, why: str) -> list[Finding]:
+    def _end(self, why: Resolution) -> list[Finding]:
         ended, self.open = self.open, None
         return _ended(ended, why)
 
-    def _end_silence(self, why: str) -> list[Finding]:
+    def _end_silence(self, why: Resolution) -> list[Finding]:
         ended, self.silence = self.silence, None
         self._doubted = math.nan
         return _ended(ended, why)
@@ -142,7 +148,7 @@ class VolumeWatch:
         return watch
 
 
-def _ended(ended: Finding | None, why: str) -> list[Finding]:
+def _ended(ended: Finding | None, why: Resolution) -> list[Finding]:
     if ended is None or ended.state is not State.FIRING:
         return []
     return [resolved(ended, why)]
