@@ -211,7 +211,8 @@ def ended(stream: Stream, outcome: Outcome) -> None:
                 open_ids.remove(finding.id)
                 if stop <= end:
                     outcome.early += 1
-                elif not open_ids:
+                    return
+                if not open_ids:
                     outcome.alerts += 1
                     outcome.waited.append(ending(finding, stop) - end)
                     return

@@ -198,6 +198,11 @@ def resolved_in_full(alert: Alert) -> str:
     return resolved_because(alert) + (f"; it lasted {long}" if long else "")
 
 
+def cause_alone(alert: Alert) -> str:
+    """The cause without how it ended, for where that stands beside it."""
+    return alert.cause.partition(" Resolved: ")[0]
+
+
 def also_in(alert: Alert) -> list[str]:
     """The other streams of its incident, as far as they are named, and how many more there are."""
     more = alert.streams - 1 - len(alert.also_in)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from monitor.alerting.alert import Alert, also_in, largest, resolved_in_full, segment_text
+from monitor.alerting.alert import Alert, also_in, cause_alone, largest, resolved_in_full, segment_text
 from monitor.alerting.columns import excerpt_text, plain
 from monitor.alerting.numbers import moment
 from monitor.detection.finding import Excerpt, State
@@ -39,7 +39,7 @@ def _lines(alert: Alert) -> Iterator[str]:
         if alert.began_at.time is not None
         else f"event {alert.began_at.index:,}",
         "Where": escape(segment_text(alert.segment)) if alert.segment else "",
-        "Cause": escape(alert.cause),
+        "Cause": escape(cause_alone(alert)),
         "Also in": ", ".join(escape(stream) for stream in also_in(alert)),
         "Owner": escape(alert.owner),
         "Alert": alert.fingerprint,

@@ -13,7 +13,8 @@ What is known of a column:
   spread: the variance of a normal.
 - The level that counts as still changed is the lower confidence bound of the changed rows. At first these are the rows
   that raised the finding, which were chosen for being extreme, so their bound is wide (`CHOSEN`). Rows since then are
-  not chosen; once there are `ENOUGH` they alone decide (`SURE`). They count as changed when the sum falls below 1.
+  not chosen; once there are `ENOUGH` they alone decide (`SURE`). Rows count as changed when the log ratio since then,
+  counted from the last such moment, is below 0 (a CUSUM that starts again).
 - "Back" is the reference, as surely as it is known itself, and what lies within the effect floor of it, but at most a
   third of the way to the changed level.
 - Autocorrelated rows say less than independent ones: log likelihoods are divided by the long-run variance over the
@@ -51,6 +52,11 @@ WITHIN / PIECE / WRONG with probability WRONG at most."""
 CHOSEN = 5.0
 """Log likelihood ratio within which the changed level may lie below that of the rows that raised the finding: with it
 the bound of a normal mean is a third of what those rows show, which covers the bias of having chosen them."""
+TRUSTED = 0.3
+AT_LEAST = 128
+"""Until other rows have come, this share of a rate's change is believed, as if the rows that raised it had been at
+least so many: a rate of 1 % is found by a burst of several faults, and the change is taken to begin with the first of
+them, so that two faults in two rows would be a rate of 100 %."""
 SURE = 2.0
 """The same for rows since then, which nobody chose: a one-sided 98 % bound."""
 ENOUGH = 64
@@ -102,6 +108,7 @@ class Column(msgspec.Struct):
     seen: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])  # rows that count as changed, and their sum
     waiting: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])  # the same of those that may be back
     evidence: list[float] = msgspec.field(default_factory=lambda: [-math.inf, -math.inf])
+    lead: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])  # log ratios since they were last below 0
     scatter: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0, math.nan])  # pieces, squares, last residual
 
     def same_as(self, other: Column) -> bool:
@@ -123,11 +130,12 @@ class Column(msgspec.Struct):
         still = self._log_likelihood(n, total, self._value(self.changed))
         for i, back in enumerate(self._backs()):
             gain = weight * (self._log_likelihood(n, total, self._value(back)) - still)
+            self.lead[i] = max(0.0, self.lead[i]) + gain
             held = self.evidence[i]
             self.evidence[i] = gain + (math.log1p(math.exp(held)) if held < 30.0 else held)
         self._note_scatter(n, total)
         self.waiting = [self.waiting[0] + n, self.waiting[1] + total]
-        if self.total() < 0.0:
+        if max(self.lead) <= 0.0:
             self._still_changed()
 
     def _still_changed(self) -> None:
@@ -318,7 +326,10 @@ def _column(
 
 def _started(column: Column, n: int, mean: float) -> Column:
     """The column with the level that the n rows that raised the finding leave no doubt of."""
-    column.changed = column.sign * max(abs(column.least), column.bound(float(n), n * mean, CHOSEN))
+    level = column.bound(float(n), n * mean, CHOSEN)
+    if column.measure is Measure.RATE:
+        level = min(level, TRUSTED * abs(mean - column.usual) * min(1.0, n / AT_LEAST))
+    column.changed = column.sign * max(abs(column.least), level)
     return column
 
 

@@ -68,7 +68,11 @@ class VolumeWatch:
         findings: list[Finding] = self._end_silence(again)
         for change in self._volume.observe(times, first):
             if change is None:
-                findings += self._end(Resolution(how=Ended.RECOVERED, why="events come as often as usual again"))
+                findings += self._end(
+                    Resolution(
+                        how=Ended.RECOVERED, why="events come as often as usual again", time=self._volume.ended.pop(0)
+                    )
+                )
             else:
                 self.open = _changed(self.stream, change, settings)
                 findings.append(self.open)

@@ -16,7 +16,16 @@ from email.utils import format_datetime
 from html import escape
 
 from monitor.alerting import text
-from monitor.alerting.alert import Alert, also_in, largest, resolved_in_full, segment_text, transition_key, unit_beside
+from monitor.alerting.alert import (
+    Alert,
+    also_in,
+    cause_alone,
+    largest,
+    resolved_in_full,
+    segment_text,
+    transition_key,
+    unit_beside,
+)
 from monitor.alerting.columns import clip, excerpt_text, plain
 from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
@@ -122,7 +131,7 @@ def _facts(alert: Alert) -> Iterator[str]:
         "Since": f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}",
         "Noticed": f"{delay} later",
         "Where": segment_text(alert.segment) if alert.segment else "",
-        "Cause": alert.cause,
+        "Cause": cause_alone(alert),
         "Also in": ", ".join(also_in(alert)),
         "Owner": alert.owner,
     }
