@@ -65,6 +65,9 @@ MEMORY = 2_048.0
 """Rows that the changed level is estimated from, about; older ones fade, as the level of a change may move."""
 SMALLEST = 0.25
 """Share of the effect floor below which no change is tested for: it would take tens of thousands of rows."""
+SURELY_MORE = 3.0
+"""Standard errors of the reference below which no change is tested for (but for half of the change that was found), and
+half of which count as back: the usual level is not known better, and what is back must not fire for ever."""
 STEADY = 8.0
 """Pieces of ordinary scatter that are mixed in, so that a few pieces do not make a wild estimate of the scatter."""
 MOST_COLUMNS = 8
@@ -163,7 +166,7 @@ class Column(msgspec.Struct):
     def _backs(self) -> tuple[float, float]:
         """The distances that count as back: none, and what the reference or the effect floor leaves room for."""
         gap = abs(self.changed)
-        room = min(max(self.error, min(self.floor, gap / 3)), gap / 2)
+        room = min(max(SURELY_MORE / 2 * self.error, min(self.floor, gap / 3)), gap / 2)
         return 0.0, self.sign * room
 
     def _value(self, distance: float) -> float:
@@ -320,7 +323,7 @@ def _column(
 ) -> Column:  # fmt: skip
     distance = math.log(max(now, 1e-6)) if measure is Measure.SPREAD else now - usual
     sign = 1.0 if distance >= 0 else -1.0
-    least = min(max(SMALLEST * min(floor, abs(distance)), 2 * error), 0.8 * abs(distance))
+    least = min(max(SMALLEST * min(floor, abs(distance)), SURELY_MORE * error), abs(distance) / 2)
     return Column(place, measure, segment, usual, sign, sign * least, error, floor, sign * least, long_run)
 
 
