@@ -66,8 +66,8 @@ MEMORY = 2_048.0
 SMALLEST = 0.25
 """Share of the effect floor below which no change is tested for: it would take tens of thousands of rows."""
 SURELY_MORE = 3.0
-"""Standard errors of the reference below which no change is tested for (but for half of the change that was found), and
-half of which count as back: the usual level is not known better, and what is back must not fire for ever."""
+"""Standard errors of the reference below which no change is tested for, and half of which count as back: the usual level
+is not known better, and what is back must not fire for ever."""
 STEADY = 8.0
 """Pieces of ordinary scatter that are mixed in, so that a few pieces do not make a wild estimate of the scatter."""
 MOST_COLUMNS = 8
@@ -86,6 +86,11 @@ class Measure(StrEnum):
     LEVEL = "level"
     RATE = "rate"
     SPREAD = "spread"
+
+
+AT_MOST = {Measure.LEVEL: 0.8, Measure.RATE: 0.5, Measure.SPREAD: 0.8}
+"""Share of the change that was found which is tested for, however unsure the reference is. Of rates it is less, since
+those that raise a finding exceed what lasts by more."""
 
 
 class Column(msgspec.Struct):
@@ -323,7 +328,7 @@ def _column(
 ) -> Column:  # fmt: skip
     distance = math.log(max(now, 1e-6)) if measure is Measure.SPREAD else now - usual
     sign = 1.0 if distance >= 0 else -1.0
-    least = min(max(SMALLEST * min(floor, abs(distance)), SURELY_MORE * error), abs(distance) / 2)
+    least = min(max(SMALLEST * min(floor, abs(distance)), SURELY_MORE * error), AT_MOST[measure] * abs(distance))
     return Column(place, measure, segment, usual, sign, sign * least, error, floor, sign * least, long_run)
 
 
