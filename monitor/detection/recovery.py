@@ -46,9 +46,18 @@ moments to choose from), larger ones lose up to a piece of rows."""
 WRONG = 0.05
 WITHIN = 20_000
 """Of alerts whose change lasts, at most this share resolves within this many events."""
-LIMIT = math.log(WITHIN / PIECE / WRONG)
-"""Log of the threshold: by Doob's inequality a supermartingale with WITHIN / PIECE steps of mean 1 crosses
-WITHIN / PIECE / WRONG with probability WRONG at most."""
+
+
+def limit(piece: int) -> float:
+    """Log of the threshold for pieces of so many rows.
+
+    By Doob's inequality a supermartingale with WITHIN / piece steps of mean 1 crosses WITHIN / piece / WRONG with
+    probability WRONG at most.
+    """
+    return math.log(WITHIN / piece / WRONG)
+
+
+LIMIT = limit(PIECE)
 CHOSEN = 5.0
 """Log likelihood ratio within which the changed level may lie below that of the rows that raised the finding: with it
 the bound of a normal mean is a third of what those rows show, which covers the bias of having chosen them."""
@@ -66,8 +75,8 @@ MEMORY = 2_048.0
 SMALLEST = 0.25
 """Share of the effect floor below which no change is tested for: it would take tens of thousands of rows."""
 SURELY_MORE = 3.0
-"""Standard errors of the reference below which no change is tested for, and half of which count as back: the usual level
-is not known better, and what is back must not fire for ever."""
+"""Standard errors of the reference below which no change is tested for, and half of which count as back: the usual
+level is not known better, and what is back must not fire for ever."""
 STEADY = 8.0
 """Pieces of ordinary scatter that are mixed in, so that a few pieces do not make a wild estimate of the scatter."""
 MOST_COLUMNS = 8
@@ -304,6 +313,27 @@ def columns_of_change(
             error += float(reference.wander[j]) * math.sqrt(usual * (1 - usual))
             column = _column(j, Measure.RATE, segment, usual, rate, error, float(floors[j]), long_run[j])
         columns.append(_started(column, len(y), mean if j < numbers else rate))
+    return columns
+
+
+def columns_of_difference(
+    distance: Array, surety: Array, floors: Array, named: NDArray[np.bool_], weight: float
+) -> list[Column]:
+    """The columns to test after two samples were found to differ by these distances (d), in standard deviations.
+
+    `weight` is n1 n2 / (n1 + n2): that of a difference of two means, as n is that of a mean. What is added to the
+    columns are such weights, and weights times differences. `named` are the columns that the finding names (d).
+    """
+    size = np.where(named, np.abs(surety), 0.0)
+    chosen = [int(j) for j in np.argsort(-size, kind="stable")[:MOST_COLUMNS] if size[j] > 0]
+    columns = []
+    for j in chosen:
+        if size[j] >= NEARLY * size.max():
+            column = _column(j, Measure.LEVEL, None, 0.0, float(distance[j]), 0.0, float(floors[j]), 1.0)
+            column.changed = column.sign * max(
+                abs(column.least), column.bound(weight, weight * float(distance[j]), CHOSEN)
+            )
+            columns.append(column)
     return columns
 
 
