@@ -172,7 +172,7 @@ def test_errors_that_burn_the_budget_are_told_and_end() -> None:
     assert resolved.resolution is not None
     assert (resolved.resolution.how, resolved.resolution.by) == (Ended.RECOVERED, "")
     assert resolved.resolution.lasted_events is not None
-    assert 1800 <= resolved.resolution.lasted_events < 2400
+    assert 1800 <= resolved.resolution.lasted_events < 2600
     assert " of it is spent, at this rate the rest in " in fired.cause
     assert fired.title == (
         "s: served: 14.4% of events ended in an error within 1 h: its error budget burns 14.4 times too fast"
