@@ -404,7 +404,7 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
     return f"{change.name} {verb} from {number(change.before)} to {number(change.after)}{unit}{relative}"
 
 
-def is_told_by(layout: Layout, j: int, change: FeatureChange) -> bool:
+def is_shown_by(layout: Layout, j: int, change: FeatureChange) -> bool:
     """Whether the rate of column j is what a change says of its feature before and after."""
     flag = layout.flag(j)
     if flag is None or layout.name(j) != change.name:

@@ -896,7 +896,7 @@ class Track:
         lead = next(iter(explain.in_order(finding.features, finding.kind)), None)
         now = None
         for column in recovery.columns:
-            if lead is not None and column.waiting[0] and explain.is_told_by(reference.layout, column.place, lead):
+            if lead is not None and column.waiting[0] and explain.is_shown_by(reference.layout, column.place, lead):
                 now = column.waiting[1] / column.waiting[0]
                 break
         if now is None and lead is not None and not lead.name.endswith((SPREAD, TAIL)):
