@@ -29,6 +29,7 @@ from benchmarks.corpora import Corpus, drawn
 from benchmarks.report import Report, figure
 from benchmarks.watching import BEFORE, Plan, seeded
 from monitor.detection import DetectionSettings, Finding, State, StreamMonitor
+from monitor.detection.finding import base_name
 from monitor.detection.history import LENGTH
 from monitor.detection.track import RECOVERED, Context, Track
 from monitor.features.batch import FeatureBatch
@@ -182,7 +183,7 @@ def lasting(stream: Stream, outcome: Outcome, events: int) -> None:
         for finding in watching.observe(stream.batch(start, stop, np.arange(start, stop) >= BEFORE)):
             fires = finding.state is State.FIRING
             if first is None and fires:
-                if finding.raised_at.index < BEFORE:
+                if finding.raised_at.index < BEFORE or not names(finding, stream.change):
                     return
                 first = finding
             elif first is not None:
@@ -197,6 +198,12 @@ def lasting(stream: Stream, outcome: Outcome, events: int) -> None:
         outcome.resolved += resolved > 0
 
 
+def names(finding: Finding, change: Change) -> bool:
+    """Whether a finding is about this change, and not a false alarm."""
+    alike = LENGTHS if change.column in LENGTHS else (change.column,)
+    return any(base_name(feature.name) in alike for feature in finding.features)
+
+
 def ended(stream: Stream, outcome: Outcome) -> None:
     """The change ends: when does its alert resolve?"""
     watching, end = StreamMonitor("benchmark", WATCHED), BEFORE + CHANGED
@@ -205,7 +212,9 @@ def ended(stream: Stream, outcome: Outcome) -> None:
         stop = min(start + CHUNK, end + WAITED)
         at = np.arange(start, stop)
         for finding in watching.observe(stream.batch(start, stop, (at >= BEFORE) & (at < end))):
-            if finding.state is State.FIRING and BEFORE <= finding.raised_at.index < end:
+            if finding.state is State.FIRING and finding.raised_at.index < end:
+                if not open_ids and not names(finding, stream.change):
+                    return
                 open_ids.add(finding.id)
             elif finding.state is State.RESOLVED and finding.id in open_ids:
                 open_ids.remove(finding.id)

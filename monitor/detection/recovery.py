@@ -70,6 +70,12 @@ SURE = 2.0
 """The same for rows since then, which nobody chose: a one-sided 98 % bound."""
 ENOUGH = 64
 """Rows since the finding from which on they alone say how large the change is."""
+SETTLED = 256
+"""Rows until which a rate is bounded as widely as by chosen rows (`CHOSEN`): events of a low rate that come in clusters
+are a handful of clusters until then, and a finding is raised in the first of them."""
+RARELY = 30.0
+"""Events of a flag that the reference must have seen for its autocorrelation to be known. Of rarer ones it is taken to
+be that of the reference's numbers, on average: where those come in runs, failures and refusals do so, too."""
 MEMORY = 2_048.0
 """Rows that the changed level is estimated from, about; older ones fade, as the level of a change may move."""
 SMALLEST = 0.25
@@ -161,7 +167,8 @@ class Column(msgspec.Struct):
         fade = min(1.0, MEMORY / n)
         self.seen, self.waiting = [n * fade, total * fade], [0.0, 0.0]
         if n >= ENOUGH:
-            self.changed = self.sign * max(abs(self.least), self.bound(self.seen[0], self.seen[1], SURE))
+            within = CHOSEN if self.measure is Measure.RATE and n < SETTLED else SURE
+            self.changed = self.sign * max(abs(self.least), self.bound(self.seen[0], self.seen[1], within))
 
     def bound(self, n: float, total: float, within: float) -> float:
         """How far from the reference the changed rows are at least, in the direction of the change (0: not at all)."""
@@ -380,4 +387,8 @@ def _long_run(reference: Reference) -> list[float]:
         out[columns] = np.maximum(alone * alone * reference.effective, 1.0)
         for rates in (view.rates, view.failures):
             out[rates.columns] = np.maximum(rates.long_run, 1.0)
+    k = reference.moments.numbers
+    if k:
+        seen = np.minimum(reference.mean[k:], 1 - reference.mean[k:]) * reference.effective
+        out[k:] = np.where(seen < RARELY, np.maximum(out[k:], out[:k].mean()), out[k:])
     return [float(value) for value in out]
