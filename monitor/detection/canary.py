@@ -478,7 +478,7 @@ class _Pair:
         effect = explain.effects(reference, moved, context.settings.floors)
         columns = self._named(reference, self.open)
         self._window = _Difference(len(effect), int(window.since))
-        if not all(column.total() >= AGREED for column in self._tested):
+        if not all(column.is_back(AGREED) for column in self._tested):
             return []
         if (columns & (np.abs(effect) >= 1.0) & moved.certain(1.0)).any():
             return []

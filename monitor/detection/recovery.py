@@ -58,6 +58,9 @@ def limit(piece: int) -> float:
 
 
 LIMIT = limit(PIECE)
+BESIDE = math.log(1 / WRONG)
+"""The same for levels and spreads that a finding names beside its surest column: some moved by chance and have nothing
+to return from, and where the reference is off by a standard error they would take thousands of rows to show it."""
 CHOSEN = 5.0
 """Log likelihood ratio within which the changed level may lie below that of the rows that raised the finding: with it
 the bound of a normal mean is a third of what those rows show, which covers the bias of having chosen them."""
@@ -128,11 +131,16 @@ class Column(msgspec.Struct):
     floor: float
     least: float
     long_run: float
+    surest: bool = True
     seen: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])  # rows that count as changed, and their sum
     waiting: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])  # the same of those that may be back
     evidence: list[float] = msgspec.field(default_factory=lambda: [-math.inf, -math.inf])
     lead: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])  # log ratios since they were last below 0
     scatter: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0, math.nan])  # pieces, squares, last residual
+
+    def is_back(self, bar: float = LIMIT) -> bool:
+        """Whether it is sure to be back; `bar` is what rates and the surest column of a finding must reach."""
+        return self.total() >= (bar if self.surest or self.measure is Measure.RATE else BESIDE)
 
     def same_as(self, other: Column) -> bool:
         """Whether another test is of the same quantity."""
@@ -250,12 +258,15 @@ class Recovery:
         self.columns = list(columns)
 
     def also(self, columns: Sequence[Column]) -> None:
-        """Test these, too; one that is tested already begins again if it has moved further, or the other way."""
+        """Test these, too; one that is tested already begins again only if it has moved the other way.
+
+        One that moved further is known by all its rows since the first finding, and follows them.
+        """
         for column in columns:
             known = next((held for held in self.columns if held.same_as(column)), None)
             if known is None:
                 self.columns.append(column)
-            elif column.sign * known.changed < abs(column.changed):
+            elif column.sign != known.sign:
                 self.columns[self.columns.index(known)] = column
 
     def add(self, column: Column, y: Array, reference: Reference) -> None:
@@ -307,7 +318,7 @@ def columns_of_change(
         return []
     chosen = [int(j) for j in np.argsort(-size, kind="stable")[:MOST_COLUMNS] if size[j] >= NEARLY * size.max()]
     long_run, numbers = _long_run(reference), reference.moments.numbers
-    columns = []
+    columns: list[Column] = []
     for j in chosen:
         if j < numbers:
             mean = float((y[:, j].mean() - reference.mean[j]) / reference.sd[j])
@@ -319,6 +330,7 @@ def columns_of_change(
             error = math.sqrt(usual * (1 - usual) * long_run[j] / reference.effective)
             error += float(reference.wander[j]) * math.sqrt(usual * (1 - usual))
             column = _column(j, Measure.RATE, segment, usual, rate, error, float(floors[j]), long_run[j])
+        column.surest = not columns
         columns.append(_started(column, len(y), mean if j < numbers else rate))
     return columns
 
@@ -333,13 +345,14 @@ def columns_of_difference(
     """
     size = np.where(named, np.abs(surety), 0.0)
     chosen = [int(j) for j in np.argsort(-size, kind="stable")[:MOST_COLUMNS] if size[j] > 0]
-    columns = []
+    columns: list[Column] = []
     for j in chosen:
         if size[j] >= NEARLY * size.max():
             column = _column(j, Measure.LEVEL, None, 0.0, float(distance[j]), 0.0, float(floors[j]), 1.0)
             column.changed = column.sign * max(
                 abs(column.least), column.bound(weight, weight * float(distance[j]), CHOSEN)
             )
+            column.surest = not columns
             columns.append(column)
     return columns
 
@@ -349,7 +362,7 @@ def columns_of_spread(
 ) -> list[Column]:
     """The same for numbers (at these places) whose spread changed; `floor` is relative, of a standard deviation."""
     long_run = _long_run(reference)
-    columns = []
+    columns: list[Column] = []
     for j in places:
         z = (y[:, j] - float(reference.mean[j])) / float(reference.sd[j])
         ratio, slow = float((z * z).mean()), HEAVY_TAILS * long_run[j]
