@@ -230,7 +230,7 @@ def test_versions_that_agree_again_resolve_it() -> None:
     assert monitor.status().firing == []
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_version_that_fails_now_and_then_is_not_called_agreeing(seed: int) -> None:
     """4 % of its answers for 5,000 events: of the windows of some hundred rows several show hardly any."""
     traffic, new = rolled_out(START + 5_000, seed)
