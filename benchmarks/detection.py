@@ -25,6 +25,7 @@ from benchmarks.cost import cost
 from benchmarks.false_alarms import calibration, false_alarms, second_alarms
 from benchmarks.outside import outside
 from benchmarks.pairs import pairs
+from benchmarks.recovery import recovery
 from benchmarks.references import references
 from benchmarks.report import Report
 from benchmarks.watching import SEED, Plan
@@ -36,6 +37,7 @@ SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "second": second_alarms,
     "calibration": calibration,
     "changes": changes,
+    "recovery": recovery,
     "canary": canary,
     "references": references,
     "young": young,
