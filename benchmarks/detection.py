@@ -27,11 +27,13 @@ from benchmarks.outside import outside
 from benchmarks.pairs import pairs
 from benchmarks.references import references
 from benchmarks.report import Report
+from benchmarks.support_traffic import support
 from benchmarks.watching import SEED, Plan
 
 SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "pairs": pairs,
     "alarms": false_alarms,
+    "support": support,
     "second": second_alarms,
     "calibration": calibration,
     "changes": changes,
