@@ -29,6 +29,7 @@ from benchmarks.references import references
 from benchmarks.report import Report
 from benchmarks.support_traffic import support
 from benchmarks.watching import SEED, Plan
+from benchmarks.young import young
 
 SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "pairs": pairs,
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "changes": changes,
     "canary": canary,
     "references": references,
+    "young": young,
     "cost": cost,
     "outside": outside,
 }

@@ -47,12 +47,16 @@ class StreamRecord(msgspec.Struct, frozen=True):
 
 
 class PositionRecord(msgspec.Struct, frozen=True):
-    """The next offset to apply of a partition of the topic with id `topic`, which has `partitions`."""
+    """The next offset to apply of a partition of the topic with id `topic`, which has `partitions`.
+
+    `clock` is the time of the last tick before it, of a detect partition.
+    """
 
     topic: str
     partitions: int
     next: int
     v: int = VERSION
+    clock: float | None = None
 
 
 class _Version(msgspec.Struct):
@@ -155,7 +159,7 @@ async def answers(broker: Broker, topic: str, within_s: float) -> bool:
 
 @dataclass(slots=True)
 class Restored:
-    """A detect partition as it was checkpointed: where to go on, and each stream's record.
+    """A detect partition as it was checkpointed: where to go on, each stream's record, and the time of its last tick.
 
     Streams in `elsewhere` were written against another incarnation of the features topic: their offsets mean nothing
     in this one.
@@ -164,6 +168,7 @@ class Restored:
     position: int = 0
     streams: dict[str, StreamRecord] = field(default_factory=dict)
     elsewhere: dict[str, StreamRecord] = field(default_factory=dict)
+    clock: float | None = None
 
 
 def _stream_key(stream: str) -> bytes:
@@ -185,8 +190,14 @@ class DetectCheckpoint:
         self._producer = producer
         self._topics = topics
 
-    async def write(self, partition: int, position: int, streams: Mapping[str, tuple[StreamStatus, bytes]]) -> None:
-        """Snapshots of the streams that changed, confirmed; then the position, confirmed."""
+    async def write(
+        self,
+        partition: int,
+        position: int,
+        streams: Mapping[str, tuple[StreamStatus, bytes]],
+        clock: float | None = None,
+    ) -> None:
+        """Snapshots of the streams that changed, confirmed; then the position with the log's clock, confirmed."""
         features, state = self._topics.features, self._topics.state.name
         await self._producer.send(
             Outgoing(
@@ -199,7 +210,7 @@ class DetectCheckpoint:
             )
             for stream, (status, snapshot) in streams.items()
         )
-        record = PositionRecord(features.id, features.partitions, next=position)
+        record = PositionRecord(features.id, features.partitions, next=position, clock=clock)
         key = _POSITION + b"features"
         await self._producer.send([Outgoing(state, key=key, partition=partition, value=_encoder.encode(record))])
 
@@ -227,8 +238,8 @@ class DetectCheckpoint:
             elif key.startswith(_POSITION):
                 position = _decode(_position_record, record, value)
                 self._same_partitions(position.partitions)
-                if position.topic == features.id:
-                    here.position = max(here.position, position.next)
+                if position.topic == features.id and position.next >= here.position:
+                    here.position, here.clock = position.next, position.clock
         for found in restored.values():
             for stream in found.streams:
                 found.elsewhere.pop(stream, None)

@@ -90,6 +90,7 @@ class Detect(Stage):
         self._changed_settings: dict[int, list[Control]] = {}
         self._due_at = 0.0
         self._in_hand = False
+        self._late: set[str] = set()  # streams whose times lay far behind at the last checkpoint
 
     @property
     def restored(self) -> int:
@@ -110,6 +111,7 @@ class Detect(Stage):
                     monitor.restore(stream, record.snapshot)
                 for stream, record in restored.elsewhere.items():
                     monitor.restore(stream, record.snapshot, new_log=True)
+                monitor.clock = restored.clock
                 for stream, watched in monitor.streams.items():
                     self._statuses[stream] = watched.status()
                 self._changed_settings[partition] = monitor.outdated()
@@ -196,13 +198,25 @@ class Detect(Stage):
             began = self._clock()
             changed = await loop.run_in_executor(self._pool, self._changed, partition)
             took += self._clock() - began
-            await self._checkpoint.write(partition, position, changed)
+            await self._checkpoint.write(partition, position, changed, self._monitors[partition].clock)
             self.done[partition] = position
             for stream, (status, _) in changed.items():
                 self._statuses[stream] = status
         if moved:
             self._stats.statuses = dict(self._statuses)
+            self._note_late_times()
         self._due_at = self._clock() + max(self._checkpoint_every_s, _BETWEEN * took)
+
+    def _note_late_times(self) -> None:
+        """Say in the log which streams' times have fallen far behind since the last checkpoint, or caught up."""
+        late = {stream for stream, status in self._statuses.items() if status.behind_s is not None}
+        new, over = late - self._late, self._late - late
+        self._late = late
+        if new:
+            first = self._statuses[min(new)]
+            log.warning("streams whose times lie far behind: %d more, such as %s: %s", len(new), min(new), first.note())
+        if over:
+            log.info("volume and silence are judged again, since times have caught up: streams: %d", len(over))
 
     def _changed(self, partition: int) -> dict[str, tuple[StreamStatus, bytes]]:
         monitor = self._monitors[partition]

@@ -39,7 +39,11 @@ def group() -> typer.Typer:
 
 @with_connection
 def pin(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
-    """Learn a new reference from the stream's next events, and keep it until somebody pins again."""
+    """Learn a new reference from the stream's next events, and keep it until somebody pins again.
+
+    It takes as many events as the stream's `warmup` says and never grows. Below 400 only large changes are found: give
+    such a stream `warmup: 400` or more first.
+    """
     _decide(connection, config, "pin", stream, by)
 
 

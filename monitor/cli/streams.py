@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _REFRESH_S = 2.0
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
+_MOST_NOTES = 5
+"""Streams with a note that are named below the table: more would push the table off a screen of 24 lines."""
 _LOUDEST_FIRST = ("drift", "silent", "unknown", "warming", "stable")
 
 
@@ -33,6 +35,9 @@ def command(
     config: ConfigFile = None,
 ) -> None:
     """Show every stream with its state: warming, stable, drift, silent or unknown.
+
+    A stream that is warming learns from its first events what is normal and judges none yet: "learning 140 of 200". A
+    "young" stream is judged, but only large changes are found until its reference has more events.
 
     Read from the state that detect keeps in Kafka, so any machine can ask; as old as the last checkpoint (seconds).
     """
@@ -56,32 +61,61 @@ def command(
 
 
 def as_record(status: StreamStatus) -> dict[str, Any]:
-    """A status as the published record."""
+    """A status as the published record; `note` and `times_behind_s` are there only where something is not judged."""
+    noted: dict[str, Any] = {}
+    if status.behind_s is not None:
+        noted = {"times_behind_s": round(status.behind_s, 1), "note": status.note()}
     return {
         "stream": status.stream,
         "state": status.state.value,
         "events": status.events,
         "last_event_time": status.last_event_time,
         "firing": status.firing,
+        "learned": status.learned,
+        "learns": status.learns,
+        "young": status.young,
+        **noted,
     }
 
 
 def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
     ordered = sorted(statuses, key=lambda status: (_LOUDEST_FIRST.index(status.state.value), status.stream))
-    table = Table("stream", "state", "events", "last event", "evidence", "firing", title_justify="left")
+    table = Table(title_justify="left")
+    for head in ("stream", "state", "events", "last event", "evidence", "firing"):
+        # How far a stream has learned stays on one line in a narrow terminal too.
+        table.add_column(head, no_wrap=head == "state")
     table.title = f"{len(ordered):,} streams at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
     for status in ordered:
         # log10 of the evidence against log10 of what an alert takes.
         evidence = f"{max(0.0, status.log_evidence):.1f} of {status.log_threshold:.1f}"
         table.add_row(
             Text(status.stream),
-            Text(status.state.value, style=_COLOURS[status.state.value]),
+            Text(_state(status), style=_COLOURS[status.state.value]),
             f"{status.events:,}",
             _ago(now, status.last_event_time),
             evidence,
             ", ".join(status.firing),
         )
+    table.caption = _notes(ordered)
+    table.caption_justify = "left"
     return table
+
+
+def _state(status: StreamStatus) -> str:
+    """The state, and how far the stream has learned where that limits what it can find."""
+    if status.state.value == "warming" and status.learns:
+        return f"warming, learning {status.learned:,} of {status.learns:,}"
+    if status.young:
+        return f"{status.state.value}, young"
+    return status.state.value
+
+
+def _notes(statuses: Iterable[StreamStatus]) -> Text | None:
+    noted = [f"{status.stream}: {note}" for status in statuses if (note := status.note()) is not None]
+    if not noted:
+        return None
+    more = [f"and {len(noted) - _MOST_NOTES:,} more streams with such a note"] if len(noted) > _MOST_NOTES else []
+    return Text("\n".join(noted[:_MOST_NOTES] + more))
 
 
 def _ago(now: float, then: float | None) -> str:

@@ -7,6 +7,7 @@ Pure: what it returns is a function of the log.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import msgspec
 import numpy as np
 
 from monitor.detection.control import Action, Control
+from monitor.detection.due_times import DueTimes
 from monitor.detection.finding import Finding
 from monitor.detection.plain import decode
 from monitor.detection.settings import DetectionSettings
@@ -68,6 +70,22 @@ class PartitionMonitor:
         self._specs = specs
         self._owned: dict[str, _Owned] = {}
         self._changed: set[str] = set()
+        self._due = DueTimes()
+        self._clock = math.nan
+        self._clock_offset = -1
+
+    @property
+    def clock(self) -> float | None:
+        """Time of the last tick of the log, by which late rows are recognised; None: there was none."""
+        return None if math.isnan(self._clock) else self._clock
+
+    @clock.setter
+    def clock(self, time: float | None) -> None:
+        """Go on from a checkpoint, after the streams' snapshots were taken over."""
+        self._clock = math.nan if time is None else time
+        for owned in self._owned.values():
+            if time is not None and math.isnan(owned.monitor.clock):
+                owned.monitor.reach_on_time(time)
 
     @property
     def streams(self) -> dict[str, StreamMonitor]:
@@ -89,22 +107,39 @@ class PartitionMonitor:
                 continue
             fresh = owned.fresh_rows(rows)
             if fresh is not None:
+                if not math.isnan(self._clock):
+                    owned.monitor.reach(self._clock)
                 findings += owned.monitor.observe(fresh)
             owned.applied = offset
             self._changed.add(stream)
+            self._due.report(stream, owned.monitor.next_due())
         return findings
 
     def tick(self, time: float, offset: int) -> list[Finding]:
-        """Event time has reached `time`, for every stream here."""
+        """Event time has reached `time`, for every stream here; only those that are due are visited."""
+        self._reach(time, offset)
         findings: list[Finding] = []
-        for stream, owned in self._owned.items():
-            if offset <= owned.applied:
-                continue
-            if owned.monitor.waits_for(time):
+        for stream in self._due.take(time):
+            owned = self._owned[stream]
+            if offset > owned.applied and owned.monitor.waits_for(time):
                 findings += owned.monitor.tick(time)
                 owned.applied = offset
                 self._changed.add(stream)
+            self._due.report(stream, owned.monitor.next_due())
         return findings
+
+    def _reach(self, time: float, offset: int) -> None:
+        """A tick that comes again says nothing new; the first one says how late the rows before it are."""
+        if offset <= self._clock_offset:
+            return
+        if math.isnan(self._clock):
+            for stream, owned in self._owned.items():
+                if offset > owned.applied and math.isnan(owned.monitor.clock):
+                    owned.monitor.reach(time)
+                    if owned.monitor.behind_s is not None:  # else `clock` says the same of the snapshot that stands
+                        self._changed.add(stream)
+                    self._due.report(stream, owned.monitor.next_due())
+        self._clock, self._clock_offset = time, offset
 
     def control(self, control: Control, offset: int) -> list[Finding]:
         """A decision about one stream takes effect at `offset`."""
@@ -114,6 +149,7 @@ class PartitionMonitor:
         findings = owned.monitor.control(control)
         owned.applied = offset
         self._changed.add(control.stream)
+        self._due.report(control.stream, owned.monitor.next_due())
         return findings
 
     def outdated(self) -> list[Control]:
@@ -158,3 +194,4 @@ class PartitionMonitor:
         owned.applied = -1 if new_log else record["applied"]
         owned.fence = {source: {int(p): o for p, o in fence.items()} for source, fence in record["fence"].items()}
         owned.monitor.restore(record["monitor"])
+        self._due.report(stream, owned.monitor.next_due())

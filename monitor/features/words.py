@@ -48,7 +48,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from monitor.events.schema import OutputEvent
+from monitor.events.schema import ABANDONED, OutputEvent
 from monitor.features import english
 from monitor.features.chunks import Chunks, HashIndex, Splitter
 from monitor.features.embedded import cut_out
@@ -463,8 +463,9 @@ class EventBatch:
 
     @cached_property
     def output(self) -> TextBatch:
-        """The outputs; an event without one has None."""
-        return TextBatch([event.output for event in self.events], self.table, self._generation)
+        """The outputs; an event without one, or with a part of one (its reader went away), has None."""
+        texts = [None if event.finish_reason == ABANDONED else event.output for event in self.events]
+        return TextBatch(texts, self.table, self._generation)
 
     @cached_property
     def input(self) -> TextBatch:

@@ -111,6 +111,17 @@ STREAM_THRESHOLD = Metric(
 STREAM_LAST_EVENT = Metric(
     "oqm_stream_last_event_timestamp_seconds", _G, "Time of the stream's latest event.", ("stream",)
 )
+STREAM_TIMES_BEHIND = Metric(
+    "oqm_stream_times_behind_seconds",
+    _G,
+    "How far the times of the stream's events lie behind, where that is too far to judge volume and silence.",
+    ("stream",),
+)
+STREAMS_BEHIND = Metric(
+    "oqm_times_behind_streams",
+    _G,
+    "Streams owned here whose times lie too far behind to judge volume and silence; none is left out.",
+)
 FEATURE_REFERENCE = Metric(
     "oqm_feature_reference", _G, "The feature in the reference: median or rate, in its own unit.", ("stream", "feature")
 )
@@ -183,6 +194,8 @@ METRICS: tuple[Metric, ...] = (
     STREAM_EVIDENCE,
     STREAM_THRESHOLD,
     STREAM_LAST_EVENT,
+    STREAM_TIMES_BEHIND,
+    STREAMS_BEHIND,
     FEATURE_REFERENCE,
     FEATURE_CURRENT,
     FEATURE_EVIDENCE,

@@ -24,6 +24,7 @@ from tests.cli.run_oqm import json_lines, one_line_of_error, oqm, oqm_process
 pytestmark = pytest.mark.embedded
 
 EVENTS = 700
+FIELDS = {"stream", "state", "events", "last_event_time", "firing", "learned", "learns", "young"}
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +91,11 @@ def test_published_events_are_watched_and_streams_tells_where_they_stand(
         assert statuses[ANSWER]["firing"] == []
         # Published without their old times: they are events of now.
         assert abs(statuses[ANSWER]["last_event_time"] - time.time()) < 600
-        assert set(statuses[ANSWER]) == {"stream", "state", "events", "last_event_time", "firing"}
+        assert set(statuses[ANSWER]) == FIELDS
         _past_is_what_was_found(at, tmp_path / "events.jsonl")
         table = oqm("streams", *at, COLUMNS="120").stdout
         assert ANSWER in table
-        assert "warming" in table
+        assert f"warming, learning {statuses[TRIAGE]['events']} of {statuses[TRIAGE]['learns']}" in table
     finally:
         worker.send_signal(signal.SIGTERM)
         code = worker.wait(30)

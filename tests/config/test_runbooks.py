@@ -41,7 +41,7 @@ def test_every_kind_of_finding_has_its_runbook(kind: FindingKind) -> None:
     "name",
     [
         *("lag", "dead_letters", "worker_down", "monitor_blind", "sink_failures", "evaluator_down"),
-        *("prompt_brittleness", "cascade", "process/change_a_prompt"),
+        *("prompt_brittleness", "cascade", "process/change_a_prompt", "times_behind"),
     ],
 )
 def test_there_are_runbooks_for_what_is_no_kind_of_finding(name: str) -> None:

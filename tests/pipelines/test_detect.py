@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import msgspec
 import pytest
+from aiokafka import ConsumerRecord
 
 from monitor.alerting.alert import from_finding
 from monitor.alerting.sample import sample_finding
@@ -161,3 +163,40 @@ async def test_a_broker_that_takes_long_to_confirm_a_checkpoint_does_not_delay_t
     kafka.takes_s = 20.0  # it restarts
     confirmed = await checkpoints_after((EVERY_S, 100.0), detect, kafka, clock)
     assert confirmed == ["alerts", "state", "state", "alerts", "state", "state"]
+
+
+async def test_the_log_says_once_which_streams_have_fallen_behind_and_that_they_caught_up(
+    detect: Detect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    on_time = PartitionMonitor()._own("a").monitor.status()
+    late = msgspec.structs.replace(on_time, behind_s=86_400.0)
+    for statuses in ({"a": late, "b": late}, {"a": late, "b": late}, {"a": late, "b": on_time}):
+        detect._statuses = statuses
+        detect._note_late_times()
+    said = [record.getMessage() for record in caplog.records if "times" in record.getMessage()]
+    assert said == [
+        "streams whose times lie far behind: 2 more, such as a: "
+        "times lie 24 h behind: volume and silence are not judged",
+        "volume and silence are judged again, since times have caught up: streams: 1",
+    ]
+
+
+async def test_a_checkpoint_holds_the_logs_clock(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Outgoing] = []
+
+    async def send(messages: Iterable[Outgoing]) -> list[None]:
+        sent.extend(messages)
+        return []
+
+    async def written(*_: Any) -> Any:
+        for offset, message in enumerate(sent):
+            yield ConsumerRecord("state", 0, offset, 0, 0, message.key, message.value, None, 0, 0, ())
+
+    monkeypatch.setattr(kafka, "send", send)
+    monkeypatch.setattr("pipelines.checkpoint.read_to_end", written)
+    checkpoint = DetectCheckpoint(Settings().broker, kafka, TOPICS)  # type: ignore[arg-type]
+    await checkpoint.write(0, 7, {}, 1_700_000_000.0)
+    await checkpoint.write(0, 5, {}, 1_600_000_000.0)  # by a worker that woke late
+    restored = (await checkpoint.restore([0]))[0]
+    assert (restored.position, restored.clock) == (7, 1_700_000_000.0)

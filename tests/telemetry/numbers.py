@@ -24,6 +24,7 @@ def status(
         log_threshold=5.0,
         open=[OpenAlert("a", "drift", 1_699_999_000.0, 5.5)] if state is StreamState.DRIFT else [],
         segments=[SegmentShare("model.name", f"m{i}", 0.5, 0.25) for i in range(segments)],
+        behind_s=86_400.0 if state is StreamState.DRIFT else None,
         features={f"output.length.f{i}": FeatureStatus(10.0 + i, 12.0, 0.5) for i in range(features)},
     )
 
