@@ -52,6 +52,9 @@ _ALONE = 70  # width from which one line without any sentence mark is no title o
 _TAIL = 400  # characters at the end that are read: the longest signatures have 300
 _OTHER_LINES = 8  # lines before the last one that show whether lines end in marks here
 _NAME_WORDS = 5
+_ABBREVIATION = re.compile(
+    r".*\.|(?:dr|dra|mr|mrs|ms|prof|ing|sr|sra|mme|st|nr|no|tel|fig|abb|tab|ca|bzw|vs)\Z", re.IGNORECASE
+)
 _NAME_PARTICLES = ("von", "van", "de", "der", "of", "and", "und", "y", "et", "da", "di", "&")
 _PARTICLE = re.compile("[\u306f\u3092\u304c\u306b\u3078]|[\u7684\u4e86\u5728\u662f\u5c06\u628a]|[\uac00-\ud7af] ")
 """What Japanese and Chinese sentences hold and names do not; in Korean two words are enough."""
@@ -221,7 +224,7 @@ def _is_open(line: str, *, addresses: bool = False) -> bool:
     low = line.count("\u201e")  # German and Polish quotes open below, and close with what opens English ones
     if low > line.count("\u201c") + line.count("\u201d") or (not low and line.count("\u201c") > line.count("\u201d")):
         return True
-    if any(line.count(opening) > line.count(closing) for opening, closing in _PAIRS):
+    if any(line.count(pair[0]) > line.count(pair[1]) for pair in _PAIRS):
         return True
     return line.count("**") % 2 == 1 or line.count("`") % 2 == 1
 
@@ -280,7 +283,7 @@ def _last_stop(line: str) -> int | None:
             break
         word = line[max(match.start() - 20, 0) : match.start()].rsplit(None, 1)[-1:]
         # "J. ", "z. B. ", "A.A. ", "1. " at the start: initials, abbreviations and numbers of items end no sentence
-        if line[match.start()] != "." or (word and len(word[0]) > 1 and "." not in word[0]):
+        if line[match.start()] != "." or (word and len(word[0]) > 1 and not _ABBREVIATION.match(word[0])):
             end = match.end()
     return end
 
@@ -306,6 +309,9 @@ def _is_signed(fragment: str, *, alone: bool) -> bool:
         return True
     if width(fragment) > PROSE:
         return False
+    name, comma, role = fragment.partition(", ")
+    if comma and _SIGNERS.search(role) and _is_signed(name, alone=True):
+        return True
     words = fragment.split()
     article = _ARTICLES.match(fragment) is not None
     named = words[-1][0].isupper() and _SIGNERS_WITHIN.search(fragment) is not None
