@@ -27,8 +27,13 @@ _URI = re.compile(
     r"|,[^\s\"'<>()\\]{64,}+)",
     re.IGNORECASE,
 )
+_BREAK = r"(?:\r?\n|\\r?\\n|\\n)[ \t]{0,8}"
 _RUN = re.compile(
-    r"[A-Za-z0-9+/_-]{60,}+={0,2}(?:(?:\r?\n|\\r?\\n|\\n)[ \t]{0,8}[A-Za-z0-9+/_-]{4,}+={0,2})*+", re.ASCII
+    r"[A-Za-z0-9+/_-]{60,}+={0,2}"
+    rf"(?:{_BREAK}[A-Za-z0-9+/_-]{{40,}}+={{0,2}})*+"
+    # the last line may be shorter: one that holds more than letters, and nothing after it
+    rf"(?:{_BREAK}(?=[A-Za-z]{{0,39}}[0-9+/=])[A-Za-z0-9+/_-]{{2,39}}+={{0,2}}(?![^\s\"'`)\\]))?",
+    re.ASCII,
 )
 
 

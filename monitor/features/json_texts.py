@@ -15,7 +15,7 @@ LONGEST_JSON = 1_000_000
 _SCANNED = 20_000
 """Characters that are read to tell a cut array from prose in brackets: a quarter of a second for each megabyte else."""
 
-_START = re.compile(r"\{\s*+(?:[\"}]|\Z)|\[\s*+(?:[\[{\"\]\d-]|true|false|null|\Z)")
+_START = re.compile(r"\{\s*+(?:[\"}]|\Z)|\[\s*+(?:[\[{\"\]\d-]|true|false|null|(?:tr?u?|fa?l?s?|nu?l?)?\Z)")
 _OBJECTS = re.compile(r"\[\s*+(?:\[\s*+)*+\{\s*+[\"}]")
 _CITATION = re.compile(r"\[\d[\d, \u2013-]*+\]")
 _TOKEN = re.compile(
