@@ -28,12 +28,14 @@ from benchmarks.pairs import pairs
 from benchmarks.recovery import recovery
 from benchmarks.references import references
 from benchmarks.report import Report
+from benchmarks.support_traffic import support
 from benchmarks.watching import SEED, Plan
 from benchmarks.young import young
 
 SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "pairs": pairs,
     "alarms": false_alarms,
+    "support": support,
     "second": second_alarms,
     "calibration": calibration,
     "changes": changes,
