@@ -112,6 +112,7 @@ class EventReader:
         return result
 
     def _measure(self, usable: list[Message], events: list[OutputEvent], result: Featurized) -> None:
+        ticks = None if self._ticks is None else self._ticks.copy()
         try:
             batch = self._featurizer.featurize(
                 events,
@@ -128,16 +129,17 @@ class EventReader:
                 result.letters.append(_failed(usable[0], error))
                 return
             # Something in this batch is poison beyond what the featurizer itself contains. One by one, only that is
-            # lost; rows keep their order.
+            # lost; rows keep their order, and event time goes on from where it stood before the batch.
             result.messages.clear()
+            self._ticks = ticks
             for message, event in zip(usable, events, strict=True):
                 self._measure([message], [event], result)
 
     def _encode_with_ticks(self, batch: FeatureBatch, ticks: EventTimeTicks, result: Featurized) -> None:
         for part in ticks.interleave(batch):
             if isinstance(part, Tick):
-                for partition in range(self._partitions):
-                    result.messages.setdefault(partition, []).append(encode_tick(part.time))
+                partition = partition_for(part.stream or "", self._partitions)
+                result.messages.setdefault(partition, []).append(encode_tick(part.time, part.stream))
             else:
                 self._encode(part, result)
 

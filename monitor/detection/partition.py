@@ -94,10 +94,11 @@ class PartitionMonitor:
             self._changed.add(stream)
         return findings
 
-    def tick(self, time: float, offset: int) -> list[Finding]:
-        """Event time has reached `time`, for every stream here."""
+    def tick(self, time: float, offset: int, stream: str | None = None) -> list[Finding]:
+        """Event time has reached `time`, for every stream here or for `stream` alone; one without rows has no ticks."""
         findings: list[Finding] = []
-        for stream, owned in self._owned.items():
+        ticked = self._owned if stream is None else {stream: self._owned[stream]} if stream in self._owned else {}
+        for stream, owned in ticked.items():
             if offset <= owned.applied:
                 continue
             if owned.monitor.waits_for(time):

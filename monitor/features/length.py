@@ -14,7 +14,8 @@ class Length:
     """Characters, words, sentences, lines and WordPiece tokens of the inputs or the outputs; of outputs also whether
     there is anything at all.
 
-    An empty output counts 0 everywhere and is flagged; a missing one (null beside an error) is missing.
+    An empty output counts 0 everywhere and is flagged; a missing one (null beside an error) is missing. A step that
+    calls tools in place of an answer has no lengths and is not empty.
     """
 
     word_columns: Mapping[str, Callable[[str], float]] = {}
@@ -53,5 +54,9 @@ class Length:
             f"{self._side}.length.tokens": text.masked(text.pieces),
         }
         if self._side == "output":
-            columns["output.length.empty"] = text.masked(sizes == 0)
+            # A step that calls tools says nothing and is not empty.
+            nothing_to_say = np.fromiter((e.output is not None for e in batch.events), np.bool_, count=text.n)
+            columns["output.length.empty"] = np.where(
+                text.present, sizes == 0, np.where(nothing_to_say, 0.0, np.nan)
+            ).astype(np.float32)
         return columns

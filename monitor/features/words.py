@@ -31,7 +31,7 @@ returns a non-finite number, the texts with that word miss that column, and `Wor
 Nothing depends on what the table has seen before or on what else is in the batch: word values are rounded to
 multiples of 2**-20, so that their sums are exact in any order, and embedding rows are added in the order of their ids.
 
-May import `monitor.events.schema` and its neighbours in this package only.
+May import `monitor.events` and its neighbours in this package only.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from monitor.events.content import calls_tools_only
 from monitor.events.schema import OutputEvent
 from monitor.features import english
 from monitor.features.chunks import Chunks, HashIndex, Splitter
@@ -459,8 +460,8 @@ class EventBatch:
 
     @cached_property
     def output(self) -> TextBatch:
-        """The outputs; an event without one has None."""
-        return TextBatch([event.output for event in self.events], self.table, self._generation)
+        """The outputs; an event without one has None, and one that calls tools in place of an answer."""
+        return TextBatch([answer_of(event) for event in self.events], self.table, self._generation)
 
     @cached_property
     def input(self) -> TextBatch:
@@ -493,6 +494,13 @@ class EventBatch:
         owner = np.concatenate([output.text_of, source.text_of + np.int32(len(self.events))])
         spoken = words > 0
         return count_trigrams(words[spoken], owner[spoken])
+
+
+def answer_of(event: OutputEvent) -> str | None:
+    """What is measured as the text of an output: None where a step calls tools and says nothing, which is not empty."""
+    if calls_tools_only(event.output, event.finish_reason, event.steps):
+        return None
+    return event.output
 
 
 def table_for(extractors: Sequence[object], static: StaticTable | None = None) -> WordTable:
