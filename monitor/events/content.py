@@ -93,7 +93,7 @@ def is_message(value: Any) -> bool:
 
 
 def are_messages(value: Any) -> bool:
-    """Whether a JSON value is surely chat messages: one of them, a list of them, or of parts with types that we know."""
+    """Whether a JSON value is surely chat messages: one, a list of them, or a list of parts of known types."""
     if type(value) is list:
         return bool(value) and (all(map(is_message, value)) or all(map(_is_part, value)))
     return is_message(value)

@@ -1,8 +1,8 @@
 """CSV as programs write it: the separator, the escapes and the header are recognised, or said to be unclear.
 
 What does not fit is refused row by row, with what to change; a text is never altered. Recognised are commas,
-semicolons, tabs and bars, Excel's `sep=;` line, quoted line breaks also in the header, spaces before a quote, and quotes
-escaped with a backslash, as Spark and MySQL write them.
+semicolons, tabs and bars, Excel's `sep=;` line, quoted line breaks also in the header, spaces before a quote, and
+quotes escaped with a backslash, as Spark and MySQL write them.
 
 May import `monitor.errors` and this package.
 """
@@ -41,6 +41,7 @@ class Table(NamedTuple):
     columns: list[str]
     separator: str
     rows: Rows
+    close: Callable[[], None]
 
 
 class _Dialect(NamedTuple):
@@ -86,7 +87,7 @@ def read_csv(path: Path, opened: Callable[[], io.BufferedReader]) -> Table:
         next(source, None)
     reader = dialect.records(source)
     try:
-        header = next(reader, [])
+        header: list[str] = next(reader, [])
     except csv.Error as error:
         text.close()
         raise ConfigError(f"{path}: its header cannot be read ({error}); quote names as RFC 4180 has it") from None
@@ -98,7 +99,7 @@ def read_csv(path: Path, opened: Callable[[], io.BufferedReader]) -> Table:
     if repeated:
         text.close()
         raise ConfigError(f"{path}: has {columns.count(repeated[0])} columns {repeated[0]!r}; give each its own name")
-    return Table(columns, dialect.separator, _rows(text, reader, columns, skipped))
+    return Table(columns, dialect.separator, _rows(text, reader, columns, skipped), text.close)
 
 
 def _text(file: io.BufferedReader) -> io.TextIOWrapper:
@@ -138,7 +139,7 @@ def _dialect(lines: list[str], separator: str | None) -> _Dialect:
         separator = max(_SEPARATORS, key=scores.__getitem__)
         if not scores[separator][0]:
             separator = ","
-    header = next(iter(_some(lines, separator)), [])
+    header: list[str] = next(iter(_some(lines, separator)), [])
     spaces = len(header) > 1 and all(name.startswith(" ") for name in header[1:])
     return _Dialect(separator, skip_spaces=spaces)
 
