@@ -1,8 +1,8 @@
 """Ticks from event times: what a replay has in place of the 5 s ticks that a detect partition's owner appends.
 
-Each stream has its own ticks, which follow from its own rows alone: not from other streams' rows, not from how rows were
-cut into batches, and there is none after a stream's last row. So a replay finds the same in a stream alone and beside
-others, in one process and through a broker, and the end of a file is not taken for silence.
+Each stream has its own ticks, which follow from its own rows alone: not from other streams' rows, not from how rows
+were cut into batches, and there is none after a stream's last row. So a replay finds the same in a stream alone and
+beside others, in one process and through a broker, and the end of a file is not taken for silence.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-_LONGEST_CELL = 40
+_LONGEST_CELL = 40  # characters of a cell that a message quotes: a time or a number in full, a text's beginning
 
 
 class FileNotes:
@@ -16,20 +16,26 @@ class FileNotes:
 
     def __init__(self) -> None:
         self._rows: dict[tuple[str, str], int] = {}
+        self._examples: dict[tuple[str, str], str] = {}
 
-    def add(self, file: str, sentence: str, rows: int = 0) -> None:
-        """Note that `sentence` holds for so many more rows of the file; 0 for what holds for a column or the file."""
-        self._rows[file, sentence] = self._rows.get((file, sentence), 0) + rows
+    def add(self, file: str, sentence: str, rows: int = 0, example: str = "") -> None:
+        """Note that `sentence` holds for this many more rows of the file; 0 for what holds for a column or the file.
 
-    def count(self, sentence_start: str) -> int:
-        """For how many rows of all files the sentences hold that begin so."""
-        return sum(rows for (_, sentence), rows in self._rows.items() if sentence.startswith(sentence_start))
+        Of the examples given for one sentence the first is kept.
+        """
+        key = file, sentence
+        self._rows[key] = self._rows.get(key, 0) + rows
+        if example:
+            self._examples.setdefault(key, example)
 
     def __iter__(self) -> Iterator[str]:
-        """`calls.csv: time is taken from column 'created_at' (3,000 rows)`."""
-        for (file, sentence), rows in self._rows.items():
-            counted = f" ({rows:,} {'row' if rows == 1 else 'rows'})" if rows else ""
-            yield f"{file}: {sentence}{counted}"
+        """`calls.csv: the time is taken from 'created_at' (3,000 rows)`."""
+        for key, rows in self._rows.items():
+            file, sentence = key
+            said = [f"{rows:,} {'row' if rows == 1 else 'rows'}"] if rows else []
+            if key in self._examples:
+                said.append(f"such as {self._examples[key]}")
+            yield f"{file}: {sentence} ({', '.join(said)})" if said else f"{file}: {sentence}"
 
 
 def shown(cell: object) -> str:

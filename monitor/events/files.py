@@ -134,7 +134,7 @@ _TIME_NAMES = {
         )
     )
 }  # fmt: skip
-"""Names of columns that hold a time, in any case and spelling (`createdAt`, `Created At`); the first of several wins."""
+"""Names of columns that hold a time, in any case (`createdAt`, `Created At`); the first of several wins."""
 _CLOCK_ONLY = re.compile(r"\s*\d{1,2}:\d\d(:\d\d([.,]\d+)?)?\s*([zZ]|[+-]\d\d:?\d\d)?\s*")
 _TOP = frozenset(OutputEvent.__struct_fields__)
 _PARTS = frozenset(("model", "prompt", "usage", "latency", "session", "trace"))
@@ -210,7 +210,11 @@ def read_events(
             _check_text(path)
             if kind == "csv":
                 table = read_csv(path, lambda: _open(path))
-                _check_columns(path, table.columns, mapping)
+                try:
+                    _check_columns(path, table.columns, mapping)
+                except ConfigError:
+                    table.close()
+                    raise
                 rows, semicolons = table.rows, table.separator == ";"
             else:
                 rows = _read_jsonl(path, _open(path), notes)
@@ -478,7 +482,7 @@ class _Reading:
     ) -> None:
         self._file = file
         self._mapping = {target: (column, steps_of(column)) for target, column in mapping.items()}
-        self._used = {column for column in mapping.values()}
+        self._used = set(mapping.values())
         self._stream = stream
         self._texts = texts
         self._semicolons = semicolons
@@ -513,8 +517,8 @@ class _Reading:
             if any_row and column not in self._found and target != "output":
                 self._note(f"no row has {column!r}, which is mapped to {target}")
 
-    def _note(self, sentence: str, rows: int = 0) -> None:
-        self._notes.add(self._file, sentence, rows)
+    def _note(self, sentence: str, rows: int = 0, example: str = "") -> None:
+        self._notes.add(self._file, sentence, rows, example)
 
     def _no_output(self, columns: list[str]) -> str:
         if "output" in self._mapping:
@@ -654,10 +658,11 @@ class _Reading:
         try:
             moment = moment_of(cell)
         except InvalidEvent as invalid:
-            self._note(f"{column!r} is not taken as the time: {shown(cell)} cannot be read ({invalid.detail})", 1)
+            why = invalid.detail.removeprefix("time: ")
+            self._note(f"{column!r} cannot be read as a time, and is an attribute", 1, f"{shown(cell)}: {why}")
             return False
         if not EARLIEST <= moment.seconds < LATEST:
-            self._note(f"{column!r} is not taken as the time where it is {shown(cell)}", 1)
+            self._note(f"{column!r} is not taken as the time where it lies before 1990 or after 2099", 1, shown(cell))
             return False
         fields["time"] = moment.seconds
         self._note(f"the time is taken from {column!r}", 1)
@@ -675,10 +680,8 @@ class _Reading:
             _place(fields, target, cell)
             return
         if target == "input" and isinstance(messages, list):
-            asked = (
-                one for one in reversed(messages) if isinstance(one, dict) and one.get("role") in ("user", "human")
-            )
-            messages = next(asked, messages)
+            users = [one for one in messages if isinstance(one, dict) and one.get("role") in ("user", "human")]
+            messages = users[-1] if users else messages
         content = read_messages(messages)
         self._note(f"the {target} is read from chat messages", 1)
         if target == "input":
@@ -725,15 +728,15 @@ class _Reading:
         if target in _INTS and number is not None:
             number = int(number) if float(number).is_integer() else None
         if number is None or number < 0:
-            why = "is no number that fits"
+            why = "it is no number that fits"
             if _is_unclear(cell, commas):
-                why = "its comma may be a decimal or a thousand; write a decimal point"
-            self._note(f"{column!r} is not used where it is {shown(cell)}: {why}", 1)
+                why = "its comma may mark decimals or thousands: write a decimal point"
+            self._note(f"{column!r} is not used where {why}", 1, shown(cell))
             return None
         return number
 
     def _read_cell(self, target: str, column: str, cell: Any, factor: float) -> Any:
-        """A cell as the type that its field has, as far as its form allows; the reader refuses what still does not fit."""
+        """A cell as the type that its field has, as far as its form allows; the reader refuses what does not fit."""
         if target in ("id", "session.id") and isinstance(cell, int) and not isinstance(cell, bool):
             return str(cell)
         if target == "time":

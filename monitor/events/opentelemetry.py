@@ -169,10 +169,8 @@ def _input(content: Any, alias: str) -> str | None:
     """What was asked: the last message of role user, or all of them where none says so; None without any text."""
     content = _structured(content, alias)
     if isinstance(content, list):
-        asked = (
-            message for message in reversed(content) if isinstance(message, dict) and message.get("role") == "user"
-        )
-        content = next(asked, content)
+        asked = [message for message in content if isinstance(message, dict) and message.get("role") == "user"]
+        content = asked[-1] if asked else content
     found = _read(content, alias)
     if isinstance(found, str):
         return found

@@ -28,10 +28,9 @@ ticks of 100 ns since year 1 (6.4e17 now) are not taken for nanoseconds."""
 _UNITS = (("milliseconds", 1e3), ("microseconds", 1e6), ("nanoseconds", 1e9))
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MONTHS = {
-    name: k + 1
-    for k, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])
-}
+_MONTHS = dict(
+    zip(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], range(1, 13), strict=True)
+)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _DIGITS = re.compile(r"(?P<date>(?:19|20)\d{6})(?P<time>\d{4}(?:\d\d(?:\d{3}|\d{6})?)?)?")
 _MONTH = r"(?P<name>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
