@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
-from monitor.detection import Finding, PartitionMonitor
+from monitor.detection import Finding, PartitionMonitor, StreamMonitor
 from monitor.detection.control import Control
 from monitor.detection.status import StreamStatus
 from monitor.detection.wire import decode_message, encode_control, encode_tick
@@ -178,6 +178,11 @@ class Detect(Stage):
         async with self._lock:
             for monitor in self._monitors.values():
                 await self._raise(await asyncio.get_running_loop().run_in_executor(self._pool, monitor.close))
+
+    @property
+    def streams(self) -> dict[str, StreamMonitor]:
+        """The monitors of all streams held here, by name."""
+        return {name: held for monitor in self._monitors.values() for name, held in monitor.streams.items()}
 
     @property
     def applied(self) -> dict[int, int]:

@@ -16,7 +16,7 @@ import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from monitor.detection import Finding
+from monitor.detection import Finding, StreamMonitor
 from monitor.errors import BrokerError
 from monitor.events.schema import OutputEvent
 from monitor.settings import Broker, Settings, Topics
@@ -53,9 +53,12 @@ def replay_through_broker(
     run: str,
     *,
     progress: Callable[[int], None] | None = None,
+    watched: Callable[[dict[str, StreamMonitor]], None] | None = None,
     session_timeout_s: float = SESSION_TIMEOUT_S,
 ) -> Iterator[Finding]:
     """Findings in these events, in order, by way of the broker in `settings.broker`.
+
+    `watched` is called at the end with the monitors of all streams.
 
     Raises `BrokerError` where it cannot be reached or something cannot be written. The private topics are deleted in
     the end, however it comes.
@@ -66,7 +69,7 @@ def replay_through_broker(
 
     def work() -> None:
         try:
-            asyncio.run(_work(events, settings, found.put, progress, session_timeout_s, stop))
+            asyncio.run(_work(events, settings, found.put, progress, watched, session_timeout_s, stop))
             found.put(None)
         except BaseException as error:
             found.put(error)
@@ -89,6 +92,7 @@ async def _work(
     settings: Settings,
     found: Callable[[list[Finding]], None],
     progress: Callable[[int], None] | None,
+    watched: Callable[[dict[str, StreamMonitor]], None] | None,
     session_timeout_s: float,
     stop: threading.Event,
 ) -> None:
@@ -118,6 +122,8 @@ async def _work(
                 assert isinstance(detect, Detect)
                 if detect.applied.get(0, 0) >= featurize.log_ends.get(0, 0):
                     await detect.close()
+                    if watched is not None:
+                        watched(detect.streams)
                     return
             await asyncio.sleep(_POLL_S)
     finally:

@@ -133,7 +133,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """What one candidate would have raised on one stream.
 
     `expected_false_alarms` is what the budget allows on as many events as were judged; `mean_run_length` the events
-    between two of them.
+    between two of them. `judged_from` is the index of the first event that was judged, None where none was.
     """
 
     stream: str
@@ -145,6 +145,8 @@ class Outcome(msgspec.Struct, frozen=True):
     first_alert: FirstAlert | None
     expected_false_alarms: float
     mean_run_length: float
+    judged_from: int | None = None
+    duplicates: int = 0
 
 
 class WhatIf:
@@ -207,6 +209,8 @@ def _outcome(stream: str, name: str, monitor: PartitionMonitor, found: Sequence[
         first_alert=None if first is None else _first_alert(first),
         expected_false_alarms=max(0, watching.events - watching.settings.warmup) / asked,
         mean_run_length=asked,
+        judged_from=watching.judged_from,
+        duplicates=watching.status().duplicates,
     )
 
 

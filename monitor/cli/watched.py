@@ -1,0 +1,111 @@
+"""How much a replay watched, in one line: the answer "no findings" means nothing without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monitor.detection import StreamMonitor
+
+EXIT_NOTHING_JUDGED = 3
+"""Exit code of a replay that could not judge a single event: neither "fine" (0) nor "found" (1)."""
+_MOST_NAMED = 3
+"""Streams without a judgement that are named; of more, the number is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """How much of one stream was watched.
+
+    Attributes
+    ----------
+    events
+        Applied, once each.
+    judged_from
+        Index, from 0, of the first one that was judged; None where none was.
+    learns_from
+        How many events the reference is learned from.
+    duplicates
+        Events that came again, which are not applied.
+    """
+
+    stream: str
+    events: int
+    judged_from: int | None
+    learns_from: int
+    duplicates: int = 0
+
+
+def watched_streams(monitors: Mapping[str, StreamMonitor]) -> list[Watched]:
+    """What these monitors watched; streams that no event was of are left out."""
+    found = [
+        Watched(name, own.events, own.judged_from, own.settings.warmup, own.status().duplicates)
+        for name, own in monitors.items()
+    ]
+    return [one for one in found if one.events or one.duplicates]
+
+
+def nothing_judged(watched: Iterable[Watched]) -> bool:
+    """Whether not one event was judged."""
+    return all(one.judged_from is None for one in watched)
+
+
+def watched_line(watched: Sequence[Watched], found: Mapping[str, int], skipped: int) -> str:
+    """`3,000 events in 1 stream, judged from event 401 on: no findings`.
+
+    Parameters
+    ----------
+    watched
+        One for each stream.
+    found
+        Findings by their state (`firing`, `resolved`, `info`).
+    skipped
+        Rows of files that were no events.
+    """
+    events = sum(one.events for one in watched)
+    duplicates = sum(one.duplicates for one in watched)
+    aside = [_count(skipped, "row") + " skipped"] if skipped else []
+    aside += [_count(duplicates, "duplicate")] if duplicates else []
+    line = f"{_count(events, 'event')} in {_count(len(watched), 'stream')}"
+    if aside:
+        line += f" ({', '.join(aside)})"
+    judged = [one for one in watched if one.judged_from is not None]
+    waiting = sorted((one for one in watched if one.judged_from is None), key=lambda one: (-one.events, one.stream))
+    if not watched:
+        return f"{line}: nothing could be judged"
+    several = len(watched) > 1
+    if not judged:
+        line += f", none judged yet: {_learning(waiting, named=several)}"
+        return f"{line}; {_findings(found)}" if any(found.values()) else f"{line}; no finding can be expected"
+    starts = sorted({one.judged_from + 1 for one in judged if one.judged_from is not None})
+    where = f"from event {starts[0]:,} on" if len(starts) == 1 else f"from event {starts[0]:,} to {starts[-1]:,} on"
+    line += f", {len(judged):,} judged {where}" if several else f", judged {where}"
+    if waiting:
+        line += f", {len(waiting):,} not judged yet ({_learning(waiting, named=True)})"
+    return f"{line}: {_findings(found)}"
+
+
+def _learning(waiting: Sequence[Watched], *, named: bool) -> str:
+    told = [
+        (f"{one.stream} " if named else "")
+        + f"has {one.events:,} of the {one.learns_from:,} events that it learns from first"
+        for one in waiting[: _MOST_NAMED if named else 1]
+    ]
+    if not named:
+        told = [told[0].replace("has", "it has", 1)]
+    more = len(waiting) - len(told)
+    return ", ".join([*told, *([f"and {more:,} more"] if more else [])])
+
+
+def _findings(found: Mapping[str, int]) -> str:
+    total = sum(found.values())
+    if not total:
+        return "no findings"
+    states = ", ".join(f"{count:,} {state}" for state, count in found.items() if count)
+    return f"{_count(total, 'finding')} ({states})"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
