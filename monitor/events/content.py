@@ -29,7 +29,8 @@ _MEDIA = frozenset(
 _CALL_KEYS = ("function_call", "functionCall", "toolUse", "tool_call")
 _MEDIA_KEYS = ("inline_data", "inlineData", "file_data", "fileData", "image_url", "image")
 _RESULT_KEYS = ("function_response", "functionResponse", "toolResult")
-_TOOL_FINISHES = frozenset(("tool_calls", "tool_call", "tool_use", "tool-calls", "function_call", "function_calls"))
+TOOL_FINISHES = frozenset(("tool_calls", "tool_call", "tool_use", "tool-calls", "function_call", "function_calls"))
+"""Finish reasons of steps that call tools, in lower case."""
 _FAILED_FINISHES = frozenset(("length", "max_tokens", "content_filter", "error", "safety"))
 ROLES = frozenset(("assistant", "model", "user", "system", "developer", "tool", "function", "human", "ai", "bot"))
 
@@ -108,7 +109,7 @@ def calls_tools_only(output: str | None, finish_reason: str | None, steps: Itera
     if output is not None and output.strip():
         return False
     reason = (finish_reason or "").lower()
-    if reason in _TOOL_FINISHES:
+    if reason in TOOL_FINISHES:
         return True
     last = None
     for last in steps:  # noqa: B007
