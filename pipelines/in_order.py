@@ -70,8 +70,11 @@ def read_in_order(
     names: dict[str, int] = {}
     for path in paths:
         source = _Source(path, mapping, stream, notes)
+        if left == 0:
+            break
         left = source.survey(names, left)
-        sources.append(source)
+        if source.records:
+            sources.append(source)
     if sources:
         yield from _merged(sources, list(names), notes)
 
@@ -92,13 +95,8 @@ class _Source:
 
     def survey(self, names: dict[str, int], limit: int | None) -> int | None:
         """First reading; `names` gets the streams. Returns what is left of the limit."""
-        regular = self.path.is_file()
-        found = islice(read_events(self.path, self.mapping, self.stream, None if regular else self.notes), limit)
-        self._kept: list[OutputEvent | InvalidEvent] | None = None if regular else []
-        for record in found:
+        for record in islice(read_events(self.path, self.mapping, self.stream), limit):
             self.records += 1
-            if self._kept is not None:  # a pipe is read once
-                self._kept.append(record)
             if isinstance(record, OutputEvent):
                 self.times.append(math.nan if record.time is None else record.time)
                 self.codes.append(names.setdefault(record.stream, len(names)))
@@ -110,11 +108,7 @@ class _Source:
     def up_to(self, number: int) -> Iterator[OutputEvent | InvalidEvent]:
         """Second reading, up to the event of this number, which comes last; and what is no event on the way."""
         if self._again is None:
-            records = (
-                read_events(self.path, self.mapping, self.stream, self.notes)
-                if self._kept is None
-                else iter(self._kept)
-            )
+            records = read_events(self.path, self.mapping, self.stream, self.notes)
             self._again = islice(records, self.records)
         early = self._ahead.pop(number, None)
         if early is not None:

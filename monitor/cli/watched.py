@@ -75,28 +75,23 @@ def watched_line(watched: Sequence[Watched], found: Mapping[str, int], skipped: 
     waiting = sorted((one for one in watched if one.judged_from is None), key=lambda one: (-one.events, one.stream))
     if not watched:
         return f"{line}: nothing could be judged"
-    several = len(watched) > 1
     if not judged:
-        line += f", none judged yet: {_learning(waiting, named=several)}"
-        return f"{line}; {_findings(found)}" if any(found.values()) else f"{line}; no finding can be expected"
+        line += (
+            f": cannot tell whether anything changed, since judging begins behind the events that a stream learns "
+            f"from ({_learning(waiting)})"
+        )
+        return f"{line}; {_findings(found)}" if any(found.values()) else line
     starts = sorted({one.judged_from + 1 for one in judged if one.judged_from is not None})
     where = f"from event {starts[0]:,} on" if len(starts) == 1 else f"from event {starts[0]:,} to {starts[-1]:,} on"
-    line += f", {len(judged):,} judged {where}" if several else f", judged {where}"
-    if waiting:
-        line += f", {len(waiting):,} not judged yet ({_learning(waiting, named=True)})"
-    return f"{line}: {_findings(found)}"
+    line += f", {f'{len(judged):,} ' if waiting else ''}judged {where}: {_findings(found)}"
+    return f"{line}; {len(waiting):,} not judged yet ({_learning(waiting)})" if waiting else line
 
 
-def _learning(waiting: Sequence[Watched], *, named: bool) -> str:
-    told = [
-        (f"{one.stream} " if named else "")
-        + f"has {one.events:,} of the {one.learns_from:,} events that it learns from first"
-        for one in waiting[: _MOST_NAMED if named else 1]
-    ]
-    if not named:
-        told = [told[0].replace("has", "it has", 1)]
-    more = len(waiting) - len(told)
-    return ", ".join([*told, *([f"and {more:,} more"] if more else [])])
+def _learning(waiting: Sequence[Watched]) -> str:
+    """How far the first few of these streams are with learning."""
+    said = [f"{one.stream} has {one.events:,} of {one.learns_from:,}" for one in waiting[:_MOST_NAMED]]
+    more = len(waiting) - len(said)
+    return ", ".join([*said, *([f"and {more:,} more"] if more else [])])
 
 
 def _findings(found: Mapping[str, int]) -> str:

@@ -80,8 +80,8 @@ def read_csv(path: Path, opened: Callable[[], io.BufferedReader]) -> Table:
         lines.pop()  # cut somewhere
     dialect = _dialect(lines[skipped:], separator)
     rest = _rest(text, sample)
-    if _has_backslashed_quotes(path, opened, sample):
-        dialect = _fewest_failures(path, opened, skipped, dialect)
+    if _has_backslashed_quotes(opened, sample):
+        dialect = _fewest_failures(opened, skipped, dialect)
     source = iter(rest)
     for _ in range(skipped):
         next(source, None)
@@ -183,11 +183,9 @@ def _doubled(lines: Iterable[str], separator: str) -> Iterator[str]:
         yield "".join(parts)
 
 
-def _has_backslashed_quotes(path: Path, opened: Callable[[], io.BufferedReader], sample: str) -> bool:
+def _has_backslashed_quotes(opened: Callable[[], io.BufferedReader], sample: str) -> bool:
     if '\\"' in sample:
         return True
-    if not path.is_file():  # a pipe is read once
-        return False
     last = b""
     try:
         with opened() as file:
@@ -200,11 +198,9 @@ def _has_backslashed_quotes(path: Path, opened: Callable[[], io.BufferedReader],
     return False
 
 
-def _fewest_failures(path: Path, opened: Callable[[], io.BufferedReader], skipped: int, plain: _Dialect) -> _Dialect:
+def _fewest_failures(opened: Callable[[], io.BufferedReader], skipped: int, plain: _Dialect) -> _Dialect:
     """Doubled or backslashed quotes: the way in which more rows of the whole file can be read, doubled where equal."""
     escaped = plain._replace(backslash=True)
-    if not path.is_file():
-        return plain
     return min((plain, escaped), key=lambda dialect: _failures(opened, skipped, dialect))
 
 

@@ -202,6 +202,10 @@ def read_events(
     _check_mapping(mapping)
     kind = _kind(path)
     try:
+        if path.is_dir():
+            raise ConfigError(f"{path}: is a folder, not a file")
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: is no regular file, and is read more than once; write it to a file first")
         notes = FileNotes() if notes is None else notes
         semicolons = False
         if kind == "parquet":
@@ -295,12 +299,7 @@ def _open(path: Path) -> io.BufferedReader:
 
 
 def _check_text(path: Path) -> None:
-    """Refuse what is no text in UTF-8, by its first bytes. A pipe is read once, and is not looked into."""
-    if not path.is_file():
-        if path.is_dir():
-            raise ConfigError(f"{path}: is a folder, not a file")
-        path.stat()  # raises where there is none
-        return
+    """Refuse what is no text in UTF-8, by its first bytes."""
     with _open(path) as file:
         try:
             start = file.peek(512)[:512]
