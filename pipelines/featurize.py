@@ -48,6 +48,7 @@ class Featurized:
     letters: list[DeadLetter] = field(default_factory=list)
     events: int = 0
     clamped: int = 0
+    time_units: Counter[str] = field(default_factory=Counter)
     calls: Calls = field(default_factory=Calls)
     seconds: float = 0.0
 
@@ -104,6 +105,8 @@ class EventReader:
                 usable.append(message)
                 events.append(decoded.event)
                 result.clamped += decoded.clamped
+                if decoded.time_unit is not None:
+                    result.time_units[decoded.time_unit] += 1
         if events:
             self._measure(usable, events, result)
         result.events = len(events)
@@ -228,6 +231,9 @@ class Featurize(Stage):
         stats = self._stats
         stats.events += result.events
         stats.clamped += result.clamped
+        for unit in result.time_units.keys() - stats.time_units.keys():
+            log.warning("events come with times in %s since 1970; they are read so, though seconds are asked for", unit)
+        stats.time_units.update(result.time_units)
         result.calls.add_to(stats)
         stats.messages[self.name] += len(batch.messages)
         stats.batches[self.name] += 1

@@ -110,10 +110,18 @@ def moment_of(value: Any) -> Moment:
 
 def text_of(seconds: float) -> str:
     """A time for people, whatever the number: `2026-01-31 12:00:00 UTC`, or the number where no calendar has it."""
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds:g} s since 1970"
+    moment = in_calendar(seconds)
+    if abs((moment - _EPOCH).total_seconds() - seconds) < 1.0:
+        return f"{moment.replace(tzinfo=None).isoformat(' ', 'seconds')} UTC"
+    return f"{seconds:g} s since 1970"
+
+
+def in_calendar(seconds: float) -> datetime:
+    """A time in UTC; one before year 1 or after 9999 is the calendar's first or last moment, so that none fails."""
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(microsecond=0, tzinfo=UTC)
+    if not (first - _EPOCH).total_seconds() <= seconds <= (last - _EPOCH).total_seconds():
+        return first if seconds < 0 else last
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _refused(what: str) -> InvalidEvent:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import InvalidEvent
 from monitor.events import Reason
-from monitor.events.times import moment_of, text_of
+from monitor.events.times import in_calendar, moment_of, text_of
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp()
 
@@ -119,6 +119,11 @@ def test_what_has_two_readings_is_refused_with_both(text: str, why: str) -> None
 def test_nothing_else_than_a_time_or_a_refusal_comes_out(value: Any) -> None:
     with contextlib.suppress(InvalidEvent):
         assert math.isfinite(moment_of(value).seconds)
+
+
+@given(st.floats())
+def test_no_number_is_outside_of_the_calendar(seconds: float) -> None:
+    assert f"{in_calendar(seconds):%A %Y-%m-%d %H:%M:%S}"
 
 
 @given(st.floats())
