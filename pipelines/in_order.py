@@ -100,6 +100,7 @@ class _Source:
             if isinstance(record, OutputEvent):
                 self.times.append(math.nan if record.time is None else record.time)
                 self.codes.append(names.setdefault(record.stream, len(names)))
+        self._whole = limit is None or self.records < limit
         self._ahead: dict[int, OutputEvent] = {}
         self._read = 0
         self._again: Iterator[OutputEvent | InvalidEvent] | None = None
@@ -109,7 +110,7 @@ class _Source:
         """Second reading, up to the event of this number, which comes last; and what is no event on the way."""
         if self._again is None:
             records = read_events(self.path, self.mapping, self.stream, self.notes)
-            self._again = islice(records, self.records)
+            self._file, self._again = records, islice(records, self.records)
         early = self._ahead.pop(number, None)
         if early is not None:
             yield early
@@ -125,10 +126,12 @@ class _Source:
             self._ahead[self._read - 1] = record
 
     def rest(self) -> Iterator[InvalidEvent]:
-        """What is no event behind the last event of the file, or in a file without any."""
+        """What is no event behind the last event of the file, or in a file without any; then the file has ended."""
         for record in self.up_to(-1):
             if isinstance(record, InvalidEvent):
                 yield record
+        if self._whole:
+            next(self._file, None)  # what can be said of the whole file is noted at its end
 
 
 def _merged(sources: Sequence[_Source], names: Sequence[str], notes: FileNotes) -> Iterator[OutputEvent | InvalidEvent]:

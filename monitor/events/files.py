@@ -658,7 +658,8 @@ class _Reading:
             moment = moment_of(cell)
         except InvalidEvent as invalid:
             why = invalid.detail.removeprefix("time: ")
-            self._note(f"{column!r} cannot be read as a time, and is an attribute", 1, f"{shown(cell)}: {why}")
+            example = why if shown(cell) in why else f"{shown(cell)}: {why}"
+            self._note(f"{column!r} cannot be read as a time, and is an attribute", 1, example)
             return False
         if not EARLIEST <= moment.seconds < LATEST:
             self._note(f"{column!r} is not taken as the time where it lies before 1990 or after 2099", 1, shown(cell))
@@ -676,6 +677,8 @@ class _Reading:
         """An output or input: a text as it is, and where it is surely chat messages, their text and tool calls."""
         messages = _messages_in(cell)
         if messages is None:
+            if isinstance(cell, (dict, list)):
+                raise _structured(target, cell)
             _place(fields, target, cell)
             return
         if target == "input" and isinstance(messages, list):
@@ -787,6 +790,15 @@ def _messages_in(cell: Any) -> Any:
         except (ValueError, RecursionError):
             return None
     return cell if are_messages(cell) else None
+
+
+def _structured(target: str, cell: dict[str, Any] | list[Any]) -> InvalidEvent:
+    """Why an output or input that is an object or array is refused, and how the text in it is found."""
+    kind, step = ("object", next(iter(cell), "text")) if isinstance(cell, dict) else ("array", 0)
+    return InvalidEvent(
+        Reason.WRONG_TYPE,
+        f"{target}: a JSON {kind}, where a text is needed; map the text in it, such as {target}={target}.{step}",
+    )
 
 
 def _place_content(fields: Row, content: Content) -> None:
