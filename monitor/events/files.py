@@ -47,7 +47,7 @@ from monitor.events.file_notes import FileNotes, shown
 from monitor.events.readers import MAX_BYTES, build_event, parse_json, without_non_finite
 from monitor.events.reasons import Reason
 from monitor.events.schema import OutputEvent
-from monitor.events.times import EARLIEST, LATEST, moment_of
+from monitor.events.times import EARLIEST, LATEST, day_first_in, moment_of
 
 Row: TypeAlias = dict[str, Any]
 Rows: TypeAlias = Iterator[tuple[int, Row | InvalidEvent]]
@@ -461,6 +461,9 @@ def _plain(cell: Any) -> Any:
 # --- rows to events ---------------------------------------------------------------------------------------------
 
 
+_ASKING = ("user", "human", "system", "developer")
+
+
 class _Reading:
     """One file's rows on their way to events, with what is recognised of its columns.
 
@@ -489,6 +492,7 @@ class _Reading:
         self._commas: dict[str, Commas] = {}
         self._units: dict[str, float | None] = {}
         self._names: dict[str, int | None] = {}
+        self._day_first: dict[str, bool | None] = {}
         self._found: set[str] = set()
 
     def events(self, rows: Rows) -> Iterator[OutputEvent | InvalidEvent]:
@@ -532,16 +536,25 @@ class _Reading:
         """Which commas and units the columns of numbers have, from the first rows."""
         cells: dict[str, list[Any]] = {}
         targets: dict[str, str] = {}
+        times: dict[str, list[Any]] = {}
         for row in sample:
             for column, cell in row.items():
                 target, _ = _ALIASES.get(column, (column, 1.0))
                 if target in _FLOATS or target in _INTS:
                     targets[column] = target
                     cells.setdefault(column, []).append(cell)
+                elif column == "time" or self._rank(column) is not None:
+                    times.setdefault(column, []).append(cell)
             for target, (column, steps) in self._mapping.items():
                 if _seconds_of(target)[0] in _FLOATS or target in _INTS:
                     targets[column] = target
                     cells.setdefault(column, []).append(_dig(row, column, steps))
+                elif target == "time":
+                    times.setdefault(column, []).append(_dig(row, column, steps))
+        for column, some in times.items():
+            first = self._day_first[column] = day_first_in(some)
+            if first is not None:
+                self._note(f"the dates in {column!r} are read as {'day/month' if first else 'month/day'}/year")
         for column, some in cells.items():
             whole = targets[column] in _INTS
             self._commas[column] = commas_of(some, whole=whole, semicolons=self._semicolons)
@@ -655,7 +668,7 @@ class _Reading:
         if fields.get("time") is not None:
             return False
         try:
-            moment = moment_of(cell)
+            moment = moment_of(cell, day_first=self._day_first.get(column))
         except InvalidEvent as invalid:
             why = invalid.detail.removeprefix("time: ")
             example = why if shown(cell) in why else f"{shown(cell)}: {why}"
@@ -681,9 +694,14 @@ class _Reading:
                 raise _structured(target, cell)
             _place(fields, target, cell)
             return
-        if target == "input" and isinstance(messages, list):
-            users = [one for one in messages if isinstance(one, dict) and one.get("role") in ("user", "human")]
-            messages = users[-1] if users else messages
+        if isinstance(messages, list):
+            asked = [k for k, one in enumerate(messages) if isinstance(one, dict) and one.get("role") in _ASKING]
+            if asked:  # a conversation: its last question, and what came after it
+                messages = messages[asked[-1]] if target == "input" else messages[asked[-1] + 1 :]
+                if not messages:
+                    raise InvalidEvent(
+                        Reason.WRONG_TYPE, "output: the messages end with a question: there is no answer"
+                    )
         content = read_messages(messages)
         self._note(f"the {target} is read from chat messages", 1)
         if target == "input":
@@ -744,7 +762,7 @@ class _Reading:
         if target == "time":
             if is_missing(cell):
                 return None
-            moment = moment_of(cell)
+            moment = moment_of(cell, day_first=self._day_first.get(column))
             self._note_unit(column, moment.unit)
             return moment.seconds
         if target in _FLOATS or target in _INTS:

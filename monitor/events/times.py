@@ -11,6 +11,7 @@ Pure. May import `monitor.errors` and `monitor.events.reasons` only.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -79,7 +80,11 @@ _NAMED = (
         re.IGNORECASE,
     ),
 )
-_SLASHES = re.compile(r"\d{1,2}[/-]\d{1,2}[/-]\d{2,4}\b.*", re.DOTALL)
+_SLASHES = re.compile(
+    r"(?P<one>\d{1,2})(?P<sign>[/-])(?P<two>\d{1,2})(?P=sign)(?P<year>\d{4}|\d\d)"
+    rf"(?:(?:,|\s)\s*(?:@\s*|at\s+)?{_CLOCK}{_ZONE})?",
+    re.IGNORECASE,
+)
 _ZONE_NAME = re.compile(r".*\d\s*[A-Za-z]{2,5}$", re.DOTALL)
 _COMMENT = re.compile(r" \([^()]*\)$")  # what JavaScript puts behind an offset: (Coordinated Universal Time)
 _JSON_NAMES = {bool: "boolean", list: "array", type(None): "null"}
@@ -93,8 +98,10 @@ class Moment(NamedTuple):
     unit: str | None = None
 
 
-def moment_of(value: Any) -> Moment:
+def moment_of(value: Any, *, day_first: bool | None = None) -> Moment:
     """The time that a number or a text says; a text without an offset is taken as UTC.
+
+    `day_first` says how 1/2/2026 is read, where its column says it (`day_first_in`); otherwise it is refused.
 
     Raises `InvalidEvent` (`bad_time`) for anything else.
     """
@@ -102,7 +109,7 @@ def moment_of(value: Any) -> Moment:
     if kind is float or kind is int:
         return _of_number(value)
     if kind is str:
-        return _of_text(value)
+        return _of_text(value, day_first)
     if kind is dict:
         return _of_object(value)
     raise _refused(f"time: a JSON {_JSON_NAMES.get(kind, kind.__name__)}")
@@ -174,7 +181,18 @@ def _of_object(value: dict[str, Any]) -> Moment:
     raise _refused("time: a JSON object")
 
 
-def _of_text(text: str) -> Moment:
+def day_first_in(cells: Iterable[Any]) -> bool | None:
+    """Whether the dates of a column have the day before the month: some have a number above 12 in one place only."""
+    first = second = False
+    for cell in cells:
+        found = _SLASHES.fullmatch(cell.strip()) if isinstance(cell, str) and len(cell) <= _LONGEST else None
+        if found is not None:
+            first |= int(found["one"]) > 12
+            second |= int(found["two"]) > 12
+    return None if first == second else first
+
+
+def _of_text(text: str, day_first: bool | None) -> Moment:
     stripped = text.strip()
     if len(stripped) <= _LONGEST:
         stripped = _COMMENT.sub("", " ".join(stripped.split()))
@@ -194,8 +212,14 @@ def _of_text(text: str) -> Moment:
             pass
         else:
             return Moment((moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH).total_seconds())
-        if _SLASHES.fullmatch(stripped):
-            raise _refused(f"time: {text!r} may be day/month or month/day")
+        found = _SLASHES.fullmatch(stripped)
+        if found is not None:
+            if day_first is None:
+                raise _refused(f"time: {text!r} may be day/month or month/day")
+            part = found.groupdict()
+            part["day"], part["month"] = (part["one"], part["two"]) if day_first else (part["two"], part["one"])
+            part["year"] = f"20{part['year']}"[-4:]
+            return Moment(_seconds(part, text))
         if _ZONE_NAME.fullmatch(stripped) and stripped[:4].isdecimal():
             raise _refused(f"time: {text!r} names a zone that has no one meaning")
     raise _refused("time: not RFC 3339")

@@ -78,6 +78,21 @@ def test_a_time_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert "before 1990" in notes[0]
 
 
+@pytest.mark.parametrize(
+    ("cells", "read_as"),
+    [
+        (["1/2/2026 12:00", "1/31/2026 12:00"], "month/day"),
+        (["2/1/2026 12:00", "31/1/2026 12:00"], "day/month"),
+        (["02-01-26 12:00 PM", "31-01-26 12:00 PM"], "day/month"),
+    ],
+)
+def test_dates_of_two_readings_are_read_as_their_column_says(tmp_path: Path, cells: list[str], read_as: str) -> None:
+    rows = ({"output": "x", "time": cell} for cell in cells)
+    events, refused, notes = read(jsonl(tmp_path / "a.jsonl", *rows))
+    assert [event.time for event in events] == [NOON - 29 * 86_400, NOON], "2 January, and the 31st"
+    assert (refused, notes) == ([], [f"a.jsonl: the dates in 'time' are read as {read_as}/year"])
+
+
 def test_a_missing_time_is_no_fault(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("output,time,ts\nx,,\ny,NaT,null\nz,N/A,\n")
@@ -154,6 +169,17 @@ def test_chat_messages_as_input_and_output(tmp_path: Path, text: bool) -> None:
     [event], _, _ = read(jsonl(tmp_path / "a.jsonl", {"response": given(response), "prompt": given(MESSAGES)}),
                          "output=response")  # fmt: skip
     assert (event.input, event.output, event.finish_reason, len(event.steps)) == ("hot?", "", "x", 1)
+
+
+def test_a_conversation_ends_with_its_answer(tmp_path: Path) -> None:
+    talk = [*MESSAGES, {"role": "assistant", "content": "Icy."}, {"role": "user", "content": "Now?"}, ANSWER]
+    path = jsonl(tmp_path / "a.jsonl", {"messages": talk})
+    [event], _, _ = read(path, "output=messages")
+    assert event.output == "Cold."
+    [event], _, _ = read(path, "output=messages.-1.content,input=messages.3.content")
+    assert (event.input, event.output) == ("Now?", "Cold.")
+    [refused] = read(jsonl(tmp_path / "a.jsonl", {"messages": talk[:-1]}), "output=messages")[1]
+    assert "no answer" in refused.detail
 
 
 def test_data_in_json_stays_a_text_and_an_object_is_refused_with_the_way_in(tmp_path: Path) -> None:
