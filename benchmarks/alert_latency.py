@@ -25,7 +25,7 @@ from benchmarks.load import Workers, event
 
 SLOTS = 10
 BEFORE, AFTER = 420, 100
-"""Events of a stream of the one model (the warm-up takes 400) and of the other."""
+"""Events of a stream of the one model (the warm-up takes 200) and of the other."""
 MODELS = ("gpt4_0613_concise", "gpt4_1106_preview")
 _TICK_S = 0.02
 _QUIET_S = 10.0

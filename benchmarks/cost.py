@@ -28,8 +28,8 @@ RATE = 2.0
 """Events a second of a stream whose state and memory are measured."""
 MARKS = {
     100: "",
-    399: ", the last of the warm-up",
-    400: "",
+    199: ", the last of the warm-up",
+    200: "",
     500: "",
     1_000: ", maturing",
     1_400: ", maturing",

@@ -28,6 +28,7 @@ from benchmarks.pairs import pairs
 from benchmarks.references import references
 from benchmarks.report import Report
 from benchmarks.watching import SEED, Plan
+from benchmarks.young import young
 
 SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "pairs": pairs,
@@ -37,6 +38,7 @@ SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "changes": changes,
     "canary": canary,
     "references": references,
+    "young": young,
     "cost": cost,
     "outside": outside,
 }

@@ -1,7 +1,7 @@
 """References that contained an incident: are they found, and is nothing said of ordinary ones.
 
-A reference is the first 400 events of a stream. Constants of the check were chosen on every other model of AlpacaEval,
-by name; every row here is of the other six (`benchmarks.canary.held_out`).
+A reference is the first events of a stream, as many as the warm-up has by default. Constants of the check were chosen
+on every other model of AlpacaEval, by name; every row here is of the other six (`benchmarks.canary.held_out`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from benchmarks.canary import held_out
 from benchmarks.corpora import Corpus, drawn
 from benchmarks.report import Report, figure, median
 from benchmarks.watching import Plan, monitor, seeded
-from monitor.detection import Finding, FindingKind, State
+from monitor.detection import DetectionSettings, Finding, FindingKind, State
 from monitor.features.batch import FeatureBatch, concat
 
 Ints = NDArray[np.intp]
-WARMUP = 400
+WARMUP = DetectionSettings().warmup
+LENGTHS = (WARMUP // 10, WARMUP * 45 // 100)
+"""Events of an incident within it."""
 AFTER = 400
 """Usual events after the warm-up: the return to normal must not page."""
 DAYS = 10_000
@@ -37,7 +39,7 @@ ORDINARY: dict[str, Callable[[Corpus, np.random.Generator, int], Ints]] = {
 
 
 def references(plan: Plan, report: Report) -> None:
-    """Ordinary references, and references with a stretch of 40 to 180 broken events or of another model."""
+    """Ordinary references, and references with a stretch of broken events or of another model."""
     models = held_out(corpora.alpacaeval(plan.data))
     count = 12 if plan.quick else 6 * plan.runs
     rows: list[list[object]] = []
@@ -62,10 +64,11 @@ def references(plan: Plan, report: Report) -> None:
         rows.append(_incidents(name, plan, models, count // 5, share))
     rows.append(_incidents("another model, KS of lengths >= 0.3", plan, models, count // 5, None))
     report.table(
-        "References of 400 events: is a stretch of them called unstable",
+        f"References of {WARMUP} events: is a stretch of them called unstable",
         ["warm-up", "references", "told", "start off by", "end off by", f"paged in {AFTER} usual events after"],
         rows,
-        "A stretch of 40 to 180 events, anywhere in the first 400. Broken: empty, cut off, or an error's text.",
+        f"A stretch of {LENGTHS[0]} to {LENGTHS[1]} events, anywhere in the first {WARMUP}. "
+        "Broken: empty, cut off, or an error's text.",
     )
 
 
@@ -98,7 +101,7 @@ def _incidents(name: str, plan: Plan, models: Sequence[Corpus], count: int, shar
             other = far[int(rng.integers(len(far)))]
         else:
             other = failing[corpus.name]
-        length = int(rng.integers(40, 181))
+        length = int(rng.integers(LENGTHS[0], LENGTHS[1] + 1))
         start = int(rng.integers(0, WARMUP - length + 1))
         rows = rng.integers(0, len(corpus), WARMUP + AFTER)
         hit = start + np.flatnonzero(rng.random(length) < (1.0 if share is None else share))

@@ -20,7 +20,7 @@ from monitor.features.batch import FeatureBatch
 
 SEED = 1
 BEFORE = 800
-"""Events before a change: a warm-up of 400 and as many calm ones."""
+"""Events before a change: the warm-up and calm ones, so that the reference is no longer young."""
 AFTER = 800
 """Events after it within which it must be found."""
 ASKED = 1e5

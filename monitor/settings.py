@@ -125,13 +125,13 @@ class DeadLetterTopic(Topic):
 
 
 class StateTopic(Part):
-    """Checkpoints of detect and positions of featurize: compacted, never expires."""
+    """Checkpoints of detect and positions of featurize: compacted; a stream's are removed when it ends."""
 
     name: TopicName = Field("oqm.state", description="topic's name")
 
 
 class OutboxTopic(Part):
-    """What notify has delivered, per alert, transition and sink: compacted, never expires."""
+    """What notify has delivered, per alert, transition and sink: compacted; removed 14 days after an alert is over."""
 
     name: TopicName = Field("oqm.outbox", description="topic's name")
 
@@ -230,6 +230,9 @@ class Worker(Part):
         0.05, ge=0, le=60, validate_default=True, description="longest wait for a micro-batch to fill"
     )
     detect_batch: int = Field(64, ge=1, le=10_000, description="most messages detect takes at once")
+    max_streams: int = Field(
+        20_000, ge=1, description="stream names per detect partition; rows of further ones go to the dead letters"
+    )
     checkpoint_interval: Duration = Field(
         10.0,
         gt=0,

@@ -14,7 +14,7 @@ without state (featurize, notify).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -33,6 +33,8 @@ from pipelines.topics import TopicFacts, TopicMap
 VERSION = 1
 _STREAM = b"stream/"
 _POSITION = b"position/"
+# Headers of a tombstone, which has no value: the features topic and the position at which the stream ended.
+_TOPIC_HEADER, _AT_HEADER = "oqm-topic-id", "oqm-at"
 
 
 class StreamRecord(msgspec.Struct, frozen=True):
@@ -47,12 +49,16 @@ class StreamRecord(msgspec.Struct, frozen=True):
 
 
 class PositionRecord(msgspec.Struct, frozen=True):
-    """The next offset to apply of a partition of the topic with id `topic`, which has `partitions`."""
+    """The next offset to apply of a partition of the topic with id `topic`, which has `partitions`.
+
+    `clock`: log times of the first and the latest tick before it, where a detect partition has had one.
+    """
 
     topic: str
     partitions: int
     next: int
     v: int = VERSION
+    clock: tuple[float, float] | None = None
 
 
 class _Version(msgspec.Struct):
@@ -155,13 +161,14 @@ async def answers(broker: Broker, topic: str, within_s: float) -> bool:
 
 @dataclass(slots=True)
 class Restored:
-    """A detect partition as it was checkpointed: where to go on, and each stream's record.
+    """A detect partition as it was checkpointed: where to go on, its clock there, and each stream's record.
 
     Streams in `elsewhere` were written against another incarnation of the features topic: their offsets mean nothing
     in this one.
     """
 
     position: int = 0
+    clock: tuple[float, float] | None = None
     streams: dict[str, StreamRecord] = field(default_factory=dict)
     elsewhere: dict[str, StreamRecord] = field(default_factory=dict)
 
@@ -175,6 +182,29 @@ def stream_of(key: bytes) -> str:
     return key.removeprefix(_STREAM).decode("utf-8", "surrogatepass")
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A tombstone: the stream ended before position `at` of the features topic with id `topic`."""
+
+    topic: str
+    at: int
+
+    @classmethod
+    def of(cls, record: ConsumerRecord[bytes, bytes]) -> _Ended:
+        headers = dict(record.headers or ())
+        return cls(headers.get(_TOPIC_HEADER, b"").decode(), int(headers.get(_AT_HEADER, b"-1")))
+
+    def covers(self, written: StreamRecord, *, before: bool = True) -> bool:
+        """Whether it ends what `written` says, which stands before it in the state topic, or behind it.
+
+        Behind it stands a stream that began again, at a later position; or what a worker wrote late, woken after its
+        partitions went to another, at an earlier one.
+        """
+        if written.topic != self.topic:
+            return before
+        return written.at <= self.at
+
+
 class DetectCheckpoint:
     """Writes and restores the state of detect partitions."""
 
@@ -185,10 +215,20 @@ class DetectCheckpoint:
         self._producer = producer
         self._topics = topics
 
-    async def write(self, partition: int, position: int, streams: Mapping[str, tuple[StreamStatus, bytes]]) -> None:
-        """Snapshots of the streams that changed, confirmed; then the position, confirmed."""
+    async def write(
+        self,
+        partition: int,
+        position: int,
+        streams: Mapping[str, tuple[StreamStatus, bytes]],
+        ended: Collection[str] = (),
+        clock: tuple[float, float] | None = None,
+    ) -> None:
+        """Snapshots of the streams that changed and tombstones of those that ended, confirmed; then the position.
+
+        `clock`: log times of the partition's first and latest tick.
+        """
         features, state = self._topics.features, self._topics.state.name
-        await self._producer.send(
+        written = [
             Outgoing(
                 state,
                 key=_stream_key(stream),
@@ -198,8 +238,14 @@ class DetectCheckpoint:
                 ),
             )
             for stream, (status, snapshot) in streams.items()
-        )
-        record = PositionRecord(features.id, features.partitions, next=position)
+        ]
+        place = ((_TOPIC_HEADER, features.id.encode()), (_AT_HEADER, str(position).encode()))
+        written += [
+            Outgoing(state, key=_stream_key(stream), partition=partition, value=None, headers=place)
+            for stream in sorted(ended)
+        ]
+        await self._producer.send(written)
+        record = PositionRecord(features.id, features.partitions, next=position, clock=clock)
         key = _POSITION + b"features"
         await self._producer.send([Outgoing(state, key=key, partition=partition, value=_encoder.encode(record))])
 
@@ -210,16 +256,25 @@ class DetectCheckpoint:
         number of detect partitions.
         """
         restored = {partition: Restored() for partition in partitions}
+        ended: dict[str, _Ended] = {}
         features = self._topics.features
         async for record in read_to_end(self._broker, self._topics.state.name, restored):
             self.restored += 1
             key, value, here = record.key or b"", record.value, restored[record.partition]
             if value is None:
+                if key.startswith(_STREAM):
+                    stream = stream_of(key)
+                    ended[stream] = end = _Ended.of(record)
+                    for held in (here.streams, here.elsewhere):
+                        if stream in held and end.covers(held[stream]):
+                            del held[stream]
                 continue
             if key.startswith(_STREAM):
                 written = _decode(_stream_record, record, value)
                 self._same_partitions(written.partitions)
                 stream = stream_of(key)
+                if stream in ended and ended[stream].covers(written, before=False):
+                    continue
                 if written.topic != features.id:
                     here.elsewhere[stream] = written  # the last one written
                 elif stream not in here.streams or written.at >= here.streams[stream].at:
@@ -227,8 +282,8 @@ class DetectCheckpoint:
             elif key.startswith(_POSITION):
                 position = _decode(_position_record, record, value)
                 self._same_partitions(position.partitions)
-                if position.topic == features.id:
-                    here.position = max(here.position, position.next)
+                if position.topic == features.id and position.next >= here.position:
+                    here.position, here.clock = position.next, position.clock
         for found in restored.values():
             for stream in found.streams:
                 found.elsewhere.pop(stream, None)
@@ -246,18 +301,27 @@ class DetectCheckpoint:
 
 async def read_statuses(broker: Broker, topics: TopicMap) -> dict[str, tuple[StreamStatus, bool]]:
     """Each stream's latest status, and whether it speaks of the features topic that is there now."""
-    found: dict[str, tuple[bool, int, StreamStatus]] = {}
+    found: dict[str, tuple[bool, StreamRecord]] = {}
+    ended: dict[str, _Ended] = {}
     async for record in read_to_end(broker, topics.state.name, range(topics.features.partitions)):
         key, value = record.key or b"", record.value
-        if value is None or not key.startswith(_STREAM):
+        if not key.startswith(_STREAM):
+            continue
+        stream = stream_of(key)
+        if value is None:
+            ended[stream] = end = _Ended.of(record)
+            if stream in found and end.covers(found[stream][1]):
+                del found[stream]
             continue
         written = _decode(_stream_record, record, value)
-        current, stream = written.topic == topics.features.id, stream_of(key)
+        if stream in ended and ended[stream].covers(written, before=False):
+            continue
+        current = written.topic == topics.features.id
         before = found.get(stream)
         # Of the topic that is there now the highest position counts, of others the last one written.
-        if before is None or (current, written.at if current else before[1]) >= before[:2]:
-            found[stream] = (current, written.at, written.status)
-    return {stream: (status, current) for stream, (current, _, status) in found.items()}
+        if before is None or (current, written.at if current else before[1].at) >= (before[0], before[1].at):
+            found[stream] = (current, written)
+    return {stream: (written.status, current) for stream, (current, written) in found.items()}
 
 
 class Positions:

@@ -26,16 +26,23 @@ log = logging.getLogger(__name__)
 PROCESSING_FAILED = "processing_failed"
 """The reason that says: not the message is at fault, we are."""
 
+REQUEUED = "oqm-requeued"
+"""Header that counts how often a message was sent back, so that one that fails each time is seen."""
+
 _KEPT_OF_TOO_LARGE = 512 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message with the reason (stable code) and one sentence why it could not be used."""
+    """A message with the reason (stable code) and one sentence why it could not be used.
+
+    `more` are headers of our own beside the reason: which stream, which events (`pipelines.stream_letters`).
+    """
 
     message: Message
     reason: str
     detail: str
+    more: tuple[tuple[str, bytes], ...] = ()
 
 
 class TooManyDeadLetters(OqmError):
@@ -46,12 +53,13 @@ def headers_of(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:
     """The original headers, then why and where from, under names that start with `oqm-`."""
     message = letter.message
     return [
-        *((name, value) for name, value in message.headers or () if not name.startswith("oqm-")),
+        *((name, value) for name, value in message.headers or () if name == REQUEUED or not name.startswith("oqm-")),
         ("oqm-reason", letter.reason.encode()),
         ("oqm-detail", letter.detail[:1000].encode("utf-8", "replace")),
         ("oqm-topic", topic.encode()),
         ("oqm-partition", str(message.partition).encode()),
         ("oqm-offset", str(message.offset).encode()),
+        *letter.more,
     ]
 
 

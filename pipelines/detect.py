@@ -7,8 +7,10 @@ the streams that changed, then the position). The alerts come first: a crash in 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from monitor.alerting.alert import Alert
 from monitor.detection import Finding, PartitionMonitor, StreamMonitor
 from monitor.detection.control import Control
 from monitor.detection.status import StreamStatus
+from monitor.detection.unjudged import FailedStream, Unjudged
 from monitor.detection.wire import decode_message, encode_control, encode_tick
 from monitor.errors import InvalidEvent, OqmError
 from monitor.features.batch import FeatureBatch
@@ -31,6 +34,7 @@ from pipelines.offline import apply
 from pipelines.producer import LogProducer, Outgoing
 from pipelines.stage import Stage
 from pipelines.stats import WorkerStats
+from pipelines.stream_letters import letters_of
 from pipelines.topics import TopicMap
 
 log = logging.getLogger(__name__)
@@ -43,10 +47,11 @@ broker's restart the next checkpoint is due as ever."""
 
 @dataclass(slots=True)
 class Applied:
-    """A batch after the worker thread."""
+    """A batch after the worker thread. `rejected` counts rows that went to the dead letters, by reason."""
 
     findings: list[Finding] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
     times: list[NDArray[np.float64]] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -90,6 +95,8 @@ class Detect(Stage):
         self._changed_settings: dict[int, list[Control]] = {}
         self._due_at = 0.0
         self._in_hand = False
+        self._late: set[str] = set()  # streams whose times lay far behind at the last checkpoint
+        self._failures: Counter[str] = Counter()  # of streams' monitors, by call; counted in the worker thread
 
     @property
     def restored(self) -> int:
@@ -106,24 +113,40 @@ class Detect(Stage):
         def take_over() -> None:
             for partition, restored in found.items():
                 monitor = self._monitors[partition]
+                monitor.report = self._note
                 for stream, record in restored.streams.items():
                     monitor.restore(stream, record.snapshot)
                 for stream, record in restored.elsewhere.items():
                     monitor.restore(stream, record.snapshot, new_log=True)
-                for stream, watched in monitor.streams.items():
-                    self._statuses[stream] = watched.status()
+                monitor.clock = restored.clock
+                self._statuses |= monitor.statuses()
                 self._changed_settings[partition] = monitor.outdated()
 
         await asyncio.get_running_loop().run_in_executor(self._pool, take_over)
-        self._stats.statuses = dict(self._statuses)
+        self._count()
         self._due_at = self._clock() + self._checkpoint_every_s
         return dict(self._applied)
+
+    def _note(self, unjudged: Unjudged) -> None:
+        """Log a failure and remember it for the metrics; called in the worker thread."""
+        if unjudged.error is not None:
+            self._failures[unjudged.doing] += 1
+            log.error("stream %r: %s", unjudged.stream, unjudged.detail, exc_info=unjudged.error)
+
+    def _reject(self, result: Applied, message: Message, unjudged: Unjudged) -> None:
+        """As `_note`; its rows become dead letters."""
+        self._note(unjudged)
+        if unjudged.rows is not None:
+            result.rejected[unjudged.reason] += len(unjudged.rows)
+        place = (message.partition, message.offset, message.timestamp)
+        result.letters += letters_of(unjudged, *place, self._topics.outputs)
 
     def _apply(self, messages: Sequence[Message]) -> Applied:
         started = time.thread_time()
         result = Applied()
         for message in messages:
             monitor = self._monitors[message.partition]
+            monitor.report = functools.partial(self._reject, result, message)
             try:
                 content = decode_message(message.value or b"")
                 result.findings += apply(monitor, content, message.offset)
@@ -131,12 +154,15 @@ class Detect(Stage):
                     result.times.append(content.times)
             except InvalidEvent as error:
                 result.letters.append(DeadLetter(message, error.reason, error.detail))
-            except OqmError:
-                raise  # a log of another version: going on would misread it
+            except (OqmError, MemoryError):
+                raise  # a log of another version: going on would misread it; and memory is short for all streams
             except Exception as error:
-                # A fault of ours in one message. Its rows are kept in the dead letter; the log goes on without them.
+                # A fault of ours in one message, outside of any stream's monitor (those are contained one by one). Its
+                # rows are kept in the dead letter; the log goes on without them.
                 log.exception("detect failed on partition %d offset %d", message.partition, message.offset)
                 result.letters.append(DeadLetter(message, PROCESSING_FAILED, f"{type(error).__name__}: {error}"))
+            finally:
+                monitor.report = self._note
         result.seconds = time.thread_time() - started
         return result
 
@@ -156,6 +182,8 @@ class Detect(Stage):
         for times in result.times:
             for time_of_event in times.tolist():
                 stats.delay.observe(now - time_of_event)
+        stats.unjudged.update(result.rejected)
+        stats.stream_failures = Counter(self._failures)
         stats.progress_at = self._clock()
         self._letters.check_share(len(batch.messages), result.letters)
         if self._clock() >= self._due_at:
@@ -180,8 +208,8 @@ class Detect(Stage):
                 await self._raise(await asyncio.get_running_loop().run_in_executor(self._pool, monitor.close))
 
     @property
-    def streams(self) -> dict[str, StreamMonitor]:
-        """The monitors of all streams held here, by name."""
+    def streams(self) -> dict[str, StreamMonitor | FailedStream]:
+        """What watches each stream held here, by name."""
         return {name: held for monitor in self._monitors.values() for name, held in monitor.streams.items()}
 
     @property
@@ -199,19 +227,45 @@ class Detect(Stage):
         loop = asyncio.get_running_loop()
         for partition, position in moved.items():
             began = self._clock()
-            changed = await loop.run_in_executor(self._pool, self._changed, partition)
+            changed, ended = await loop.run_in_executor(self._pool, self._changed, partition)
             took += self._clock() - began
-            await self._checkpoint.write(partition, position, changed)
+            await self._checkpoint.write(partition, position, changed, ended, self._monitors[partition].clock)
             self.done[partition] = position
+            for stream in ended:
+                self._statuses.pop(stream, None)
             for stream, (status, _) in changed.items():
                 self._statuses[stream] = status
         if moved:
-            self._stats.statuses = dict(self._statuses)
+            self._count()
+            self._note_late_times()
         self._due_at = self._clock() + max(self._checkpoint_every_s, _BETWEEN * took)
 
-    def _changed(self, partition: int) -> dict[str, tuple[StreamStatus, bytes]]:
+    def _note_late_times(self) -> None:
+        """Say in the log which streams' times have fallen far behind since the last checkpoint, or caught up."""
+        late = {stream for stream, status in self._statuses.items() if status.behind_s is not None}
+        new, over = late - self._late, self._late - late
+        self._late = late
+        if new:
+            first = self._statuses[min(new)]
+            log.warning("streams whose times lie far behind: %d more, such as %s: %s", len(new), min(new), first.note())
+        if over:
+            log.info("volume and silence are judged again, since times have caught up: streams: %d", len(over))
+
+    def _changed(self, partition: int) -> tuple[dict[str, tuple[StreamStatus, bytes]], set[str]]:
+        """Status and snapshot of each stream that changed since the last checkpoint, and the streams that ended."""
         monitor = self._monitors[partition]
-        return {stream: (monitor.streams[stream].status(), data) for stream, data in monitor.changed().items()}
+        ended = monitor.ended()
+        return {stream: (monitor.status(stream), data) for stream, data in monitor.changed().items()}, ended
+
+    def _count(self) -> None:
+        """What metrics say of the streams, as of now."""
+        self._stats.statuses = dict(self._statuses)
+        self._stats.newcomers = sum(monitor.newcomers for monitor in self._monitors.values())
+        self._stats.stream_failures = Counter(self._failures)
+
+    def not_judged(self) -> dict[str, str]:
+        """What could not be judged, for people, as of `PartitionMonitor.not_judged`."""
+        return {name: why for monitor in self._monitors.values() for name, why in monitor.not_judged().items()}
 
     async def settle(self) -> None:
         """As for every stage; streams of partitions given back vanish from the metrics."""
@@ -219,7 +273,7 @@ class Detect(Stage):
         self._monitors = {}
         self._applied = {}
         self._statuses = {}
-        self._stats.statuses = {}
+        self._count()
 
     async def idle(self) -> None:
         """Write a checkpoint when it is due and nothing comes: called by the worker's timer."""

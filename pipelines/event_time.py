@@ -52,7 +52,7 @@ class EventTimeTicks:
     def __init__(self) -> None:
         self._clocks: dict[str, _Clock] = {}
 
-    def copy(self) -> EventTimeTicks:
+    def __copy__(self) -> EventTimeTicks:
         """The same state, to go back to where a batch has to be taken again."""
         other = EventTimeTicks()
         other._clocks = {stream: replace(clock) for stream, clock in self._clocks.items()}

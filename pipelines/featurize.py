@@ -8,6 +8,7 @@ Rows reach a detect partition in the order of their source offsets, each message
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import time
 from collections import Counter
@@ -115,7 +116,7 @@ class EventReader:
         return result
 
     def _measure(self, usable: list[Message], events: list[OutputEvent], result: Featurized) -> None:
-        ticks = None if self._ticks is None else self._ticks.copy()
+        ticks = copy.copy(self._ticks)
         try:
             batch = self._featurizer.featurize(
                 events,
@@ -134,7 +135,7 @@ class EventReader:
             # Something in this batch is poison beyond what the featurizer itself contains. One by one, only that is
             # lost; rows keep their order, and event time goes on from where it stood before the batch.
             result.messages.clear()
-            self._ticks = ticks
+            self._ticks = ticks  # of rows that are measured again now
             for message, event in zip(usable, events, strict=True):
                 self._measure([message], [event], result)
 

@@ -46,6 +46,13 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 
+# A settled alert stays in the outbox for so long after its last transition: longer than anything can repeat one. Detect
+# repeats what `oqm.features` still holds (7 days by default), and a worker that sleeps wakes within hours.
+KEPT_SETTLED_S = 14 * 86_400.0
+# Between two looks for what can be forgotten. It is a matter of days.
+FORGET_EVERY_S = 3_600.0
+# Tombstones written at once: a few kilobytes each time, also after years without any.
+_FORGOTTEN_AT_ONCE = 1_000
 # Under way at once, per sink: what waits for its turn waits outside the sink's time-out.
 _AT_ONCE = 8
 # Where this worker is not sure that the alerts are still its own.
@@ -86,11 +93,23 @@ def _audience(sink: Sink) -> Audience:
     return Audience.INCIDENT if isinstance(sink, TellsPeople) and sink.per == "incident" else Audience.EACH
 
 
+class _Noted(msgspec.Struct, frozen=True):
+    """A delivery that the outbox holds: in which partition, and when it was noted (seconds since 1970)."""
+
+    partition: int
+    since: float
+
+
 class _Pending(msgspec.Struct, frozen=True):
     key: OutboxKey
     partition: int
     alert: Alert
     since: float
+
+
+def _fingerprint(key: OutboxKey) -> str:
+    """The alert that a delivery is of."""
+    return key.transition.partition(":")[0]
 
 
 def dispatch_for(settings: Settings) -> Dispatch:
@@ -141,7 +160,8 @@ class Notify(Stage):
         self._clock = clock
         self._sleep = sleep
         self._uniform = uniform
-        self._known: set[OutboxKey] = set()
+        self._known: dict[OutboxKey, _Noted] = {}
+        self._forget_at = 0.0
         self._queues: dict[tuple[str, str], deque[_Pending]] = defaultdict(deque)
         self._couriers: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._taken: dict[int, int] = {}
@@ -160,10 +180,16 @@ class Notify(Stage):
         pending: dict[OutboxKey, _Pending] = {}
         done: set[OutboxKey] = set()
         async for record in read_to_end(self._broker, self._topics.outbox.name, partitions):
-            if record.value is None or record.key is None:
+            if record.key is None:
                 continue
             try:
-                key, entry = _key.decode(record.key), _record.decode(record.value)
+                key = _key.decode(record.key)
+                if record.value is None:  # settled and forgotten
+                    self._known.pop(key, None)
+                    pending.pop(key, None)
+                    done.discard(key)
+                    continue
+                entry = _record.decode(record.value)
             except msgspec.DecodeError as error:
                 raise StateError(
                     f"{record.topic} partition {record.partition} offset {record.offset} cannot be read: {error}"
@@ -173,7 +199,7 @@ class Notify(Stage):
                     f"{record.topic} holds deliveries of format version {entry.v}, this worker reads {VERSION}: "
                     "run the version that wrote it, or stop all workers, delete the topic and run: oqm topics"
                 )
-            self._known.add(key)
+            self._known[key] = _Noted(record.partition, entry.since)
             if entry.outcome is not Outcome.PENDING:
                 # For good, also where a worker that woke late notes the same transition once more after it.
                 done.add(key)
@@ -226,7 +252,7 @@ class Notify(Stage):
                 fit = to in (Audience.EVERYONE, _audience(sink))
                 fit = fit and (isinstance(sink, Acknowledges) or not is_acknowledgement(alert))
                 if key not in self._known and fit and sink.takes(alert):
-                    self._known.add(key)
+                    self._known[key] = _Noted(partition, now)
                     wanted.append(_Pending(key, partition, alert, now))
         return wanted
 
@@ -321,6 +347,7 @@ class Notify(Stage):
             async with self._lock:
                 for partition, dispatch in self._dispatches.items():
                     await self._tell(self._wanted(partition, dispatch.due(now)))
+                await self._forget(now)
             self._count(now)
         # Of the owner of alerts alone: another worker's closed circuit says nothing.
         self._stats.circuits = {n: c.state(now) for n, c in self._circuits.items()} if self._dispatches else {}
@@ -329,6 +356,33 @@ class Notify(Stage):
             if due and name not in self._keeping_alive and self.intake.next and self._sure():
                 self._kept_alive_at[name] = now
                 self._keeping_alive[name] = asyncio.create_task(self._keep_alive(sink), name=f"keep-alive-{name}")
+
+    async def _forget(self, now: float) -> None:
+        """Take out of the outbox what is settled: over and delivered everywhere, or given up, for `KEPT_SETTLED_S`.
+
+        What still fires is kept however old it is: it is what says after a restart that people have been told.
+        """
+        if now < self._forget_at or not self._dispatches or not self._sure():
+            return
+        dispatches = self._dispatches.values()
+        unsettled = {one.alert.fingerprint for queue in self._queues.values() for one in queue}
+        unsettled |= {alert.fingerprint for dispatch in dispatches for alert in dispatch.book.firing()}
+        unsettled |= {alert.fingerprint for dispatch in dispatches for alert in dispatch.firing()}
+        latest: dict[str, float] = defaultdict(float)
+        for key, noted in self._known.items():
+            fingerprint = _fingerprint(key)
+            latest[fingerprint] = max(latest[fingerprint], noted.since)
+        old = {one for one, since in latest.items() if now - since > KEPT_SETTLED_S} - unsettled
+        settled = [key for key in self._known if _fingerprint(key) in old][:_FORGOTTEN_AT_ONCE]
+        if len(settled) < _FORGOTTEN_AT_ONCE:
+            self._forget_at = now + FORGET_EVERY_S
+        name = self._topics.outbox.name
+        await self._producer.send(
+            Outgoing(name, key=msgspec.json.encode(key), partition=self._known[key].partition, value=None)
+            for key in settled
+        )
+        for key in settled:
+            del self._known[key]
 
     def _count(self, now: float) -> None:
         # Every reason has its number, 0 too: a series that comes and goes cannot be seen to fall.

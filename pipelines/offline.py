@@ -45,7 +45,9 @@ def featurizer_for(settings: Settings) -> Featurizer:
 
 def partition_monitor(settings: Settings, specs: Iterable[FeatureSpec]) -> PartitionMonitor:
     """A detect partition with each stream's own settings."""
-    return PartitionMonitor(lambda stream: settings.for_stream(stream).detection, tuple(specs))
+    return PartitionMonitor(
+        lambda stream: settings.for_stream(stream).detection, tuple(specs), settings.worker.max_streams
+    )
 
 
 def replay(
@@ -63,7 +65,8 @@ def replay(
     events
         With id filled in, in the order to be judged.
     featurizer, monitor
-        Made from the settings where None; a caller that wants the streams' statuses afterwards passes its `monitor`.
+        Made from the settings where None; a caller that wants the streams' statuses afterwards passes its `monitor`,
+        whose `failed` then says which streams could not be judged, and why.
     progress
         Called with the number of events done, after each micro-batch.
     """

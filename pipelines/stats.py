@@ -35,6 +35,12 @@ class WorkerStats:
         Calls to dependencies by (name, `ok` | `failed`).
     dependency_seconds
         Seconds of those calls, by name.
+    stream_failures
+        Exceptions in the monitor of one stream, by the call that raised (observe, tick, control, ...).
+    unjudged
+        Rows that detect wrote to the dead-letter topic, by reason.
+    newcomers
+        Stream names with too few events to be judged.
     feature_failures
         Events for which a family of features failed, by family.
     messages
@@ -92,6 +98,9 @@ class WorkerStats:
     dependency_seconds: defaultdict[str, Histogram] = field(
         default_factory=lambda: defaultdict(lambda: Histogram(CALL_BOUNDS))
     )
+    stream_failures: Counter[str] = field(default_factory=Counter)
+    unjudged: Counter[str] = field(default_factory=Counter)
+    newcomers: int = 0
     feature_failures: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
     batches: Counter[str] = field(default_factory=Counter)

@@ -11,6 +11,8 @@ from monitor.settings import Settings
 from pipelines.checkpoint import read_statuses
 from pipelines.topics import read_topics
 
+_OF_ANOTHER_LOG = "no event since the features topic was made again"
+
 
 async def stream_statuses(settings: Settings) -> list[StreamStatus]:
     """The latest checkpointed status of every stream, by name.
@@ -21,6 +23,6 @@ async def stream_statuses(settings: Settings) -> list[StreamStatus]:
     topics = await asyncio.to_thread(read_topics, settings.broker, settings.topics)
     found = await read_statuses(settings.broker, topics)
     return [
-        status if current else msgspec.structs.replace(status, state=StreamState.UNKNOWN)
+        status if current else msgspec.structs.replace(status, state=StreamState.UNKNOWN, reason=_OF_ANOTHER_LOG)
         for _, (status, current) in sorted(found.items())
     ]

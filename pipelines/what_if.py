@@ -16,7 +16,7 @@ import msgspec
 import yaml
 from pydantic import ValidationError
 
-from monitor.detection import DetectionSettings, Finding, PartitionMonitor, State
+from monitor.detection import DetectionSettings, Finding, PartitionMonitor, State, StreamMonitor
 from monitor.detection.control import Action, Control
 from monitor.detection.settings import VOLUME_FLOORS, parse_budget
 from monitor.detection.wire import Tick
@@ -129,11 +129,12 @@ class FirstAlert(msgspec.Struct, frozen=True):
     top_feature: str | None
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one candidate would have raised on one stream.
 
     `expected_false_alarms` is what the budget allows on as many events as were judged; `mean_run_length` the events
-    between two of them. `judged_from` is the index of the first event that was judged, None where none was.
+    between two of them. `judged_from` is the index of the first event that was judged, None where none was. `unjudged`
+    says why the stream could not be judged to its end; it is left out where it could.
     """
 
     stream: str
@@ -147,6 +148,7 @@ class Outcome(msgspec.Struct, frozen=True):
     mean_run_length: float
     judged_from: int | None = None
     duplicates: int = 0
+    unjudged: str = ""
 
 
 class WhatIf:
@@ -182,6 +184,7 @@ class WhatIf:
             _outcome(stream, own.name, monitor, found.get(stream, []))
             for stream in self._monitors[0].streams
             for own, monitor, found in zip(self._candidates, self._monitors, self._found, strict=True)
+            if stream in monitor
         ]
 
 
@@ -195,10 +198,11 @@ def _gather(found: dict[str, list[Finding]], findings: Iterable[Finding]) -> Non
 
 
 def _outcome(stream: str, name: str, monitor: PartitionMonitor, found: Sequence[Finding]) -> Outcome:
-    watching = monitor.streams[stream]
+    watching = monitor.stream(stream)
     states = [finding.state for finding in found]
     first = next((finding for finding in found if finding.state is State.FIRING), None)
-    asked = watching.mean_run_length()
+    judging = watching if isinstance(watching, StreamMonitor) else StreamMonitor(stream, watching.settings)
+    asked = judging.mean_run_length()
     return Outcome(
         stream=stream,
         candidate=name,
@@ -209,8 +213,9 @@ def _outcome(stream: str, name: str, monitor: PartitionMonitor, found: Sequence[
         first_alert=None if first is None else _first_alert(first),
         expected_false_alarms=max(0, watching.events - watching.settings.warmup) / asked,
         mean_run_length=asked,
-        judged_from=watching.judged_from,
-        duplicates=watching.status().duplicates,
+        judged_from=judging.judged_from,
+        duplicates=judging.status().duplicates,
+        unjudged="" if judging is watching else monitor.failed[stream].sentence,
     )
 
 

@@ -1,7 +1,8 @@
 """The `oqm` program: its commands, and how it ends.
 
-Exit codes: 0 done; 1 the answer is "no" (`--fail-on-finding` found something, the demo's alert did not come);
-2 wrong input, configuration or broker, said in one line on stderr; 130 interrupted; 141 the reader of a pipe left.
+Exit codes: 0 done; 1 the answer is "no" (`--fail-on-finding` found something, the demo's alert did not come, there is
+no such output); 2 wrong input, configuration or broker, said in one line on stderr; 3 nothing could be judged, or a
+stream could not; 130 interrupted; 141 the reader of a pipe left.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import typer
 from monitor.cli import (
     alert,
     check_config,
+    compare,
+    deadletter,
     demo,
+    events,
     features,
     publish,
     reference,
@@ -46,14 +50,18 @@ def build_app() -> typer.Typer:
     app.command("worker")(worker.command)
     app.command("replay")(replay.command)
     app.command("features")(features.command)
+    app.command("compare")(compare.command)
     app.command("publish")(publish.command)
     app.command("topics")(topics.command)
-    app.command("streams")(streams.command)
+    app.command("events")(events.command)
     app.command("schema")(schema.command)
     app.command("check-config")(check_config.command)
     app.command("version")(version.command)
     app.add_typer(alert.group(), name="alert")
     app.add_typer(reference.group(), name="reference")
+    app.add_typer(events.group(), name="event")
+    app.add_typer(deadletter.group(), name="deadletter")
+    app.add_typer(streams.group(), name="streams")
     return app
 
 

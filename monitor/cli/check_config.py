@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.output import tables
+from monitor.cli.output import notes, tables
 
 
 def command(
@@ -19,6 +19,7 @@ def command(
     ] = None,
 ) -> None:
     """Check a configuration file. Each mistake is one line with file, line and key, and the exit code is 2."""
+    from monitor.cli.detector_notes import detector_notes
     from monitor.config_files import config_dir
     from monitor.settings import load_settings
 
@@ -27,6 +28,11 @@ def command(
     console = tables()
     sinks = ", ".join(f"{sink.name} ({sink.type})" for sink in settings.sinks) or "none"
     console.print(f"{path}: ok, {len(settings.streams)} stream overrides, sinks: {sinks}", soft_wrap=True)
+    for note in detector_notes(settings):
+        if note.warns:
+            notes().print(f"warning: {note.text}", style="yellow", soft_wrap=True, markup=False)
+        else:
+            console.print(note.text, soft_wrap=True, markup=False)
     if stream is not None:
         holds = settings.for_stream(stream)
         console.print(f"{stream}: owner {holds.owner or '-'}, route {holds.route}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import time
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,7 @@ from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.detection.control import Control
+    from monitor.detection.status import StreamStatus
     from monitor.settings import Settings
 
 Stream = Annotated[str, typer.Argument(help="Name of the stream.")]
@@ -39,7 +41,11 @@ def group() -> typer.Typer:
 
 @with_connection
 def pin(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
-    """Learn a new reference from the stream's next events, and keep it until somebody pins again."""
+    """Learn a new reference from the stream's next events, and keep it until somebody pins again.
+
+    It takes as many events as the stream's `warmup` says and never grows. Below 400 only large changes are found: give
+    such a stream `warmup: 400` or more first.
+    """
     _decide(connection, config, "pin", stream, by)
 
 
@@ -62,13 +68,66 @@ def _decide(connection: Connection, config: ConfigFile, action: str, stream: str
     if not stream.strip():
         raise ConfigError("STREAM: must not be empty")
     settings = connection.over(load_settings(config))
-    control = Control(action=Action(action), stream=stream, time=time.time(), by=by or user_name())
+    status = known_stream(settings, stream)
+    if action == "accept":
+        _can_accept(settings, status)
+    decide(settings, Control(action=Action(action), stream=stream, time=time.time(), by=by or user_name()))
+
+
+def decide(settings: Settings, control: Control) -> None:
+    """Put a decision into the log and say so."""
     partition = asyncio.run(append_control(settings, control))
     notes().print(
-        f"{action} of {stream} by {control.by}: appended to {settings.topics.features.name}, partition {partition}",
+        f"{control.action.value} of {control.stream} by {control.by}: appended to {settings.topics.features.name}, "
+        f"partition {partition}",
         markup=False,
         soft_wrap=True,
     )
+
+
+def known_stream(settings: Settings, stream: str) -> StreamStatus:
+    """The status of this stream as of the last checkpoint; where there is no such stream, say so and exit with 1."""
+    from pipelines.streams import stream_statuses
+
+    statuses = {status.stream: status for status in asyncio.run(stream_statuses(settings))}
+    if stream in statuses:
+        return statuses[stream]
+    near = get_close_matches(stream, statuses, n=3)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif statuses:
+        hint = "oqm streams shows those there are"
+    else:
+        hint = "no stream is watched yet"
+    raise refusal(f"no stream is called {stream!r}: {hint}", "A stream is known some 10 s after its first event.")
+
+
+def _can_accept(settings: Settings, status: StreamStatus) -> None:
+    """Exit with 1 where there is nothing to accept: then the decision would do nothing, or another thing than meant."""
+    from monitor.detection.status import StreamState
+    from pipelines.alert_log import read_alerts
+
+    if status.state is StreamState.UNKNOWN:
+        raise refusal(
+            f"{status.stream} cannot be judged, so there is nothing to accept: {status.reason}",
+            f"oqm reference deploy {status.stream} starts it again.",
+        )
+    # The alerts' log is seconds ahead of the state that detect last wrote.
+    if status.firing or any(
+        a.fires and a.alert.stream == status.stream for a in asyncio.run(read_alerts(settings, 0.0))
+    ):
+        return
+    raise refusal(
+        f"nothing fires in {status.stream}, so there is nothing to accept",
+        f"If its behaviour changes on purpose from now on: oqm reference deploy {status.stream}",
+    )
+
+
+def refusal(*lines: str) -> typer.Exit:
+    """Say on stderr why nothing is done; what is returned, once raised, ends the command with 1."""
+    for line in lines:
+        notes().print(line, markup=False, soft_wrap=True)
+    return typer.Exit(1)
 
 
 async def append_control(settings: Settings, control: Control) -> int:

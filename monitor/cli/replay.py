@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,21 +18,19 @@ import typer
 from monitor.cli.connection import Connection, with_optional_connection
 from monitor.cli.options import AsJson, ColumnMap, ConfigFile, Limit, StreamName, column_map, existing
 from monitor.cli.output import Rejected, notes, print_json, progress, say_understood, tables
-from monitor.cli.watched import (
-    EXIT_NOTHING_JUDGED,
-    Watched,
-    nothing_judged,
-    watched_line,
-    watched_streams,
-)
+from monitor.cli.watched import Watched, nothing_judged, watched_line, watched_streams
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.detection import StreamMonitor
     from monitor.detection.finding import Finding
+    from monitor.detection.unjudged import FailedStream
     from monitor.events import OutputEvent
     from monitor.settings import Settings
     from pipelines.what_if import Candidate, Outcome
+
+EXIT_NOT_JUDGED = 3
+"""The answer is neither yes nor no: something that was asked about could not be judged."""
 
 OptionalFiles = Annotated[
     list[Path] | None,
@@ -95,8 +93,8 @@ def command(
     fired = _compare(source, tries, as_json=json) if what_if or tries else _find(source, as_json=json)
     if fail_on_finding and fired:
         raise typer.Exit(1)
-    if nothing_judged(source.watched) and not fired:
-        raise typer.Exit(EXIT_NOTHING_JUDGED)
+    if source.failed or (nothing_judged(source.watched) and not fired):
+        raise typer.Exit(EXIT_NOT_JUDGED)
 
 
 def _fits_together(
@@ -135,7 +133,9 @@ def _find(source: _Files | _Past, *, as_json: bool) -> bool:
 
 
 def _say_watched(source: _Files | _Past, found: Counter[str], *, as_json: bool) -> None:
-    """The last line: how much was watched, and what was found in it."""
+    """What could not be judged, and the last line: how much was watched, and what was found in it."""
+    for name, why in sorted(source.failed.items()):
+        notes().print(f"could not be judged: {name}: {why}", style="red", markup=False, soft_wrap=True)
     line = watched_line(source.watched, found, source.skipped)
     if as_json:
         notes().print(line, soft_wrap=True, markup=False)
@@ -159,7 +159,7 @@ def _compare(source: _Files | _Past, tries: Sequence[str] | None, *, as_json: bo
         tables().print(what_if_table(outcomes))
     mine = [outcome for outcome in outcomes if outcome.candidate == AS_CONFIGURED]
     source.watched = [
-        Watched(one.stream, one.events, one.judged_from, source.warmup(one.stream), one.duplicates)
+        Watched(one.stream, one.events, one.judged_from, source.warmup(one.stream), one.duplicates, bool(one.unjudged))
         for one in mine
         if one.events or one.duplicates
     ]
@@ -200,6 +200,8 @@ class _Files(_Source):
     stream: str | None
     limit: int | None
     connection: Connection
+    failed: dict[str, str] = field(default_factory=dict)
+    """Streams that could not be judged to their end, and why; filled once the findings or outcomes are taken."""
 
     def findings(self) -> Iterator[Finding]:
         """What is found, in order."""
@@ -210,7 +212,9 @@ class _Files(_Source):
             if self.connection.broker:
                 run = f"replay-{uuid.uuid4().hex[:8]}"
                 settings = self.connection.over(self.settings)
-                found = replay_through_broker(events, settings, run, progress=bar.done, watched=self._note_watched)
+                found = replay_through_broker(
+                    events, settings, run, progress=bar.done, watched=self._note_watched, failed=self.failed
+                )
                 yield from bar.counting(found)
             else:
                 featurizer = featurizer_for(self.settings)
@@ -219,8 +223,9 @@ class _Files(_Source):
                     replay(events, self.settings, featurizer=featurizer, monitor=monitor, progress=bar.done)
                 )
                 self._note_watched(monitor.streams)
+                self.failed |= monitor.not_judged()
 
-    def _note_watched(self, monitors: dict[str, StreamMonitor]) -> None:
+    def _note_watched(self, monitors: Mapping[str, StreamMonitor | FailedStream]) -> None:
         self.watched = watched_streams(monitors)
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
@@ -229,7 +234,9 @@ class _Files(_Source):
         from pipelines.what_if import try_on_events
 
         with self._events() as events, _bar("what if") as bar:
-            return try_on_events(events, self.settings, candidates, featurizer_for(self.settings), bar.done)
+            found = try_on_events(events, self.settings, candidates, featurizer_for(self.settings), bar.done)
+        self.failed |= _unjudged(found)
+        return found
 
     @contextmanager
     def _events(self) -> Iterator[Iterator[OutputEvent]]:
@@ -249,6 +256,8 @@ class _Past(_Source):
     """The rows of `oqm.features`, partition by partition."""
 
     stream: str | None
+    failed: dict[str, str] = field(default_factory=dict)
+    """As of `_Files`."""
 
     def findings(self) -> Iterator[Finding]:
         """What a pass over the log finds, in order."""
@@ -261,6 +270,7 @@ class _Past(_Source):
                 monitor = partition_monitor(self.settings, specs)
                 yield from bar.counting(pass_over(log, monitor, self.stream))
                 self.watched += watched_streams(monitor.streams)
+                self.failed |= monitor.not_judged()
                 _nothing_there(self.stream, monitor.streams)
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
@@ -275,7 +285,12 @@ class _Past(_Source):
             for log in past_of(self.settings, self.stream):
                 found += try_on_log(log, self.settings, candidates, specs, self.stream, bar.done)
         _nothing_there(self.stream, found)
+        self.failed |= _unjudged(found)
         return found
+
+
+def _unjudged(outcomes: Iterable[Outcome]) -> dict[str, str]:
+    return {outcome.stream: outcome.unjudged for outcome in outcomes if outcome.unjudged}
 
 
 def _nothing_there(stream: str | None, found: Iterable[object]) -> None:

@@ -16,29 +16,48 @@ from rich.text import Text
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import print_json, tables
+from monitor.cli.reference import By, Stream, decide, known_stream, user_name
+from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.detection.status import StreamStatus
 
 _REFRESH_S = 2.0
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
+_MOST_NOTES = 5
+"""Streams with a note that are named below the table: more would push the table off a screen of 24 lines."""
 _LOUDEST_FIRST = ("drift", "silent", "unknown", "warming", "stable")
+
+
+def group() -> typer.Typer:
+    """The command with its subcommand."""
+    app = typer.Typer(rich_markup_mode="markdown", invoke_without_command=True)
+    app.callback(invoke_without_command=True)(command)
+    app.command("remove")(remove)
+    return app
 
 
 @with_connection
 def command(
     connection: Connection,
+    ctx: typer.Context,
     json: AsJson = False,
     once: Annotated[bool, typer.Option("--once", help="Print once instead of a live table on a terminal.")] = False,
     config: ConfigFile = None,
 ) -> None:
     """Show every stream with its state: warming, stable, drift, silent or unknown.
 
+    A stream that is warming learns from its first events what is normal and judges none yet: "learning 140 of 200". A
+    "young" stream is judged, but only large changes are found until its reference has more events.
+
     Read from the state that detect keeps in Kafka, so any machine can ask; as old as the last checkpoint (seconds).
     """
     from monitor.settings import load_settings
     from pipelines.streams import stream_statuses
 
+    if ctx.invoked_subcommand is not None:
+        _nothing_before(ctx)
+        return
     settings = connection.over(load_settings(config))
     statuses = asyncio.run(stream_statuses(settings))
     if json:
@@ -55,33 +74,90 @@ def command(
             live.update(_table(asyncio.run(stream_statuses(settings)), time.time()), refresh=True)
 
 
+@with_connection
+def remove(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
+    """End a stream: its reference and state go, and its open alerts are resolved.
+
+    Should events come again, it is a new stream.
+    """
+    from monitor.detection.control import Action, Control
+    from monitor.settings import load_settings
+
+    settings = connection.over(load_settings(config))
+    known_stream(settings, stream)
+    decide(settings, Control(action=Action.REMOVE, stream=stream, time=time.time(), by=by or user_name()))
+
+
+def _nothing_before(ctx: typer.Context) -> None:
+    """Raises `ConfigError` for an option between `streams` and its subcommand, which would not reach that."""
+    for name in ctx.params:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = next(p.opts[0] for p in ctx.command.params if p.name == name)
+            raise ConfigError(f"{option} has no effect before {ctx.invoked_subcommand}: put it behind")
+
+
 def as_record(status: StreamStatus) -> dict[str, Any]:
-    """A status as the published record."""
+    """A status as the published record; `note` and `times_behind_s` are there only where something is not judged."""
+    noted: dict[str, Any] = {}
+    if status.behind_s is not None:
+        noted = {"times_behind_s": round(status.behind_s, 1), "note": status.note()}
     return {
         "stream": status.stream,
         "state": status.state.value,
         "events": status.events,
         "last_event_time": status.last_event_time,
         "firing": status.firing,
+        "learned": status.learned,
+        "learns": status.learns,
+        "young": status.young,
+        **noted,
+        **({"reason": status.reason} if status.reason else {}),
     }
 
 
 def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
     ordered = sorted(statuses, key=lambda status: (_LOUDEST_FIRST.index(status.state.value), status.stream))
-    table = Table("stream", "state", "events", "last event", "evidence", "firing", title_justify="left")
+    table = Table(title_justify="left")
+    for head in ("stream", "state", "events", "last event", "evidence", "firing"):
+        # How far a stream has learned stays on one line in a narrow terminal too.
+        table.add_column(head, no_wrap=head == "state")
     table.title = f"{len(ordered):,} streams at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
+    reasons = any(status.reason for status in ordered)
+    if reasons:
+        table.add_column("why unknown", overflow="fold")
     for status in ordered:
         # log10 of the evidence against log10 of what an alert takes.
         evidence = f"{max(0.0, status.log_evidence):.1f} of {status.log_threshold:.1f}"
         table.add_row(
             Text(status.stream),
-            Text(status.state.value, style=_COLOURS[status.state.value]),
+            Text(_state(status), style=_COLOURS[status.state.value]),
             f"{status.events:,}",
             _ago(now, status.last_event_time),
             evidence,
             ", ".join(status.firing),
+            *([Text(status.reason)] if reasons else []),
         )
+    table.caption = _notes(ordered)
+    table.caption_justify = "left"
     return table
+
+
+def _state(status: StreamStatus) -> str:
+    """The state, and how far the stream has learned where that limits what it can find."""
+    if status.state.value == "warming" and status.learns:
+        return f"warming, learning {status.learned:,} of {status.learns:,}"
+    if status.young:
+        return f"{status.state.value}, young"
+    return status.state.value
+
+
+def _notes(statuses: Iterable[StreamStatus]) -> Text | None:
+    noted = [f"{status.stream}: {note}" for status in statuses if (note := status.note()) is not None]
+    if not noted:
+        return None
+    more = [f"and {len(noted) - _MOST_NOTES:,} more streams with such a note"] if len(noted) > _MOST_NOTES else []
+    return Text("\n".join(noted[:_MOST_NOTES] + more))
 
 
 def _ago(now: float, then: float | None) -> str:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from monitor.detection import StreamMonitor
+    from monitor.detection.unjudged import FailedStream
 
-EXIT_NOTHING_JUDGED = 3
-"""Exit code of a replay that could not judge a single event: neither "fine" (0) nor "found" (1)."""
 _MOST_NAMED = 3
 """Streams without a judgement that are named; of more, the number is said."""
 
@@ -29,6 +28,8 @@ class Watched:
         How many events the reference is learned from.
     duplicates
         Events that came again, which are not applied.
+    failed
+        Whether judging it failed on the way, so that its events were not judged to the end.
     """
 
     stream: str
@@ -36,12 +37,17 @@ class Watched:
     judged_from: int | None
     learns_from: int
     duplicates: int = 0
+    failed: bool = False
 
 
-def watched_streams(monitors: Mapping[str, StreamMonitor]) -> list[Watched]:
+def watched_streams(monitors: Mapping[str, StreamMonitor | FailedStream]) -> list[Watched]:
     """What these monitors watched; streams that no event was of are left out."""
+    from monitor.detection.unjudged import FailedStream
+
     found = [
-        Watched(name, own.events, own.judged_from, own.settings.warmup, own.status().duplicates)
+        Watched(name, own.events, None, own.settings.warmup, failed=True)
+        if isinstance(own, FailedStream)
+        else Watched(name, own.events, own.judged_from, own.settings.warmup, own.status().duplicates)
         for name, own in monitors.items()
     ]
     return [one for one in found if one.events or one.duplicates]
@@ -71,27 +77,37 @@ def watched_line(watched: Sequence[Watched], found: Mapping[str, int], skipped: 
     line = f"{_count(events, 'event')} in {_count(len(watched), 'stream')}"
     if aside:
         line += f" ({', '.join(aside)})"
-    judged = [one for one in watched if one.judged_from is not None]
-    waiting = sorted((one for one in watched if one.judged_from is None), key=lambda one: (-one.events, one.stream))
+    judged = [one for one in watched if one.judged_from is not None and not one.failed]
+    waiting = [one for one in watched if one.judged_from is None and not one.failed]
+    failed = [one.stream for one in watched if one.failed]
     if not watched:
         return f"{line}: nothing could be judged"
-    if not judged:
-        line += (
-            f": cannot tell whether anything changed, since judging begins behind the events that a stream learns "
-            f"from ({_learning(waiting)})"
-        )
-        return f"{line}; {_findings(found)}" if any(found.values()) else line
-    starts = sorted({one.judged_from + 1 for one in judged if one.judged_from is not None})
-    where = f"from event {starts[0]:,} on" if len(starts) == 1 else f"from event {starts[0]:,} to {starts[-1]:,} on"
-    line += f", {f'{len(judged):,} ' if waiting else ''}judged {where}: {_findings(found)}"
-    return f"{line}; {len(waiting):,} not judged yet ({_learning(waiting)})" if waiting else line
+    behind = []
+    if judged:
+        starts = sorted({one.judged_from + 1 for one in judged if one.judged_from is not None})
+        where = f"from event {starts[0]:,} on" if len(starts) == 1 else f"from event {starts[0]:,} to {starts[-1]:,} on"
+        some = f"{len(judged):,} " if len(judged) < len(watched) else ""
+        line += f", {some}judged {where}: {_findings(found)}"
+        behind += [f"{len(waiting):,} not judged yet ({_learning(waiting)})"] if waiting else []
+    else:
+        line += ": cannot tell whether anything changed"
+        if waiting:
+            line += f", since judging begins behind the events that a stream learns from ({_learning(waiting)})"
+        behind += [_findings(found)] if any(found.values()) else []
+    if failed:
+        behind.append(f"{len(failed):,} not judged to the end ({_named(failed)})")
+    return "; ".join([line, *behind])
 
 
 def _learning(waiting: Sequence[Watched]) -> str:
-    """How far the first few of these streams are with learning."""
-    said = [f"{one.stream} has {one.events:,} of {one.learns_from:,}" for one in waiting[:_MOST_NAMED]]
-    more = len(waiting) - len(said)
-    return ", ".join([*said, *([f"and {more:,} more"] if more else [])])
+    """How far these streams are with learning, those with the most events first."""
+    ordered = sorted(waiting, key=lambda one: (-one.events, one.stream))
+    return _named([f"{one.stream} has {one.events:,} of {one.learns_from:,}" for one in ordered])
+
+
+def _named(what: Sequence[str]) -> str:
+    more = len(what) - _MOST_NAMED
+    return ", ".join([*what[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _findings(found: Mapping[str, int]) -> str:

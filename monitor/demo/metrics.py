@@ -30,12 +30,14 @@ class WorkerMetrics:
 
     lines: list[str] = field(default_factory=list)
     _states: dict[str, str] = field(default_factory=dict)
+    _events: dict[str, int] = field(default_factory=dict)
     _features: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> WorkerMetrics:
         """From the text of /metrics; an empty one gives an empty scrape."""
         states: dict[str, str] = {}
+        events: dict[str, int] = {}
         features: defaultdict[str, defaultdict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
         of_features = {
             one.name for one in (metrics.FEATURE_REFERENCE, metrics.FEATURE_CURRENT, metrics.FEATURE_EVIDENCE)
@@ -45,13 +47,19 @@ class WorkerMetrics:
                 stream = sample.labels.get("stream", "")
                 if sample.name == metrics.STREAM_STATE.name and sample.value == 1:
                     states[stream] = sample.labels["state"]
+                elif sample.name == metrics.STREAM_EVENTS.name:
+                    events[stream] = int(sample.value)
                 elif sample.name in of_features:
                     features[stream][sample.labels["feature"]][sample.name] = sample.value
-        return cls([line for line in text.splitlines() if not line.startswith("#")], states, dict(features))
+        return cls([line for line in text.splitlines() if not line.startswith("#")], states, events, dict(features))
 
     def state(self, stream: str) -> str:
         """State of the stream; `unknown` before the worker has seen it."""
         return self._states.get(stream, "unknown")
+
+    def events(self, stream: str) -> int:
+        """Events applied to the stream; 0 before the worker has seen it."""
+        return self._events.get(stream, 0)
 
     def features(self, stream: str) -> list[FeatureRow]:
         """Features of the stream, those with the most evidence first."""

@@ -25,6 +25,7 @@ from monitor.demo.screen import Screen, View
 from monitor.demo.traffic import Traffic
 from monitor.demo.worker_process import WorkerProcess
 from monitor.detection.finding import State
+from monitor.detection.settings import DetectionSettings
 from monitor.publisher import OutputPublisher
 from monitor.settings import Broker, Settings
 from pipelines.brokers import EmbeddedBroker, free_port
@@ -205,7 +206,13 @@ def _note(alert: Alert, plan: Plan, outcome: Outcome, traffic: Traffic, elapsed:
     outcome.events_to_alert = traffic.since_fault.get(alert.raised_at.event_id or "")
 
 
-_CALM = {"unknown": "the worker is starting", "warming": "learning what is normal"}
+def _phase(metrics: WorkerMetrics, stream: str) -> str:
+    """What the worker does with the stream before the fault; the demo's worker has the default warm-up."""
+    state = metrics.state(stream)
+    if state == "warming":
+        learns = DetectionSettings().warmup
+        return f"learning what is normal: {min(metrics.events(stream), learns)} of {learns} events"
+    return "the worker is starting" if state == "unknown" else "watching"
 
 
 def _fill(view: View, elapsed: float, plan: Plan, traffic: Traffic, metrics: WorkerMetrics, outcome: Outcome) -> None:
@@ -219,7 +226,7 @@ def _fill(view: View, elapsed: float, plan: Plan, traffic: Traffic, metrics: Wor
     elif traffic.fault_at is not None:
         view.phase = f"fault {plan.fault.value} for {time.time() - traffic.fault_at:.0f} s"
     else:
-        view.phase = _CALM.get(metrics.state(plan.watched), "watching")
+        view.phase = _phase(metrics, plan.watched)
 
 
 @contextmanager

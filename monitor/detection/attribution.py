@@ -271,9 +271,9 @@ def inputs_moved(reference: Reference, moved: Shift) -> bool:
 
 def inputs_moved_together(reference: Reference, y: Array, chance: float = SURELY) -> bool:
     """Whether the inputs of rows y (n, d) moved, taken together: another subject lies along no single direction."""
-    if len(reference.outputs.joints) < 2 or not reference.inputs.joints or not len(y):
+    if len(reference.outputs.joints) < 2 or reference.asked is None or not len(y):
         return False
-    mean, noise = _shifted(reference, reference.inputs.joints[0], y)
+    mean, noise = _shifted(reference, reference.asked, y)
     return bool(chdtrc(len(mean), float((mean * mean / noise).sum())) < chance)
 
 
@@ -284,10 +284,10 @@ def explained_by_inputs(reference: Reference, y: Array) -> bool:
     both as lengths of whitened shifts: a regression learned on one kind of question leaves much of another kind's
     answers unexplained, and the more so the further away the questions are.
     """
-    if not inputs_moved_together(reference, y):
+    if reference.asked is None or not inputs_moved_together(reference, y):
         return False
     joints = reference.outputs.joints
-    views = (reference.inputs.joints[0], joints[1], joints[0])
+    views = (reference.asked, joints[1], joints[0])
     return moved_no_further(*(_shift_length(reference, joint, y) for joint in views))
 
 

@@ -6,6 +6,10 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from pydantic import ValidationError
+
+from monitor.detection.settings import DetectionSettings
+from monitor.errors import InvalidEvent
 
 
 class Action(StrEnum):
@@ -15,6 +19,7 @@ class Action(StrEnum):
     ACCEPT = "accept"  # what fires now is the new normal: the provisional reference becomes the reference
     DEPLOY = "deploy"  # a deploy marker: a change of behaviour from here on was intended; re-learn
     SETTINGS = "settings"  # changed settings of this stream, `data` holds them
+    REMOVE = "remove"  # the stream is no longer wanted: its state goes, its open alerts are resolved
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,3 +30,11 @@ class Control(msgspec.Struct, frozen=True, kw_only=True):
     time: float | None = None
     by: str = ""
     data: dict[str, Any] = {}
+
+
+def settings_after(settings: DetectionSettings, control: Control) -> DetectionSettings:
+    """`settings` as a control row with the action `settings` changes them. Raises `InvalidEvent` where it cannot."""
+    try:
+        return DetectionSettings.model_validate({**settings.model_dump(), **control.data})
+    except ValidationError as wrong:
+        raise InvalidEvent("wrong_settings", f"stream {control.stream!r}: {wrong}") from wrong

@@ -15,12 +15,15 @@ import numpy as np
 from monitor.detection.layout import ABSENT
 from monitor.detection.ranks import compress
 from monitor.detection.rows import Rows
+from monitor.detection.young import least_rows
 from monitor.features.base import FeatureSpec
 from monitor.features.dependencies import MOST_SHAPES, NO_CALLS, SHAPE, Calls, columns, dependency_specs
 
 MOST = 6
 LEAST = 40
 """Rows of the reference that must have called a dependency for it to be watched by itself."""
+FEWEST = 20
+"""The same for a short warm-up, of which a tenth will do as of one of 400: what is watched is chosen once."""
 
 
 class Dependencies:
@@ -42,7 +45,8 @@ class Dependencies:
     def of(cls, rows: Rows) -> Dependencies:
         """The dependencies that these rows, a stream's reference, call most."""
         called = Counter(name for calls in rows.calls or () for name in calls)
-        common = sorted((-count, name) for name, count in called.items() if count >= LEAST)
+        least = least_rows(LEAST, len(rows), FEWEST)
+        common = sorted((-count, name) for name, count in called.items() if count >= least)
         return cls(tuple(name for _, name in common[:MOST]))
 
     def told_apart(self, rows: Rows) -> Rows:

@@ -9,7 +9,7 @@ Source: Shin, Ramdas, Rinaldo, *E-detectors: a nonparametric framework for seque
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -91,6 +91,14 @@ class EDetector:
         self._last = Reading(Status.DRIFT if drift else Status.STABLE, score, self.mean_run_length, self._n)
         return self._last
 
+    def learn(self, values: Sequence[float]) -> None:
+        """Take values of a reference that is already there as the first ones, the latest `warmup` of the finite ones.
+
+        Called once, before the first `update`: a stream's new reference need not be waited for a second time.
+        """
+        for value in [value for value in values if math.isfinite(value)][-self.warmup :]:
+            self.update(value)
+
     def _learn(self) -> None:
         values = compress(np.asarray(self._gathered)[:, None])
         digests = np.asarray([_digest(value) for value in self._gathered], dtype=np.uint64)
@@ -119,23 +127,28 @@ class EDetector:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a snapshot of an `EDetector`."""
+        """Take over a snapshot of an `EDetector`. Raises `StateError`, and stays as it is, where it is none."""
         if state.get("format") != FORMAT or state.get("detector") != NAME:
             raise StateError(
                 f"snapshot of {state.get('detector')!r} format {state.get('format')!r} cannot be read by "
                 f"{NAME!r} format {FORMAT}"
             )
-        self.warmup, self.mean_run_length = state["parameters"]
-        self._n = state["n"]
-        self._gathered = unpack(state["gathered"]).tolist()
-        self._normal = None if state["normal"] is None else Normal.from_plain(state["normal"])
-        self._evidence = None
-        if self._normal is not None:
-            self._begin()
-            assert self._evidence is not None
-            self._evidence.restore(state["evidence"])
-        status, score, threshold, n = state["last"]
-        self._last = Reading(Status(status), score, threshold, n)
+        try:
+            warmup, mean_run_length = state["parameters"]
+            check_parameters({"warmup": warmup, "mean_run_length": mean_run_length})
+            taken = EDetector(warmup, mean_run_length)
+            taken._n = int(state["n"])
+            taken._gathered = unpack(state["gathered"]).tolist()
+            if state["normal"] is not None:
+                taken._normal = Normal.from_plain(state["normal"])
+                taken._begin()
+                assert taken._evidence is not None
+                taken._evidence.restore(state["evidence"])
+            status, score, threshold, n = state["last"]
+            taken._last = Reading(Status(status), float(score), float(threshold), int(n))
+        except (KeyError, TypeError, ValueError) as wrong:
+            raise StateError(f"snapshot of {NAME!r} cannot be read: {wrong}") from wrong
+        vars(self).update(vars(taken))
 
 
 def _digest(value: float) -> int:

@@ -203,13 +203,20 @@ class Evidence:
         return [pack(self.sums), [pack(bet.lean) for bet in self.leaning], [bet.plain() for bet in self.within]]
 
     def restore(self, plain: list[Any]) -> None:
-        """Take over what `plain` described; the reference must be the same."""
+        """Take over what `plain` described, of the same reference.
+
+        Where that was written with other bets (an earlier version left flags out of a reference that still matures),
+        evidence starts from zero.
+        """
         sums, leans, apart = plain
-        self.sums = unpack(sums)
+        held = unpack(sums)
+        if held.shape != self.sums.shape:
+            return
+        self.sums = held
         for bet, lean in zip(self.leaning, leans, strict=True):
             bet.lean = unpack(lean)
-        for within, held in zip(self.within, apart, strict=True):
-            within.restore(held)
+        for within, segments in zip(self.within, apart, strict=True):
+            within.restore(segments)
 
 
 @compiled

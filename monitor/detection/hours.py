@@ -77,6 +77,18 @@ class HourOfWeek:
         exposure = float(self._exposure.sum())
         return float(self._count.sum()) / exposure if exposure > 0 else 0.0
 
+    def learned(self) -> float:
+        """Events that were learned from, older weeks counting less."""
+        return float(self._count.sum()) + sum(seen for seen, _, _ in self._fresh.values())
+
+    def least_by_week(self, hours: int) -> Array:
+        """What is usual at least for `hours` from each hour of the week on (168; `usual(..., weekly=True).least`)."""
+        daily = (7, 24)
+        days = _rates(self._count.reshape(daily).sum(0), self._exposure.reshape(daily).sum(0), self.flat())
+        rates = _rates(self._count, self._exposure, np.tile(days, 7))
+        means = np.mean([np.roll(rates, -shift) for shift in range(hours)], axis=0)
+        return np.asarray(np.minimum(np.minimum(np.roll(means, 1), means), np.roll(means, -1)), dtype=np.float64)
+
     def usual(self, hour: int, hours: int, *, weekly: bool) -> Usual:
         """What is usual for these `hours`, the first of which is `hour`, on this day of the week or on any day."""
         flat = self.flat()

@@ -178,6 +178,11 @@ class Layout:
         rest = [f for f, yes in zip(flags, usual, strict=True) if not yes]
         return cls(numbers, ordered + rest, len(ordered))
 
+    def features(self) -> frozenset[str]:
+        """The features that are watched, whatever is made of them."""
+        made = (FlagKind.MISSING, FlagKind.ANY_FAILURE)
+        return frozenset([*self.numbers, *(flag.feature for flag in self.flags if flag.kind not in made)])
+
     def name(self, j: int) -> str:
         """What column j of the rows y is called in findings: its feature, `<family>.missing` or `<feature>.tail`."""
         if j < len(self.numbers):

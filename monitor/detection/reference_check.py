@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from monitor.detection import explain
 from monitor.detection.change import TEMPER, shift
@@ -45,6 +46,9 @@ Array = NDArray[np.float64]
 
 CHUNKS = 20
 """Parts of the warm-up between which a stretch may begin and end, before its edges are sought row by row."""
+FEWEST_CHUNKS, CHUNK = 8, 16
+"""A short warm-up has fewer parts, of 16 rows where it can: means of shorter ones follow each other so closely in
+autocorrelated traffic (0.8) that an ordinary wave looks like an incident."""
 FAR = 12.0
 """Standard deviations by which the squared distance of a stretch exceeds that of noise."""
 LARGE = 1.0
@@ -87,10 +91,11 @@ def incident(reference: Reference, learned_from: Rows) -> Stretch | None:
     y = reference.scores(numbers, flags, segments_of(learned_from.segments))
     news = Repetitions().counts(learned_from.digests, learned_from.present(INPUT)) == 1.0
     rows = np.flatnonzero(news)
-    length = len(rows) // CHUNKS
+    chunks = min(CHUNKS, max(FEWEST_CHUNKS, len(rows) // CHUNK))
+    length = len(rows) // chunks
     if not length:
         return None
-    used = rows[: length * CHUNKS]
+    used = rows[: length * chunks]
     centred = y - reference.mean
     best: tuple[float, Array] | None = None
     for ratio in (_shifted(reference, centred, used, length), _faulty(reference, y, used, length)):
@@ -215,31 +220,46 @@ class _Scan:
 
 
 def _scan(u: Array, length: int) -> _Scan:
-    """Rows u (CHUNKS * length, m), about of variance 1."""
+    """Rows u (chunks of `length`, m), about of variance 1."""
     m = u.shape[1]
-    chunks = u.reshape(CHUNKS, length, m).mean(1)
+    count = len(u) // length
+    chunks = u.reshape(count, length, m).mean(1)
     sums = np.concatenate([np.zeros((1, m)), np.cumsum(chunks, axis=0)])
-    first, last = (np.asarray(ends, dtype=np.intp) for ends in zip(*_stretches(), strict=True))
+    first, last = (np.asarray(ends, dtype=np.intp) for ends in zip(*_stretches(count), strict=True))
     sizes = last - first
     inside = sums[last] - sums[first]
     within = inside / sizes[:, None]
-    without = (sums[-1] - inside) / (CHUNKS - sizes)[:, None]
+    without = (sums[-1] - inside) / (count - sizes)[:, None]
     # The two largest steps between neighbours are an incident's own.
     steps = np.sort(np.diff(chunks, axis=0) ** 2, axis=0)[:-2]
-    inflation = np.maximum(steps.mean(0) / 2 * length * 1.3, 1.0)
-    noise = inflation * (1 / sizes + 1 / (CHUNKS - sizes))[:, None] / length
+    inflation = np.maximum(steps.mean(0) / 2 * length * _left_out(count), 1.0)
+    noise = inflation * (1 / sizes + 1 / (count - sizes))[:, None] / length
     square = (within - without) ** 2
     far = ((square / noise).sum(1) - m) / np.sqrt(2 * m)
     large = np.sqrt(np.maximum((square - noise).sum(1), 0.0))
     return _Scan(sizes, within, without, inflation, far, large)
 
 
-def _stretches() -> list[tuple[int, int]]:
+def _stretches(count: int) -> list[tuple[int, int]]:
     return [
         (first, first + size)
-        for size in range(1, CHUNKS // 2 + 1)
-        for first in range(CHUNKS - size + 1)
+        for size in range(1, count // 2 + 1)
+        for first in range(count - size + 1)
     ]  # fmt: skip
+
+
+def _left_out(count: int) -> float:
+    """Factor for the two largest of the squared steps between chunks, which are left out: 1.3 of `CHUNKS` of them.
+
+    Of fewer steps, two are more. The share that the others have of all is that of expected order statistics of squared
+    normal variables (Blom 1958).
+    """
+
+    def others(steps: int) -> float:
+        expected = ndtri((1 + (np.arange(1, steps + 1) - 0.375) / (steps + 0.25)) / 2) ** 2
+        return float(expected[:-2].mean() / expected.mean())
+
+    return 1.3 * others(CHUNKS - 1) / others(count - 1)
 
 
 def _edges(ratio: Array, news: NDArray[np.bool_]) -> Stretch | None:

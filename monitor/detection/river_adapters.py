@@ -4,8 +4,8 @@ What river leaves to the caller is done here: non-finite values are rejected bef
 blinds ADWIN and Page-Hinkley for good, without an error, in 0.26), parameters are checked against the range in which
 the algorithm means something, and KSWIN is seeded so that a restored detector goes on as the original would.
 
-A snapshot holds a pickle, because ADWIN keeps its state in compiled code. A pickle is code: such a snapshot is only
-ever read from this application's own checkpoint topic.
+A snapshot holds a pickle, because ADWIN keeps its state in compiled code. It is read as plain values
+(`monitor.detection.river_state`): whoever can write to the state topic still cannot run code on a worker.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.detection import river_state
 from monitor.detection.base import Reading, Status
 from monitor.errors import StateError
 
@@ -59,6 +60,11 @@ def check_parameters(detector: str, parameters: Mapping[str, float]) -> None:
         raise ValueError("kswin window_size must be at least twice stat_size")
 
 
+def typed(parameters: Mapping[str, float]) -> dict[str, float]:
+    """Parameters in the types that river counts and compares them in."""
+    return {k: int(v) if k in INTEGRAL and v == int(v) else float(v) for k, v in parameters.items()}
+
+
 class RiverDetector:
     """One river detector on one feature.
 
@@ -72,21 +78,21 @@ class RiverDetector:
 
     def __init__(self, detector: str, parameters: Mapping[str, float] | None = None) -> None:
         self.detector = detector
-        self.parameters = {k: int(v) if k in INTEGRAL else float(v) for k, v in (parameters or {}).items()}
+        self.parameters = typed(parameters or {})
         check_parameters(detector, self.parameters)
         self._n = 0
-        self._inner = self._fresh()
+        self._inner = self._fresh(self.parameters)
         self._last = Reading(Status.WARMING, 0.0, self._threshold(), 0)
 
-    def _fresh(self) -> Any:
+    def _fresh(self, parameters: Mapping[str, float]) -> Any:
         # Here, because it loads scikit-learn and pandas where they are installed: seconds, for a detector few choose.
         from river import drift
 
-        parameters: dict[str, Any] = dict(self.parameters)
+        given: dict[str, Any] = dict(parameters)
         make: Any = {"adwin": drift.ADWIN, "page_hinkley": drift.PageHinkley, "kswin": drift.KSWIN}[self.detector]
         if self.detector == "kswin":
-            parameters.setdefault("seed", 1)
-        return make(**parameters)
+            given.setdefault("seed", 1)
+        return make(**given)
 
     def _threshold(self) -> float:
         defaults = {"adwin": ("delta", 0.002), "page_hinkley": ("threshold", 50.0), "kswin": ("alpha", 0.005)}
@@ -97,7 +103,17 @@ class RiverDetector:
         """Take one value; non-finite ones change nothing. River's detectors start afresh by themselves after drift."""
         if not math.isfinite(value):
             return self._last
-        self._inner.update(value)
+        try:
+            self._inner.update(value)
+        except BaseException as wrong:
+            # Its compiled part gives up only on a state that it never had: one that was restored from a snapshot which
+            # somebody else wrote. It starts from the beginning, and the worker goes on.
+            if not river_state.is_panic(wrong):
+                raise
+            self._inner = self._fresh(self.parameters)
+            self._inner.update(value)
+        if self.detector == "kswin":
+            self._inner.p_value = float(self._inner.p_value)  # a scalar of numpy's would be one more name in a snapshot
         self._n += 1
         found = bool(self._inner.drift_detected)
         score = float(getattr(self._inner, "p_value", 0.0) or 0.0) if self.detector == "kswin" else float(found)
@@ -118,14 +134,23 @@ class RiverDetector:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a snapshot of the same detector with the same parameters."""
+        """Take over a snapshot of the same detector, with the parameters that stand in it.
+
+        Raises `StateError`, and stays as it is, where the snapshot is of another detector or format or is none.
+        """
         if state.get("format") != FORMAT or state.get("detector") != self.detector:
             raise StateError(
                 f"snapshot of {state.get('detector')!r} format {state.get('format')!r} cannot be read by "
                 f"{self.detector!r} format {FORMAT}"
             )
-        self.parameters = dict(state["parameters"])
-        self._n = int(state["n"])
-        self._inner = pickle.loads(state["inner"])
-        status, score, threshold, n = state["last"]
-        self._last = Reading(Status(status), score, threshold, n)
+        try:
+            parameters = typed(state["parameters"])
+            check_parameters(self.detector, parameters)
+            count = int(state["n"])
+            status, score, threshold, n = state["last"]
+            last = Reading(Status(status), float(score), float(threshold), int(n))
+            data = state["inner"]
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as wrong:
+            raise StateError(f"snapshot of {self.detector!r} cannot be read: {wrong}") from wrong
+        self._inner = river_state.load(self.detector, data, self._fresh(parameters))
+        self.parameters, self._n, self._last = parameters, count, last

@@ -77,6 +77,14 @@ class Rows:
             return np.zeros(len(self), dtype=bool)
         return np.asarray(np.isfinite(self.values[:, self.names.index(name)]))
 
+    def measured(self, spec: FeatureSpec) -> NDArray[np.bool_]:
+        """Where the worker knew the feature (n), whether it has a value there or is missing."""
+        if spec.kind is Kind.CATEGORY:
+            values = self.categories.get(spec.name)
+            return np.asarray([value != ABSENT for value in values or [ABSENT] * len(self)], dtype=bool)
+        column = self.column(spec.name)
+        return np.zeros(len(self), dtype=bool) if column is None else ~np.isinf(column)
+
     def column(self, name: str) -> NDArray[np.float16] | None:
         """A column's compressed values (n); None if there is no such column."""
         return self.values[:, self.names.index(name)] if name in self.names else None

@@ -10,9 +10,9 @@ import re
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from monitor.detection.registry import check
+from monitor.detection.registry import NAMES, check
 from monitor.duration import Duration
 
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -70,16 +70,24 @@ class Floors(BaseModel):
     )
 
 
-class DetectorChoice(BaseModel):
-    """A detector of their own for the features that match `features` (glob over feature names).
+def _known_detector(name: str) -> str:
+    if name not in NAMES:
+        raise ValueError(f"there is no detector {name!r}; there are {', '.join(sorted(NAMES))}")
+    return name
 
-    The table of detectors is `monitor.detection.registry`.
+
+class DetectorChoice(BaseModel):
+    """A detector for each number that matches `features` (glob over feature names), in place of the joint evidence.
+
+    Flags, categories, and numbers that were constant in the reference stay in the evidence: a detector of a single
+    number cannot judge them. Of several choices that match a number the last counts. The table of detectors is
+    `monitor.detection.registry`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     features: str = "*"
-    detector: Literal["adwin", "page_hinkley", "kswin", "evidence"]
+    detector: Annotated[str, AfterValidator(_known_detector)]
     parameters: dict[str, float] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -114,13 +122,18 @@ class DetectionSettings(BaseModel):
     alert_budget: AlertBudget = Field(
         (1.0, 30 * SECONDS["d"]), validate_default=True, description='false alerts a stream may raise, "1 per 30d"'
     )
-    warmup: int = Field(400, ge=100, le=5000, description="events of the first reference")
+    # As few as keep false alarms of young streams below 1 of 200 (`benchmarks/young.py`).
+    warmup: int = Field(200, ge=100, le=5000, description="events of the first reference")
     mature: int = Field(2000, ge=0, le=20000, description="calm events after which the reference is frozen for good")
     features: tuple[str, ...] = Field(("*",), description="globs of the features that detection uses")
     exclude: tuple[str, ...] = Field((), description="globs of features that detection leaves out")
     floors: Floors = Field(default_factory=Floors)
     detectors: tuple[DetectorChoice, ...] = Field(
-        (), description="features watched each by a detector of its own: adwin, page_hinkley, kswin, evidence"
+        (),
+        description="numbers that a detector of a single number watches in place of the joint evidence, such as "
+        '[{features: "output.length.*", detector: adwin, parameters: {delta: 0.001}}]; '
+        f"detector: {', '.join(sorted(NAMES))}; flags, categories and constants that match stay in the evidence; of "
+        "several entries that match a number the last counts; oqm check-config says what matches",
     )
     alert_on: tuple[Literal["output", "call", "input", "mix", "volume"], ...] = Field(
         ("output", "call", "volume"), description="drivers of a change, and volume, that page; others are information"
@@ -139,6 +152,13 @@ class DetectionSettings(BaseModel):
     )
     silence_after: float | None = Field(
         None, gt=0, description="seconds without an event that raise an alert; null: as is usual at the hour"
+    )
+
+    forget_after: Duration = Field(
+        90 * SECONDS["d"],
+        ge=SECONDS["d"],
+        validate_default=True,
+        description="a stream without an event for so long is removed, and its open alerts are resolved",
     )
 
     @model_validator(mode="after")

@@ -118,6 +118,13 @@ class Objectives:
         """Whether the stream's time `time` could end a finding."""
         return any(time - watch.budget.now >= MINUTE_S for watch in self._watches.values() if watch.open is not None)
 
+    def next_due(self) -> float:
+        """The stream's time before which `due` is false; infinite: always."""
+        return min(
+            (watch.budget.now + MINUTE_S for watch in self._watches.values() if watch.open and watch.budget.now > 0),
+            default=math.inf,
+        )
+
     def tick(
         self, time: float, index: int, objectives: Sequence[Objective], drifts: Sequence[Finding] = ()
     ) -> list[Finding]:

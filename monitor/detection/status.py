@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from monitor.duration import in_words
+
 
 class StreamState(StrEnum):
     """State of a stream. `unknown` is never reported as fine: the monitor cannot tell."""
@@ -49,7 +51,11 @@ class SegmentShare(msgspec.Struct, frozen=True):
 class StreamStatus(msgspec.Struct, frozen=True):
     """A stream now. `events` were applied once each; evidence and threshold are log10.
 
-    `open` are the alerts that fire, which `firing` names; `segments` the values that carry most of the traffic.
+    `open` are the alerts that fire, which `firing` names; `segments` the values that carry most of the traffic. Of the
+    `learns` events that the first reference takes, `learned` have come; a `young` reference has few rows, so for now
+    only large changes are found. The three are 0, 0 and false in the states of older versions.
+    `behind_s` is how far the times of its events lie behind the log's clock, in seconds, where that is too far to judge
+    volume and silence; else None. `reason` says why the state is `unknown`; it is empty in every other state.
     """
 
     stream: str
@@ -64,3 +70,14 @@ class StreamStatus(msgspec.Struct, frozen=True):
     features: dict[str, FeatureStatus]
     open: list[OpenAlert] = []
     segments: list[SegmentShare] = []
+    learned: int = 0
+    learns: int = 0
+    young: bool = False
+    behind_s: float | None = None
+    reason: str = ""
+
+    def note(self) -> str | None:
+        """What is not judged of the stream, and why, for a person; None: everything is."""
+        if self.behind_s is None:
+            return None
+        return f"times lie {in_words(self.behind_s)} behind: volume and silence are not judged"

@@ -17,24 +17,23 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from monitor.detection import one_cause, reference_check
 from monitor.detection.canary import Canary
-from monitor.detection.control import Action, Control
+from monitor.detection.control import Action, Control, settings_after
 from monitor.detection.dependencies import Dependencies
 from monitor.detection.duplicates import RecentEvents
 from monitor.detection.finding import Finding, State
 from monitor.detection.history import Segments, segments_of
+from monitor.detection.late import Late
 from monitor.detection.layout import watched
 from monitor.detection.plain import squeeze, unsqueeze
 from monitor.detection.rows import DISTANCE, Centre, Rows
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.slo_watch import ERROR, LATENCY, Objectives
-from monitor.detection.status import OpenAlert, StreamState, StreamStatus
+from monitor.detection.status import FeatureStatus, OpenAlert, StreamState, StreamStatus
 from monitor.detection.track import INPUT, RECENT, RELEARN, Context, Track, finite, log10
 from monitor.detection.volume_findings import VolumeWatch
-from monitor.errors import InvalidEvent
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
@@ -53,6 +52,8 @@ BLOCK_SPAN_S = 0.5
 rows wait no longer than those of a quiet one, and cost a fraction."""
 BLOCK_WAIT_S = 5.0
 """Event time after which rows that are too few for a block are judged anyway."""
+ROUNDING_S = 1e-3
+"""By which a due time is early: above what sums of times since 1970 lose in rounding, far below the time of a tick."""
 MOST_SEGMENTS = 4
 """Segments that are learned and judged apart; rows of further ones stay with the rest."""
 RESOLVED_BY = {
@@ -80,6 +81,10 @@ class StreamMonitor:
         Events applied, once each.
     judged_from
         Index of the first event that was judged, rather than learned from; None where none was yet.
+    clock
+        Time of the log's last tick, which late events are measured by (seconds since 1970; NaN: none came).
+    found
+        What the call under way has found so far: where it raises, this much is known and was in the log before that.
     """
 
     def __init__(
@@ -89,6 +94,8 @@ class StreamMonitor:
         self.settings = settings or _settings(None)
         self.events = 0
         self.judged_from: int | None = None
+        self.clock = math.nan
+        self.found: list[Finding] = []
         self._declared, _ = _known(tuple(_default_specs() if specs is None else specs), (DISTANCE,))
         self._recent = RecentEvents()
         self._centre = Centre(self.settings.warmup)
@@ -100,6 +107,7 @@ class StreamMonitor:
         self._main = Track()
         self._apart: dict[tuple[str, str], Track] = {}
         self._gathering: dict[tuple[str, str], tuple[Rows, NDArray[np.int64]] | None] = {}
+        self._late: dict[tuple[str, str] | None, Late] = {}  # by the segment of its track; None: the main one's
         self._canary = Canary()
         self._depend_on(Dependencies())
         self._objectives = Objectives(stream)
@@ -127,27 +135,66 @@ class StreamMonitor:
             self._last_time = float(np.fmax(self._last_time, times.max()))
         waiting = rows if self._waiting is None else self._waiting.joined(rows)
         findings: list[Finding] = []
+        self.found = findings
         first, start = self.events - len(waiting), 0
         counted = 0
         while need := self._block(waiting.times[start:]):
             # Volume sees the rows before their block is judged, in any cut: so findings come in the log's order.
             end = first + start + need - seen
-            findings += self._volume.observe(rows.times[counted:end], seen + counted, self.settings)
+            findings += self._volume.observe(rows.times[counted:end], seen + counted, self.settings, self.clock)
             findings += self._judge(waiting.part(start, start + need), first + start)
             start, counted = start + need, end
-        findings += self._volume.observe(rows.times[counted:], seen + counted, self.settings)
+        findings += self._volume.observe(rows.times[counted:], seen + counted, self.settings, self.clock)
         self._waiting = self._held_back(waiting.part(start)) if start < len(waiting) else None
         return findings
 
+    def reach(self, clock: float) -> None:
+        """The log's clock stands at `clock`; rows that come next are measured by it."""
+        if math.isnan(self.clock):
+            self._volume.first_clock(clock, self._last_time)
+        self.clock = clock
+
+    def reach_on_time(self, clock: float) -> None:
+        """As `reach`, for a snapshot from before the log's first tick, which found the rows in it on time."""
+        self._volume.first_clock(self._last_time, self._last_time)
+        self.clock = clock
+
+    @property
+    def behind_s(self) -> float | None:
+        """How far its times lie behind the log's clock, where too far to judge volume and silence; else None."""
+        return self._volume.behind_s
+
+    def next_due(self) -> float:
+        """A time before which `waits_for` is false unless rows come or a decision is taken. Costs little.
+
+        -inf: the next tick may change something; inf: none will.
+        """
+        due = self._volume.next_due(self._last_time, self.settings)
+        if self._waiting is not None and self._main.warm:
+            first = float(self._waiting.times[0])
+            due = min(due, first + self._patience() if math.isfinite(first) else -math.inf)
+        elif self._main.warm and any(late.waiting for late in self._late.values()):
+            due = min(due, self._last_time + BLOCK_WAIT_S if math.isfinite(self._last_time) else -math.inf)
+        if self._objectives.holds:
+            if self._idle is None:
+                return -math.inf
+            own = self._objectives.next_due() - self._last_time + self._idle
+            due = min(due, own if math.isfinite(own) else math.inf)
+        return due - ROUNDING_S
+
     def waits_for(self, time: float) -> bool:
         """Whether a tick at `time` could change anything (rows waiting, silence due)."""
+        if math.isnan(self.clock):
+            self.reach(time)
         volume_due = self._volume.due(time, self._last_time, self.settings)
         burns = self._objectives.holds and (self._idle is None or self._objectives.due(self._own_time(time)))
         return self._due(time) or volume_due or burns
 
     def tick(self, time: float) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970)."""
+        self.reach(time)
         findings = self.close() if self._due(time) else []
+        self.found = findings
         last = max(self.events - 1, 0)
         findings += self._volume.tick(time, self._last_time, last, self.settings)
         if self._objectives.holds and self._idle is None:
@@ -156,10 +203,15 @@ class StreamMonitor:
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
-        if self._waiting is None or not self._main.warm:
+        if not self._main.warm:
             return []
-        rows, self._waiting = self._waiting, None
-        return self._judge(rows, self.events - len(rows))
+        findings: list[Finding] = []
+        if self._waiting is not None:
+            rows, self._waiting = self._waiting, None
+            findings = self._judge(rows, self.events - len(rows))
+        for late in self._late.values():
+            findings += self._once(self._tell(late.flush()))
+        return findings
 
     def control(self, control: Control) -> list[Finding]:
         """A decision takes effect here; rows before it are judged first.
@@ -168,19 +220,21 @@ class StreamMonitor:
         """
         settings = self.settings
         if control.action is Action.SETTINGS:
-            try:
-                settings = DetectionSettings.model_validate({**settings.model_dump(), **control.data})
-            except ValidationError as wrong:
-                raise InvalidEvent("wrong_settings", f"stream {self.stream!r}: {wrong}") from wrong
-        findings = self.close()
+            settings = settings_after(settings, control)
+        findings = self.found = self.close()
         if control.action is Action.SETTINGS:
             self.settings = settings
+            for track in self._tracks():
+                track.choose(settings)
             held = self._columns
             self._depend_on(self._dependencies)
             if not self._main.warm and not self._columns <= held:
                 self._waiting = None  # rows without what is watched from now on say nothing of it: gathered anew
             return findings
         why = RESOLVED_BY[control.action]
+        for late in self._late.values():
+            findings += self._once(self._tell(late.resolve(why)))
+            late.accept()
         for track in self._tracks():
             findings += self._once(self._tell(track.resolve(why)))
             track.accept()
@@ -188,7 +242,7 @@ class StreamMonitor:
         findings += self._volume.decide(why)
         if control.action is not Action.ACCEPT:
             self._main = Track(pinned=control.action is Action.PIN)
-            self._apart, self._gathering = {}, {}
+            self._apart, self._gathering, self._late = {}, {}, {}
             self._waiting = None
         return findings
 
@@ -207,7 +261,8 @@ class StreamMonitor:
 
     def _settled(self) -> bool:
         """Whether nothing goes on that is looked at block by block: a finding, a comparison, a segment of its own."""
-        return self._main.settled and not (self._apart or self._gathering or self._canary.pairs)
+        late = all(late.settled for late in self._late.values())
+        return late and self._main.settled and not (self._apart or self._gathering or self._canary.pairs)
 
     def _held_back(self, rows: Rows) -> Rows:
         """Rows that wait, without what nobody will look at."""
@@ -215,11 +270,18 @@ class StreamMonitor:
         return rows if self._main.warm else rows.thinned()
 
     def _due(self, time: float) -> bool:
-        if self._waiting is None or not self._main.warm:
+        if not self._main.warm:
             return False
+        if self._waiting is None:
+            late = any(late.waiting for late in self._late.values())
+            return late and not time - self._last_time < BLOCK_WAIT_S
         first = float(self._waiting.times[0])
-        patience = BLOCK_WAIT_S if len(self._waiting) < LEAST_BLOCK else BLOCK_SPAN_S
-        return not math.isfinite(first) or time - first >= patience
+        return not math.isfinite(first) or time - first >= self._patience()
+
+    def _patience(self) -> float:
+        """How long the rows that wait may wait."""
+        assert self._waiting is not None
+        return BLOCK_WAIT_S if len(self._waiting) < LEAST_BLOCK else BLOCK_SPAN_S
 
     def _own_time(self, time: float) -> float:
         """The stream's own time at a tick: its last event's, and what has passed since. Events may come late."""
@@ -239,7 +301,7 @@ class StreamMonitor:
         if not self._main.warm:
             times = rows.times[np.isfinite(rows.times)]
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
-            self._rate = (len(times) - 1) / span if span > 0 else 0.0
+            self._rate = (len(times) - 1) / span if span > 0 and self._volume.rate_known else 0.0
             self._canary.note(self.settings.canary, rows, indices)
             return burning + self._learn(context, rows.thinned(), indices)
         if self.judged_from is None:
@@ -282,14 +344,28 @@ class StreamMonitor:
             if own is None:
                 findings += self._judge_track(context, self._main, part, where)
             elif own in self._apart:
-                findings += self._judge_track(context, self._apart[own], part, where)
+                findings += self._judge_track(context, self._apart[own], part, where, own)
             else:
                 self._gather(context, own, part, where)
         return findings
 
-    def _judge_track(self, context: Context, track: Track, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
-        """A track's rows; segments that it finds new are set apart from the next row on."""
-        findings, taken = track.judge(context, rows, indices)
+    def _judge_track(
+        self,
+        context: Context,
+        track: Track,
+        rows: Rows,
+        indices: NDArray[np.int64],
+        own: tuple[str, str] | None = None,
+    ) -> list[Finding]:
+        """A track's rows; segments that it finds new are set apart from the next row on.
+
+        `own` is the segment of a track that is not the main one.
+        """
+        late = self._late.get(own)
+        if late is None:
+            late = self._late[own] = Late()
+        findings, taken = track.judge(late.context_of_track(context), rows, indices)
+        findings += late.judge(context, track, rows if taken == len(rows) else rows.part(0, taken), indices[:taken])
         fresh = [pair for pair in track.strangers if pair not in self._gathering and pair not in self._apart]
         track.strangers.clear()
         for stranger in fresh[: MOST_SEGMENTS - len(self._gathering) - len(self._apart)]:
@@ -299,7 +375,7 @@ class StreamMonitor:
         rows, indices = rows.part(taken), indices[taken:]
         if track is self._main:
             return findings + self._judge_apart(context, rows, indices)
-        return findings + self._judge_track(context, track, rows, indices)
+        return findings + self._judge_track(context, track, rows, indices, own)
 
     def _gather(self, context: Context, own: tuple[str, str], rows: Rows, indices: NDArray[np.int64]) -> None:
         held = self._gathering[own]
@@ -340,7 +416,10 @@ class StreamMonitor:
             if finding.state is State.RESOLVED:
                 self._gathering.pop(own, None)
                 track = self._apart.pop(own, None)
-                told += track.resolve("its version is judged with the others again") if track else []
+                again = "its version is judged with the others again"
+                told += track.resolve(again) if track else []
+                late = self._late.pop(own, None)
+                told += late.resolve(again) if late else []
                 # What the finding stood for is told as what it is, as long as it lasts.
                 still = {f.id for track in self._tracks() for f in track.open}
                 told += [held for held in self._held if held.id in still]
@@ -394,11 +473,16 @@ class StreamMonitor:
         return [f for f in self._firing() if f.id not in self._untold] + self._canary.open
 
     def _tracks(self) -> tuple[Track, ...]:
+        """The tracks of rows, and then those of late features."""
+        return (*self._tracks_of_rows(), *(group for late in self._late.values() for group in late.groups))
+
+    def _tracks_of_rows(self) -> tuple[Track, ...]:
+        """The main track and those of segments; a row belongs to exactly one of them."""
         return (self._main, *self._apart.values())
 
     def _firing(self) -> list[Finding]:
         """What the tracks found and told."""
-        held = {f.id for f in self._held}
+        held = {f.id for f in self._held}.union(*(late.untold() for late in self._late.values()))
         return [f for track in self._tracks() for f in track.open if f.state is State.FIRING and f.id not in held]
 
     def _context(self) -> Context:
@@ -418,10 +502,25 @@ class StreamMonitor:
 
     # Outside
 
+    @property
+    def last_time(self) -> float | None:
+        """Time of the latest event (seconds since 1970); None where no event had one."""
+        return finite(self._last_time)
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait for their block to fill."""
+        return 0 if self._waiting is None else len(self._waiting)
+
+    def firing(self) -> list[Finding]:
+        """The findings that fire, as they were reported: those of drift, of volume and silence, and of objectives."""
+        return self._drifts() + self._volume.firing() + self._objectives.open
+
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
-        tracks = self._tracks()
-        fire = self._drifts() + self._volume.firing() + self._objectives.open
+        tracks = self._tracks_of_rows()
+        late = [g.log_evidence() + log10(each.scale()) for each in self._late.values() for g in each.groups]
+        fire = self.firing()
         state = StreamState.STABLE if self._main.warm else StreamState.WARMING
         if fire:
             state = StreamState.DRIFT
@@ -435,16 +534,32 @@ class StreamMonitor:
             firing=[f.id for f in fire],
             duplicates=self._recent.duplicates,
             id_conflicts=self._recent.id_conflicts,
-            log_evidence=max(*(track.log_evidence() for track in tracks), log10(self._canary.evidence())),
+            log_evidence=max(*(track.log_evidence() for track in tracks), *late, log10(self._canary.evidence())),
             log_threshold=math.log10(self.mean_run_length()),
-            features=self._main.features(),
+            features=self._features(),
             open=[OpenAlert(f.id, f.kind.value, f.began_at.time, f.evidence) for f in fire],
             segments=self._main.shares(self._recent_segments()),
+            learned=self._learned(),
+            learns=self.settings.warmup,
+            young=self._main.original is not None and self._main.original.reference.young,
+            behind_s=self.behind_s,
         )
+
+    def _learned(self) -> int:
+        """Events of the first reference that have come; all of them once it is learned."""
+        if self._main.warm:
+            return self.settings.warmup
+        return 0 if self._waiting is None else len(self._waiting)
+
+    def _features(self) -> dict[str, FeatureStatus]:
+        """What the main track says of each feature, and its groups of late ones."""
+        late = self._late.get(None)
+        features = {name: status for group in late.groups for name, status in group.features().items()} if late else {}
+        return {**features, **self._main.features()}
 
     def _recent_segments(self) -> list[Segments]:
         """Segments of the stream's last `RECENT` judged rows, whichever track holds them."""
-        rows = [row for track in self._tracks() for row in track.recent()]
+        rows = [row for track in self._tracks_of_rows() for row in track.recent()]
         for held in self._gathering.values():
             if held is not None:
                 gathered, indices = held
@@ -471,12 +586,14 @@ class StreamMonitor:
             "main": self._main.plain(),
             "apart": [[own, track.plain()] for own, track in self._apart.items()],
             "gathering": gathering,
+            "late": [[own, late.plain()] for own, late in self._late.items() if not late.empty],
             "canary": self._canary.plain(),
             "held": [msgspec.to_builtins(finding) for finding in self._held],
             "dependencies": self._dependencies.names,
             "slo": self._objectives.plain(),
             "untold": list(self._untold.items()),
             "idle": self._idle,
+            "clock": self.clock,
         }
         return squeeze(state)
 
@@ -490,15 +607,19 @@ class StreamMonitor:
         self._centre = Centre.from_plain(state["centre"])
         self._waiting = None if state["waiting"] is None else Rows.from_plain(state["waiting"])
         if "volume" in state:
-            self._volume = VolumeWatch.from_plain(self.stream, state["volume"])
+            self._volume = VolumeWatch.from_plain(self.stream, state["volume"], self._last_time)
         else:
             self._volume = VolumeWatch(self.stream)
             self._volume.silence = None if state["silence"] is None else msgspec.convert(state["silence"], Finding)
-        self._main = Track.from_plain(state["main"])
-        self._apart = {(a, v): Track.from_plain(plain) for (a, v), plain in state["apart"]}
+        self._main = Track.from_plain(state["main"], self.settings)
+        self._apart = {(a, v): Track.from_plain(plain, self.settings) for (a, v), plain in state["apart"]}
         self._gathering = {
             (a, v): None if held is None else (Rows.from_plain(held[0]), np.asarray(held[1], dtype=np.int64))
             for (a, v), held in state["gathering"]
+        }
+        self._late = {
+            None if own is None else (own[0], own[1]): Late.from_plain(plain, self.settings)
+            for own, plain in state.get("late", [])
         }
         self._canary = Canary.from_plain(state["canary"]) if "canary" in state else Canary()
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
@@ -506,6 +627,7 @@ class StreamMonitor:
         self._objectives = Objectives.from_plain(self.stream, state.get("slo", {}))
         self._untold = dict(state.get("untold", []))
         self._idle = state.get("idle")
+        self.clock = state.get("clock", math.nan)
 
 
 @lru_cache(maxsize=1)

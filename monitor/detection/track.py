@@ -15,15 +15,14 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection import attribution, change, explain, forecast, registry
-from monitor.detection.base import Detector, Status
+from monitor.detection import attribution, change, explain, forecast
+from monitor.detection.alone import Alone
 from monitor.detection.duplicates import Repetitions
 from monitor.detection.evidence import Evidence
 from monitor.detection.finding import (
@@ -39,6 +38,7 @@ from monitor.detection.finding import (
     RaisedAt,
     Severity,
     State,
+    base_name,
     finding_id,
     resolved,
 )
@@ -55,7 +55,11 @@ from monitor.detection.slo_watch import ERROR, LATENCY, cost
 from monitor.detection.status import FeatureStatus, SegmentShare
 from monitor.detection.values import RareValues
 from monitor.features.base import FeatureSpec
+from monitor.features.dependencies import SHAPE, is_keyed
 
+ENOUGH = 0.5
+"""Share of a reference's rows in which a feature must be measured to be part of it: with fewer, its own standard error
+is more than 1.4 times what the reference says of all. Others come late (`monitor.detection.late`)."""
 RELEARN = 200
 """Rows of a provisional reference, and of a segment's own."""
 FEW = 64
@@ -63,6 +67,9 @@ FEW = 64
 SURE_FLAG = {"rate": 7.0, "failure": 4.5}
 """`change.surest_flag` from which flags that alone told of a change are believed. Other questions to the same model set
 rates apart that no mean shows, faults less often than the rest."""
+SURE_ALONE = 7.0
+"""How sure the shift of a number must be for its own detector to fire; as sure as flags that alone told of a change.
+KSWIN that finds drift in every other window of calm rows fired in none of 32,000."""
 AGAIN = 16
 """Rows after which flags that were not believed are looked at again."""
 LOOKED = 288
@@ -141,6 +148,9 @@ class Track:
     ----------
     pinned
         Whether the reference stays as first learned, instead of maturing with calm rows.
+    inputs
+        Whether there are bets on the inputs; none where another track of the same rows has them
+        (`monitor.detection.late`).
 
     Attributes
     ----------
@@ -150,8 +160,9 @@ class Track:
         Segments that this track found new; whoever deals with them empties the list.
     """
 
-    def __init__(self, *, pinned: bool = False) -> None:
+    def __init__(self, *, pinned: bool = False, inputs: bool = True) -> None:
         self.pinned = pinned
+        self._views = ("outputs", "inputs") if inputs else ("outputs",)
         self.seen = 0
         self.open: list[Finding] = []
         self.strangers: list[tuple[str, str]] = []
@@ -161,9 +172,10 @@ class Track:
         self._learning = False
         self._history = History(0, 0)
         self._since = 0
+        self._normal_from = 0
         self._outputs: Evidence | None = None
         self._inputs: Evidence | None = None
-        self._alone: dict[str, Detector] = {}
+        self._alone = Alone()
         self._quiet = {"outputs": _Quiet(), "inputs": _Quiet()}
         self._examples: list[Excerpt] = []
         self._within = 0
@@ -192,6 +204,10 @@ class Track:
         """What is normal: the reference as learned or accepted, not a provisional one."""
         return self._original
 
+    def features_known(self) -> frozenset[str]:
+        """Names of the features that the reference says something of."""
+        return frozenset() if self._original is None else self._original.reference.layout.features()
+
     @property
     def history(self) -> History:
         """The last rows."""
@@ -201,26 +217,23 @@ class Track:
 
     def warm_up(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> None:
         """Learn the reference from these rows, whose stream indices are given (n)."""
-        used = watched(context.declared, context.settings.features, context.settings.exclude)
+        used = [
+            spec
+            for spec in watched(context.declared, context.settings.features, context.settings.exclude)
+            if is_keyed(spec.name) or spec.name == SHAPE or rows.measured(spec).mean() >= ENOUGH
+        ]
         layout = Layout.learn(used, rows.values, rows.names, Categories(rows.categories))
         numbers, flags = columns_of(layout, rows)
-        choices = context.settings.detectors
-        excluded = frozenset(name for name in context.specs for choice in choices if fnmatchcase(name, choice.features))
+        excluded = Alone.excluded(layout.numbers, context.settings)
         self._version += 1
         where = segments_of(rows.segments)
         self._original = self._active = Normal.learn(
             layout, numbers, flags, where, marks_of(rows.digests), self._version, excluded
         )
-        self._alone = {
-            name: registry.build(choice.detector, choice.parameters)
-            for choice in choices
-            for name in layout.numbers
-            if fnmatchcase(name, choice.features)
-        }
         self._history = History(len(layout.numbers), len(layout.flags))
         self._keep(rows, indices, numbers, flags, where)
         self._examples = self._typical(len(self._history))
-        self._begin_evidence()
+        self._begin_evidence(context.settings, len(self._history))
 
     def judge(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
         """Take a block's rows with their stream indices; what they brought to light, and how many were taken.
@@ -249,17 +262,16 @@ class Track:
         counts = self._repetitions.counts(rows.digests, rows.present(INPUT))
         saved = (self._outputs.state(), self._inputs.state())
         missing = ~np.isfinite(numbers)
-        paths = {
-            "outputs": self._outputs.block(y, counts, where, missing),
-            "inputs": self._inputs.block(y, counts, where, missing),
-        }
+        evidences = {"outputs": self._outputs, "inputs": self._inputs}
+        paths = {view: evidences[view].block(y, counts, where, missing) for view in self._views}
         place = self.seen + np.arange(len(rows))
         firsts = {}
         for view, path in paths.items():
             at = np.flatnonzero((path >= context.threshold) & (place >= self._quiet[view].until))
             if len(at):
                 firsts[view] = int(at[0])
-        alone = self._drift_alone(reference.layout.numbers, numbers[: min(firsts.values(), default=len(rows)) + 1])
+        until = min(firsts.values(), default=len(rows)) + 1
+        alone = self._alone.first_drift(reference.layout.numbers, numbers[:until], self.seen)
         if alone is not None:
             firsts["alone"] = alone[0]
         if not firsts:
@@ -283,18 +295,43 @@ class Track:
         view = min(firsts, key=lambda name: (firsts[name], name != "outputs"))
         taken = firsts[view] + 1
         if taken < len(rows):
-            for evidence, before in zip((self._outputs, self._inputs), saved, strict=True):
+            for evidence, before in zip(evidences.values(), saved, strict=True):
                 evidence.rewind(before)
-                evidence.block(y[:taken], counts[:taken], where[:taken], missing[:taken])
+            for weighed in self._views:
+                evidences[weighed].block(y[:taken], counts[:taken], where[:taken], missing[:taken])
         self._keep(rows.part(0, taken), indices[:taken], numbers[:taken], flags[:taken], where[:taken])
-        self._calm = 0
-        columns = None if alone is None or view != "alone" else np.asarray([alone[1]], dtype=np.intp)
-        return self._examine(context, view, columns), taken
+        if alone is None or view != "alone":
+            self._calm = 0
+            return self._examine(context, view, None), taken
+        findings = self._examine(context, view, np.asarray([alone[1]], dtype=np.intp))
+        if self._learning:
+            self._calm = 0
+            return findings, taken
+        # What a detector of one number says without being borne out keeps nothing from its way.
+        loud = any((path[:taken] >= math.sqrt(context.threshold)).any() for path in paths.values())
+        if self._mature(context, taken, not loud and not self._stays):
+            self._active.renew(context.settings.mature)
+            self._renew_evidence()
+        return findings + self._recover(context, taken), taken
 
-    def _begin_evidence(self) -> None:
-        """Evidence from zero against the active reference, from the next row on."""
+    def choose(self, settings: DetectionSettings) -> None:
+        """Detectors of single numbers as changed settings say, from the next row on (`monitor.detection.alone`)."""
+        if self._active is not None:
+            self._alone.choose(self._active.reference, settings, self._usual_numbers())
+
+    def _usual_numbers(self) -> NDArray[np.float16]:
+        """Numbers (n, k) of the rows still there that are as the active reference says, or are judged against it."""
+        return self._history.numbers[max(0, len(self._history) - (self.seen - self._normal_from)) :]
+
+    def _begin_evidence(self, settings: DetectionSettings, rows: int) -> None:
+        """Evidence from zero against the active reference, from the next row on; so the detectors of single numbers.
+
+        The last `rows` rows are as that reference says.
+        """
         assert self._active is not None
         reference = self._active.reference
+        self._normal_from = self.seen - rows
+        self._alone.begin(reference, settings, self._usual_numbers())
         self._outputs = Evidence(reference.outputs, reference.mean, self._active.segments)
         self._inputs = Evidence(reference.inputs, reference.mean)
         self._since = self.seen
@@ -323,18 +360,6 @@ class Track:
         self._outputs = self._outputs.renewed(reference.outputs, reference.mean, self._active.segments)
         self._inputs = self._inputs.renewed(reference.inputs, reference.mean)
 
-    def _drift_alone(self, names: list[str], numbers: NDArray[np.float16]) -> tuple[int, int] | None:
-        """First row at which a detector of a single feature finds drift, and its column; later rows are not taken."""
-        if not self._alone:
-            return None
-        watching = [(names.index(name), detector) for name, detector in self._alone.items()]
-        for row, values in enumerate(expand(numbers)):
-            readings = [(column, detector.update(float(values[column]))) for column, detector in watching]
-            drifted = [column for column, reading in readings if reading.status is Status.DRIFT]
-            if drifted:
-                return row, min(drifted)
-        return None
-
     def _keep(
         self,
         rows: Rows,
@@ -361,7 +386,8 @@ class Track:
         held = max(0, len(history) - (self.seen - self._since))
         where = history.segments[held:]
         y = reference.scores(history.numbers[held:], history.flag_values(held), where)
-        inputs = crossed == "inputs"
+        inputs = crossed == "inputs" or (columns is not None and bool(reference.is_input[columns].all()))
+        alone = None if columns is None else reference.layout.name(int(columns[0]))
         evidence = self._inputs if inputs else self._outputs
         assert evidence is not None
         carrier = None if inputs or columns is not None else evidence.carrier()
@@ -382,11 +408,17 @@ class Track:
         effect = np.where(reference.is_input == inputs, effect, 0.0)
         since = scope.rows >= point.position
         chosen, changed = held + scope.rows[since], scope.y[since]
-        spread = changed if "single" in evidence.told() and not inputs else None
+        spread = changed if (columns is not None or "single" in evidence.told()) and not inputs else None
         changes = self._changes(context, moved, effect, chosen, spread)
+        if columns is not None and not self._borne_out(columns[0], changes, moved, changed):
+            changes = []
         decisive = explain.decisive(reference, moved, changes)
         driver = self._driver(inputs, after, decisive, laid, evidence)
-        if not inputs and self._undecided(driver, laid, evidence, after):
+        undecided = not inputs and self._undecided(driver, laid, evidence, after)
+        if alone is not None and (undecided or not changes):
+            if self._alone.look_again(alone, self.seen + (attribution.COMPARED - len(after) if undecided else FEW)):
+                return []
+        elif undecided:
             self._quiet["outputs"].until = self.seen + attribution.COMPARED - len(after)
             return []
         unsure = columns is None and not inputs and self._unsure(evidence, chosen, changed)
@@ -397,6 +429,8 @@ class Track:
         fires = bool(changes) and driver.value in context.settings.alert_on and not back and not unsure
         kind = explain.kind_of(changes, decisive, driver, laid)
         position = held + point.position
+        if alone is not None:
+            self._alone.judged(alone)
         if fires and (known := self._grew(laid.segment, decisive)) is not None:
             return self._follow(context, known, position, evidence)
         began = self._began(held, point)
@@ -413,6 +447,10 @@ class Track:
             quiet.wait, quiet.until = PATIENCE, 0
             self._relearn(position)
             return [finding]
+        if alone is not None:
+            if back or not self._alone.tells(self.seen):
+                return []
+            return [finding if changes else self._alone.unconfirmed(alone, finding)]
         if not changes and moved.rows <= FEW:
             # Certain together, and no feature large enough yet: a few rows more will tell.
             quiet.until = self.seen + FEW
@@ -543,6 +581,21 @@ class Track:
         distinct = len(np.unique(history.marks[chosen])) if known else len(chosen)
         return change.surest_flag(reference, y, distinct, faults=kind == "failure") < SURE_FLAG[kind]
 
+    def _borne_out(self, column: int, changes: Sequence[FeatureChange], moved: change.Shift, y: Array) -> bool:
+        """Whether the number in whose column a detector of its own found drift moved, or spreads, as it should have.
+
+        By its floor, and surely: by as much as `SURE_ALONE` asks of two samples, less what rows that were chosen as the
+        start of a change are worth (`change.surest_flag`). Otherwise the detector hears noise, and what else lies far
+        does so by chance. `y` (n, d) are the scores of the changed rows, `moved` their shift.
+        """
+        assert self._active is not None
+        reference = self._active.reference
+        name = reference.layout.name(column)
+        if all(base_name(each.name) != name for each in changes):
+            return False
+        surety = max(abs(float(moved.surety[column])), abs(float(change.widening(reference, y)[1][column])))
+        return surety * surety / 2 - math.log(max(LENGTH / max(len(y), 1), 1.0)) >= SURE_ALONE
+
     def _began(self, held: int, point: change.ChangePoint) -> BeganAt:
         """The change point, found among the rows from `held` on, as a finding says it."""
         history = self._history
@@ -659,12 +712,12 @@ class Track:
             history.segments[-gathered:],
             history.marks[-gathered:],
             self._version,
-            reference.excluded,
+            Alone.excluded(reference.layout.numbers, context.settings),
         )
         if not self.open:  # accepted while it was being learned
             self._original = self._active
         self._learning = False
-        self._begin_evidence()
+        self._begin_evidence(context.settings, gathered)
         return findings
 
     def _relearn(self, position: int) -> None:
@@ -782,7 +835,7 @@ class Track:
         self._learning = False
         for quiet in self._quiet.values():
             quiet.wait, quiet.until = PATIENCE, 0
-        self._begin_evidence()
+        self._begin_evidence(context.settings, shown)
         return findings
 
     def resolve(self, why: str) -> list[Finding]:
@@ -856,6 +909,7 @@ class Track:
         same = self._original is self._active
         return {
             "pinned": self.pinned,
+            "views": self._views,
             "counts": [self.seen, self._version, self._since, self._within, self._calm],
             "original": None if self._original is None else self._original.plain(),
             "active": None if same or self._active is None else self._active.plain(),
@@ -863,7 +917,9 @@ class Track:
             "repetitions": self._repetitions.plain(),
             "history": self._history.plain(),
             "evidence": [None if e is None else e.plain() for e in (self._outputs, self._inputs)],
-            "alone": {name: detector.snapshot() for name, detector in self._alone.items()},
+            "alone": self._alone.plain(),
+            "alone_waiting": self._alone.waiting(),
+            "normal_from": self._normal_from,
             "open": [msgspec.to_builtins(f) for f in self.open],
             "rare": self._rare.plain(),
             "stepped": self._stepped,
@@ -872,9 +928,12 @@ class Track:
         }
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any]) -> Track:
-        """The track that `plain` described; it goes on bit for bit."""
-        track = cls(pinned=plain["pinned"])
+    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> Track:
+        """The track that `plain` described; it goes on bit for bit.
+
+        Detectors of single numbers are those that the settings choose, whatever `plain` says of others.
+        """
+        track = cls(pinned=plain["pinned"], inputs="inputs" in plain.get("views", ("inputs",)))
         track.seen, track._version, track._since, track._within, track._calm = plain["counts"]
         track._original = None if plain["original"] is None else Normal.from_plain(plain["original"])
         track._active = track._original if plain["active"] is None else Normal.from_plain(plain["active"])
@@ -887,7 +946,9 @@ class Track:
             track._inputs = Evidence(reference.inputs, reference.mean)
             track._outputs.restore(plain["evidence"][0])
             track._inputs.restore(plain["evidence"][1])
-        track._alone = {name: registry.restore(state) for name, state in plain["alone"].items()}
+            track._normal_from = plain.get("normal_from", track._since)
+            waiting = plain.get("alone_waiting")
+            track._alone.restore(plain["alone"], waiting, reference, settings, track._usual_numbers())
         track.open = [msgspec.convert(f, Finding) for f in plain["open"]]
         track._rare = RareValues.from_plain(plain.get("rare", []))
         track._stepped = plain.get("stepped", 0)

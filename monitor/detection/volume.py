@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
-from monitor.detection.hours import DAY_S, HOUR_S, HourOfWeek, Usual, hour_of
+from monitor.detection.hours import DAY_S, HOUR_S, MONDAY_S, WEEK_HOURS, HourOfWeek, Usual, hour_of
 from monitor.detection.plain import pack, unpack
 from monitor.detection.spread import SCALES, Spread
 from monitor.detection.windows import Windows
@@ -75,7 +75,15 @@ BACK, ENOUGH_BACK = 10, 40.0
 """Windows over which a rate must be near the usual one again (half the effect floor off, on a log scale), and events
 that they must promise."""
 MOST_EMPTY = 10_080
-"""Windows without an event that are looked at one by one: a week of minutes."""
+"""Windows without an event among which one is searched in which a stop becomes certain: a week of minutes."""
+PAUSE_S = 7 * DAY_S
+"""A gap of this length, and of `SCALES[-1]` windows, is a pause: longer than any habit that a week can show. Nothing is
+learned from it, it does not count as time in which the stream was watched, and its windows are not visited."""
+FIRST_EVENTS = 30.0
+"""Events that must have been learned in the first week before a rise above the hour's usual rate is reported. Without
+them one test event, sent days before a service goes live, would make its first hour a rise."""
+NEAR = 1e-4
+"""Relative slack of the quick test for windows in which a stop can be certain: above the rounding of 32-bit rates."""
 COUNT, CAPPED, LEAST, MIDDLE, MOST, RECENT_LEAST, RECENT_MOST = range(7)
 """Columns of the last windows: events; events without bursts; how many are usual by the hour, and by those before."""
 
@@ -108,12 +116,16 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class _Ahead(msgspec.Struct):
-    """How things would stand at window `place` if no event came any more, and when that became certain."""
+    """How things would stand before window `place` if no event came any more, and when that became certain.
+
+    `possible` are the later windows in which a stop can be certain once a week is known, in order; None: not known yet.
+    """
 
     place: int
     windows: Array
     pending: list[float]
     stopped: float | None = None
+    possible: NDArray[np.int64] | None = None
 
 
 class Volume:
@@ -140,6 +152,11 @@ class Volume:
         if (floor, budget) != self._asked:
             self._asked, self._ahead = (floor, budget), None
 
+    @property
+    def reached(self) -> tuple[float, float]:
+        """The latest time that counts as reached, and that of the last row that was counted (NaN before the first)."""
+        return self._windows.reached, self._windows.last
+
     # Input
 
     def observe(self, times: Array, first: int) -> list[Change | None]:
@@ -152,24 +169,116 @@ class Volume:
         return [told for time in self._windows.take(times, first) for told in self._advance(time)]
 
     def stopped(self, time: float) -> float | None:
-        """When it became certain that events have stopped, if none has come until `time`; None: it has not."""
-        windows = self._windows
-        if math.isnan(windows.reached):
+        """When it became certain that events have stopped, if none has come until `time`; None: it has not.
+
+        A window is computed only where a stop can be certain in it, so what a call costs does not grow with the gap:
+        at most some 80 windows while no week is known, and `SCALES[-1]` afterwards.
+        """
+        if time < self.stops_after():
             return None
         if self._ahead is None:
-            self._ahead = _Ahead(windows.place - 1, self._last, windows.counts[::-1])
-        ahead = self._ahead
-        end = min(math.floor(time / windows.width), windows.place + MOST_EMPTY)
-        while ahead.stopped is None and ahead.place < end:
+            self._ahead = _Ahead(self._windows.place - 1, self._last, self._windows.counts[::-1])
+        ahead, width = self._ahead, self._windows.width
+        end = min(math.floor(time / width), self._windows.place + MOST_EMPTY)
+        while ahead.stopped is None and self._next_possible(ahead) < end:
             count = ahead.pending.pop(0) if ahead.pending else 0.0
-            start = ahead.place * windows.width
-            if windows.whole(ahead.place):
+            start = ahead.place * width
+            if self._windows.whole(ahead.place):
                 ahead.windows = self._and_one(ahead.windows, start, count)
                 silent = not ahead.windows[-STOPPED:, COUNT].any()
                 if silent and self._chances(ahead.windows, -1, start)[0] < self._rare():
-                    ahead.stopped = start + windows.width
+                    ahead.stopped = start + width
             ahead.place += 1
         return ahead.stopped
+
+    def stops_after(self) -> float:
+        """A time before which `stopped` finds nothing unless events come; infinite: it never will. Costs little."""
+        windows, ahead = self._windows, self._ahead
+        if math.isnan(windows.reached):
+            return math.inf
+        if ahead is None:
+            newest, before = windows.counts
+            # Four windows without an event, after the newest one that has any.
+            empty = windows.place + STOPPED + 1 if newest else windows.place + STOPPED if before else windows.place
+            return empty * windows.width
+        if ahead.stopped is not None:
+            return ahead.stopped
+        place = self._next_possible(ahead)
+        return (place + 1) * windows.width if place < windows.place + MOST_EMPTY else math.inf
+
+    def _next_possible(self, ahead: _Ahead) -> int:
+        """The next window in which a stop can be certain, or that must be computed before one.
+
+        Moves `ahead` on to the first window that such a one depends on.
+        """
+        windows = self._windows
+        end = windows.place + MOST_EMPTY
+        if ahead.pending:
+            return ahead.place
+        if self.age(ahead.place * windows.width) < WEEK_S:
+            if not self._nothing_expected(ahead):
+                return ahead.place
+            week = math.ceil((windows.began + WEEK_S) / windows.width)
+            if week >= end:
+                return end
+            if week - ahead.place < 2 * SCALES[-1]:
+                return ahead.place
+            ahead.place, ahead.windows = week, np.zeros((SCALES[-1], 7))
+        if ahead.possible is None:
+            ahead.possible = ahead.place + self._possible(ahead)
+        later = ahead.possible[np.searchsorted(ahead.possible, ahead.place) :]
+        if not len(later) or later[0] >= end:
+            return end
+        first = int(later[0]) - SCALES[-1] + 1  # no block that ends with `later[0]` reaches further back
+        if first > ahead.place:
+            ahead.place, ahead.windows = first, np.empty((0, 7))
+        return int(later[0])
+
+    def _nothing_expected(self, ahead: _Ahead) -> bool:
+        """Whether windows without an event can prove no stop until a week is known.
+
+        So it is where on the first day fewer events come than are judged then, and the first day goes on for longer
+        than blocks and the windows just before them reach back; and else when nothing is usual by those windows any
+        more, and the blocks that reach back to when something was are not rare enough either.
+        """
+        last, width = ahead.windows, self._windows.width
+        before = last[-RECENT:, CAPPED]
+        if self.age((ahead.place + RECENT + SCALES[-1]) * width) < NIGHT_S and before.max(initial=0.0) < EARLY:
+            return bool(last[-SCALES[-1] :, LEAST].max(initial=0.0) < EARLY)
+        if len(before) < FEWEST_BEFORE or 2 * np.count_nonzero(before) >= len(before):  # their median is above 0
+            return False
+        last = last[: -SCALES[-1] - 1 : -1]
+        count, usual = last[:, COUNT].cumsum(), last[:, LEAST].cumsum()
+        for scale, shape in self._shapes():
+            n, e = count[:scale], usual[:scale]
+            if (betainc(shape, n + 1.0, shape / (shape + e)) < self._rare() * (1.0 + NEAR)).any():
+                return False
+        return True
+
+    def _possible(self, ahead: _Ahead) -> NDArray[np.int64]:
+        """Which windows, counted from `ahead.place` on, can prove a stop if no event comes: those that expect enough.
+
+        What is usual repeats after a week, and so does the answer.
+        """
+        width = self._windows.width
+        ahead_of = min(MOST_EMPTY, math.ceil(WEEK_S / width)) + 2 * SCALES[-1]
+        starts = (ahead.place + np.arange(ahead_of)) * width
+        hours = np.floor((starts - MONDAY_S) / HOUR_S).astype(np.int64)
+        least = self._shape.least_by_week(max(1, round(width / HOUR_S)))[hours % WEEK_HOURS] * width
+        before = ahead.windows[-SCALES[-1] :, LEAST]
+        sums = np.concatenate([[0.0], before, least]).cumsum()
+        places = len(before) + 1 + np.arange(ahead_of)  # sums[place] is that of all windows up to this one
+        possible = np.zeros(ahead_of, dtype=bool)
+        for scale, shape in self._shapes():
+            # Of n events where e are usual, betainc(shape, n + 1, ...) is least for n = 0, where it is this power.
+            enough = shape * (self._rare() ** (-1.0 / shape) - 1.0)
+            possible |= sums[places] - sums[np.maximum(places - scale, 0)] >= enough * (1.0 - NEAR)
+        return np.flatnonzero(possible)
+
+    def _shapes(self) -> list[tuple[int, float]]:
+        """Lengths of blocks that tell a fall, each with the shape of its negative-binomial count."""
+        dispersions = self._spreads[-1].dispersions().tolist()
+        return [(n, 1.0 / each) for n, each in zip(SCALES, dispersions, strict=True) if n >= self._shortest(-1)]
 
     def usual(self, time: float) -> Usual:
         """What is usual at `time`: by its hour where a day is known, by the last windows otherwise."""
@@ -197,8 +306,10 @@ class Volume:
         told: list[Change | None] = []
         windows = self._windows
         if time >= (windows.place + STOPPED) * windows.width:
-            endless = time >= (windows.place + MOST_EMPTY) * windows.width
-            if self.stopped(time) is not None or endless:
+            if time >= windows.place * windows.width + max(PAUSE_S, SCALES[-1] * windows.width):
+                self.resume(time)
+                return told
+            if self.stopped(time) is not None:
                 self._skip(time)
                 return told
         while (windows.place + 1) * windows.width <= time:
@@ -219,6 +330,15 @@ class Volume:
         if self.age(before * width) < WEEK_S:
             for empty in range(max(before, place - MOST_EMPTY), place):
                 self._learn_hour(empty * width, 0.0, 0.0)
+        self._restart()
+
+    def resume(self, time: float) -> None:
+        """Go on at `time` after a stretch that was not watched: it says nothing, and makes the stream no older."""
+        before = self._windows.place
+        if math.isnan(self._windows.reached) or time < before * self._windows.width:
+            return
+        self._windows.jump(time)
+        self._windows.began += (self._windows.place - before) * self._windows.width
         self._restart()
 
     def _fit(self, start: float, time: float) -> None:
@@ -308,6 +428,8 @@ class Volume:
         beyond = n <= (1.0 - floor) * e if side < 0 else n * (1.0 - floor) >= e
         night_known = age - (length - 1) * self._windows.width >= NIGHT_S
         beyond &= night_known | (e >= EARLY * length)
+        if side > 0 and NIGHT_S <= age < WEEK_S and beyond.any() and self._shape.learned() < FIRST_EVENTS:
+            beyond &= False
         return length[beyond & (e > 0)]
 
     def _shortest(self, side: int) -> int:

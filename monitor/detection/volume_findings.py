@@ -1,6 +1,9 @@
 """A stream's volume as findings: what `monitor.detection.volume` tells, in words, and the ones that are open.
 
-Pure. May import `monitor.detection.volume`, `finding`, `explain` and `settings`, and `monitor.duration` only.
+Events whose times lie far behind the log's clock (`monitor.detection.lateness`) are neither counted nor missed.
+
+Pure. May import `monitor.detection.volume`, `lateness`, `finding`, `explain` and `settings`, and `monitor.duration`
+only.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from monitor.detection.finding import (
     finding_id,
     resolved,
 )
+from monitor.detection.lateness import Lateness
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.volume import NIGHT_S, WEEK_S, Change, Direction, Volume
 from monitor.duration import in_words
@@ -52,14 +56,43 @@ class VolumeWatch:
         self.open: Finding | None = None
         self.silence: Finding | None = None
         self._volume = Volume()
+        self._lateness = Lateness()
         self._doubted = math.nan  # time of the tick that found it silent first
 
-    def observe(self, times: NDArray[np.float64], first: int, settings: DetectionSettings) -> list[Finding]:
-        """Take rows' times (n; NaN where unknown), `first` being the stream index of the first."""
+    @property
+    def behind_s(self) -> float | None:
+        """How far the times lie behind the log's clock, in seconds, where that is too far to judge them; else None."""
+        return self._lateness.behind_s
+
+    @property
+    def rate_known(self) -> bool:
+        """Whether the times of the latest events say how often events come."""
+        return not self._lateness.at_limit
+
+    def observe(
+        self, times: NDArray[np.float64], first: int, settings: DetectionSettings, clock: float = math.nan
+    ) -> list[Finding]:
+        """Take rows' times (n; NaN where unknown), `first` being the stream index of the first.
+
+        `clock` is the time of the log's last tick before them (seconds since 1970; NaN: there was none).
+        """
         if not len(times):
             return []
         self._volume.ask(settings.floors.volume, settings.alert_budget)
-        findings: list[Finding] = self._end_silence("events came again")
+        times, jumps = self._lateness.take(times, clock, *self._volume.reached)
+        why = "events came again"
+        if self._lateness.on_hold:
+            why += f"; their times lie {in_words(self._lateness.lag)} behind"
+        findings: list[Finding] = self._end_silence(why)
+        start = 0
+        for row, time in jumps:
+            findings += self._count(times[start:row], first + start, settings)
+            self._volume.resume(time)
+            start = row
+        return findings + self._count(times[start:], first + start, settings)
+
+    def _count(self, times: NDArray[np.float64], first: int, settings: DetectionSettings) -> list[Finding]:
+        findings: list[Finding] = []
         for change in self._volume.observe(times, first):
             if change is None:
                 findings += self._end("events come as often as usual again")
@@ -68,16 +101,35 @@ class VolumeWatch:
                 findings.append(self.open)
         return findings
 
+    def first_clock(self, time: float, last_time: float) -> None:
+        """The log's first tick comes at `time`; `last_time` is that of the latest event before it (NaN if unknown)."""
+        self._lateness.first_clock(time, last_time)
+
     def due(self, time: float, last_time: float, settings: DetectionSettings) -> bool:
         """Whether a tick at `time` changes anything; `last_time` is that of the latest event (NaN if unknown)."""
         if self.silence is not None or not math.isfinite(last_time):
             return False
         if settings.silence_after is not None:
-            return time - last_time > settings.silence_after
-        if time < self._doubted + CONFIRM_S:
+            return time - self._last_came(last_time) > settings.silence_after
+        if self._lateness.on_hold or time < self._doubted + CONFIRM_S:
             return False
         self._volume.ask(settings.floors.volume, settings.alert_budget)
         return self._volume.stopped(time) is not None
+
+    def next_due(self, last_time: float, settings: DetectionSettings) -> float:
+        """A time before which no tick changes anything unless events come; infinite: none will. Costs little."""
+        if self.silence is not None or not math.isfinite(last_time):
+            return math.inf
+        if settings.silence_after is not None:
+            return self._last_came(last_time) + settings.silence_after
+        if self._lateness.on_hold:
+            return math.inf
+        self._volume.ask(settings.floors.volume, settings.alert_budget)
+        return float(np.fmax(self._volume.stops_after(), self._doubted + CONFIRM_S))
+
+    def _last_came(self, last_time: float) -> float:
+        """When the last event came, by its own time if that can be relied on."""
+        return self._lateness.last_came if self._lateness.on_hold else last_time
 
     def tick(self, time: float, last_time: float, last: int, settings: DetectionSettings) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970); `last` is the stream index of the latest event."""
@@ -110,7 +162,7 @@ class VolumeWatch:
         return _ended(ended, why)
 
     def _silent(self, time: float, last_time: float, last: int, settings: DetectionSettings) -> Finding:
-        gap = time - last_time
+        gap = time - self._last_came(last_time)
         if settings.silence_after is not None:
             fires = True
             cause = f"No event for {gap:,.0f} s; the setting silence_after is {settings.silence_after:,.0f} s."
@@ -130,13 +182,15 @@ class VolumeWatch:
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
         findings = [None if f is None else msgspec.to_builtins(f) for f in (self.open, self.silence)]
-        return [*findings, self._doubted, self._volume.plain()]
+        return [*findings, self._doubted, self._volume.plain(), self._lateness.plain()]
 
     @classmethod
-    def from_plain(cls, stream: str, plain: list[Any]) -> VolumeWatch:
-        """The watch that `plain` described; it goes on bit for bit."""
+    def from_plain(cls, stream: str, plain: list[Any], last_time: float) -> VolumeWatch:
+        """The watch that `plain` described; it goes on bit for bit. `last_time` is that of the latest event."""
         watch = cls(stream)
-        *findings, watch._doubted, volume = plain
+        *findings, watch._doubted, volume = plain[:4]
+        # A snapshot from before lateness was watched ends here.
+        watch._lateness = Lateness.from_plain(plain[4]) if len(plain) > 4 else Lateness.assumed_on_time(last_time)
         watch.open, watch.silence = (None if f is None else msgspec.convert(f, Finding) for f in findings)
         watch._volume = Volume.from_plain(volume)
         return watch

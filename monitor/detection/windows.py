@@ -24,6 +24,8 @@ class Windows:
     ----------
     began, reached
         The first time, and the latest one that counts as reached (seconds since 1970; NaN before the first row).
+    last
+        The last row's time.
     place
         The newest window: its start is `place * width`.
     counts
@@ -34,7 +36,7 @@ class Windows:
 
     def __init__(self, width: float) -> None:
         self.width = width
-        self.began = self.reached = self._last = math.nan
+        self.began = self.reached = self.last = math.nan
         self.place = 0
         self.counts = [0.0, 0.0]
         self.taken = 0
@@ -50,9 +52,9 @@ class Windows:
         if len(known):
             seen = times[known]
             if math.isnan(self.began):
-                self.began = self.reached = self._last = float(seen[0])
+                self.began = self.reached = self.last = float(seen[0])
                 self.jump(self.began)
-            reached = np.minimum(seen, np.concatenate([[self._last], seen[:-1]]))
+            reached = np.minimum(seen, np.concatenate([[self.last], seen[:-1]]))
             reached = np.maximum.accumulate(np.maximum(reached, self.reached))
             start = 0
             while start < len(seen):
@@ -65,7 +67,7 @@ class Windows:
                 if start < len(seen):
                     self.taken = first + int(known[start])
                     yield float(reached[start])
-            self.reached, self._last = float(reached[-1]), float(seen[-1])
+            self.reached, self.last = float(reached[-1]), float(seen[-1])
         self.taken = first + len(times)
 
     def whole(self, place: int) -> bool:
@@ -87,12 +89,12 @@ class Windows:
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [self.width, self.began, self.reached, self._last, self.place, self.counts, self.taken, self._whole]
+        return [self.width, self.began, self.reached, self.last, self.place, self.counts, self.taken, self._whole]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> Windows:
         """The windows that `plain` described; they go on bit for bit."""
         windows = cls(plain[0])
-        _, windows.began, windows.reached, windows._last, windows.place, counts, windows.taken, windows._whole = plain
+        _, windows.began, windows.reached, windows.last, windows.place, counts, windows.taken, windows._whole = plain
         windows.counts = list(counts)
         return windows

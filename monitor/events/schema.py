@@ -17,6 +17,10 @@ import msgspec
 MAX_STREAM_NAME = 256
 MAX_ID = 512
 
+# Finish reason of a streamed output whose reader went away. It is a part of an output, so its text is not measured; the
+# call is, and how many readers leave shows in the shares of the finish reasons.
+ABANDONED = "abandoned"
+
 # A stream's name becomes a metric label and a line in an alert, so: visible, one line, bounded.
 StreamName: TypeAlias = Annotated[
     str,

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events.content import calls_tools_only
-from monitor.events.schema import Call, OutputEvent
+from monitor.events.schema import ABANDONED, Call, OutputEvent
 from monitor.features.base import Column, FeatureSpec, Kind, Worse
 from monitor.features.dependencies import LONGEST_NAME, clean, failed
 from monitor.features.words import EventBatch
@@ -23,7 +23,7 @@ _MOST_DEPENDENCIES = 8
 _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]], ...] = (
     (
         FeatureSpec("call.latency.total_s", Kind.NUMBER, "time until the whole output was there", "s", Worse.UP),
-        lambda event: event.latency.total_s,
+        lambda event: None if event.finish_reason == ABANDONED else event.latency.total_s,  # ended by its reader
     ),
     (
         FeatureSpec("call.latency.first_token_s", Kind.NUMBER, "time until the first token", "s", Worse.UP),

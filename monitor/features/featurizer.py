@@ -25,6 +25,9 @@ from monitor.features.words import Embedder, EventBatch, table_for
 _BATCH_CHARACTERS = 4_000_000
 """Characters taken through the one pass at once; a larger micro-batch is worked off in parts to bound the memory."""
 
+EMBEDDER = "embedder"
+"""Counts the events that the embedder failed on, among the failures by family."""
+
 
 class Featurizer:
     """Measures events. One per worker thread; holds no state but memories that only save time.
@@ -97,7 +100,7 @@ class Featurizer:
                         categories[spec.name][rows] = [None if v is None else str(v) for v in columns[spec.name]]
                     elif spec.kind is not Kind.VECTOR:
                         values[rows, self._position[spec.name]] = columns[spec.name]
-            vectors.append(batch.output_embedding.astype(np.float16))
+            vectors.append(self._embeddings(batch))
         values[~np.isfinite(values)] = np.nan
         embeddings = np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float16)
         return FeatureBatch(
@@ -118,9 +121,29 @@ class Featurizer:
             calls=calls_of(events) if self._calls else None,
         )
 
+    def _embeddings(self, batch: EventBatch) -> NDArray[np.float16]:
+        """(n, d): the outputs' embeddings; zero, as of an empty text, for an event on which the embedder fails."""
+        try:
+            return batch.output_embedding.astype(np.float16)
+        except Exception:  # as in `_extract`: one text must not cost the whole batch
+            rows = [self._embedding_of(event) for event in batch.events]
+        dimensions = next((len(row) for row in rows if row is not None), self._dimensions())
+        return np.stack([np.zeros(dimensions, np.float16) if row is None else row for row in rows])
+
+    def _embedding_of(self, event: OutputEvent) -> NDArray[np.float16] | None:
+        try:
+            vector: NDArray[np.float16] = EventBatch([event], self._table, self._embedder).output_embedding[0]
+        except Exception:
+            self._failed[EMBEDDER] += 1
+            return None
+        return vector.astype(np.float16)
+
+    def _dimensions(self) -> int:
+        return self._embedder.dimensions if self._embedder is not None else self._table.static.rows.shape[1]
+
     def _extract(self, extractor: Extractor, batch: EventBatch) -> Mapping[str, Column]:
         try:
-            return extractor.extract(batch)
+            return _checked(extractor, extractor.extract(batch), len(batch))
         except Exception:  # the contract lets a family raise; which event is at fault shows event by event
             return self._extract_singly(extractor, batch)
 
@@ -128,18 +151,36 @@ class Featurizer:
         rows: list[Mapping[str, Column] | None] = []
         for event in batch.events:
             try:
-                rows.append(extractor.extract(EventBatch([event], self._table, self._embedder)))
+                single = EventBatch([event], self._table, self._embedder)
+                rows.append(_checked(extractor, extractor.extract(single), 1))
             except Exception:
                 self._failed[extractor.family] += 1
                 rows.append(None)
         columns: dict[str, Column] = {}
         for spec in extractor.features:
+            if spec.kind is Kind.VECTOR:
+                continue
             found = [None if row is None else row[spec.name][0] for row in rows]
             if spec.kind is Kind.CATEGORY:
                 columns[spec.name] = [None if value is None else str(value) for value in found]
             else:
                 columns[spec.name] = np.array([np.nan if v is None else v for v in found], dtype=np.float32)
         return columns
+
+
+def _checked(extractor: Extractor, columns: Mapping[str, Column], n: int) -> Mapping[str, Column]:
+    """The columns that a family declares, each of n values. Raises for a family that returns something else."""
+    checked: dict[str, Column] = {}
+    for spec in extractor.features:
+        if spec.kind is Kind.VECTOR:
+            continue
+        column = columns[spec.name]
+        if spec.kind is not Kind.CATEGORY:
+            column = np.asarray(column, dtype=np.float32)
+        if len(column) != n:
+            raise ValueError(f"{spec.name}: {len(column)} values for {n} events")
+        checked[spec.name] = column
+    return checked
 
 
 def _parts(events: Sequence[OutputEvent]) -> Iterator[tuple[slice, Sequence[OutputEvent]]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from monitor.events.schema import ABANDONED
 from monitor.features.base import Column, FeatureSpec, Kind
 from monitor.features.words import EventBatch, Side
 
@@ -55,8 +56,7 @@ class Length:
         }
         if self._side == "output":
             # A step that calls tools says nothing and is not empty.
-            nothing_to_say = np.fromiter((e.output is not None for e in batch.events), np.bool_, count=text.n)
-            columns["output.length.empty"] = np.where(
-                text.present, sizes == 0, np.where(nothing_to_say, 0.0, np.nan)
-            ).astype(np.float32)
+            calls = (e.output is not None and e.finish_reason != ABANDONED for e in batch.events)
+            tools_only = ~text.present & np.fromiter(calls, np.bool_, count=text.n)
+            columns["output.length.empty"] = np.where(tools_only, np.float32(0.0), text.masked(sizes == 0))
         return columns

@@ -47,7 +47,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from monitor.events.content import calls_tools_only
-from monitor.events.schema import OutputEvent
+from monitor.events.schema import ABANDONED, OutputEvent
 from monitor.features import english
 from monitor.features.chunks import Chunks, HashIndex, Splitter
 from monitor.features.ngrams import Occurrences, count_ids, count_trigrams
@@ -460,7 +460,7 @@ class EventBatch:
 
     @cached_property
     def output(self) -> TextBatch:
-        """The outputs; an event without one has None, and one that calls tools in place of an answer."""
+        """The outputs; None for an event without one, with a part of one, or with tool calls in place of one."""
         return TextBatch([answer_of(event) for event in self.events], self.table, self._generation)
 
     @cached_property
@@ -497,8 +497,11 @@ class EventBatch:
 
 
 def answer_of(event: OutputEvent) -> str | None:
-    """What is measured as the text of an output: None where a step calls tools and says nothing, which is not empty."""
-    if calls_tools_only(event.output, event.finish_reason, event.steps):
+    """What is measured as the text of an output.
+
+    None for a part of one, whose reader went away, and where a step calls tools and says nothing, which is not empty.
+    """
+    if event.finish_reason == ABANDONED or calls_tools_only(event.output, event.finish_reason, event.steps):
         return None
     return event.output
 

@@ -1,18 +1,18 @@
 """`OutputPublisher`: hands output events to Kafka from inside an application, and stays out of the application's way.
 
-`publish` encodes an event and puts it in a bounded buffer; a thread of the publisher's own connects, sends and listens
-for confirmations. Where the broker is slow or absent the buffer fills; then `publish` waits a little, drops the event
-and counts it. Nothing raises into the application unless it asked for that (`strict`).
+`publish` checks and encodes an event and puts it in a bounded buffer; a background thread connects, sends and receives
+the confirmations. Where the broker is slow or absent the buffer fills; then `publish` waits up to `block_s` (never in a
+running event loop), drops the event and counts it. Nothing raises into the application unless `strict` is set.
 
-May import `monitor.events`, `monitor.errors` and kafka-python; the latter only when a connection is made.
+May import `monitor.events`, `monitor.errors` and this package, which imports kafka-python when a publisher is made.
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
 import math
 import os
+import sys
 import threading
 import time
 import uuid
@@ -21,12 +21,15 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from monitor.errors import BrokerError, ConfigError, InvalidEvent, OqmError
+from monitor.errors import BrokerError, InvalidEvent, OqmError
 from monitor.events import OutputEvent, Reason
+from monitor.publisher import processes
+from monitor.publisher.coerce import FieldError, encode
+from monitor.publisher.kafka_producer import KafkaProducers, is_imported
 
 if TYPE_CHECKING:
     from monitor.publisher.recording import Recording
@@ -35,6 +38,8 @@ log = logging.getLogger(__name__)
 
 TOPIC = "oqm.outputs"
 
+_T = TypeVar("_T")
+
 
 class Undelivered(StrEnum):
     """Why an event did not reach Kafka."""
@@ -42,6 +47,8 @@ class Undelivered(StrEnum):
     BUFFER_FULL = "buffer_full"  # no room, also after waiting: the broker is slower than the application, or away
     TOO_LARGE = "too_large"  # more bytes than a message may have
     NOT_ENCODABLE = "not_encodable"  # holds what JSON cannot carry, or lacks stream or output
+    WRONG_TYPE = "wrong_type"  # a field that the monitor would refuse, of a type without a clear meaning there
+    OUT_OF_RANGE = "out_of_range"  # right type, impossible value: a negative count, a stream's name of two lines
     TIMEOUT = "timeout"  # not confirmed within the delivery time-out
     REFUSED = "refused"  # the broker, or the client, refused it for good
     CLOSED = "closed"  # published after close, or still unsent when close ran out of time
@@ -94,9 +101,19 @@ class _Pending:
 class OutputPublisher:
     """Publishes output events to Kafka.
 
-    Thread-safe. The constructor starts a thread and returns at once, broker or no broker. After a fork (gunicorn,
-    multiprocessing) the child starts with an empty buffer and a connection of its own; what the parent had buffered
-    stays the parent's to send.
+    Thread-safe. The constructor returns at once, broker or no broker; the first event of a process starts the
+    background thread. After a fork (gunicorn, multiprocessing) the child starts with an empty buffer and makes another
+    connection; what the parent had buffered is sent by the parent. May be passed to a spawned process.
+
+    When a process ends (normally, by an exception, a child of `multiprocessing`, a worker of a pool), what is left is
+    sent for up to 5 s, then counted as `closed` and logged. A child of `multiprocessing` also does so at SIGTERM, for
+    up to 2 s, unless it has its own handler: leaving `with Pool()` ends the workers that way. What ends a process
+    without a chance to act loses what is not confirmed yet, uncounted: SIGKILL, `os._exit`, a crash, SIGTERM without a
+    handler in other processes. That is at most the buffer (`buffer_events`, `buffer_bytes`); with a broker in reach,
+    what was published in about the last 20 ms and one round trip.
+
+    In a running asyncio event loop nothing waits: `publish` drops and counts where the buffer is full, `close` hands
+    the rest to a thread, `flush` returns what is known. Use `async with`, `await aclose()`, `await aflush()` there.
 
     Parameters
     ----------
@@ -109,13 +126,16 @@ class OutputPublisher:
     buffer_events, buffer_bytes
         Bounds of what is not confirmed yet, in events and bytes.
     block_s
-        How long `publish` may wait for room before the event is dropped. 0 never waits.
+        How long `publish` may wait for room before the event is dropped. 0 never waits; a running event loop never
+        waits either.
     delivery_timeout_s
         How long an event is tried before it counts as undelivered.
     max_message_bytes
         Larger events are not sent; keep it at or below the topic's `max.message.bytes`.
     strict
-        Raise `BrokerError` or `InvalidEvent` in the caller instead of only counting. For jobs, not for requests.
+        Raise in the caller instead of only counting: `BrokerError`, or `InvalidEvent`, which is also a `TypeError` or
+        `ValueError` where a field is wrong. A field of another type than `OutputEvent` declares is then an error and
+        is not converted. For jobs, not for requests.
     producer
         Makes the producer; by default a `KafkaProducer` with the options above. For tests and other clients.
     clock, wall_clock
@@ -145,6 +165,20 @@ class OutputPublisher:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self._given = {
+            "brokers": brokers,
+            "topic": topic,
+            "kafka": kafka,
+            "buffer_events": buffer_events,
+            "buffer_bytes": buffer_bytes,
+            "block_s": block_s,
+            "delivery_timeout_s": delivery_timeout_s,
+            "max_message_bytes": max_message_bytes,
+            "strict": strict,
+            "producer": producer,
+            "clock": clock,
+            "wall_clock": wall_clock,
+        }
         self.topic = topic
         self.strict = strict
         self.clock = clock
@@ -154,59 +188,108 @@ class OutputPublisher:
         self._block_s = block_s
         self._delivery_timeout_s = delivery_timeout_s
         self._max_message_bytes = max_message_bytes
-        self._factory = producer or _kafka_producer(brokers, dict(kafka or {}), delivery_timeout_s, max_message_bytes)
+        self._factory: ProducerFactory
+        self._to_prepare: KafkaProducers | None = None
+        if producer is not None:
+            self._factory = producer
+        else:
+            self._factory = producers = KafkaProducers(brokers, kafka or {}, delivery_timeout_s, max_message_bytes)
+            if is_imported() or not in_event_loop():
+                producers.prepare()
+            else:  # importing kafka-python takes a few 100 ms: a thread's work
+                self._to_prepare = producers
         self._left_behind: list[Producer] = []  # producers of the process that this one was forked from
-        self._start()
+        self._end = processes.ProcessEnd(self)
+        self._reset()
+        processes.register(self)
 
-    def _start(self) -> None:
-        """Fresh state and a thread, in the process that calls."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For a spawned process: the same options, nothing of the buffer."""
+        return _rebuilt, (self._given,)
+
+    def _reset(self) -> None:
+        """State of a process that has published nothing yet."""
         self.undelivered: Counter[str] = Counter()
         self.delivered = 0
         self._pid = os.getpid()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # of an RLock: a signal handler may publish or close
         self._queue: deque[_Pending] = deque()
         self._in_flight: set[_Pending] = set()
         self._bytes = 0
         self._closing = False
         self._closed = False
         self._producer: Producer | None = None
-        self._warned: dict[str, float] = {}  # when each reason was last said in the log
-        self._renew = False  # set where the producer has said that it can do no more
+        self._warned: dict[str, float] = {}  # when each subject was last logged
+        self._unsaid: list[tuple[str, str]] = []  # warnings to log once the lock is free: a log handler may be slow
+        self._renew = False  # set where the producer has reported that it can do no more
+        self._thread: threading.Thread | None = None
+
+    def _begin(self) -> None:
+        """The first event of this process: start the thread, and let the process's end wait for what is left."""
         self._thread = threading.Thread(target=self._run, name="oqm-publisher", daemon=True)
         self._thread.start()
-        atexit.register(self._close_at_exit)
+        self._end.watch()
 
     # --- the application's side ---------------------------------------------------------------------------------
 
     def publish(self, event: OutputEvent) -> bool:
         """Hand over an event; returns whether it was taken into the buffer.
 
-        A missing `id` is made (a random UUID), a missing `time` is now; the event itself is not changed. Waits at most
-        `block_s`, where the buffer is full. Raises only if `strict`.
+        A missing `id` is made (a random UUID), a missing `time` is now; the event itself is not changed. What the
+        monitor would refuse is converted where its meaning is clear (see `monitor.publisher.coerce`), else dropped and
+        counted. Waits at most `block_s`, where the buffer is full, and never in a running event loop. Raises only if
+        `strict`.
         """
         try:
             self._publish(event)
         except _Dropped as dropped:
-            self._count(dropped.reason, str(dropped))
+            self._count(dropped.reason, str(dropped), dropped.subject)
             if self.strict:
                 raise dropped.error from None
             return False
         except Exception as error:  # the application's request must not fail because its monitoring has a bug
             self._count(Undelivered.REFUSED, f"{type(error).__name__}: {error}")
-            log.exception("publishing an output event failed")
+            self.report_bug("publishing an output event failed")
             if self.strict:
                 raise
             return False
         return True
 
-    def record(self, stream: str, input: str | None = None, **fields: Any) -> Recording:
+    def record(
+        self,
+        stream: str,
+        input: Any = None,
+        *,
+        input_of: str | Callable[..., Any] | None = None,
+        output_of: Callable[[Any], Any] | None = None,
+        **fields: Any,
+    ) -> Recording:
         """Measure one model call and publish it: as a context manager, or as a decorator of the function that calls.
 
-        `fields` are those of `OutputEvent`; `model` and `prompt` may be given by name. See `Recording`.
+        Parameters
+        ----------
+        stream
+            The use case, such as `support-bot/answer`.
+        input
+            What was asked, where it is known here.
+        input_of
+            Of a decorated function: the name of the argument that is the input, or a function of all arguments. By
+            default the first argument that is a text, else the first that is a list of chat messages.
+        output_of
+            Of a decorated function: makes the output's text of what it returns, or of each piece that it yields.
+        fields
+            Those of `OutputEvent`; `model` and `prompt` may be given by name.
+
+        Raises `ConfigError` for a field or argument that does not exist. See `Recording`.
         """
         from monitor.publisher.recording import Recording
 
-        return Recording(self, stream, input, **fields)
+        return Recording(self, stream, input, input_of=input_of, output_of=output_of, **fields)
+
+    def report_bug(self, what: str) -> None:
+        """Log the exception being handled, at most once a minute; for errors in the publisher's own measuring."""
+        if self._is_due(what):
+            log.exception("%s; the application is not affected", what)
 
     @property
     def pending(self) -> int:
@@ -214,43 +297,42 @@ class OutputPublisher:
         return len(self._queue) + len(self._in_flight)
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until everything published so far is confirmed or counted as undelivered; False where time ran out."""
-        deadline = time.monotonic() + timeout
-        with self._changed:
-            while self._queue or self._in_flight:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._thread.is_alive():
-                    return False
-                self._changed.wait(left)
-        return True
+        """Wait until everything published so far is confirmed or counted as undelivered; False where time ran out.
+
+        In a running event loop it does not wait: use `await aflush()` there.
+        """
+        if in_event_loop():
+            if self.pending:
+                self._warn("flush", "flush() does not wait in a running event loop; use `await publisher.aflush()`")
+            return not self.pending
+        return self._flush(timeout)
+
+    async def aflush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109  as `flush` has it
+        """As `flush`, for coroutines: waits in a thread, the event loop goes on."""
+        return await _in_thread(partial(self._flush, timeout))
 
     def close(self, timeout: float = 10.0) -> bool:
         """Flush, then stop; what is not out when time is up counts as undelivered. Returns whether all went out.
 
-        Repeatable. Raises `BrokerError` for what was left if `strict`.
+        Repeatable. Raises `BrokerError` for what was left if `strict`. In a running event loop it does not wait: a
+        thread does the rest, the process's end waits for that, and the result says whether all was out already; use
+        `async with` or `await aclose()` there.
         """
-        if self._pid != os.getpid() or self._closed:
+        if self._closing and self._pid == os.getpid():
             return True
-        deadline = time.monotonic() + timeout
+        if not in_event_loop():
+            return self._all_out(self._close(timeout))
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
-        complete = self.flush(timeout)
-        with self._changed:
-            self._closed = True
-            left = [*self._queue, *self._in_flight]
-            self._queue.clear()
-            for pending in left:
-                self._settle(pending, Undelivered.CLOSED, "still unsent when the publisher was closed")
-            self._changed.notify_all()
-            producer = self._producer
-        atexit.unregister(self._close_at_exit)
-        self._thread.join(max(0.0, deadline - time.monotonic()))
-        if producer is not None:
-            _close(producer, max(0.0, deadline - time.monotonic()) if complete else 0.0)
-        if left and self.strict:
-            raise BrokerError(f"{len(left)} output events were not delivered to {self.topic} before closing")
+            complete = not self.pending
+        threading.Thread(target=self._close, args=(timeout,), name="oqm-publisher-close", daemon=True).start()
         return complete
+
+    async def aclose(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109  as `close` has it
+        """As `close`, for coroutines: waits in a thread, the event loop goes on."""
+        if self._closing and self._pid == os.getpid():
+            return True
+        return self._all_out(await _in_thread(partial(self._close, timeout)))
 
     def __enter__(self) -> OutputPublisher:
         return self
@@ -264,75 +346,164 @@ class OutputPublisher:
             if error is None:  # the application's own error says more
                 raise
 
-    def _publish(self, event: OutputEvent) -> None:
+    async def __aenter__(self) -> OutputPublisher:
+        if self._to_prepare is not None:
+            await _in_thread(self._to_prepare.prepare)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self.aclose()
+        except BrokerError:
+            if error is None:  # as above
+                raise
+
+    def _flush(self, timeout: float) -> bool:
         if self._pid != os.getpid():
-            self._after_fork()
+            self.after_fork()
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while self._queue or self._in_flight:
+                left = deadline - time.monotonic()
+                if left <= 0 or self._thread is None or not self._thread.is_alive():
+                    return False
+                self._changed.wait(left)
+        return True
+
+    def _close(self, timeout: float) -> int:
+        """Returns how many events were left. More than one thread may be here: each event is counted once."""
+        if self._pid != os.getpid():
+            self.after_fork()
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        complete = self._flush(timeout)
+        with self._changed:
+            self._closed = True
+            left = [*self._queue, *self._in_flight]
+            self._queue.clear()
+            for pending in left:
+                self._settle(pending, Undelivered.CLOSED, "still unsent when the publisher was closed")
+            self._changed.notify_all()
+            producer, thread = self._producer, self._thread
+        self._say_unsaid()
+        self._end.forget()
+        if thread is not None:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if producer is not None:
+            _close(producer, max(0.0, deadline - time.monotonic()) if complete else 0.0)
+        return len(left)
+
+    def _all_out(self, left: int) -> bool:
+        if left and self.strict:
+            raise BrokerError(f"{left} output events were not delivered to {self.topic} before closing")
+        return not left
+
+    def _publish(self, event: OutputEvent) -> None:
+        if self._pid != os.getpid():  # forked by something that does not run Python's handlers
+            self.after_fork()
         now = self._wall_clock()
         event = msgspec.structs.replace(
-            event, id=event.id or uuid.uuid4().hex, time=now if event.time is None else event.time
+            event,
+            id=uuid.uuid4().hex if event.id is None or event.id == "" else event.id,
+            time=now if event.time is None else event.time,
         )
         if not isinstance(event.stream, str) or not event.stream:
-            raise _Dropped(Undelivered.NOT_ENCODABLE, "the event has no stream", _invalid(Reason.MISSING_STREAM))
+            why = "the event has no stream"
+            raise _Dropped(Undelivered.NOT_ENCODABLE, why, InvalidEvent(Reason.MISSING_STREAM, why))
         if event.output is None and not event.error:
-            raise _Dropped(
-                Undelivered.NOT_ENCODABLE,
-                "the event has neither output nor error; set one",
-                _invalid(Reason.MISSING_OUTPUT),
-            )
-        value = encode(event)
-        key = str(event.id).encode("utf-8", "replace")
+            why = "the event has neither output nor error; set one"
+            raise _Dropped(Undelivered.NOT_ENCODABLE, why, InvalidEvent(Reason.MISSING_OUTPUT, why))
+        try:
+            key, value, changed = encode(event, strict=self.strict)
+        except InvalidEvent as refused:
+            raise _Dropped(_REFUSALS.get(refused.reason, Undelivered.NOT_ENCODABLE), refused.detail, refused) from None
+        for what in changed:
+            if self._is_due(what, again_after_s=math.inf):
+                log.info("output events: %s", what)
         if len(value) + len(key) > self._max_message_bytes:
-            raise _Dropped(
-                Undelivered.TOO_LARGE,
-                f"the event has {len(value):,} bytes, at most {self._max_message_bytes:,} are sent",
-                _invalid(Reason.TOO_LARGE),
-            )
+            why = f"the event has {len(value):,} bytes, at most {self._max_message_bytes:,} are sent"
+            raise _Dropped(Undelivered.TOO_LARGE, why, InvalidEvent(Reason.TOO_LARGE, why))
         pending = _Pending(key, value, int(now * 1000), self.clock() + self._delivery_timeout_s)
         with self._changed:
-            if not self._has_room(len(value)) and self._block_s > 0:
+            if not self._has_room(len(value)) and self._block_s > 0 and not in_event_loop():
                 self._changed.wait_for(lambda: self._closing or self._has_room(len(value)), self._block_s)
             if self._closing:
-                raise _Dropped(Undelivered.CLOSED, "the publisher is closed", BrokerError)
+                why = "the publisher is closed"
+                raise _Dropped(Undelivered.CLOSED, why, BrokerError(why))
             if not self._has_room(len(value)):
-                raise _Dropped(
-                    Undelivered.BUFFER_FULL,
-                    f"the buffer is full ({self.pending:,} events, {self._bytes:,} bytes); is the broker there?",
-                    BrokerError,
-                )
+                why = f"the buffer is full ({self.pending:,} events, {self._bytes:,} bytes); is the broker there?"
+                raise _Dropped(Undelivered.BUFFER_FULL, why, BrokerError(why))
             self._bytes += len(value)
             self._queue.append(pending)
-            if len(self._queue) == 1:
+            if self._thread is None:
+                self._begin()
+            elif len(self._queue) == 1:
                 self._changed.notify_all()
 
     def _has_room(self, size: int) -> bool:
         # An event larger than the whole buffer passes alone, or it never would.
         return self.pending < self._buffer_events and (self._bytes + size <= self._buffer_bytes or not self._bytes)
 
-    def _after_fork(self) -> None:
-        """Begin anew in a forked child: threads did not come along, locks may be held by those that did not."""
+    # --- what `monitor.publisher.processes` calls ---------------------------------------------------------------
+
+    def after_fork(self) -> None:
+        """Start with fresh state in a forked child: threads did not come along, and they may have held locks."""
         if self._producer is not None:
             # Kept, not closed: its sockets are the parent's.
             self._left_behind.append(self._producer)
-        atexit.unregister(self._close_at_exit)
-        self._start()
+        self._end.forget()
+        self._reset()
 
-    def _count(self, reason: Undelivered, why: str) -> None:
+    def process_starts(self) -> None:
+        """A child of `multiprocessing` begins its work, and has removed the finalizers registered until then."""
+        if self._thread is not None:
+            self._end.watch()
+
+    def close_at_exit(self, timeout: float) -> None:
+        """The process ends: send what is left. Never raises."""
+        if self._pid == os.getpid() and not self._closed:
+            self._close(timeout)
+
+    # --- counting and logging -----------------------------------------------------------------------------------
+
+    def _count(self, reason: Undelivered, why: str, subject: str = "") -> None:
         with self._changed:
-            self.undelivered[reason] += 1
-        self._warn(reason, f"output event not delivered ({reason}): {why}")
+            self._count_held(reason, why, subject)
+        self._say_unsaid()
+
+    def _count_held(self, reason: Undelivered, why: str, subject: str = "") -> None:
+        """As `_count`, with the lock held: the caller calls `_say_unsaid` once it is free."""
+        self.undelivered[reason] += 1
+        if self._is_due(f"{reason} {subject}"):
+            self._unsaid.append((reason, why))
+
+    def _say_unsaid(self) -> None:
+        while self._unsaid:
+            try:
+                reason, why = self._unsaid.pop(0)
+            except IndexError:  # another thread logs it
+                return
+            log.warning("output event not delivered (%s): %s", reason, why)
+
+    def _is_due(self, subject: str, again_after_s: float = 60.0) -> bool:
+        """Whether to log this subject now: at most once a minute, or once only."""
+        now = self.clock()
+        last = self._warned.get(subject)
+        if last is not None and now - last < again_after_s:
+            return False
+        if len(self._warned) >= _MOST_SUBJECTS:
+            self._warned.clear()
+        self._warned[subject] = now
+        return True
 
     def _warn(self, subject: str, text: str) -> None:
-        """Say it in the log, at most once a minute and subject."""
-        now = self.clock()
-        if now - self._warned.get(subject, -math.inf) >= 60.0:
-            self._warned[subject] = now
+        """Log it, at most once a minute and subject."""
+        if self._is_due(subject):
             log.warning("%s", text)
-
-    def _close_at_exit(self) -> None:
-        try:
-            self.close(timeout=5.0)
-        except BrokerError as error:
-            log.warning("%s", error)
 
     # --- the thread's side --------------------------------------------------------------------------------------
 
@@ -343,10 +514,12 @@ class OutputPublisher:
                 producer = self._connected()
                 self._send_batch(producer, self._next_batch())
                 pause = _FIRST_PAUSE_S
-            except Exception as error:  # whatever a client raises while its broker is away: say it, wait, try again
+            except Exception as error:  # whatever a client raises while its broker is away: log it, wait, try again
                 self._warn("connection", f"cannot publish to {self.topic}: {type(error).__name__}: {error}")
                 with self._changed:
                     self._expire()
+                self._say_unsaid()
+                with self._changed:
                     if not self._closed:
                         self._changed.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -366,9 +539,8 @@ class OutputPublisher:
                     self._producer = producer
             if self._producer is None:
                 _close(producer, 0.0)  # closed meanwhile
-            # kafka-python closes its producer at exit too. Handlers run in reverse order: ours has to come before.
-            atexit.unregister(self._close_at_exit)
-            atexit.register(self._close_at_exit)
+            else:
+                self._end.watch()  # again: see there
         return producer
 
     def _next_batch(self) -> deque[_Pending]:
@@ -417,7 +589,7 @@ class OutputPublisher:
         if reason is None:
             self.delivered += 1
         else:
-            self._count(reason, why)
+            self._count_held(reason, why)
         self._changed.notify_all()
 
     def _confirmed(self, pending: _Pending, metadata: Any = None) -> None:
@@ -435,8 +607,10 @@ class OutputPublisher:
         with self._changed:
             self._settle(pending, reason, f"{name}: {error}")
             self._renew = self._renew or name in _PRODUCER_IS_DONE
+        self._say_unsaid()
 
 
+_MOST_SUBJECTS = 1_000  # of warnings that are remembered; far more than fields and reasons there are
 _FIRST_PAUSE_S = 0.2  # between attempts to connect or to send, doubled up to the longest
 _LONGEST_PAUSE_S = 10.0
 
@@ -467,87 +641,38 @@ def _close(producer: Producer, timeout: float) -> None:
         log.debug("closing the producer: %s", error)
 
 
-def _kafka_producer(
-    brokers: str | Sequence[str], options: dict[str, Any], delivery_timeout_s: float, max_message_bytes: int
-) -> ProducerFactory:
-    """A factory of idempotent `KafkaProducer`s. Raises `ConfigError` for options that it does not know."""
-    from kafka import KafkaProducer
-
-    unknown = sorted(set(options) - set(KafkaProducer.DEFAULT_CONFIG))
-    if unknown:
-        raise ConfigError(f"OutputPublisher(kafka=...): kafka-python has no option {unknown[0]!r}")
-    delivery_ms = max(1_000, int(delivery_timeout_s * 1000))
-    configuration = {
-        "bootstrap_servers": brokers.split(",") if isinstance(brokers, str) else list(brokers),
-        "client_id": "oqm-publisher",
-        "enable_idempotence": True,
-        "linger_ms": 20,  # an output takes seconds to make; 20 ms more let several travel together
-        "batch_size": 128 * 1024,
-        "max_request_size": max(1_048_576, max_message_bytes + 1024),
-        "delivery_timeout_ms": delivery_ms,
-        "request_timeout_ms": min(30_000, delivery_ms // 2),
-        "max_block_ms": 5_000,
-        "bootstrap_timeout_ms": 5_000,
-        # A topic made by the first message has the broker's defaults; `oqm topics` makes it with the right ones.
-        "allow_auto_create_topics": False,
-        "metrics_enabled": False,
-        **options,
-    }
-
-    def connect() -> Producer:
-        producer: Producer = KafkaProducer(**configuration)
-        return producer
-
-    return connect
-
-
 class _Dropped(OqmError):
     """An event that does not go into the buffer; `error` is what a strict publisher raises for it."""
 
-    def __init__(self, reason: Undelivered, why: str, error: Callable[[str], OqmError]) -> None:
+    def __init__(self, reason: Undelivered, why: str, error: OqmError) -> None:
         super().__init__(why)
         self.reason = reason
-        self.error = error(why)
+        self.error = error
+        self.subject = why.partition(":")[0] if isinstance(error, FieldError) else ""
 
 
-def _invalid(reason: Reason) -> Callable[[str], InvalidEvent]:
-    return lambda why: InvalidEvent(reason, why)
+_REFUSALS: dict[str, Undelivered] = {
+    Reason.WRONG_TYPE: Undelivered.WRONG_TYPE,
+    Reason.OUT_OF_RANGE: Undelivered.OUT_OF_RANGE,
+    Reason.BAD_TIME: Undelivered.OUT_OF_RANGE,
+}
 
 
-# --- encoding ---------------------------------------------------------------------------------------------------
+def _rebuilt(options: dict[str, Any]) -> OutputPublisher:
+    return OutputPublisher(**options)
 
 
-def encode(event: OutputEvent) -> bytes:
-    """An event as the JSON that the readers take.
-
-    Applications put all sorts of things into attributes: numpy numbers become numbers, other objects their text, half
-    surrogate pairs U+FFFD.
-    """
-    try:
-        return _encoder.encode(event)
-    except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
-        return _encoder.encode(_mended(msgspec.to_builtins(event, enc_hook=_as_json, str_keys=True), 0))
+# --- event loops ------------------------------------------------------------------------------------------------
 
 
-def _as_json(content: Any) -> Any:
-    item = getattr(content, "item", None)
-    if callable(item) and getattr(content, "size", 1) == 1:
-        return item()
-    return str(content)[:1000]
+def in_event_loop() -> bool:
+    """Whether the caller runs in an asyncio event loop, which must not wait. Does not import asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    current = getattr(asyncio, "_get_running_loop", None)  # None also while another thread is importing asyncio
+    return current is not None and current() is not None
 
 
-_encoder = msgspec.json.Encoder(enc_hook=_as_json)
+async def _in_thread(function: Callable[[], _T]) -> _T:
+    import asyncio
 
-
-def _mended(content: Any, depth: int) -> Any:
-    if isinstance(content, str):
-        return content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if depth > 32:
-        return str(content)[:1000]
-    if isinstance(content, dict):
-        return {_mended(str(key), depth): _mended(item, depth + 1) for key, item in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_mended(item, depth + 1) for item in content]
-    if isinstance(content, int) and not -(2**63) <= content < 2**64:
-        return str(content)
-    return content
+    return await asyncio.to_thread(function)

@@ -4,36 +4,54 @@
         reply = client.chat(question)
         call.output = reply.text
 
-or as a decorator, where the first text argument is the input and the returned text the output:
+or as a decorator, where `input_of` names the argument that is the input, and the returned text is the output:
 
-    @publisher.record("support-bot/answer", model="gpt-4o")
-    def answer(question: str) -> str: ...
+    @publisher.record("support-bot/answer", input_of="question", model="gpt-4o")
+    def answer(tenant: str, question: str) -> str: ...
 
-The event is published when the call ends, and also when it raises: then with `error`, and the exception goes on. May
-import `monitor.events` and `monitor.publisher.client`.
+The event is published when the call ends, and also when it raises: then with `error`, and the exception goes on. A
+reader who goes away is no error: the finish reason is `abandoned`. What fails in the measuring itself is logged and
+does not reach the application, unless the publisher is strict.
+
+May import `monitor.events`, `monitor.publisher.client` and `monitor.publisher.coerce`.
 """
 
 from __future__ import annotations
 
+import codecs
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
-from types import TracebackType
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, TypeVar, cast
 
 import msgspec
 
 from monitor.errors import ConfigError
 from monitor.events import Call, Model, OutputEvent, Prompt
+from monitor.events.schema import ABANDONED
 from monitor.publisher.client import OutputPublisher
+from monitor.publisher.coerce import MAX_ERROR_CHARS, describe, last_question, said_by, streamed_text, tools_called_by
 from monitor.publisher.shape import response_shape
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MAX_ERROR_CHARS = 500
 _FIELDS = frozenset(OutputEvent.__struct_fields__) - {"stream", "input"}
+
+# Exceptions that mean that whoever waited for the output went away, by package and name: none is imported for this.
+_READER_LEFT = frozenset(
+    (
+        ("asyncio", "CancelledError"),
+        ("trio", "Cancelled"),
+        ("starlette", "ClientDisconnect"),
+        ("starlette", "WebSocketDisconnect"),
+        ("django", "RequestAborted"),
+        ("werkzeug", "ClientDisconnected"),
+        ("litestar", "WebSocketDisconnect"),
+    )
+)
 
 _current: ContextVar[Recording | None] = ContextVar("oqm_recording", default=None)
 
@@ -51,24 +69,29 @@ class Recording:
     event
         The event as it will be published; set any field of it (`recording.event.cost_usd = 0.01`).
 
-    Used as a context manager once and by one thread at a time; as a decorator it makes a recording for each call. A
-    decorated function may be a coroutine function or a generator of texts (a streamed answer: the first text gives the
-    time to the first token, the output is all of them joined).
+    Used as a context manager (`with` or `async with`) once and by one thread at a time; as a decorator it makes a
+    recording for each call. A decorated function may be a coroutine function or a generator of texts, also an
+    asynchronous one (a streamed answer: the first text gives the time to the first token, the output is all of them
+    joined). It behaves as before: same signature, same kind of function; a generator's return value, `send`, `throw`
+    and `close` are handed on.
     """
 
     def __init__(
         self,
         publisher: OutputPublisher,
         stream: str,
-        input: str | None = None,
+        input: Any = None,
         *,
-        output_of: Callable[[Any], str | None] | None = None,
+        input_of: str | Callable[..., Any] | None = None,
+        output_of: Callable[[Any], Any] | None = None,
         **fields: Any,
     ) -> None:
-        """`output_of` tells a decorated function's output from what it returns, where that is no text."""
+        """As `OutputPublisher.record`, which makes it. Raises `ConfigError` for fields that do not exist."""
         unknown = sorted(fields.keys() - _FIELDS)
         if unknown:
             raise ConfigError(f"record(...): an output event has no field {unknown[0]!r}")
+        if input is not None and input_of is not None:
+            raise ConfigError("record(...): give `input` or `input_of`, not both")
         if isinstance(fields.get("model"), str):
             fields["model"] = Model(name=fields["model"])
         if isinstance(fields.get("prompt"), str):
@@ -77,7 +100,9 @@ class Recording:
         self._stream = stream
         self._input = input
         self._fields = fields
+        self._input_of = input_of
         self._output_of = output_of
+        self._bytes: codecs.IncrementalDecoder | None = None  # of a stream of bytes, which may cut a character
         self._started = 0.0
         self._token: Token[Recording | None] | None = None
         self.event = self._new_event()
@@ -90,28 +115,30 @@ class Recording:
         }
         return OutputEvent(**{"stream": self._stream, "output": None, "input": self._input, **own})
 
-    # --- what the application tells -----------------------------------------------------------------------------
+    # --- what the application reports ---------------------------------------------------------------------------
 
     @property
     def output(self) -> str | None:
-        """What the model said; set it before the block ends."""
+        """What the model said; set it before the block ends. Message parts and a provider's response will do, too."""
         return self.event.output
 
     @output.setter
-    def output(self, text: str | None) -> None:
+    def output(self, text: Any) -> None:
         self.event.output = text
 
     def first_token(self) -> None:
         """The first token is here; later calls change nothing."""
-        if self.event.latency.first_token_s is None:
-            self.event.latency.first_token_s = self._elapsed()
+        with self._measuring("the first token's time"):
+            if self.event.latency.first_token_s is None:
+                self.event.latency.first_token_s = self._elapsed()
 
     def tokens(self, input: int | None = None, output: int | None = None, context_limit: int | None = None) -> None:
         """Token counts as the provider reports them; None leaves what is known."""
-        usage = self.event.usage
-        usage.input_tokens = usage.input_tokens if input is None else input
-        usage.output_tokens = usage.output_tokens if output is None else output
-        usage.context_limit = usage.context_limit if context_limit is None else context_limit
+        with self._measuring("the tokens used"):
+            usage = self.event.usage
+            usage.input_tokens = usage.input_tokens if input is None else input
+            usage.output_tokens = usage.output_tokens if output is None else output
+            usage.context_limit = usage.context_limit if context_limit is None else context_limit
 
     def call(self, dependency: str, operation: str | None = None) -> CallRecording:
         """Measure a call to something else (tool, retriever, API) made while answering; a context manager."""
@@ -128,44 +155,55 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._token is not None:
-            _current.reset(self._token)
+            _leave(self._token)
             self._token = None
         self._finish(error)
 
-    @contextmanager
-    def _streaming(self) -> Iterator[None]:
-        """As the block itself, but for generators: between their steps other code runs, which is not recorded."""
-        self._started = self._publisher.clock()
-        try:
-            yield
-        except BaseException as error:
-            self._finish(error)
-            raise
-        self._finish(None)
+    async def __aenter__(self) -> Recording:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
 
     @contextmanager
     def _step(self) -> Iterator[None]:
+        """One step of a generator is recorded code; what runs between its steps is not."""
         token = _current.set(self)
         try:
             yield
         finally:
-            _current.reset(token)
+            _leave(token)
+
+    @contextmanager
+    def _measuring(self, what: str) -> Iterator[None]:
+        """What fails in here is logged; the application is not affected unless the publisher is strict."""
+        try:
+            yield
+        except Exception:
+            if self._publisher.strict:
+                raise
+            self._publisher.report_bug(f"recording {what} failed")
 
     def _finish(self, error: BaseException | None) -> None:
-        event = self.event
-        if event.latency.total_s is None:
-            event.latency.total_s = self._elapsed()
-        if isinstance(error, GeneratorExit):
-            # The reader of a stream went away: what was said until then is the output.
-            event.finish_reason = event.finish_reason or "abandoned"
-            event.output = event.output or ""
-        elif error is not None and event.error is None:
-            event.error = describe(error)
         try:
+            event = self.event
+            if event.latency.total_s is None:
+                event.latency.total_s = self._elapsed()
+            if error is not None and _is_reader_gone(error):
+                # What was said until then is the output.
+                event.finish_reason = event.finish_reason or ABANDONED
+                event.output = event.output or ""
+            elif error is not None and event.error is None:
+                event.error = describe(error)
             self._publisher.publish(event)
         except Exception:
-            if error is None:  # strict; the application's own error says more
-                raise
+            if self._publisher.strict:
+                if error is None:  # the application's own error says more
+                    raise
+            else:
+                self._publisher.report_bug("recording an output failed")
 
     def _elapsed(self) -> float:
         return max(0.0, self._publisher.clock() - self._started)
@@ -173,69 +211,138 @@ class Recording:
     # --- as a decorator -----------------------------------------------------------------------------------------
 
     def __call__(self, function: F) -> F:
-        """Record each call of `function`."""
+        """Record each call of `function`. Raises `ConfigError` where it has no argument of the name `input_of`."""
+        if isinstance(function, (classmethod, staticmethod)):
+            return type(function)(self(function.__func__))
+        find_input = self._input_finder(function)
         wrapper: Callable[..., Any]
         if inspect.isasyncgenfunction(function):
-
-            @functools.wraps(function)
-            async def stream_async(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-                recording = self._for_call(args, kwargs)
-                with recording._streaming():
-                    async with aclosing(function(*args, **kwargs)) as pieces:
-                        while True:
-                            with recording._step():
-                                try:
-                                    piece = await anext(pieces)
-                                except StopAsyncIteration:
-                                    break
-                            recording._piece(piece)
-                            yield piece
-
-            wrapper = stream_async
+            wrapper = functools.wraps(function)(
+                _recorded_stream(function, lambda args, kwargs: self._for_call(find_input, args, kwargs))
+            )
         elif inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def call_async(*args: Any, **kwargs: Any) -> Any:
-                recording = self._for_call(args, kwargs)
-                with recording:
-                    result = await function(*args, **kwargs)
-                    recording._returned(result)
-                    return result
+                return await self._for_call(find_input, args, kwargs)._await(function(*args, **kwargs))
 
             wrapper = call_async
         elif inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
-            def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
-                recording = self._for_call(args, kwargs)
-                with recording._streaming(), closing(function(*args, **kwargs)) as pieces:
-                    while True:
-                        with recording._step():
-                            try:
-                                piece = next(pieces)
-                            except StopIteration:
-                                break
-                        recording._piece(piece)
-                        yield piece
+            def stream(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+                recording = self._for_call(find_input, args, kwargs)
+                return (yield from recording._steps(function(*args, **kwargs)))
 
             wrapper = stream
         else:
 
             @functools.wraps(function)
             def call(*args: Any, **kwargs: Any) -> Any:
-                recording = self._for_call(args, kwargs)
-                with recording:
+                recording = self._for_call(find_input, args, kwargs)
+                recording._started = self._publisher.clock()
+                token = _current.set(recording)
+                try:
                     result = function(*args, **kwargs)
-                    recording._returned(result)
-                    return result
+                except BaseException as error:
+                    _leave(token)
+                    recording._finish(error)
+                    raise
+                _leave(token)
+                # A plain function that calls one of the other kinds: what it returns is still to be run.
+                if type(result) is CoroutineType:
+                    return recording._await(result)
+                if type(result) is GeneratorType:
+                    return recording._steps(result)
+                if type(result) is AsyncGeneratorType:
+                    return _recorded_stream(lambda: result, lambda args, kwargs: recording)()
+                recording._returned(result)
+                recording._finish(None)
+                return result
 
             wrapper = call
         return cast(F, wrapper)
 
-    def _for_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
-        given = self._input
-        if given is None:
-            given = next((item for item in (*args, *kwargs.values()) if isinstance(item, str)), None)
+    async def _await(self, call: Coroutine[Any, Any, Any]) -> Any:
+        with self:
+            result = await call
+            self._returned(result)
+        return result
+
+    def _steps(self, inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        """Run a generator, recording what it yields; hands on everything as `yield from` does."""
+        self._started = self._publisher.clock()
+        proceed: Callable[[], Any] = functools.partial(next, inner)
+        try:
+            while True:
+                try:
+                    with self._step():
+                        piece = proceed()
+                except StopIteration as stop:
+                    result = stop.value
+                    break
+                self._piece(piece)
+                try:
+                    sent = yield piece
+                except GeneratorExit:
+                    with self._step():
+                        inner.close()
+                    raise
+                except BaseException as thrown:
+                    proceed = functools.partial(inner.throw, thrown)
+                else:
+                    proceed = functools.partial(inner.send, sent)
+        except BaseException as error:
+            self._finish(error)
+            raise
+        self._finish(None)
+        return result
+
+    def _input_finder(self, function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
+        """A function of a call's arguments that finds its input."""
+        given, find = self._input, self._input_of
+        if given is not None:
+            return lambda args, kwargs: given
+        if find is None:
+            return _first_text
+        if callable(find):
+            chosen = find
+            return lambda args, kwargs: chosen(*args, **kwargs)
+        name = find
+        parameters = inspect.signature(function).parameters
+        parameter = parameters.get(name)
+        if parameter is None:
+            if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
+                known = ", ".join(parameters) or "none"
+                raise ConfigError(f"record(input_of={name!r}): the function has no such argument (it has: {known})")
+            return lambda args, kwargs: kwargs.get(name)
+        position = list(parameters).index(name)
+        default = None if parameter.default is inspect.Parameter.empty else parameter.default
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            position = 1_000_000  # no call has so many
+        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return lambda args, kwargs: args[position:]
+
+        def named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            return args[position] if position < len(args) else kwargs.get(name, default)
+
+        return named
+
+    def _for_call(
+        self,
+        find_input: Callable[[tuple[Any, ...], dict[str, Any]], Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Recording:
+        try:
+            given = find_input(args, kwargs)
+            if given is not None and not isinstance(given, str):
+                given = last_question(given) or given
+        except Exception:
+            if self._publisher.strict:
+                raise
+            self._publisher.report_bug("finding an output's input (input_of) failed")
+            given = None  # the call is recorded without
         return Recording(self._publisher, self._stream, given, output_of=self._output_of, **self._fields)
 
     def _returned(self, result: Any) -> None:
@@ -245,21 +352,100 @@ class Recording:
             try:
                 self.event.output = self._output_of(result)
             except Exception as error:  # the function has succeeded; its caller gets the result
+                if self._publisher.strict:
+                    raise
                 self.event.error = f"output_of: {describe(error)}"
-        elif isinstance(result, str):
+        elif isinstance(result, str) or result is None:
             self.event.output = result
+        else:
+            try:
+                said = said_by(result)
+                if not self.event.steps:
+                    self.event.steps = tools_called_by(result)
+            except Exception:  # an object that cannot be looked into
+                said = None
+            self.event.output = result if said is None else said  # `publish` converts it, or refuses it by name
 
     def _piece(self, piece: Any) -> None:
-        text = piece
-        if self._output_of is not None:
-            try:
-                text = self._output_of(piece)
-            except Exception as error:  # as above: the stream goes on
-                self.event.error = f"output_of: {describe(error)}"
-                return
-        if isinstance(text, str) and text:
-            self.first_token()
-            self.event.output = (self.event.output or "") + text
+        try:
+            text = piece
+            if self._output_of is not None:
+                try:
+                    text = self._output_of(piece)
+                except Exception as error:  # as above: the stream goes on
+                    if self._publisher.strict:
+                        raise
+                    self.event.error = f"output_of: {describe(error)}"
+                    return
+            elif isinstance(piece, (bytes, bytearray, memoryview)):
+                if self._bytes is None:
+                    self._bytes = codecs.getincrementaldecoder("utf-8")("replace")
+                text = self._bytes.decode(bytes(piece))
+            elif not isinstance(piece, str):
+                text = streamed_text(piece)
+            if isinstance(text, str) and text:
+                self.first_token()
+                self.event.output = (self.event.output or "") + text
+        except Exception:
+            if self._publisher.strict:
+                raise
+            self._publisher.report_bug("recording a piece of an output failed")
+
+
+def _recorded_stream(
+    function: Callable[..., AsyncGenerator[Any, Any]],
+    recording_of: Callable[[tuple[Any, ...], dict[str, Any]], Recording],
+) -> Callable[..., AsyncGenerator[Any, Any]]:
+    """As `Recording._steps`, for a function that makes an asynchronous generator: the function to call in its place."""
+
+    async def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        recording = recording_of(args, kwargs)
+        recording._started = recording._publisher.clock()
+        inner = function(*args, **kwargs)
+        proceed: Callable[[], Any] = functools.partial(anext, inner)
+        try:
+            while True:
+                try:
+                    with recording._step():
+                        piece = await proceed()
+                except StopAsyncIteration:
+                    break
+                recording._piece(piece)
+                try:
+                    sent = yield piece
+                except GeneratorExit:
+                    with recording._step():
+                        await inner.aclose()
+                    raise
+                except BaseException as thrown:
+                    proceed = functools.partial(inner.athrow, thrown)
+                else:
+                    proceed = functools.partial(inner.asend, sent)
+        except BaseException as error:
+            recording._finish(error)
+            raise
+        recording._finish(None)
+
+    return stream
+
+
+def _first_text(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The first argument that is a text, else the first that is a list of chat messages with a question."""
+    for content in (*args, *kwargs.values()):
+        if isinstance(content, str):
+            return content
+    return next((text for content in (*args, *kwargs.values()) if (text := last_question(content))), None)
+
+
+def _is_reader_gone(error: BaseException) -> bool:
+    return isinstance(error, GeneratorExit) or any(
+        (kind.__module__.partition(".")[0], kind.__name__) in _READER_LEFT for kind in type(error).__mro__
+    )
+
+
+def _leave(token: Token[Recording | None]) -> None:
+    with suppress(ValueError):  # a generator may be closed in another context than it ran in, which is gone
+        _current.reset(token)
 
 
 class CallRecording:
@@ -292,7 +478,7 @@ class CallRecording:
 
     def fail(self, error: str) -> None:
         """The call failed without raising."""
-        self._call.error = error[:MAX_ERROR_CHARS]
+        self._call.error = str(error)[:MAX_ERROR_CHARS]
 
     def __enter__(self) -> CallRecording:
         self._started = self._recording._publisher.clock()
@@ -301,20 +487,15 @@ class CallRecording:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._call.duration_s = max(0.0, self._recording._publisher.clock() - self._started)
-        if error is not None:
-            self._call.error = describe(error)
-        self._recording.event.calls.append(self._call)
-
-
-def describe(error: BaseException) -> str:
-    """An exception as the text of an event: its type first, so that errors of one kind look alike."""
-    try:
-        text = str(error)
-    except Exception:  # an exception's own __str__ may be broken
-        text = ""
-    name = type(error).__name__
-    return f"{name}: {text}"[:MAX_ERROR_CHARS] if text else name
+        try:
+            self._call.duration_s = max(0.0, self._recording._publisher.clock() - self._started)
+            if error is not None and not _is_reader_gone(error):
+                self._call.error = describe(error)
+            self._recording.event.calls.append(self._call)
+        except Exception:
+            if self._recording._publisher.strict and error is None:
+                raise
+            self._recording._publisher.report_bug("recording a call to a dependency failed")
 
 
 def _copied(value: Any) -> Any:

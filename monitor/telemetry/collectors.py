@@ -58,6 +58,21 @@ class WorkerNumbers(Protocol):
         ...
 
     @property
+    def stream_failures(self) -> Mapping[str, int]:
+        """Exceptions in streams' monitors by call."""
+        ...
+
+    @property
+    def unjudged(self) -> Mapping[str, int]:
+        """Rows that detect wrote to the dead letters by reason."""
+        ...
+
+    @property
+    def newcomers(self) -> int:
+        """Stream names with too few events to be judged."""
+        ...
+
+    @property
     def call_errors(self) -> int:
         """Events whose call ended in an error."""
         ...
@@ -212,6 +227,9 @@ class WorkerCollector(Collector):
         yield _family(metrics.EVENTS, [((), n.events)])
         yield _family(metrics.REJECTS, _by_name(n.rejects))
         yield _family(metrics.FEATURE_FAILURES, _by_name(n.feature_failures))
+        yield _family(metrics.STREAM_FAILURES, _by_name(n.stream_failures))
+        yield _family(metrics.UNJUDGED, _by_name(n.unjudged))
+        yield _family(metrics.NEWCOMERS, [((), n.newcomers)])
         yield _family(metrics.CALL_ERRORS, [((), n.call_errors)])
         yield _histogram(metrics.CALL_SECONDS, [((), n.call_seconds)])
         yield _family(metrics.DEPENDENCY_CALLS, dict(n.dependency_calls).items())
@@ -296,6 +314,9 @@ class StreamCollector(Collector):
         yield _family(metrics.STREAM_EVIDENCE, (((s.stream,), _evidence(s.log_evidence)) for s in shown))
         yield _family(metrics.STREAM_THRESHOLD, (((s.stream,), s.log_threshold) for s in shown))
         yield _family(metrics.STREAM_LAST_EVENT, (((s.stream,), _known(s.last_event_time)) for s in shown))
+        yield _family(metrics.STREAM_TIMES_BEHIND, (((s.stream,), _known(s.behind_s)) for s in shown))
+        behind = sum(status.behind_s is not None for status in statuses.values())
+        yield _family(metrics.STREAMS_BEHIND, [((), behind)])
         yield _family(metrics.FEATURE_REFERENCE, (((s, name), _known(f.reference)) for s, name, f in features))
         yield _family(metrics.FEATURE_CURRENT, (((s, name), _known(f.current)) for s, name, f in features))
         yield _family(metrics.FEATURE_EVIDENCE, (((s, name), _evidence(f.evidence)) for s, name, f in features))

@@ -40,6 +40,13 @@ REJECTS = Metric("oqm_rejects_total", _C, "Messages written to the dead-letter t
 FEATURE_FAILURES = Metric(
     "oqm_feature_failures_total", _C, "Events for which a family of features failed and is missing.", ("family",)
 )
+STREAM_FAILURES = Metric(
+    "oqm_judging_failures_total", _C, "Exceptions in the monitor of one stream, by the call that raised.", ("call",)
+)
+UNJUDGED = Metric(
+    "oqm_unjudged_events_total", _C, "Events that detect wrote to the dead-letter topic, by reason.", ("reason",)
+)
+NEWCOMERS = Metric("oqm_new_streams", _G, "Stream names with too few events to be judged: at most four.")
 CALL_ERRORS = Metric("oqm_event_errors_total", _C, "Output events whose call ended in an error.")
 CALL_SECONDS = Metric("oqm_call_seconds", _H, "Time until the whole output was there, of the events that say it.")
 DEPENDENCY_CALLS = Metric(
@@ -117,6 +124,17 @@ STREAM_THRESHOLD = Metric(
 STREAM_LAST_EVENT = Metric(
     "oqm_stream_last_event_timestamp_seconds", _G, "Time of the stream's latest event.", ("stream",)
 )
+STREAM_TIMES_BEHIND = Metric(
+    "oqm_stream_times_behind_seconds",
+    _G,
+    "How far the times of the stream's events lie behind, where that is too far to judge volume and silence.",
+    ("stream",),
+)
+STREAMS_BEHIND = Metric(
+    "oqm_times_behind_streams",
+    _G,
+    "Streams owned here whose times lie too far behind to judge volume and silence; none is left out.",
+)
 FEATURE_REFERENCE = Metric(
     "oqm_feature_reference", _G, "The feature in the reference: median or rate, in its own unit.", ("stream", "feature")
 )
@@ -156,6 +174,9 @@ METRICS: tuple[Metric, ...] = (
     EVENTS,
     REJECTS,
     FEATURE_FAILURES,
+    STREAM_FAILURES,
+    UNJUDGED,
+    NEWCOMERS,
     CALL_ERRORS,
     CALL_SECONDS,
     DEPENDENCY_CALLS,
@@ -190,6 +211,8 @@ METRICS: tuple[Metric, ...] = (
     STREAM_EVIDENCE,
     STREAM_THRESHOLD,
     STREAM_LAST_EVENT,
+    STREAM_TIMES_BEHIND,
+    STREAMS_BEHIND,
     FEATURE_REFERENCE,
     FEATURE_CURRENT,
     FEATURE_EVIDENCE,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.watching import alarms, listen, monitor, seeded
-from monitor.detection import StreamMonitor
+from monitor.detection import DetectionSettings, StreamMonitor
 from monitor.features.batch import FeatureBatch
 from tests.benchmarks.test_scenarios import corpus
 
@@ -34,7 +34,8 @@ def test_false_alarms_start_afresh_and_do_not_count_warm_up() -> None:
     found = alarms(batch, there_and_back)
     assert len(found.fired) == 1
     index = found.fired[0].raised_at.index
-    assert found.events == index + 1 - 400 + max(0, 2_000 - (index + 1) - 400)
+    warmup = DetectionSettings().warmup
+    assert found.events == index + 1 - warmup + max(0, 2_000 - (index + 1) - warmup)
 
 
 def test_another_run_length_than_a_budget_may_ask() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,13 +18,15 @@ import yaml
 
 from monitor.demo.assistant import ANSWER, TRIAGE, SupportAssistant
 from monitor.detection.control import Action, Control
-from monitor.detection.wire import decode_message
+from monitor.detection.status import StreamState, StreamStatus
+from monitor.detection.wire import Message, decode_message, partition_for
 from pipelines.brokers import EmbeddedBroker
 from tests.cli.run_oqm import json_lines, one_line_of_error, oqm, oqm_process
 
 pytestmark = pytest.mark.embedded
 
 EVENTS = 700
+FIELDS = {"stream", "state", "events", "last_event_time", "firing", "learned", "learns", "young"}
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +93,11 @@ def test_published_events_are_watched_and_streams_tells_where_they_stand(
         assert statuses[ANSWER]["firing"] == []
         # Published without their old times: they are events of now.
         assert abs(statuses[ANSWER]["last_event_time"] - time.time()) < 600
-        assert set(statuses[ANSWER]) == {"stream", "state", "events", "last_event_time", "firing"}
+        assert set(statuses[ANSWER]) == FIELDS
         _past_is_what_was_found(at, tmp_path / "events.jsonl")
         table = oqm("streams", *at, COLUMNS="120").stdout
         assert ANSWER in table
-        assert "warming" in table
+        assert f"warming, learning {statuses[TRIAGE]['events']} of {statuses[TRIAGE]['learns']}" in table
     finally:
         worker.send_signal(signal.SIGTERM)
         code = worker.wait(30)
@@ -118,15 +121,34 @@ def _past_is_what_was_found(at: tuple[str, ...], file: Path) -> None:
     assert "nobody/here" in one_line_of_error(oqm("replay", "--past", "--stream", "nobody/here", *at))
 
 
-@pytest.mark.parametrize("action", [Action.PIN, Action.ACCEPT, Action.DEPLOY])
-def test_a_decision_about_the_reference_stands_in_the_log(broker: EmbeddedBroker, config: Path, action: Action) -> None:
-    from kafka import KafkaConsumer, TopicPartition
+def write_status(
+    broker: EmbeddedBroker, config: Path, stream: str, state: StreamState = StreamState.STABLE, *, firing: bool = False
+) -> None:
+    """Let the state topic say that detect watches this stream."""
+    from monitor.settings import load_settings
+    from pipelines.checkpoint import DetectCheckpoint
+    from pipelines.producer import LogProducer
+    from pipelines.topics import read_topics
 
-    at = ("--broker", broker.address, "--config", str(config))
-    assert oqm("topics", *at).returncode == 0
-    done = oqm("reference", action.value, "shop/answer", "--by", "ada", *at)
-    assert done.returncode == 0, done.stderr
-    assert f"{action.value} of shop/answer by ada" in done.stderr
+    settings = load_settings(config)
+    settings = settings.model_copy(update={"broker": settings.broker.model_copy(update={"bootstrap": broker.address})})
+    reason = "not judged since event 9: ValueError: why" if state is StreamState.UNKNOWN else ""
+    status = StreamStatus(stream, state, 500, None, ["f5fd881ac35dc066"] * firing, 0, 0, 0.0, 5.0, {}, reason=reason)
+
+    async def write() -> None:
+        topics = await asyncio.to_thread(read_topics, settings.broker, settings.topics)
+        producer = LogProducer(settings.broker)
+        await producer.start()
+        where = partition_for(stream, topics.features.partitions)
+        await DetectCheckpoint(settings.broker, producer, topics).write(where, 1, {stream: (status, b"")})
+        await producer.stop()
+
+    asyncio.run(write())
+
+
+def in_the_log(broker: EmbeddedBroker, config: Path) -> list[tuple[int, Message]]:
+    """What the features topic holds, with its partition."""
+    from kafka import KafkaConsumer, TopicPartition
 
     topic = yaml.safe_load(config.read_text())["topics"]["features"]["name"]
     consumer = KafkaConsumer(bootstrap_servers=broker.address, group_id=None, consumer_timeout_ms=3000)
@@ -134,14 +156,81 @@ def test_a_decision_about_the_reference_stands_in_the_log(broker: EmbeddedBroker
         partitions = [TopicPartition(topic, number) for number in range(8)]
         consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
-        found = [(record.partition, decode_message(record.value)) for record in consumer]
+        return [(record.partition, decode_message(record.value)) for record in consumer]
     finally:
         consumer.close()
-    assert len(found) == 1
-    partition, control = found[0]
+
+
+DECISIONS = [*(("reference", action) for action in ("pin", "accept", "deploy")), ("streams", "remove")]
+
+
+@pytest.mark.parametrize("command", DECISIONS, ids="-".join)
+def test_a_decision_stands_in_the_log(broker: EmbeddedBroker, config: Path, command: tuple[str, str]) -> None:
+    at = ("--broker", broker.address, "--config", str(config))
+    action = Action(command[1])
+    assert oqm("topics", *at).returncode == 0
+    write_status(broker, config, "shop/answer", StreamState.DRIFT, firing=True)
+    done = oqm(*command, "shop/answer", "--by", "ada", *at)
+    assert done.returncode == 0, done.stderr
+    assert f"{action.value} of shop/answer by ada" in done.stderr
+
+    [(partition, control)] = in_the_log(broker, config)
     assert isinstance(control, Control)
     assert (control.action, control.stream, control.by) == (action, "shop/answer", "ada")
     assert f"partition {partition}" in done.stderr
+
+
+@pytest.mark.parametrize("command", DECISIONS, ids="-".join)
+def test_deciding_about_no_stream_changes_nothing(
+    broker: EmbeddedBroker, config: Path, command: tuple[str, str]
+) -> None:
+    at = ("--broker", broker.address, "--config", str(config))
+    assert oqm("topics", *at).returncode == 0
+    none_yet = oqm(*command, "shop/answr", *at)
+    write_status(broker, config, "shop/answer", StreamState.DRIFT, firing=True)
+    near, far = oqm(*command, "shop/answr", *at), oqm(*command, "zzz", *at)
+    assert [done.returncode for done in (none_yet, near, far)] == [1, 1, 1]
+    assert "no stream is watched yet" in none_yet.stderr
+    assert "no stream is called 'shop/answr': did you mean shop/answer?" in near.stderr
+    assert "oqm streams shows those there are" in far.stderr
+    assert in_the_log(broker, config) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (StreamState.STABLE, "nothing fires in shop/answer"),
+        (StreamState.UNKNOWN, "shop/answer cannot be judged, so there is nothing to accept: not judged since event 9"),
+    ],
+    ids=["stable", "unknown"],
+)
+def test_nothing_to_accept_is_said(broker: EmbeddedBroker, config: Path, state: StreamState, says: str) -> None:
+    at = ("--broker", broker.address, "--config", str(config))
+    assert oqm("topics", *at).returncode == 0
+    write_status(broker, config, "shop/answer", state)
+    done = oqm("reference", "accept", "shop/answer", *at)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "oqm reference deploy shop/answer" in done.stderr
+    assert in_the_log(broker, config) == []
+
+
+def test_streams_says_why_a_stream_is_unknown(broker: EmbeddedBroker, config: Path) -> None:
+    at = ("--broker", broker.address, "--config", str(config))
+    assert oqm("topics", *at).returncode == 0
+    write_status(broker, config, "shop/answer", StreamState.UNKNOWN)
+    write_status(broker, config, "shop/other")
+    table = " ".join(oqm("streams", *at, COLUMNS="160").stdout.split())
+    assert "unknown" in table
+    assert "ValueError: why" in table
+    rows = {row["stream"]: row for row in json_lines(oqm("streams", *at, "--json").stdout)}
+    assert rows["shop/answer"]["reason"] == "not judged since event 9: ValueError: why"
+    assert "reason" not in rows["shop/other"]
+
+
+def test_options_before_the_subcommand_are_refused(broker: EmbeddedBroker) -> None:
+    line = one_line_of_error(oqm("streams", "--broker", broker.address, "remove", "x"))
+    assert "--broker has no effect before remove" in line
 
 
 @pytest.mark.parametrize(
@@ -176,4 +265,4 @@ def test_a_replay_through_the_broker_finds_the_same(broker: EmbeddedBroker, tmp_
     assert there.returncode == 0, there.stderr
     assert [json.loads(line) for line in there.stdout.splitlines()] == json_lines(here.stdout)
     assert there.stderr.splitlines()[-1] == here.stderr.splitlines()[-1]
-    assert here.stderr.startswith("1,500 events in 2 streams, 1 judged from event 401 on: ")
+    assert here.stderr.startswith("1,500 events in 2 streams, judged from event 201 on: ")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -68,7 +69,7 @@ def test_json_lines_say_what_changed_since_when(swapped: Path) -> None:
     done = oqm("replay", swapped, "--json")
     assert done.returncode == 0, done.stderr
     findings = json_lines(done.stdout)
-    assert done.stderr == f"3,000 events in 2 streams, judged from event 401 on: {said(findings)}\n"
+    assert done.stderr == f"3,000 events in 2 streams, judged from event 201 on: {said(findings)}\n"
     schema = json.loads(oqm("schema", "finding").stdout)
     for finding in findings:
         assert set(finding) >= REQUIRED
@@ -119,30 +120,30 @@ def test_a_table_for_people(swapped: Path) -> None:
 
 def test_too_few_events_are_no_clean_bill(swapped: Path) -> None:
     for more in ((), ("--fail-on-finding",), ("--json",), ("--what-if",)):
-        done = oqm("replay", swapped, "--limit", "300", *more, COLUMNS="500")
+        done = oqm("replay", swapped, "--limit", "150", *more, COLUMNS="500")
         assert done.returncode == 3, "neither fine nor found"
         last = (done.stderr if more == ("--json",) else done.stdout).splitlines()[-1]
-        assert last.startswith("300 events in 2 streams: cannot tell whether anything changed")
-        assert last.count(" of 400") == 2
+        assert last.startswith("150 events in 2 streams: cannot tell whether anything changed")
+        assert last.count(" of 200") == 2
         assert "No findings" not in done.stdout
 
 
 def test_the_last_line_says_how_much_was_watched(tmp_path: Path) -> None:
-    calm = write_events(tmp_path / "calm.jsonl", 900)
+    calm = write_events(tmp_path / "calm.jsonl", 600)
     lines = calm.read_text().splitlines()
     of_one = [line for line in lines if json.loads(line)["stream"] == ANSWER]
     done = oqm("replay", calm)
     assert done.returncode == 0
     assert done.stdout == (
-        "900 events in 2 streams, 1 judged from event 401 on: no findings; 1 not judged yet "
-        f"(support-bot/triage has {900 - len(of_one)} of 400)\n"
+        "600 events in 2 streams, 1 judged from event 201 on: no findings; 1 not judged yet "
+        f"(support-bot/triage has {600 - len(of_one)} of 200)\n"
     )
     broken = tmp_path / "broken.jsonl"
-    broken.write_text("\n".join([*of_one[:500], "{", "[]", of_one[499], *of_one[500:]]))
+    broken.write_text("\n".join([*of_one[:300], "{", "[]", of_one[299], *of_one[300:]]))
     done = oqm("replay", broken, "--json")
     assert done.returncode == 0
     assert done.stderr.splitlines()[-1] == (
-        f"{len(of_one):,} events in 1 stream (2 rows skipped, 1 duplicate), judged from event 401 on: no findings"
+        f"{len(of_one):,} events in 1 stream (2 rows skipped, 1 duplicate), judged from event 201 on: no findings"
     )
 
 
@@ -283,3 +284,38 @@ def test_records_of_which_none_is_an_event_are_no_clean_bill(tmp_path: Path) -> 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "none of 3 records is an output event" in done.stderr
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The monitor of one stream raises from its event 500 on."""
+    from monitor.detection import StreamMonitor
+
+    real = StreamMonitor._judge
+
+    def raising(self: StreamMonitor, rows: Any, first: int) -> Any:
+        if self.stream == ANSWER and first >= 500:
+            raise ValueError("what nobody foresaw")
+        return real(self, rows, first)
+
+    monkeypatch.setattr(StreamMonitor, "_judge", raising)
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("more", [(), ("--json",), ("--what-if",)], ids=lambda more: more[0] if more else "table")
+def test_a_stream_that_cannot_be_judged_is_no_silent_pass(swapped: Path, more: tuple[str, ...]) -> None:
+    done = oqm("replay", swapped, *more)
+    assert done.returncode == 3
+    [line] = [line for line in done.stderr.splitlines() if "could not be judged" in line]
+    assert line.startswith(f"could not be judged: {ANSWER}: not judged since event 5")
+    assert "ValueError: what nobody foresaw" in line
+    assert "Traceback" not in done.stderr
+
+
+def test_names_beyond_the_cap_are_no_silent_pass(swapped: Path, tmp_path: Path) -> None:
+    config = tmp_path / "monitor.yaml"
+    config.write_text("worker: {max_streams: 1}\n")
+    done = oqm("replay", swapped, "--config", config)
+    assert done.returncode == 3
+    assert "could not be judged: stream names: " in done.stderr
+    assert "more names than worker.max_streams (1)" in done.stderr

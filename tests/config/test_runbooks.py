@@ -41,7 +41,8 @@ def test_every_kind_of_finding_has_its_runbook(kind: FindingKind) -> None:
     "name",
     [
         *("lag", "dead_letters", "worker_down", "monitor_blind", "sink_failures", "evaluator_down"),
-        *("prompt_brittleness", "cascade", "process/change_a_prompt"),
+        *("prompt_brittleness", "cascade", "process/change_a_prompt", "times_behind"),
+        *("stream_failed", "too_many_streams"),
     ],
 )
 def test_there_are_runbooks_for_what_is_no_kind_of_finding(name: str) -> None:
@@ -100,6 +101,8 @@ def check(words: list[str]) -> None:
     command: Any = typer.main.get_command(build_app())
     rest = words[1:]
     while isinstance(command, click.Group) or hasattr(command, "commands"):
+        if command.invoke_without_command and (not rest or rest[0].startswith("-")):
+            break  # a command of its own, which has subcommands too
         assert rest, words
         assert rest[0] in command.commands, f"no command {' '.join(words)}"
         command = command.commands[rest.pop(0)]
@@ -118,6 +121,8 @@ def test_a_command_that_does_not_exist_would_be_seen() -> None:
     for words in (
         ["oqm", "strems"],
         ["oqm", "streams", "--onse"],
+        ["oqm", "streams", "remove"],
+        ["oqm", "streams", "delete", "s"],
         ["oqm", "reference", "reject", "s"],
         ["oqm", "reference", "pin"],
         ["oqm", "features", "f.jsonl", "--limit", "many"],

@@ -26,6 +26,7 @@ def test_states_and_features_are_read() -> None:
     metrics = scrape()
     assert metrics.state("a/b") == "drift"
     assert metrics.state("c") == "unknown"
+    assert (metrics.events("a/b"), metrics.events("c")) == (1234, 0)
     rows = metrics.features("a/b")
     # What speaks loudest first; among the calm, what says most to a newcomer.
     assert [row.name for row in rows][:2] == ["input.noise.score", "output.length.chars"]

@@ -24,7 +24,9 @@ from tests.detection.streams import (
 )
 
 WARMUP = 400
-DEFAULT = DetectionSettings()
+DEFAULT = DetectionSettings(warmup=WARMUP)
+SHORT = DetectionSettings()
+"""The warm-up as it is by default."""
 
 
 def with_incident(start: int, length: int, kind: str, seed: int = 1, n: int = 1500) -> Traffic:
@@ -116,6 +118,22 @@ def test_a_pinned_reference_is_checked_as_well() -> None:
 def test_ordinary_warm_ups_are_left_alone(rho: float) -> None:
     said = [len(about_the_reference(replay(watch(DEFAULT), calm(WARMUP, seed, rho=rho)))) for seed in range(60)]
     assert sum(said) == 0
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6, 0.8])
+def test_short_ordinary_warm_ups_are_left_alone(rho: float) -> None:
+    found = [replay(watch(SHORT), calm(SHORT.warmup, seed, rho=rho)) for seed in range(60)]
+    assert [about_the_reference(said) for said in found if about_the_reference(said)] == []
+
+
+@pytest.mark.parametrize(("start", "kind"), [(0, "long"), (60, "long"), (120, "long"), (60, "empty"), (130, "empty")])
+def test_an_incident_within_a_short_warm_up_is_left_out(start: int, kind: str) -> None:
+    length = 70
+    found = replay(watch(SHORT), with_incident(start, length, kind, n=600))
+    (said,) = about_the_reference(found)
+    assert said.raised_at.index == SHORT.warmup - 1
+    assert abs(said.began_at.index - start) <= 20
+    assert fired(found) == []
 
 
 def test_a_wave_of_the_mix_is_no_incident() -> None:

@@ -306,11 +306,11 @@ def test_a_burn_whose_drift_is_told_is_information() -> None:
 
 
 def test_a_burn_graver_than_its_drift_says_both_and_then_a_drift_as_grave_is_information() -> None:
-    made = traffic(1800, every=6.0)
-    made[LATENCY][every_nth(made, 10, 300, 1300)] = 9.0
-    made[LATENCY][1000:1300] = 9.0
-    monitor = cared_for(FAST)
-    found = shown(monitor, made, stop=1300)
+    made = traffic(2000, every=6.0)
+    made[LATENCY][every_nth(made, 10, 500, 1500)] = 9.0
+    made[LATENCY][1200:1500] = 9.0
+    monitor = cared_for(FAST, warmup=400, mature=400)  # a young reference cannot tell one slow call in ten
+    found = shown(monitor, made, stop=1500)
     drift, burn, grown = found
     assert told(found) == [
         (State.FIRING, Severity.WARNING, "drift"),
@@ -319,7 +319,7 @@ def test_a_burn_graver_than_its_drift_says_both_and_then_a_drift_as_grave_is_inf
     ]
     assert burn.cause.endswith(f"It goes with what is told: {drift.title.removeprefix('s: ')}.")
     assert monitor.status().firing == [drift.id, burn.id]
-    ended = shown(monitor, made, 1300, 1800)
+    ended = shown(monitor, made, 1500, 2000)
     assert {f.state for f in ended} == {State.RESOLVED}
     assert sorted(f.id for f in ended) == sorted([drift.id, burn.id])
     assert grown.id not in {f.id for f in ended}

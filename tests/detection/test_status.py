@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.detection import DetectionSettings
+from monitor.detection import Action, Control, DetectionSettings
 from monitor.detection.status import OpenAlert
 from monitor.detection.track import MOST_SHARES
 from tests.detection.streams import CHARS, WORDS, calm, fired, replay, watch
@@ -74,3 +74,29 @@ def test_an_attribute_that_comes_later_with_a_value_a_row_is_left_out() -> None:
         "model.version",
         "model.name",
     }
+
+
+def test_a_status_says_how_far_the_stream_has_learned() -> None:
+    monitor = watch(DetectionSettings(warmup=200))
+    traffic = calm(1400, 7)
+
+    def seen(start: int, stop: int) -> tuple[str, int, int, bool]:
+        replay(monitor, traffic, start, stop)
+        status = monitor.status()
+        return status.state.value, status.learned, status.learns, status.young
+
+    assert seen(0, 0) == ("warming", 0, 200, False)
+    assert seen(0, 140) == ("warming", 140, 200, False)
+    assert seen(140, 200) == ("stable", 200, 200, True)
+    assert seen(200, 1400) == ("stable", 200, 200, False)
+    monitor.control(Control(action=Action.DEPLOY, stream="s"))
+    assert seen(0, 0) == ("warming", 0, 200, False)
+
+
+def test_a_restored_stream_is_as_far() -> None:
+    monitor, restored = watch(DetectionSettings(warmup=200)), watch(DetectionSettings(warmup=200))
+    traffic = calm(260, 8)
+    for start, stop in ((0, 130), (130, 260)):
+        replay(monitor, traffic, start, stop)
+        restored.restore(monitor.snapshot())
+        assert restored.status() == monitor.status()

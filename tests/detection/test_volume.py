@@ -233,6 +233,73 @@ def test_a_rate_that_is_accepted_is_the_usual_one() -> None:
     assert told(times[at:], volume, at) == []
 
 
+# Gaps
+
+
+@pytest.fixture
+def stepped(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Starts of the windows that were computed."""
+    starts: list[float] = []
+    and_one = Volume._and_one
+
+    def counted(self: Volume, last: Array, start: float, count: float) -> Array:
+        starts.append(start)
+        return and_one(self, last, start, count)
+
+    monkeypatch.setattr(Volume, "_and_one", counted)
+    return starts
+
+
+@pytest.mark.parametrize("gap", [3600.0, 86_400.0, 6.9 * 86_400, 7 * 86_400.0, 30 * 86_400.0, 116 * 86_400.0, 1e9])
+def test_rows_with_long_gaps_take_few_windows(stepped: list[float], gap: float) -> None:
+    volume = Volume()
+    assert told(START + gap * np.arange(30), volume) == []
+    # Two days of minutes at most, until the width is that of a slow stream; then by windows of six hours.
+    assert len(stepped) <= 2 * DAY_MINUTES + 30 * (100 + 7 * 4)
+
+
+@pytest.mark.parametrize("days", [0.02, 0.5, 3, 9])
+@pytest.mark.parametrize("gap", [3600.0, 86_400.0, 30 * 86_400.0, 1e9])
+def test_looking_for_a_stop_takes_few_windows_however_long_the_gap(
+    stepped: list[float], days: float, gap: float
+) -> None:
+    times = arriving("daily", days, 2.0)
+    volume = Volume()
+    told(times, volume)
+    stepped.clear()
+    last = float(times[-1])
+    for share in np.linspace(0.0, 1.0, 200):
+        volume.stopped(last + share * gap)
+    assert len(stepped) <= 2 * 64 + 100
+
+
+@pytest.mark.parametrize("kind", ["steady", "daily", "weekly", "office", "bursty"])
+@pytest.mark.parametrize(("days", "mean"), [(0.1, 60.0), (1.5, 5.0), (4, 0.2), (9, 20.0), (16, 0.5)])
+def test_a_stop_is_found_where_stepping_through_all_windows_finds_it(
+    monkeypatch: pytest.MonkeyPatch, kind: str, days: float, mean: float
+) -> None:
+    times = arriving(kind, days, mean)
+    last = float(times[-1])
+    volume, stepping = Volume(), Volume()
+    told(times, volume)
+    told(times, stepping)
+    gaps = np.geomspace(30.0, 3 * 86_400.0, 12)
+    found = [volume.stopped(last + gap) for gap in gaps]
+    assert all(volume.stops_after() <= stop for stop in found if stop is not None)
+    monkeypatch.setattr(Volume, "_next_possible", lambda self, ahead: ahead.place)
+    monkeypatch.setattr(Volume, "stops_after", lambda self: -np.inf)
+    assert [stepping.stopped(last + gap) for gap in gaps] == found
+
+
+@pytest.mark.parametrize("first", [0.0, -62_135_596_800.0, START - 60 * 86_400.0, START - 3 * 86_400.0])
+@pytest.mark.parametrize("strays", [1, 2])
+def test_a_first_row_long_before_the_others_does_not_make_their_rate_a_rise(first: float, strays: int) -> None:
+    """A default of 1970 or of year 1, or a test event long before a service goes live."""
+    times = np.concatenate([first + np.arange(strays), arriving("steady", 0.3, 6.0), arriving("steady", 0.3, 6.0)])
+    times[len(times) // 2 :] += 0.3 * 86_400.0
+    assert told(np.concatenate([times[:strays], np.sort(times[strays:])])) == []
+
+
 # Laws
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from monitor.events.schema import OutputEvent
 from monitor.features import FeatureBatch, Featurizer, Kind, build_featurizer, default_extractors
@@ -45,6 +47,49 @@ def test_an_event_that_a_family_fails_on_misses_that_family_only() -> None:
     assert batch.values[:, batch.names.index("output.length.chars")].tolist() == [3, 6, 5]
     assert batch.categories["output.fussy.first"] == ["o", None, "t"]
     assert featurizer.failures == {"fussy": 1}
+
+
+class Wrong(Fussy):
+    """Returns for a poisonous event what no family may."""
+
+    def __init__(self, wrong: Any) -> None:
+        self._wrong = wrong
+
+    def extract(self, batch: EventBatch) -> Mapping[str, Column]:
+        poisoned = any(event.output == "poison" for event in batch.events)
+        columns = {} if poisoned else dict(super().extract(batch))
+        if poisoned and self._wrong is not None:
+            columns = {spec.name: self._wrong for spec in self.features}
+        return columns
+
+
+@pytest.mark.parametrize("wrong", [None, [], [1.0] * 9, ["text"]], ids=["no column", "none", "too many", "no numbers"])
+def test_a_family_that_returns_what_it_did_not_declare_fails_as_one_that_raises(wrong: Any) -> None:
+    featurizer = Featurizer([Wrong(wrong), *default_extractors(("length",))])  # type: ignore[list-item]
+    batch = featurizer.featurize(events_of("one", "poison", "three"), source="t")
+    assert batch.values[:, 0].tolist() == pytest.approx([3, np.nan, 5], nan_ok=True)
+    assert batch.values[:, batch.names.index("output.length.chars")].tolist() == [3, 6, 5]
+    assert featurizer.failures == {"fussy": 1}
+
+
+class FussyEmbedder:
+    """Fails on a text."""
+
+    name, dimensions = "fussy", 256
+
+    def embed(self, texts: Sequence[str | None]) -> NDArray[np.float32]:
+        if "poison" in texts:
+            raise RuntimeError("poison")
+        return np.full((len(texts), 256), 1 / 16, dtype=np.float32)
+
+
+def test_an_embedder_that_raises_costs_its_event_and_what_is_read_off_embeddings() -> None:
+    featurizer = Featurizer(default_extractors(), embedder=FussyEmbedder())
+    batch = featurizer.featurize(events_of("one", "poison", "three"), source="t")
+    assert batch.embeddings is not None
+    assert batch.embeddings.tolist() == [[1 / 16] * 256, [0.0] * 256, [1 / 16] * 256]
+    assert batch.values[:, batch.names.index("output.length.chars")].tolist() == [3, 6, 5]
+    assert featurizer.failures == {"overlap": 1, "embedding": 1, "embedder": 1}
 
 
 def test_columns_follow_the_registry() -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections import Counter
+from collections.abc import AsyncGenerator, Generator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from kafka import KafkaConsumer
 from kafka.consumer.fetcher import ConsumerRecord
@@ -91,3 +97,87 @@ def test_a_broker_that_comes_late_and_goes_away_for_a_while_loses_nothing(tmp_pa
             assert set(times.values()) == {1}
     finally:
         publisher.close(0.0)
+
+
+@pytest.mark.kafka
+async def test_an_application_with_an_event_loop(on_kafka: Installation) -> None:
+    """Coroutines, streams and readers who leave, while the loop goes on; what arrives is what the monitor reads."""
+    bootstrap, topic = on_kafka.settings.broker.bootstrap, on_kafka.settings.topics.outputs.name
+    steps = 0
+
+    async def count_steps() -> None:
+        nonlocal steps
+        while True:
+            await asyncio.sleep(0)
+            steps += 1
+
+    counting = asyncio.create_task(count_steps())
+    async with OutputPublisher(bootstrap, topic) as publisher:
+
+        @publisher.record("bot/answer", input_of="question", session={"id": "whole"})
+        async def answer(tenant: str, question: str) -> str:
+            await asyncio.sleep(0)
+            return question.upper()
+
+        @publisher.record("bot/stream", session={"id": "part"})
+        async def stream(question: str) -> AsyncGenerator[str, None]:
+            yield "Be"
+            await asyncio.Event().wait()
+
+        async def read(question: str) -> None:
+            async for _ in stream(question):
+                reading.set()
+
+        answers = await asyncio.gather(*(answer("acme", f"q{i}") for i in range(100)))
+        assert answers == [f"Q{i}" for i in range(100)]
+        reading = asyncio.Event()
+        reader = asyncio.create_task(read("why?"))
+        await reading.wait()
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+        before = steps
+    assert steps > before + 10  # while it closed, which takes the broker's confirmations
+    counting.cancel()
+    assert (publisher.delivered, publisher.undelivered) == (101, {})
+    received = await asyncio.to_thread(read_events, bootstrap, topic)
+    [left] = [event for event in received if event.stream == "bot/stream"]
+    assert (left.output, left.finish_reason, left.error) == ("Be", "abandoned", None)
+    assert {(event.input, event.output) for event in received if event is not left} == {
+        (f"q{i}", f"Q{i}") for i in range(100)
+    }
+
+
+@pytest.mark.kafka
+def test_what_was_converted_is_read_by_the_monitor(on_kafka: Installation) -> None:
+    bootstrap, topic = on_kafka.settings.broker.bootstrap, on_kafka.settings.topics.outputs.name
+    moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    fields: dict[str, Any] = {
+        "id": uuid.UUID(int=1),
+        "output": [{"type": "text", "text": "hi"}],
+        "time": moment,
+        "cost_usd": Decimal("0.01"),
+        "attributes": {"score": np.float32(0.5)},
+    }
+
+    def conversation() -> Generator[str, str, int]:
+        return len((yield "a") + (yield "b"))
+
+    with OutputPublisher(bootstrap, topic) as publisher:
+        assert publisher.publish(OutputEvent(stream="converted", **fields))
+        assert not publisher.publish(OutputEvent(stream="refused", output=b"\xff"))  # type: ignore[arg-type]
+        talk = publisher.record("talk")(conversation)()
+        assert (next(talk), talk.send("xx")) == ("a", "b")
+        with pytest.raises(StopIteration) as stop:
+            talk.send("yyy")
+    assert stop.value.value == 5
+    assert publisher.undelivered == {Undelivered.OUT_OF_RANGE: 1}
+    received = {event.stream: event for event in read_events(bootstrap, topic)}
+    assert received.keys() == {"converted", "talk"}
+    event = received["converted"]
+    assert (event.id, event.output, event.cost_usd) == (str(fields["id"]), "hi", 0.01)
+    assert (event.time, event.attributes) == (moment.timestamp(), {"score": 0.5})
+    assert received["talk"].output == "ab"
+
+
+def read_events(bootstrap: str, topic: str) -> list[OutputEvent]:
+    return [decode_event(record.value, default_id="d", timestamp=None).event for record in read(bootstrap, topic)]

@@ -33,7 +33,14 @@ class StateTopic:
         wanted = set(partitions)
         for offset, message in enumerate(message for call in self.calls for message in call):
             if message.partition in wanted:
-                yield Record(message.partition, offset, message.value, key=message.key, topic="oqm.state")
+                yield Record(
+                    message.partition,
+                    offset,
+                    message.value,
+                    key=message.key,
+                    headers=list(message.headers),
+                    topic="oqm.state",
+                )
 
 
 @pytest.fixture
@@ -137,3 +144,43 @@ async def test_streams_with_half_characters_in_their_names_come_back(state: Stat
     name = "bot/\ud800"
     await checkpoint(state).write(0, 1, {name: (status("bot", 1), b"x")})
     assert list((await checkpoint(state).restore([0]))[0].streams) == [name]
+
+
+async def test_a_stream_that_ended_is_gone_until_it_begins_again(state: StateTopic) -> None:
+    ours = checkpoint(state)
+    await ours.write(0, 90, streams(a=b"1", b=b"2"), clock=(5.0, 90.0))
+    await ours.write(0, 100, {}, ended={"a"}, clock=(5.0, 100.0))
+    restored = (await ours.restore([0]))[0]
+    assert set(restored.streams) == {"b"}
+    assert (restored.position, restored.clock) == (100, (5.0, 100.0))
+    assert set(await read_statuses(BROKER, topics())) == {"b"}
+    await ours.write(0, 110, streams(a=b"anew"))
+    assert (await ours.restore([0]))[0].streams["a"].snapshot == b"anew"
+    assert set(await read_statuses(BROKER, topics())) == {"a", "b"}
+
+
+async def test_what_a_zombie_writes_late_does_not_bring_a_stream_back(state: StateTopic) -> None:
+    ours = checkpoint(state)
+    await ours.write(0, 90, streams(a=b"1"))
+    await ours.write(0, 100, {}, ended={"a"})
+    await ours.write(0, 95, streams(a=b"late"))
+    assert (await ours.restore([0]))[0].streams == {}
+    assert await read_statuses(BROKER, topics()) == {}
+
+
+async def test_a_stream_of_an_earlier_topic_ends_too(state: StateTopic) -> None:
+    await checkpoint(state).write(0, 90, streams(a=b"old"))
+    anew = checkpoint(state, topics(features_id="features-2"))
+    await anew.write(0, 5, {}, ended={"a"})
+    restored = (await anew.restore([0]))[0]
+    assert (restored.streams, restored.elsewhere) == ({}, {})
+
+
+async def test_a_position_without_a_clock_is_read(state: StateTopic) -> None:
+    """As versions before wrote it."""
+    await checkpoint(state).write(0, 90, streams(a=b"1"))
+    record = msgspec.msgpack.decode(state.calls[1][0].value or b"")
+    del record["clock"]
+    state.calls[1] = [Outgoing("oqm.state", msgspec.msgpack.encode(record), state.calls[1][0].key, 0)]
+    restored = (await checkpoint(state).restore([0]))[0]
+    assert (restored.position, restored.clock) == (90, None)

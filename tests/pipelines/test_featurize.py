@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from monitor.detection.wire import Tick, decode_message, partition_for
+from monitor.detection.wire import Tick, decode_message, encode, partition_for
 from monitor.errors import StateError
 from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
+from pipelines import featurize as module
 from pipelines.deadletter import PROCESSING_FAILED
 from pipelines.event_time import EventTimeTicks
 from pipelines.featurize import EventReader, Featurized
@@ -154,3 +155,22 @@ def test_poison_takes_only_itself(featurizer: Featurizer, error: Exception, reas
     (letter,) = result.letters
     assert (letter.message.offset, letter.reason) == (1, reason)
     assert [b.source_offsets.tolist() for found in batches(result).values() for b in found] == [[0], [2]]
+
+
+def test_a_row_that_cannot_be_written_takes_no_tick_of_a_replay(
+    featurizer: Featurizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(batch: FeatureBatch) -> list[bytes]:
+        if "large" in batch.ids:
+            raise StateError("one row takes 2 MB")
+        return encode(batch)
+
+    monkeypatch.setattr(module, "encode", refusing)
+
+    def log(name: str) -> list[Tick]:
+        messages = [message(n, time=1_700_000_000 + 60 * n, id=name if n == 1 else str(n)) for n in range(4)]
+        result = EventReader(featurizer, OUTPUTS, 1, EventTimeTicks()).read(messages)
+        return [one for one in map(decode_message, result.messages[0]) if isinstance(one, Tick)]
+
+    assert log("small")
+    assert log("large") == log("small")

@@ -302,3 +302,83 @@ async def test_an_outbox_of_another_version_is_refused(monkeypatch: pytest.Monke
     await bench.log.send([Outgoing("outbox", msgspec.msgpack.encode(record), key, 0)])
     with pytest.raises(StateError, match="format version 2, this worker reads 1: run the version that wrote it"):
         await bench.run()
+
+
+async def quietly(bench: Bench, days: float) -> None:
+    """So much time passes in which nothing comes, and the timer calls a few times."""
+    bench.clock.now += days * 86_400.0
+    for _ in range(3):
+        await bench.notify.idle()
+
+
+def held(bench: Bench) -> set[str]:
+    """Keys that the outbox holds once it is compacted."""
+    latest = {record.key: record.value for record in bench.log.topics["outbox"]}
+    return {_key.decode(key).transition for key, value in latest.items() if key and value is not None}
+
+
+_key = msgspec.json.Decoder(OutboxKey)
+
+
+async def test_the_outbox_forgets_what_is_settled_and_nothing_is_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver(name="a"), Receiver(name="b"))
+    firing, resolved = transitions()
+    await bench.publish(firing, resolved)
+    await bench.run()
+    await quietly(bench, 13)
+    assert held(bench) == {firing.transition, resolved.transition}
+    await quietly(bench, 2)
+    assert held(bench) == set()
+    assert not bench.notify._known, "nor does it stay in memory"
+    written = len(bench.log.topics["outbox"])
+    bench.restart()
+    await bench.publish(firing, resolved)  # once more, from a worker that came back
+    await bench.run()
+    await quietly(bench, 30)
+    for receiver in bench.receivers:
+        assert receiver.got == [firing.transition, resolved.transition]
+    assert len(bench.log.topics["outbox"]) == written
+
+
+async def test_what_fires_stays_in_the_outbox_however_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver())
+    firing, resolved = transitions()
+    await bench.publish(firing)
+    await bench.run()
+    await quietly(bench, 80)
+    assert held(bench) == {firing.transition}
+    bench.restart()
+    await bench.publish(resolved)
+    await bench.run()
+    assert bench.receivers[0].got == [firing.transition, resolved.transition]
+
+
+async def test_what_waits_for_its_receiver_stays_in_the_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, SlowReceiver())
+    firing, resolved = transitions()
+    await bench.publish(firing, resolved)
+    await bench.run()
+    await quietly(bench, 80)
+    assert held(bench) == {firing.transition, resolved.transition}
+    await bench.notify.settle()
+
+
+async def test_a_worker_that_is_not_sure_to_own_the_alerts_forgets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver())
+    firing, resolved = transitions()
+    await bench.publish(firing, resolved)
+    await bench.run()
+    bench.sure = False
+    await quietly(bench, 80)
+    assert held(bench) == {firing.transition, resolved.transition}
+
+
+async def test_years_of_settled_alerts_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver())
+    told = many(1_100)
+    over = [from_finding(msgspec.structs.replace(sample_finding(State.RESOLVED), id=a.fingerprint)) for a in told]
+    await bench.publish(*told, *over)
+    await bench.run(turns=30_000)
+    assert len(held(bench)) == 2_200
+    await quietly(bench, 15)
+    assert held(bench) == set()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -329,6 +331,78 @@ def test_a_forked_child_publishes_by_itself(make: Make) -> None:
     assert publisher.pending == 1  # the parent's own is still the parent's
     held.futures[0].confirm()
     assert publisher.delivered == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_lock_that_is_taken_at_the_fork_does_not_stop_the_child(make: Make) -> None:
+    publisher = make(FakeProducer)
+    taken, over = threading.Event(), threading.Event()
+
+    def take() -> None:
+        with publisher._changed:
+            taken.set()
+            over.wait()
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    taken.wait()
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    child = context.Process(target=_publish_in_child, args=(publisher, results))
+    child.start()
+    assert results.get()[1:] == (True, 1, 0)
+    child.join(30)
+    over.set()
+    thread.join()
+
+
+def _publish_and_wait(publisher: OutputPublisher, started: Any) -> None:
+    publisher.publish(EVENT)
+    started.put(True)
+    threading.Event().wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_that_is_terminated_sends_what_is_left_and_ends_by_the_signal(make: Make) -> None:
+    context = multiprocessing.get_context("fork")
+    started, sent = context.SimpleQueue(), context.SimpleQueue()
+    terminating = context.Event()
+
+    class Producer(FakeProducer):
+        def send(self, *args: Any, **message: Any) -> FakeFuture:
+            terminating.wait()
+            sent.put(message["key"])
+            return super().send(*args, **message)
+
+    child = context.Process(target=_publish_and_wait, args=(make(Producer), started))
+    child.start()
+    started.get()
+    child.terminate()
+    terminating.set()
+    child.join(30)
+    assert child.exitcode == -signal.SIGTERM
+    assert not sent.empty()
+    assert sent.get() == b"e1"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL  # here, no handler is set
+
+
+def test_nothing_is_imported_once_the_publisher_is_made() -> None:
+    script = (
+        "import sys, threading\n"
+        "from monitor import OutputPublisher\n"
+        "publisher = OutputPublisher('localhost:1')\n"
+        "print('kafka' in sys.modules, 'encodings.idna' in sys.modules, threading.active_count())\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout == "True True 1\n"
+
+
+def test_a_publisher_may_be_passed_to_a_spawned_process() -> None:
+    publisher = OutputPublisher("host:1", "topic", buffer_events=5, strict=True)
+    copy = pickle.loads(pickle.dumps(publisher))
+    assert (copy.topic, copy.strict, copy._buffer_events) == ("topic", True, 5)
 
 
 def test_an_option_that_kafka_does_not_know_is_said_at_once() -> None:

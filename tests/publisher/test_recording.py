@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import contextvars
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -276,3 +278,361 @@ def test_long_and_broken_errors_are_kept_short(recorder: Recorder) -> None:
     assert first.error is not None
     assert len(first.error) == 500
     assert second.error == "Broken"
+
+
+# --- who went away ----------------------------------------------------------------------------------------------
+
+
+class ClientDisconnect(Exception):
+    pass
+
+
+ClientDisconnect.__module__ = "starlette.requests"
+
+
+class Hangup(ClientDisconnect):
+    pass
+
+
+def test_a_cancelled_coroutine_is_abandoned_and_no_error(recorder: Recorder) -> None:
+    @recorder.publisher.record("bot")
+    async def answer(question: str) -> str:
+        started.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    async def main() -> None:
+        task = asyncio.create_task(answer("why?"))
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    started = asyncio.Event()
+    asyncio.run(main())
+    event = recorder.event
+    assert (event.output, event.finish_reason, event.error) == ("", "abandoned", None)
+
+
+def test_a_cancelled_stream_keeps_what_was_said(recorder: Recorder) -> None:
+    @recorder.publisher.record("bot")
+    async def answer(question: str) -> AsyncIterator[str]:
+        yield "Be"
+        started.set()
+        await asyncio.Event().wait()
+
+    async def read() -> None:
+        async for _ in answer("why?"):
+            pass
+
+    async def main() -> None:
+        task = asyncio.create_task(read())
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    started = asyncio.Event()
+    asyncio.run(main())
+    event = recorder.event
+    assert (event.output, event.finish_reason, event.error) == ("Be", "abandoned", None)
+
+
+@pytest.mark.parametrize("gone", [GeneratorExit, asyncio.CancelledError, ClientDisconnect, Hangup])
+def test_a_block_that_its_reader_leaves(recorder: Recorder, gone: type[BaseException]) -> None:
+    with pytest.raises(gone), recorder.publisher.record("bot") as recording, recording.call("search"):
+        raise gone
+    event = recorder.event
+    assert (event.finish_reason, event.error, event.calls[0].error) == ("abandoned", None, None)
+
+
+@pytest.mark.parametrize("real", [TimeoutError, ConnectionResetError, BrokenPipeError, KeyboardInterrupt, SystemExit])
+def test_real_errors_stay_errors(recorder: Recorder, real: type[BaseException]) -> None:
+    with pytest.raises(real), recorder.publisher.record("bot"):
+        raise real
+    assert (recorder.event.finish_reason, recorder.event.error) == (None, real.__name__)
+
+
+def test_a_time_out_inside_the_call_is_an_error(recorder: Recorder) -> None:
+    @recorder.publisher.record("bot")
+    async def answer(question: str) -> str:
+        async with asyncio.timeout(0):
+            await asyncio.Event().wait()
+        return "never"
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(answer("why?"))
+    assert recorder.event.error == "TimeoutError"
+
+
+def test_a_reader_who_leaves_after_the_end_has_read_it_all(recorder: Recorder) -> None:
+    @recorder.publisher.record("bot")
+    def answer(question: str) -> Iterator[str]:
+        recording = current_recording()
+        assert recording is not None
+        recording.event.finish_reason = "stop"
+        yield "Because."
+
+    stream = answer("why?")
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]
+    assert (recorder.event.finish_reason, recorder.event.output) == ("stop", "Because.")
+
+
+def test_a_block_inside_a_generator_that_is_closed_elsewhere(recorder: Recorder) -> None:
+    def answer() -> Iterator[str]:
+        with recorder.publisher.record("bot") as call:
+            call.output = "Be"
+            yield "Be"
+
+    stream = answer()
+    contextvars.copy_context().run(next, stream)
+    contextvars.copy_context().run(stream.close)  # type: ignore[attr-defined]
+    assert recorder.event.finish_reason == "abandoned"
+
+
+# --- generators are what they were ------------------------------------------------------------------------------
+
+
+def conversation(question: str) -> Generator[str, str | None, dict[str, int]]:
+    """Answers what is sent."""
+    said = yield "a"
+    while said is not None:
+        try:
+            said = yield f"got {said}"
+        except KeyError as error:
+            said = yield f"caught {error.args[0]}"
+    return {"usage": 3}
+
+
+async def conversation_async(question: str) -> AsyncGenerator[str, str | None]:
+    said = yield "a"
+    while said is not None:
+        try:
+            said = yield f"got {said}"
+        except KeyError as error:
+            said = yield f"caught {error.args[0]}"
+
+
+def test_a_generator_hands_on_send_throw_and_its_value(recorder: Recorder) -> None:
+    def outer() -> Generator[str, str | None, dict[str, int]]:
+        return (yield from recorder.publisher.record("bot")(conversation)("why?"))
+
+    stream = outer()
+    assert next(stream) == "a"
+    assert stream.send("hello") == "got hello"
+    assert stream.throw(KeyError("x")) == "caught x"
+    assert stream.send("again") == "got again"
+    with pytest.raises(StopIteration) as stop:
+        next(stream)
+    assert stop.value.value == {"usage": 3}
+    assert recorder.event.output == "agot hellocaught xgot again"
+
+
+def test_an_exception_thrown_in_and_not_caught_is_an_error(recorder: Recorder) -> None:
+    stream = recorder.publisher.record("bot")(conversation)("why?")
+    next(stream)
+    with pytest.raises(ValueError, match="no"):
+        stream.throw(ValueError("no"))
+    assert recorder.event.error == "ValueError: no"
+
+
+def test_an_asynchronous_generator_hands_on_send_and_throw(recorder: Recorder) -> None:
+    async def main() -> None:
+        stream = recorder.publisher.record("bot")(conversation_async)("why?")
+        assert await anext(stream) == "a"
+        assert await stream.asend("hello") == "got hello"
+        assert await stream.athrow(KeyError("x")) == "caught x"
+        with pytest.raises(StopAsyncIteration):
+            await stream.asend(None)
+
+    asyncio.run(main())
+    assert recorder.event.output == "agot hellocaught x"
+
+
+def test_closing_reaches_the_generator_first(recorder: Recorder) -> None:
+    ended = []
+
+    @recorder.publisher.record("bot")
+    async def answer(question: str) -> AsyncGenerator[str, None]:
+        try:
+            yield "Be"
+        finally:
+            await asyncio.sleep(0)
+            ended.append(recorder.publisher.pending + recorder.publisher.delivered)
+
+    async def main() -> None:
+        stream = answer("why?")
+        await anext(stream)
+        await stream.aclose()
+
+    asyncio.run(main())
+    assert ended == [0]
+    assert recorder.event.finish_reason == "abandoned"
+
+
+def test_wrapped_functions_are_of_the_same_kind(recorder: Recorder) -> None:
+    async def coroutine(question: str, *, tone: str = "dry") -> str:
+        return question
+
+    record = recorder.publisher.record("bot")
+    for function, is_kind in (
+        (conversation, inspect.isgeneratorfunction),
+        (conversation_async, inspect.isasyncgenfunction),
+        (coroutine, inspect.iscoroutinefunction),
+    ):
+        wrapped = record(function)  # type: ignore[type-var]
+        assert is_kind(wrapped)
+        assert inspect.signature(wrapped) == inspect.signature(function)
+        assert wrapped.__name__ == function.__name__
+
+
+def test_a_plain_function_that_returns_one_of_the_others(recorder: Recorder) -> None:
+    async def coroutine(question: str) -> str:
+        return question.upper()
+
+    record = recorder.publisher.record("bot")
+    assert "".join(record(lambda question: conversation(question))("why?")) == "a"
+    assert asyncio.run(record(lambda question: coroutine(question))("why?")) == "WHY?"
+
+    async def whole() -> list[str]:
+        return [piece async for piece in record(lambda question: conversation_async(question))("why?")]
+
+    assert asyncio.run(whole()) == ["a"]
+    assert [event.output for event in recorder.events] == ["a", "WHY?", "a"]
+
+
+def test_methods_of_classes(recorder: Recorder) -> None:
+    class Bot:
+        @recorder.publisher.record("bot")  # type: ignore[type-var]
+        @classmethod
+        def of_class(cls, question: str) -> str:
+            return question + cls.__name__
+
+        @recorder.publisher.record("bot")
+        def of_object(self, question: str) -> str:
+            return question
+
+    assert Bot.of_class("a") == "aBot"  # type: ignore[operator]
+    assert Bot().of_object("b") == "b"
+    assert [(event.input, event.output) for event in recorder.events] == [("a", "aBot"), ("b", "b")]
+
+
+# --- input, and outputs of other forms ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "input_of", ["question", lambda tenant, question="none", *more, **options: question], ids=["name", "function"]
+)
+def test_which_argument_is_the_input(recorder: Recorder, input_of: Any) -> None:
+    @recorder.publisher.record("bot", input_of=input_of)
+    def answer(tenant: str, question: str = "none", *more: str, **options: str) -> str:
+        return "Because."
+
+    answer("acme", "why?")
+    answer("acme", question="how?")
+    answer("acme")
+    assert [event.input for event in recorder.events] == ["why?", "how?", "none"]
+
+
+def test_other_kinds_of_arguments(recorder: Recorder) -> None:
+    @recorder.publisher.record("bot", input_of="question")
+    def keyword_only(tenant: str, *, question: str) -> str:
+        return "x"
+
+    @recorder.publisher.record("bot", input_of="question")
+    def any_keyword(**options: str) -> str:
+        return "x"
+
+    @recorder.publisher.record("bot")
+    def chat(model: Any, messages: list[dict[str, Any]]) -> str:
+        return "x"
+
+    keyword_only("acme", question="a")
+    any_keyword(tenant="acme", question="b")
+    chat(None, messages=[{"role": "system", "content": "s"}, {"role": "user", "content": "c"}])
+    assert [event.input for event in recorder.events] == ["a", "b", "c"]
+
+
+def test_an_argument_that_does_not_exist_is_said_at_once(recorder: Recorder) -> None:
+    with pytest.raises(ConfigError, match=r"no such argument \(it has: tenant, text\)"):
+
+        @recorder.publisher.record("bot", input_of="question")
+        def answer(tenant: str, text: str) -> str:
+            return text
+
+    with pytest.raises(ConfigError, match="not both"):
+        recorder.publisher.record("bot", "why?", input_of="question")
+
+
+def test_a_provider_s_response(recorder: Recorder) -> None:
+    def reply(content: str | None, tool_calls: Any = None) -> Any:
+        message = SimpleNamespace(role="assistant", content=content, tool_calls=tool_calls)
+        return SimpleNamespace(id="r", choices=[SimpleNamespace(message=message)])
+
+    tool = SimpleNamespace(id="t", type="function", function=SimpleNamespace(name="search", arguments='{"q":1}'))
+    answers = iter([reply("Because."), reply(None, [tool])])
+
+    @recorder.publisher.record("bot")
+    def answer(question: str) -> Any:
+        return next(answers)
+
+    answer("why?")
+    answer("why?")
+    first, second = recorder.events
+    assert (first.output, first.steps) == ("Because.", [])
+    assert second.output == ""
+    assert second.steps == [{"type": "tool_call", "name": "search", "arguments": '{"q":1}'}]
+
+
+def test_pieces_of_a_provider_s_stream_and_bytes(recorder: Recorder) -> None:
+    def chunk(text: str | None) -> Any:
+        return SimpleNamespace(choices=[SimpleNamespace(delta=SimpleNamespace(content=text))])
+
+    @recorder.publisher.record("bot")
+    def chunks(question: str) -> Iterator[Any]:
+        yield from (chunk(None), chunk("Be"), chunk("cause."), SimpleNamespace(choices=[]))
+
+    @recorder.publisher.record("bot")
+    def raw(question: str) -> Iterator[bytes]:
+        yield from (b"gr\xc3", b"\xbc\xc3\x9fe")
+
+    list(chunks("why?"))
+    list(raw("why?"))
+    assert [event.output for event in recorder.events] == ["Because.", "grüße"]
+
+
+# --- the application comes first ---------------------------------------------------------------------------------
+
+
+def test_what_fails_in_the_measuring_does_not_reach_the_application(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("a bug")
+
+    @recorder.publisher.record("bot", input_of=broken)
+    def answer(question: str) -> str:
+        return question
+
+    @recorder.publisher.record("bot", output_of=broken)
+    def stream(question: str) -> Iterator[str]:
+        yield question
+
+    assert answer("why?") == "why?"
+    assert list(stream("why?")) == ["why?"]
+    with recorder.publisher.record("bot") as call:
+        call.output = "x"
+        call.event.latency = call.event.usage = call.event.calls = None  # type: ignore[assignment]
+        call.first_token()
+        call.tokens(input=1)
+        with call.call("search"):
+            pass
+    assert recorder.events[0].input is None
+    assert "the application is not affected" in caplog.text
+    recorder.publisher.strict = True
+    with pytest.raises(RuntimeError, match="a bug"):
+        answer("why?")
+    with pytest.raises(RuntimeError, match="a bug"):
+        list(stream("why?"))
+    recorder.publisher.strict = False

@@ -24,6 +24,7 @@ def status(
         log_threshold=5.0,
         open=[OpenAlert("a", "drift", 1_699_999_000.0, 5.5)] if state is StreamState.DRIFT else [],
         segments=[SegmentShare("model.name", f"m{i}", 0.5, 0.25) for i in range(segments)],
+        behind_s=86_400.0 if state is StreamState.DRIFT else None,
         features={f"output.length.f{i}": FeatureStatus(10.0 + i, 12.0, 0.5) for i in range(features)},
     )
 
@@ -35,6 +36,9 @@ class Numbers:
     time_units: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     feature_failures: Counter[str] = field(default_factory=Counter)
+    stream_failures: Counter[str] = field(default_factory=Counter)
+    unjudged: Counter[str] = field(default_factory=Counter)
+    newcomers: int = 0
     call_errors: int = 0
     call_seconds: Histogram = field(default_factory=lambda: Histogram(CALL_BOUNDS))
     dependency_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -71,6 +75,9 @@ def busy() -> Numbers:
         time_units=Counter(milliseconds=2),
         rejects=Counter(not_json=2),
         feature_failures=Counter(tone=1),
+        stream_failures=Counter(observe=1),
+        unjudged=Counter(stream_failed=3),
+        newcomers=2,
         call_errors=1,
         dependency_calls=Counter({("orders", "ok"): 5, ("orders", "failed"): 1}),
         dependency_seconds={"orders": Histogram(CALL_BOUNDS)},

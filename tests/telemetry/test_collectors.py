@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -86,6 +87,14 @@ def test_the_streams_that_need_eyes_are_never_left_out() -> None:
     assert registry.get_sample_value("oqm_unexported_streams") == 99
     assert registry.get_sample_value("oqm_streams", {"state": "stable"}) == 100
     assert registry.get_sample_value("oqm_streams", {"state": "drift"}) == 1
+
+
+def test_streams_whose_times_lie_far_behind_are_counted_and_dated() -> None:
+    late = {f"s{i}": msgspec.structs.replace(status(f"s{i}"), behind_s=3600.0 * i) for i in range(1, 4)}
+    registry = registry_of({"a": status("a"), **late}, max_streams=3, max_series=0)
+    assert registry.get_sample_value("oqm_times_behind_streams") == 3
+    assert registry.get_sample_value("oqm_stream_times_behind_seconds", {"stream": "s2"}) == 7200.0
+    assert registry.get_sample_value("oqm_stream_times_behind_seconds", {"stream": "a"}) is None
 
 
 @pytest.mark.parametrize(("max_series", "whole"), [(0, 0), (5, 0), (6, 1), (17, 2), (60, 10), (10_000, 10)])

@@ -1,0 +1,35 @@
+"""`oqm streams` names the streams of which something is not judged."""
+
+from __future__ import annotations
+
+import io
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from monitor.cli import streams
+from tests.telemetry.numbers import status
+
+
+def test_a_record_has_a_note_only_where_something_is_not_judged() -> None:
+    on_time = status("a")
+    late = msgspec.structs.replace(on_time, behind_s=3 * 86_400.0)
+    assert set(streams.as_record(on_time)) == {"stream", "state", "events", "last_event_time", "firing"}
+    record = streams.as_record(late)
+    assert record["times_behind_s"] == 3 * 86_400.0
+    assert record["note"] == "times lie 3 days behind: volume and silence are not judged"
+
+
+@pytest.mark.parametrize("width", [40, 100])
+def test_the_table_names_some_of_them_and_counts_the_rest(width: int) -> None:
+    late = [msgspec.structs.replace(status(f"s{i}"), behind_s=7200.0) for i in range(8)]
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(streams._table([status("on-time"), *late], 1_700_000_100.0))
+    text = " ".join(console.export_text().split())
+    assert "s0: times lie 2 h behind: volume and silence are not judged" in text
+    assert "s5: times" not in text
+    assert "and 3 more streams with such a note" in text
+    assert "on-time: " not in text
+    console.print(streams._table([status("on-time")], 1_700_000_100.0))
+    assert "note" not in console.export_text()
