@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
-from monitor.detection import Finding, PartitionMonitor
+from monitor.detection import Finding, PartitionMonitor, StreamMonitor
 from monitor.detection.control import Control
 from monitor.detection.status import StreamStatus
-from monitor.detection.unjudged import Unjudged
+from monitor.detection.unjudged import FailedStream, Unjudged
 from monitor.detection.wire import decode_message, encode_control, encode_tick
 from monitor.errors import InvalidEvent, OqmError
 from monitor.features.batch import FeatureBatch
@@ -206,6 +206,11 @@ class Detect(Stage):
         async with self._lock:
             for monitor in self._monitors.values():
                 await self._raise(await asyncio.get_running_loop().run_in_executor(self._pool, monitor.close))
+
+    @property
+    def streams(self) -> dict[str, StreamMonitor | FailedStream]:
+        """What watches each stream held here, by name."""
+        return {name: held for monitor in self._monitors.values() for name, held in monitor.streams.items()}
 
     @property
     def applied(self) -> dict[int, int]:

@@ -1,13 +1,15 @@
 """Ticks from event times: what a replay has in place of the 5 s ticks that a detect partition's owner appends.
 
-Where ticks fall depends on the rows alone, never on how they were cut into batches, so a replay in one process and one
-through a broker conclude the same.
+Each stream has its own ticks, which follow from its own rows alone: not from other streams' rows, not from how rows
+were cut into batches, and there is none after a stream's last row. So a replay finds the same in a stream alone and
+beside others, in one process and through a broker, and the end of a file is not taken for silence.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,38 +22,77 @@ TICK_EVERY_S = 5.0
 _GROWTH = 1.25
 
 
+@dataclass(slots=True)
+class _Clock:
+    """Where one stream's event time stands: the running maximum of its rows' times, and its last tick."""
+
+    now: float = math.nan
+    ticked: float = math.nan
+
+    def due(self, time: float) -> list[float]:
+        """Times of the ticks that come before a row of this time."""
+        if not math.isfinite(time) or time <= self.now:
+            return []
+        self.now = time
+        if math.isnan(self.ticked):
+            self.ticked = time
+            return []
+        ticks = []
+        wait = TICK_EVERY_S
+        while self.ticked + wait <= time:
+            self.ticked += wait
+            wait *= _GROWTH
+            ticks.append(self.ticked)
+        return ticks
+
+
 class EventTimeTicks:
-    """Puts ticks between rows: before the row whose time shows that 5 s have passed since the last tick."""
+    """Puts a stream's ticks before the row whose time shows that 5 s have passed since the stream's last tick."""
 
     def __init__(self) -> None:
-        self._now = math.nan  # running maximum of the rows' times
-        self._ticked = math.nan
+        self._clocks: dict[str, _Clock] = {}
+
+    def __copy__(self) -> EventTimeTicks:
+        """The same state, to go back to where a batch has to be taken again."""
+        other = EventTimeTicks()
+        other._clocks = {stream: replace(clock) for stream, clock in self._clocks.items()}
+        return other
 
     def interleave(self, batch: FeatureBatch) -> Iterator[FeatureBatch | Tick]:
-        """The batch's rows in their order, as parts, with the ticks that are due between them."""
-        times = batch.times
-        if not np.isfinite(times).any():
+        """The batch's rows as parts, with the ticks that are due between them.
+
+        Rows of one stream keep their order. Streams without a tick in this batch come first, as one part; then the
+        others, one after another.
+        """
+        due: dict[str, list[tuple[int, list[float]]]] = {}
+        if np.isfinite(batch.times).any():
+            for row, (stream, time) in enumerate(zip(batch.streams, batch.times.tolist(), strict=True)):
+                clock = self._clocks.get(stream)
+                if clock is None:
+                    clock = self._clocks[stream] = _Clock()
+                ticks = clock.due(time)
+                if ticks:
+                    due.setdefault(stream, []).append((row, ticks))
+        if not due:
             yield batch
             return
-        start = 0
-        for row, time in enumerate(times.tolist()):
-            due = list(self._due(time))
-            if due:
-                if row > start:
-                    yield batch.take(np.arange(start, row))
-                    start = row
-                yield from due
-        yield batch if start == 0 else batch.take(np.arange(start, len(batch)))
-
-    def _due(self, time: float) -> Iterator[Tick]:
-        if not math.isfinite(time) or time <= self._now:
-            return
-        self._now = time
-        if math.isnan(self._ticked):
-            self._ticked = time
-            return
-        wait = TICK_EVERY_S
-        while self._ticked + wait <= time:
-            self._ticked += wait
-            wait *= _GROWTH
-            yield Tick(self._ticked)
+        rows_of: dict[str, list[int]] = {}
+        rest = []
+        for row, stream in enumerate(batch.streams):
+            if stream in due:
+                rows_of.setdefault(stream, []).append(row)
+            else:
+                rest.append(row)
+        if rest:
+            yield batch.take(np.asarray(rest, dtype=np.intp))
+        for stream, rows in rows_of.items():
+            own = np.asarray(rows, dtype=np.intp)
+            start = 0
+            for row, ticks in due[stream]:
+                stop = int(np.searchsorted(own, row))
+                if stop > start:
+                    yield batch.take(own[start:stop])
+                    start = stop
+                for time in ticks:
+                    yield Tick(time, stream)
+            yield batch.take(own[start:])

@@ -49,6 +49,7 @@ class Featurized:
     letters: list[DeadLetter] = field(default_factory=list)
     events: int = 0
     clamped: int = 0
+    time_units: Counter[str] = field(default_factory=Counter)
     calls: Calls = field(default_factory=Calls)
     seconds: float = 0.0
 
@@ -105,6 +106,8 @@ class EventReader:
                 usable.append(message)
                 events.append(decoded.event)
                 result.clamped += decoded.clamped
+                if decoded.time_unit is not None:
+                    result.time_units[decoded.time_unit] += 1
         if events:
             self._measure(usable, events, result)
         result.events = len(events)
@@ -130,7 +133,7 @@ class EventReader:
                 result.letters.append(_failed(usable[0], error))
                 return
             # Something in this batch is poison beyond what the featurizer itself contains. One by one, only that is
-            # lost; rows keep their order.
+            # lost; rows keep their order, and event time goes on from where it stood before the batch.
             result.messages.clear()
             self._ticks = ticks  # of rows that are measured again now
             for message, event in zip(usable, events, strict=True):
@@ -139,8 +142,8 @@ class EventReader:
     def _encode_with_ticks(self, batch: FeatureBatch, ticks: EventTimeTicks, result: Featurized) -> None:
         for part in ticks.interleave(batch):
             if isinstance(part, Tick):
-                for partition in range(self._partitions):
-                    result.messages.setdefault(partition, []).append(encode_tick(part.time))
+                partition = partition_for(part.stream or "", self._partitions)
+                result.messages.setdefault(partition, []).append(encode_tick(part.time, part.stream))
             else:
                 self._encode(part, result)
 
@@ -229,6 +232,9 @@ class Featurize(Stage):
         stats = self._stats
         stats.events += result.events
         stats.clamped += result.clamped
+        for unit in result.time_units.keys() - stats.time_units.keys():
+            log.warning("events come with times in %s since 1970; they are read so, though seconds are asked for", unit)
+        stats.time_units.update(result.time_units)
         result.calls.add_to(stats)
         stats.messages[self.name] += len(batch.messages)
         stats.batches[self.name] += 1

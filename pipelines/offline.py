@@ -105,7 +105,7 @@ def apply(monitor: PartitionMonitor, content: FeatureBatch | Tick | Control, off
     if isinstance(content, FeatureBatch):
         return monitor.apply(content, offset)
     if isinstance(content, Tick):
-        return monitor.tick(content.time, offset)
+        return monitor.tick(content.time, offset, content.stream)
     return monitor.control(content, offset)
 
 
@@ -139,6 +139,8 @@ def contents(
         except InvalidEvent:
             continue
         if stream is not None and isinstance(content, Control) and content.stream != stream:
+            continue
+        if stream is not None and isinstance(content, Tick) and content.stream not in (None, stream):
             continue
         if stream is not None and isinstance(content, FeatureBatch):
             own = np.flatnonzero([name == stream for name in content.streams])

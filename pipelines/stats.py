@@ -21,6 +21,8 @@ class WorkerStats:
         Events featurized.
     clamped
         Events whose time was too far off Kafka's and was moved to the limit.
+    time_units
+        Events whose time was a number of milliseconds, microseconds or nanoseconds and was read so, by that unit.
     rejects
         Messages written to the dead-letter topic, by reason.
     call_errors
@@ -91,6 +93,7 @@ class WorkerStats:
 
     events: int = 0
     clamped: int = 0
+    time_units: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     call_errors: int = 0
     call_seconds: Histogram = field(default_factory=lambda: Histogram(CALL_BOUNDS))

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from monitor.detection import Finding
+from monitor.detection import Finding, StreamMonitor
+from monitor.detection.unjudged import FailedStream
 from monitor.errors import BrokerError
 from monitor.events.schema import OutputEvent
 from monitor.settings import Broker, Settings, Topics
@@ -53,12 +54,15 @@ def replay_through_broker(
     run: str,
     *,
     progress: Callable[[int], None] | None = None,
+    watched: Callable[[Mapping[str, StreamMonitor | FailedStream]], None] | None = None,
     session_timeout_s: float = SESSION_TIMEOUT_S,
     failed: dict[str, str] | None = None,
 ) -> Iterator[Finding]:
     """Findings in these events, in order, by way of the broker in `settings.broker`.
 
-    `failed` is filled with what could not be judged, and why, once all findings are taken.
+    `watched` is called at the end with what watched each stream; `failed` is filled with what could not be judged, and
+    why, once all findings are taken.
+
     Raises `BrokerError` where it cannot be reached or something cannot be written. The private topics are deleted in
     the end, however it comes.
     """
@@ -68,7 +72,7 @@ def replay_through_broker(
 
     def work() -> None:
         try:
-            asyncio.run(_work(events, settings, found.put, progress, session_timeout_s, stop, failed))
+            asyncio.run(_work(events, settings, found.put, progress, watched, session_timeout_s, stop, failed))
             found.put(None)
         except BaseException as error:
             found.put(error)
@@ -91,6 +95,7 @@ async def _work(
     settings: Settings,
     found: Callable[[list[Finding]], None],
     progress: Callable[[int], None] | None,
+    watched: Callable[[Mapping[str, StreamMonitor | FailedStream]], None] | None,
     session_timeout_s: float,
     stop: threading.Event,
     failed: dict[str, str] | None,
@@ -121,6 +126,8 @@ async def _work(
                 assert isinstance(detect, Detect)
                 if detect.applied.get(0, 0) >= featurize.log_ends.get(0, 0):
                     await detect.close()
+                    if watched is not None:
+                        watched(detect.streams)
                     if failed is not None:
                         failed |= detect.not_judged()
                     return

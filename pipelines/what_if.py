@@ -132,7 +132,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one candidate would have raised on one stream.
 
     `expected_false_alarms` is what the budget allows on as many events as were judged; `mean_run_length` the events
-    between two of them. `unjudged` says why the stream could not be judged to its end; it is left out where it could.
+    between two of them. `judged_from` is the index of the first event that was judged, None where none was. `unjudged`
+    says why the stream could not be judged to its end; it is left out where it could.
     """
 
     stream: str
@@ -144,6 +145,8 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     first_alert: FirstAlert | None
     expected_false_alarms: float
     mean_run_length: float
+    judged_from: int | None = None
+    duplicates: int = 0
     unjudged: str = ""
 
 
@@ -209,6 +212,8 @@ def _outcome(stream: str, name: str, monitor: PartitionMonitor, found: Sequence[
         first_alert=None if first is None else _first_alert(first),
         expected_false_alarms=max(0, watching.events - watching.settings.warmup) / asked,
         mean_run_length=asked,
+        judged_from=judging.judged_from,
+        duplicates=judging.status().duplicates,
         unjudged="" if judging is watching else monitor.failed[stream].sentence,
     )
 

@@ -524,8 +524,10 @@ HEALTH: list[AnyPanel] = [
     course("What metrics leave out", "Streams and series beyond the caps (metrics.max_streams, metrics.max_series): "
            "counted here, watched all the same.", units.Short,
            Query("sum(oqm_unexported_streams)", "streams"), Query("sum(oqm_unexported_series)", "series"), width=8),
-    course("Times moved", "Events per second whose time was too far off Kafka's and was moved to its limit.",
-           units.EventsPerSecond, Query("sum(rate(oqm_clamped_times_total[5m]))", "moved"), width=8),
+    course("Times moved", "Events per second whose time was too far off Kafka's and was moved to its limit, or was in "
+           "milliseconds or the like and was read so.",
+           units.EventsPerSecond, Query("sum(rate(oqm_clamped_times_total[5m]))", "moved"),
+           Query("sum by (unit) (rate(oqm_times_in_other_units_total[5m]))", "in {{unit}}"), width=8),
 ]  # fmt: skip
 
 CHANGE_POINTS = "1000 * max by (stream, kind, alert) (oqm_alert_began_timestamp_seconds" + ONE + ")"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.options import AsJson, ColumnMap, ConfigFile, Limit, StreamName, column_map, existing
-from monitor.cli.output import Rejected, notes, print_json, progress, tables
+from monitor.cli.output import Rejected, notes, print_json, progress, say_understood, tables
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -93,18 +93,20 @@ def command(
 
 def _side(path: Path, mapping: dict[str, str], stream: str | None, limit: int | None, featurizer: Featurizer) -> Side:
     from monitor.cli.features import BATCH
+    from monitor.events.file_notes import FileNotes
     from monitor.events.files import read_events
     from monitor.features.batch import concat
 
-    rejected = Rejected(notes())
+    rejected, understood = Rejected(notes()), FileNotes()
     parts, inputs = [], []
     with progress(notes()) as bar:
         task = bar.add_task(path.name, total=None, note="")
-        events = islice(rejected.drop_from(read_events(path, mapping, stream)), limit or _MOST_ROWS)
+        events = islice(rejected.drop_from(read_events(path, mapping, stream, understood)), limit or _MOST_ROWS)
         while some := list(islice(events, BATCH)):
             parts.append(featurizer.featurize(some, source=path.name))
             inputs += [event.input for event in some]
             bar.advance(task, len(some))
+    say_understood(understood)
     rejected.summarise()
     if not parts:
         raise ConfigError(f"{path}: holds no outputs")

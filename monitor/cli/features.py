@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.options import AsJson, ColumnMap, ConfigFile, Limit, StreamName, column_map, existing
-from monitor.cli.output import Rejected, notes, print_json, progress, tables
+from monitor.cli.output import Rejected, notes, print_json, progress, say_understood, tables
 
 if TYPE_CHECKING:
     from monitor.features.base import FeatureSpec
@@ -34,12 +34,14 @@ def command(
     Numbers and counts are numbers, flags true or false, a feature that is missing for an event is null; vectors are
     left out.
     """
+    from monitor.events.file_notes import FileNotes
     from monitor.events.files import read_events
     from monitor.features import build_featurizer
     from monitor.settings import load_settings
 
     wanted = load_settings(config).features
-    records_of_file = read_events(existing([file])[0], column_map(map), stream)
+    understood = FileNotes()
+    records_of_file = read_events(existing([file])[0], column_map(map), stream, understood)
     featurizer = build_featurizer(wanted.families, wanted.embedding, excerpts=False)
     console = notes()
     rejected = Rejected(console)
@@ -55,7 +57,10 @@ def command(
                     print_json(record)
             else:
                 seen.append(batch)
+    say_understood(understood)
     rejected.summarise()
+    if not rejected.accepted:
+        console.print(f"{file.name}: no rows", markup=False, soft_wrap=True)
     for family, count in featurizer.failures.items():
         console.print(f"{family}: failed on {count:,} events, whose columns are missing")
     if not json:

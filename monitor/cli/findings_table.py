@@ -15,9 +15,7 @@ _STYLES = {State.FIRING: "bold red", State.RESOLVED: "green", State.INFO: "dim"}
 
 
 def findings_table(findings: Sequence[Finding]) -> RenderableType:
-    """The findings in the order they came, or a line that says there are none."""
-    if not findings:
-        return Text("No findings.", style="green")
+    """The findings in the order they came."""
     table = Table("state", "stream", "at event", "began at", "what changed", show_lines=True, expand=True)
     table.columns[1].overflow = "fold"
     table.columns[4].overflow = "fold"

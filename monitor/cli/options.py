@@ -36,7 +36,8 @@ ColumnMap = Annotated[
     typer.Option(
         "--map",
         metavar="FIELD=COLUMN",
-        help="Take an event's field from this column, e.g. output=completion or model.name=engine. Repeatable.",
+        help="Take an event's field from this column, e.g. output=completion or model.name=engine; also from inside "
+        "JSON: output=response.choices.0.text. Repeatable.",
         show_default=False,
     ),
 ]

@@ -89,6 +89,19 @@ def progress(console: Console, *, shown: bool = True) -> Progress:
     )
 
 
+def say_understood(understood: Iterable[str]) -> None:
+    """What was understood of files, on stderr: the first few sentences, and how many more there are."""
+    console = notes()
+    sentences = list(understood)
+    for sentence in sentences[:_MOST_SENTENCES]:
+        console.print(f"note: {sentence}", style="cyan", soft_wrap=True, markup=False)
+    if len(sentences) > _MOST_SENTENCES:
+        console.print(f"note: and {len(sentences) - _MOST_SENTENCES} more like these", style="cyan", soft_wrap=True)
+
+
+_MOST_SENTENCES = 12  # of notes about files: they fit on a screen with what was found
+
+
 class Rejected:
     """Records of a file that are no events: the first few are told one by one, all are counted."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from itertools import chain, islice
 from typing import Annotated
 
 import typer
 
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import ColumnMap, ConfigFile, Files, Limit, StreamName, column_map, existing
-from monitor.cli.output import Rejected, notes, progress
+from monitor.cli.output import Rejected, notes, progress, say_understood
 from monitor.errors import BrokerError
 
 _PATIENCE_S = 60.0
@@ -38,15 +37,17 @@ def command(
     """Publish the events of files to the outputs topic, which must be there (`oqm topics`)."""
     import msgspec
 
-    from monitor.events.files import read_events
+    from monitor.events.file_notes import FileNotes
     from monitor.publisher import OutputPublisher
     from monitor.settings import load_settings
     from pipelines.connection import client_options
+    from pipelines.in_order import read_in_order
     from pipelines.topics import LARGEST_EVENT_BYTES, read_topics
 
     settings = connection.over(load_settings(config))
     mapping = column_map(map)
-    records = chain.from_iterable(read_events(path, mapping, stream) for path in existing(files))
+    understood = FileNotes()
+    records = read_in_order(existing(files), mapping, stream, limit=limit, notes=understood)
     topic = read_topics(settings.broker, settings.topics).outputs.name
     console = notes()
     rejected = Rejected(console)
@@ -58,7 +59,7 @@ def command(
     began = time.monotonic()
     with publisher, progress(console) as bar:
         task = bar.add_task(f"publish to {topic}", total=None, note="")
-        for n, event in enumerate(rejected.drop_from(islice(records, limit))):
+        for n, event in enumerate(rejected.drop_from(records)):
             if rate is not None:
                 time.sleep(max(0.0, began + n / rate - time.monotonic()))
             publisher.publish(event if keep_times else msgspec.structs.replace(event, time=None))
@@ -70,5 +71,6 @@ def command(
     if publisher.undelivered:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in publisher.undelivered.most_common())
         raise BrokerError(f"{publisher.undelivered.total():,} events were not delivered to {topic}: {reasons}")
+    say_understood(understood)
     rejected.summarise()
     console.print(f"{publisher.delivered:,} events published to {topic}", markup=False, soft_wrap=True)

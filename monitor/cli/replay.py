@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,12 +17,14 @@ import typer
 
 from monitor.cli.connection import Connection, with_optional_connection
 from monitor.cli.options import AsJson, ColumnMap, ConfigFile, Limit, StreamName, column_map, existing
-from monitor.cli.output import Rejected, notes, print_json, progress, tables
+from monitor.cli.output import Rejected, notes, print_json, progress, say_understood, tables
+from monitor.cli.watched import Watched, nothing_judged, watched_line, watched_streams
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
+    from monitor.detection import StreamMonitor
     from monitor.detection.finding import Finding
-    from monitor.errors import InvalidEvent
+    from monitor.detection.unjudged import FailedStream
     from monitor.events import OutputEvent
     from monitor.settings import Settings
     from pipelines.what_if import Candidate, Outcome
@@ -70,8 +72,11 @@ def command(
 ) -> None:
     """Watch the events of files as if they had been published, and print what was found.
 
-    The same code as in the worker, and the same findings: in this process, or through a Kafka with --broker. Files are
-    read one after another; what they hold of one stream is one stream. Time is that of the events.
+    The same code as in the worker, and the same findings: in this process, or through a Kafka with --broker. What files
+    hold of one stream is one stream, in the order of its times; other streams change nothing. Time is that of events.
+
+    The last line says how much was watched (with --json on stderr). Exit code 0: events were judged; 1: something
+    fired (with --fail-on-finding); 2: wrong input; 3: nothing could be judged, such as too few events.
 
     With --what-if or --try: what other settings would have raised, beside the settings as they are. With --past the
     stream's past is read from oqm.features, where it has been measured already.
@@ -86,11 +91,9 @@ def command(
     else:
         source = _Files(settings, existing(files or []), column_map(map), stream, limit, connection)
     fired = _compare(source, tries, as_json=json) if what_if or tries else _find(source, as_json=json)
-    for name, why in sorted(source.failed.items()):
-        notes().print(f"could not be judged: {name}: {why}", style="red", markup=False, soft_wrap=True)
     if fail_on_finding and fired:
         raise typer.Exit(1)
-    if source.failed:
+    if source.failed or (nothing_judged(source.watched) and not fired):
         raise typer.Exit(EXIT_NOT_JUDGED)
 
 
@@ -123,9 +126,23 @@ def _find(source: _Files | _Past, *, as_json: bool) -> bool:
         if as_json:
             # At once: a reader of the pipe follows what a long replay finds.
             print_json(finding, flush=True)
-    if not as_json:
+    if found and not as_json:
         tables().print(findings_table(found))
+    _say_watched(source, Counter(finding.state.value for finding in found), as_json=as_json)
     return any(finding.state is State.FIRING for finding in found)
+
+
+def _say_watched(source: _Files | _Past, found: Counter[str], *, as_json: bool) -> None:
+    """What could not be judged, and the last line: how much was watched, and what was found in it."""
+    for name, why in sorted(source.failed.items()):
+        notes().print(f"could not be judged: {name}: {why}", style="red", markup=False, soft_wrap=True)
+    line = watched_line(source.watched, found, source.skipped)
+    if as_json:
+        notes().print(line, soft_wrap=True, markup=False)
+        return
+    judged = not nothing_judged(source.watched)
+    style = ("" if found else "green") if judged else "yellow"
+    tables().print(line, style=style, soft_wrap=True, markup=False)
 
 
 def _compare(source: _Files | _Past, tries: Sequence[str] | None, *, as_json: bool) -> bool:
@@ -140,14 +157,44 @@ def _compare(source: _Files | _Past, tries: Sequence[str] | None, *, as_json: bo
             print_json(outcome)
     else:
         tables().print(what_if_table(outcomes))
+    mine = [outcome for outcome in outcomes if outcome.candidate == AS_CONFIGURED]
+    source.watched = [
+        Watched(one.stream, one.events, one.judged_from, source.warmup(one.stream), one.duplicates, bool(one.unjudged))
+        for one in mine
+        if one.events or one.duplicates
+    ]
+    found = Counter(firing=0, resolved=0, info=0)
+    for one in mine:
+        found.update(firing=one.fired, resolved=one.resolved, info=one.info)
+    _say_watched(source, found, as_json=as_json)
     return any(outcome.fired for outcome in outcomes if outcome.candidate == AS_CONFIGURED)
 
 
 @dataclass
-class _Files:
-    """The events of files, measured here or by way of a broker."""
+class _Source:
+    """Where events come from, and afterwards what was watched of them.
+
+    Attributes
+    ----------
+    watched
+        One for each stream.
+    skipped
+        Rows of files that were no events.
+    """
 
     settings: Settings
+    watched: list[Watched] = field(default_factory=list, init=False)
+    skipped: int = field(default=0, init=False)
+
+    def warmup(self, stream: str) -> int:
+        """How many events a stream's reference is learned from."""
+        return self.settings.for_stream(stream).detection.warmup
+
+
+@dataclass
+class _Files(_Source):
+    """The events of files, measured here or by way of a broker."""
+
     files: Sequence[Path]
     columns: dict[str, str]
     stream: str | None
@@ -165,16 +212,21 @@ class _Files:
             if self.connection.broker:
                 run = f"replay-{uuid.uuid4().hex[:8]}"
                 settings = self.connection.over(self.settings)
-                yield from bar.counting(
-                    replay_through_broker(events, settings, run, progress=bar.done, failed=self.failed)
+                found = replay_through_broker(
+                    events, settings, run, progress=bar.done, watched=self._note_watched, failed=self.failed
                 )
+                yield from bar.counting(found)
             else:
                 featurizer = featurizer_for(self.settings)
                 monitor = partition_monitor(self.settings, featurizer.specs)
                 yield from bar.counting(
                     replay(events, self.settings, featurizer=featurizer, monitor=monitor, progress=bar.done)
                 )
+                self._note_watched(monitor.streams)
                 self.failed |= monitor.not_judged()
+
+    def _note_watched(self, monitors: Mapping[str, StreamMonitor | FailedStream]) -> None:
+        self.watched = watched_streams(monitors)
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """What each candidate would have raised."""
@@ -188,16 +240,21 @@ class _Files:
 
     @contextmanager
     def _events(self) -> Iterator[Iterator[OutputEvent]]:
-        rejected = Rejected(notes())
-        yield rejected.drop_from(islice(_records(self.files, self.columns, self.stream), self.limit))
+        from monitor.events.file_notes import FileNotes
+        from pipelines.in_order import read_in_order
+
+        rejected, understood = Rejected(notes()), FileNotes()
+        records = read_in_order(self.files, self.columns, self.stream, limit=self.limit, notes=understood)
+        yield rejected.drop_from(records)
+        say_understood(understood)
         rejected.summarise()
+        self.skipped = rejected.reasons.total()
 
 
 @dataclass
-class _Past:
+class _Past(_Source):
     """The rows of `oqm.features`, partition by partition."""
 
-    settings: Settings
     stream: str | None
     failed: dict[str, str] = field(default_factory=dict)
     """As of `_Files`."""
@@ -212,6 +269,7 @@ class _Past:
             for log in past_of(self.settings, self.stream):
                 monitor = partition_monitor(self.settings, specs)
                 yield from bar.counting(pass_over(log, monitor, self.stream))
+                self.watched += watched_streams(monitor.streams)
                 self.failed |= monitor.not_judged()
                 _nothing_there(self.stream, monitor.streams)
 
@@ -262,12 +320,3 @@ def _bar(what: str) -> Iterator[_Bar]:
     with progress(notes()) as shown:
         task = shown.add_task(what, total=None, note="")
         yield _Bar(lambda done, fired: shown.update(task, completed=done, note=f"{fired} fired"))
-
-
-def _records(
-    files: Sequence[Path], mapping: dict[str, str], stream: str | None
-) -> Iterator[OutputEvent | InvalidEvent]:
-    """The records of all files, in order, each file opened when its turn comes."""
-    from monitor.events.files import read_events
-
-    return chain.from_iterable(read_events(path, mapping, stream) for path in files)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from monitor.events.times import in_calendar
 from pipelines.what_if import FirstAlert, Outcome
 
 
@@ -45,7 +45,7 @@ def _of_stream(outcomes: Sequence[Outcome]) -> Table:
 
 def _when(alert: FirstAlert) -> str:
     at = f"{alert.kind} at event {alert.index:,}"
-    return at if alert.time is None else f"{at}\n{datetime.fromtimestamp(alert.time, UTC):%Y-%m-%d %H:%M:%S}"
+    return at if alert.time is None else f"{at}\n{in_calendar(alert.time):%Y-%m-%d %H:%M:%S}"
 
 
 def _delay(alert: FirstAlert) -> str:

@@ -18,6 +18,7 @@ from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
 from monitor.detection.settings import Floors
 from monitor.detection.values import is_value, shown
+from monitor.events.content import TOOL_FINISHES
 from monitor.features.base import FeatureSpec, Kind, Worse
 from monitor.features.dependencies import DURATION, ERRORS, SHAPE, is_keyed
 
@@ -44,6 +45,19 @@ NEARLY = 0.7
 there is always some among the changes, has less."""
 CAUSE = 3.5
 """Standard errors that are enough for a dependency or an error to decide: by chance once in 2,000."""
+FINISH_REASON = "call.outcome.finish_reason"
+ORDINARY_FINISHES = TOOL_FINISHES | {
+    "none",
+    "stop",
+    "end_turn",
+    "eos",
+    "eos_token",
+    "stop_sequence",
+    "complete",
+    "completed",
+}
+"""What providers call an end without a fault, or `none` where they say nothing. Where a fault makes these fewer, its
+own value rises, and says so."""
 REFUSAL = "output.tone.refusal"
 JSON_VALID = "output.format.json_valid"
 BROKEN = frozenset({JSON_VALID, "output.format.json_broken", "output.format.code_broken"})
@@ -74,6 +88,9 @@ LEADS = {
     FindingKind.LATENCY: ("call.latency",),
     FindingKind.FORMAT: ("output.format.json_valid", "output.format.json", "output.format.code_broken"),
     FindingKind.REFUSAL: (REFUSAL,),
+    # More tool calls, where these two are the kind: outputs that hold no text are what follows from them.
+    FindingKind.DRIFT: (FINISH_REASON,),
+    FindingKind.SILENT_UPDATE: (FINISH_REASON,),
 }
 """Features that a finding of a kind is told by first, by the beginning of their names: what names the cause."""
 
@@ -255,7 +272,7 @@ def driver_of(decisive: Sequence[FeatureChange]) -> Driver:
     Latency, tokens and cost follow outputs, so they are the driver only where no output moved, or a single one that is
     less sure and says nothing of length; errors and dependencies come first.
     """
-    if any(change.name.startswith(UPSTREAM) for change in decisive):
+    if any(change.name.startswith(UPSTREAM) and not _ends_ordinarily(change) for change in decisive):
         return Driver.CALL
     moved = [change for change in decisive if change.name.startswith("output.")]
     output = len(moved) > 1 or any(c is decisive[0] or c.name.startswith("output.length.") for c in moved)
@@ -271,8 +288,10 @@ def kind_of(
     if driver is Driver.MIX:
         return FindingKind.MIX_SHIFT
     if driver is Driver.CALL:
-        upstream = (start for start in UPSTREAM if any(change.name.startswith(start) for change in decisive))
-        named = (start for change in changes for start in CALL_KINDS if change.name.startswith(start))
+        faults = [change for change in changes if not _ends_ordinarily(change)]
+        surest = [change for change in decisive if not _ends_ordinarily(change)]
+        upstream = (start for start in UPSTREAM if any(change.name.startswith(start) for change in surest))
+        named = (start for change in faults for start in CALL_KINDS if change.name.startswith(start))
         found = next(chain(upstream, named), None)
         if found is not None:
             return CALL_KINDS[found]
@@ -283,6 +302,11 @@ def kind_of(
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
     return FindingKind.DRIFT
+
+
+def _ends_ordinarily(change: FeatureChange) -> bool:
+    """Whether a change says only that more or fewer calls ended as they should: with an answer, or with a tool call."""
+    return change.name == FINISH_REASON and str(change.value).lower() in ORDINARY_FINISHES
 
 
 def _breaks(change: FeatureChange) -> bool:

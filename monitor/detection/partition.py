@@ -61,10 +61,11 @@ class _Owned:
     `open` are the findings that fire, as they were handed out: kept beside the monitor, whose own state may be half
     changed when it raises. `seen` is the log time of the last tick before its latest rows, NaN where none came;
     `doubted` the hour in which it was first found due to be forgotten. `turn` rises with each message that has rows of
-    it. `saved` says whether a snapshot of it was handed out.
+    it. `saved` says whether a snapshot of it was handed out. `time` is that of its own latest tick, in a replay; NaN
+    where ticks are for all streams.
     """
 
-    __slots__ = ("applied", "doubted", "fence", "monitor", "open", "saved", "seen", "turn")
+    __slots__ = ("applied", "doubted", "fence", "monitor", "open", "saved", "seen", "time", "turn")
 
     def __init__(self, monitor: Watched) -> None:
         self.monitor = monitor
@@ -75,6 +76,7 @@ class _Owned:
         self.doubted = math.nan
         self.turn = 0
         self.saved = False
+        self.time = math.nan
 
     def fresh_rows(self, batch: FeatureBatch) -> FeatureBatch | None:
         """The rows beyond the fence, which moves up to them; None if there are none."""
@@ -218,29 +220,53 @@ class PartitionMonitor:
             fresh = owned.fresh_rows(rows)
             if fresh is not None:
                 self._turn += 1
-                owned.seen, owned.doubted, owned.turn = self.time, math.nan, self._turn
+                owned.seen, owned.doubted, owned.turn = self._time_of(owned), math.nan, self._turn
                 findings += self._take(stream, owned, fresh, offset)
             owned.applied = offset
             self._changed.add(stream)
             self._expect(stream, owned)
         return findings
 
-    def tick(self, time: float, offset: int) -> list[Finding]:
-        """Event time has reached `time`, for every stream here; only those that are due are visited."""
+    def tick(self, time: float, offset: int, stream: str | None = None) -> list[Finding]:
+        """Event time has reached `time`, for every stream here, of which only those that are due are visited.
+
+        With `stream`, as in a replay: for that stream alone, by its own clock, and one without rows has none.
+        """
+        if stream is not None:
+            return self._tick_alone(stream, time, offset)
         if math.isnan(self.began):
             self.began = time
         findings = self._forget(time, offset)
         self._reach(time, offset)
-        for stream in self._due.take(time):
-            owned = self._owned[stream]
-            monitor = owned.monitor
-            if offset > owned.applied and isinstance(monitor, StreamMonitor):
-                found = self._contained(stream, owned, "tick", offset, partial(_ticked, monitor, time))
-                if found is not None:
-                    findings += found
-                    owned.applied = offset
-                    self._changed.add(stream)
-            self._expect(stream, owned)
+        for due in self._due.take(time):
+            findings += self._tick_stream(due, self._owned[due], time, offset)
+        return findings
+
+    def _tick_alone(self, stream: str, time: float, offset: int) -> list[Finding]:
+        """A tick of one stream, whose clock no other stream's ticks move."""
+        owned = self._owned.get(stream)
+        if owned is None or offset <= owned.applied:
+            return []
+        if math.isnan(owned.seen):
+            owned.seen = time
+        hour = time // LOOK_EVERY_S * LOOK_EVERY_S
+        if hour != owned.time // LOOK_EVERY_S * LOOK_EVERY_S:
+            findings = self._forget_idle(stream, owned, hour, offset)
+            if stream not in self._owned:
+                return findings
+        owned.time = time
+        return self._tick_stream(stream, owned, time, offset)
+
+    def _tick_stream(self, stream: str, owned: _Owned, time: float, offset: int) -> list[Finding]:
+        monitor = owned.monitor
+        findings: list[Finding] = []
+        if offset > owned.applied and isinstance(monitor, StreamMonitor):
+            found = self._contained(stream, owned, "tick", offset, partial(_ticked, monitor, time))
+            if found is not None:
+                findings = found
+                owned.applied = offset
+                self._changed.add(stream)
+        self._expect(stream, owned)
         return findings
 
     def _reach(self, time: float, offset: int) -> None:
@@ -315,6 +341,10 @@ class PartitionMonitor:
 
     # One stream
 
+    def _time_of(self, owned: _Owned) -> float:
+        """Where the clock stands that a stream goes by: its own, or that of all."""
+        return self.time if math.isnan(owned.time) else owned.time
+
     def _hand_back(self, unjudged: Unjudged) -> None:
         if unjudged.rows is not None:
             self.unjudged[unjudged.reason] += len(unjudged.rows)
@@ -361,11 +391,11 @@ class PartitionMonitor:
         findings: list[Finding] = []
         if isinstance(owned.monitor, Newcomer):
             if owned.monitor.takes(rows):
-                owned.monitor.hold(rows, self.time)
+                owned.monitor.hold(rows, self._time_of(owned))
                 self._newcomers[stream] = self._newcomers.pop(stream)
                 return []
             findings = self._promote(stream, owned, owned.monitor, offset)
-        return findings + self._observe(stream, owned, rows, offset, self.time)
+        return findings + self._observe(stream, owned, rows, offset, self._time_of(owned))
 
     def _promote(self, stream: str, owned: _Owned, newcomer: Newcomer, offset: int) -> list[Finding]:
         """From here on a monitor watches the stream; it takes what was held."""
@@ -463,24 +493,29 @@ class PartitionMonitor:
         self._looked = hour
         findings: list[Finding] = []
         for stream, owned in list(self._owned.items()):
-            if offset <= owned.applied or isinstance(owned.monitor, FailedStream):
-                continue  # a stream that failed waits for a person
-            limit = owned.monitor.settings.forget_after
-            seen = self.began if math.isnan(owned.seen) else owned.seen
-            if seen > hour + LOOK_EVERY_S:  # the clock was set back
-                owned.seen = hour
-                self._changed.add(stream)
-            elif hour - seen <= limit:
-                if not math.isnan(owned.doubted):
-                    owned.doubted = math.nan
-                    self._changed.add(stream)
-            elif math.isnan(owned.doubted):
-                owned.doubted = hour
-                self._changed.add(stream)
-            elif hour > owned.doubted:
-                why = f"no event for {in_words(limit)}, the stream is forgotten"
-                findings += self._end(stream, owned, Resolution(how=Ended.FORGOTTEN, why=why), offset)
+            findings += self._forget_idle(stream, owned, hour, offset)
         return findings
+
+    def _forget_idle(self, stream: str, owned: _Owned, hour: float, offset: int) -> list[Finding]:
+        """One stream's part of a look."""
+        if offset <= owned.applied or isinstance(owned.monitor, FailedStream):
+            return []  # a stream that failed waits for a person
+        limit = owned.monitor.settings.forget_after
+        seen = self.began if math.isnan(owned.seen) else owned.seen
+        if seen > hour + LOOK_EVERY_S:  # the clock was set back
+            owned.seen = hour
+            self._changed.add(stream)
+        elif hour - seen <= limit:
+            if not math.isnan(owned.doubted):
+                owned.doubted = math.nan
+                self._changed.add(stream)
+        elif math.isnan(owned.doubted):
+            owned.doubted = hour
+            self._changed.add(stream)
+        elif hour > owned.doubted:
+            why = f"no event for {in_words(limit)}, the stream is forgotten"
+            return self._end(stream, owned, Resolution(how=Ended.FORGOTTEN, why=why), offset)
+        return []
 
     def _end(self, stream: str, owned: _Owned, end: Resolution, offset: int) -> list[Finding]:
         """The stream is gone; its open findings are resolved."""

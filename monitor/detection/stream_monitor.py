@@ -81,6 +81,8 @@ class StreamMonitor:
     ----------
     events
         Events applied, once each.
+    judged_from
+        Index of the first event that was judged, rather than learned from; None where none was yet.
     clock
         Time of the log's last tick, which late events are measured by (seconds since 1970; NaN: none came).
     found
@@ -93,6 +95,7 @@ class StreamMonitor:
         self.stream = stream
         self.settings = settings or _settings(None)
         self.events = 0
+        self.judged_from: int | None = None
         self.clock = math.nan
         self.found: list[Finding] = []
         self._declared, _ = _known(tuple(_default_specs() if specs is None else specs), (DISTANCE,))
@@ -304,6 +307,8 @@ class StreamMonitor:
             self._rate = (len(times) - 1) / span if span > 0 and self._volume.rate_known else 0.0
             self._canary.note(self.settings.canary, rows, indices)
             return burning + self._learn(context, rows.thinned(), indices)
+        if self.judged_from is None:
+            self.judged_from = first
         if not self._apart and not self._gathering:
             findings = self._judge_track(context, self._main, rows, indices)
         else:

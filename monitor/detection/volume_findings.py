@@ -9,7 +9,6 @@ only.
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -35,6 +34,7 @@ from monitor.detection.lateness import Lateness
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.volume import NIGHT_S, WEEK_S, Change, Direction, Volume
 from monitor.duration import in_words
+from monitor.events.times import in_calendar
 
 RATE = "stream.events_per_hour"
 """What findings about volume name; no feature of an event."""
@@ -266,14 +266,14 @@ def _finding(
 def _where(time: float, known_s: float) -> str:
     """What is usual is usual of this, for a stream that has been seen for so long."""
     if known_s >= WEEK_S:
-        return f"at this hour of a {datetime.fromtimestamp(time, UTC):%A}"
+        return f"at this hour of a {in_calendar(time):%A}"
     if known_s >= NIGHT_S:
         return "at this hour of other days and just before"
     return f"by what came just before (it has been watched for {in_words(known_s)}, and no evening is known yet)"
 
 
 def _moment(time: float) -> str:
-    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{in_calendar(time):%Y-%m-%d %H:%M} UTC"
 
 
 def _round(value: float) -> float:

@@ -32,9 +32,13 @@ _ABSENT = -1  # code of a missing category
 
 
 class Tick(msgspec.Struct, frozen=True, tag_field="kind", tag="tick"):
-    """The clock of a detect partition, in its log: `time` is seconds since 1970."""
+    """Event time in a detect partition's log: seconds since 1970, of all its streams, or of `stream` alone.
+
+    A worker's ticks are for all streams; those of a replay follow from one stream's rows and are for that stream.
+    """
 
     time: float
+    stream: str | None = None
     v: int = VERSION
 
 
@@ -245,9 +249,9 @@ def encode(batch: FeatureBatch, limit: int = MAX_MESSAGE_BYTES) -> list[bytes]:
     return [part for rows in np.array_split(np.arange(len(batch)), parts) for part in encode(batch.take(rows), limit)]
 
 
-def encode_tick(time: float) -> bytes:
-    """A tick as one message; `time` in seconds since 1970."""
-    return _encoder.encode(Tick(time))
+def encode_tick(time: float, stream: str | None = None) -> bytes:
+    """A tick as one message, for all streams or for one; `time` in seconds since 1970."""
+    return _encoder.encode(Tick(time, stream))
 
 
 def encode_control(control: Control) -> bytes:

@@ -2,7 +2,8 @@
 
 A native field that is given too wins over its alias. The model's `name` is the one asked for and its `version` the one
 that answered, so that a provider's silent move from one build to the next is seen as a change of version. Deprecated
-names (`gen_ai.system`, `gen_ai.prompt`, `gen_ai.completion`, `gen_ai.usage.prompt_tokens`) are read as well. Scalars
+names (`gen_ai.system`, `gen_ai.prompt`, `gen_ai.completion`, `gen_ai.usage.prompt_tokens`) are read as well, and the
+numbered ones of OpenLLMetry (`gen_ai.prompt.0.content`, `gen_ai.completion.0.content`). Scalars
 without a place of their own (`gen_ai.request.temperature`, `gen_ai.agent.name`, ...) become attributes, by which a
 finding may name the segment that changed; the rest is kept in `extra`.
 
@@ -12,11 +13,13 @@ development). May import `monitor.errors` and this package.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 
 from monitor.errors import InvalidEvent
+from monitor.events.content import Content, are_messages, read_messages
 from monitor.events.reasons import Reason
 
 PREFIX = "gen_ai."
@@ -50,6 +53,8 @@ _FINISH_REASONS = "gen_ai.response.finish_reasons"
 _SYSTEM = "gen_ai.system_instructions"
 _INPUTS = ("gen_ai.input.messages", "gen_ai.prompt")
 _OUTPUTS = ("gen_ai.output.messages", "gen_ai.completion")
+_MESSAGES = (_INPUTS[0], _OUTPUTS[0], _SYSTEM)
+"""Names whose text, where they carry one, is JSON."""
 
 
 def present(fields: dict[str, Any]) -> bool:
@@ -77,15 +82,20 @@ def translate(fields: dict[str, Any]) -> dict[str, Any]:
     if answered is not None:
         named = isinstance(fields.get("model"), dict) and fields["model"].get("name") is not None
         _put(fields, ("model", "version") if named else ("model", "name"), answered)
+    _gather_indexed(found)
     if _SYSTEM in found:
-        _put(fields, ("prompt", "text"), _joined(_parts(_structured(found.pop(_SYSTEM), _SYSTEM), _SYSTEM)))
+        _put(fields, ("prompt", "text"), _joined(found.pop(_SYSTEM), _SYSTEM))
     for alias in _INPUTS:
         if alias in found:
-            _put(fields, ("input",), _input(found.pop(alias), alias))
+            asked = _input(found.pop(alias), alias)
+            if asked is not None:
+                _put(fields, ("input",), asked)
     for alias in _OUTPUTS:
         if alias in found:
             _output(fields, found.pop(alias), alias)
     reasons = found.pop(_FINISH_REASONS, None)
+    if isinstance(reasons, str) and reasons.startswith("["):
+        reasons = _structured(reasons, _OUTPUTS[0])
     if isinstance(reasons, list):
         reasons = reasons[0] if reasons else None
     if reasons is not None:
@@ -128,73 +138,99 @@ def _structured(content: Any, alias: str) -> Any:
     """Messages as a list; on spans they may come as a JSON text, and the deprecated names carry plain text."""
     if isinstance(content, str) and content.lstrip()[:1] in ("[", "{"):
         try:
-            return msgspec.json.decode(content)
+            structured = msgspec.json.decode(content)
         except (ValueError, RecursionError):
             if alias in (_INPUTS[0], _OUTPUTS[0]):
                 raise InvalidEvent(Reason.BAD_GEN_AI, f"{alias}: a text that is not JSON; send an array") from None
+            return content
+        # An answer in JSON is an answer: only the names that carry messages, or what is surely messages, is opened.
+        return structured if alias in _MESSAGES or are_messages(structured) else content
     return content
 
 
-def _parts(content: Any, alias: str) -> list[Any]:
-    if isinstance(content, dict):
-        content = content.get("parts", content.get("content", content))
-    if isinstance(content, str):
-        return [{"type": "text", "content": content}]
-    if isinstance(content, dict):
-        return [content]
-    if isinstance(content, list):
-        return content
-    raise InvalidEvent(Reason.BAD_GEN_AI, f"{alias}: a message must be an object with role and parts")
-
-
-def _joined(parts: list[Any]) -> str:
-    """The text parts, one after another; tool calls, reasoning, images and files carry no text of the answer."""
-    texts: list[str] = []
-    for part in parts:
-        if isinstance(part, str):
-            texts.append(part)
-        elif isinstance(part, dict) and part.get("type", "text") == "text":
-            text = part.get("content", part.get("text"))
-            if isinstance(text, str):
-                texts.append(text)
-    return "\n".join(texts)
-
-
-def _messages(content: Any, alias: str) -> list[Any] | str:
+def _read(content: Any, alias: str) -> Content | str:
     content = _structured(content, alias)
     if isinstance(content, str):
         return content
-    if isinstance(content, dict):
-        return [content]
+    if not isinstance(content, (dict, list)):
+        raise InvalidEvent(Reason.BAD_GEN_AI, f"{alias}: must be an array of messages with role and parts")
+    if isinstance(content, list) and not all(isinstance(item, (dict, str)) for item in content):
+        raise InvalidEvent(Reason.BAD_GEN_AI, f"{alias}: a message must be an object with role and parts")
+    return read_messages(content)
+
+
+def _joined(content: Any, alias: str) -> str:
+    """The text of system instructions."""
+    found = _read(content, alias)
+    return found if isinstance(found, str) else found.text
+
+
+def _input(content: Any, alias: str) -> str | None:
+    """What was asked: the last message of role user, or all of them where none says so; None without any text."""
+    content = _structured(content, alias)
     if isinstance(content, list):
-        return content
-    raise InvalidEvent(Reason.BAD_GEN_AI, f"{alias}: must be an array of messages with role and parts")
-
-
-def _input(content: Any, alias: str) -> str:
-    """What was asked: the last message of role user, or all of them where none says so."""
-    messages = _messages(content, alias)
-    if isinstance(messages, str):
-        return messages
-    for message in reversed(messages):
-        if isinstance(message, dict) and message.get("role") == "user":
-            return _joined(_parts(message, alias))
-    return "\n".join(_joined(_parts(message, alias)) for message in messages)
+        asked = [message for message in content if isinstance(message, dict) and message.get("role") == "user"]
+        content = asked[-1] if asked else content
+    found = _read(content, alias)
+    if isinstance(found, str):
+        return found
+    return found.text if found.texts else None
 
 
 def _output(fields: dict[str, Any], content: Any, alias: str) -> None:
-    """The first choice: its text, its finish reason, and the tools it asked for as steps."""
-    messages = _messages(content, alias)
-    if isinstance(messages, str):
-        _put(fields, ("output",), messages)
+    """The text of all messages, the finish reason, and the tools that they call as steps."""
+    found = _read(content, alias)
+    if isinstance(found, str):
+        _put(fields, ("output",), found)
         return
-    if not messages:
-        return
-    choice = messages[0]
-    parts = _parts(choice, alias)
-    _put(fields, ("output",), _joined(parts))
-    if isinstance(choice, dict) and isinstance(choice.get("finish_reason"), str):
-        _put(fields, ("finish_reason",), choice["finish_reason"])
-    tools = [part for part in parts if isinstance(part, dict) and part.get("type") == "tool_call"]
-    if tools:
-        _put(fields, ("steps",), tools)
+    if found.unread and not found.texts and not found.steps:
+        raise InvalidEvent(
+            Reason.BAD_GEN_AI,
+            f"{alias}: no text in a part of type {found.unread[0]!r}, which is not known; "
+            'send its text as {"type": "text", "content": ...}',
+        )
+    if content:
+        _put(fields, ("output",), found.text)
+    if found.finish_reason is not None:
+        _put(fields, ("finish_reason",), found.finish_reason)
+    if found.steps:
+        _put(fields, ("steps",), found.steps)
+
+
+_INDEXED = re.compile(r"gen_ai\.(?P<side>prompt|completion)\.(?P<number>\d{1,6})\.(?P<name>.+)")
+_INDEXED_CALL = re.compile(r"(?P<list>tool_calls|content|parts)\.(?P<number>\d{1,6})\.(?P<name>.+)")
+
+
+def _gather_indexed(found: dict[str, Any]) -> None:
+    """Put `gen_ai.prompt.0.content`, `gen_ai.completion.0.tool_calls.0.name`, ... together as lists of messages.
+
+    OpenLLMetry writes messages so. Given messages under another name, they are left alone and become attributes.
+    """
+    sides: dict[str, dict[int, dict[str, Any]]] = {}
+    for name in list(found):
+        part = _INDEXED.fullmatch(name)
+        if part is not None:
+            message = sides.setdefault(part["side"], {}).setdefault(int(part["number"]), {})
+            message[part["name"]] = found.pop(name)
+    for side, numbered in sides.items():
+        messages = [_message(numbered[number]) for number in sorted(numbered)]
+        if f"gen_ai.{side}" not in found:
+            found[f"gen_ai.{side}"] = messages
+
+
+def _message(flat: dict[str, Any]) -> dict[str, Any]:
+    """One message of flat names; a content that is a JSON text of parts is opened."""
+    message: dict[str, Any] = {}
+    lists: dict[str, dict[int, dict[str, Any]]] = {}
+    for name, content in flat.items():
+        part = _INDEXED_CALL.fullmatch(name)
+        if part is None:
+            message[name] = content
+        else:
+            lists.setdefault(part["list"], {}).setdefault(int(part["number"]), {})[part["name"]] = content
+    for name, numbered in lists.items():
+        message[name] = [numbered[number] for number in sorted(numbered)]
+    content = message.get("content")
+    if isinstance(content, str) and content.lstrip()[:1] in ("[", "{"):
+        message["content"] = _structured(content, "")
+    return message

@@ -10,18 +10,18 @@ Pure: no clock, no I/O. Time is linear in the message's length. May import `moni
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from monitor.errors import InvalidEvent
 from monitor.events import cloudevents, opentelemetry
+from monitor.events.content import calls_tools_only
 from monitor.events.reasons import Reason
 from monitor.events.schema import MAX_STREAM_NAME, Call, Latency, Model, OutputEvent, Prompt, Session, Trace, Usage
+from monitor.events.times import moment_of
 
 MAX_BYTES = 8 * 1024 * 1024  # eight times Kafka's default limit for a message: an output of 1 MB fits, however escaped
 MAX_DEPTH = 64  # of free-form fields; far below where any reader's recursion ends
@@ -41,11 +41,14 @@ class Decoded(msgspec.Struct, frozen=True):
         limit.
     repaired
         Half surrogate pairs were replaced by U+FFFD.
+    time_unit
+        `milliseconds`, `microseconds` or `nanoseconds` where the event's time was a number in that unit, else None.
     """
 
     event: OutputEvent
     clamped: bool = False
     repaired: bool = False
+    time_unit: str | None = None
 
 
 def decode_event(
@@ -90,8 +93,9 @@ def decode_event(
     fields, repaired = parse_json(value)
     if named or "specversion" in fields:
         fields = cloudevents.unwrap(fields, named)
+    time = fields.get("time")
     event, clamped = build_event(fields, default_id=default_id, timestamp=timestamp)
-    return Decoded(event, clamped, repaired)
+    return Decoded(event, clamped, repaired, None if time is None else moment_of(time).unit)
 
 
 _plain_decoder = msgspec.json.Decoder(OutputEvent)
@@ -124,9 +128,9 @@ def _decode_plain(value: bytes, default_id: str, timestamp: float | None) -> Dec
     if event.time is None:
         event.time = timestamp
         return Decoded(event)
-    time, clamped = _clamp(parse_time(event.time), timestamp)
-    event.time = time
-    return Decoded(event, clamped)
+    time, unit = moment_of(event.time)
+    event.time, clamped = _clamp(time, timestamp)
+    return Decoded(event, clamped, time_unit=unit)
 
 
 # --- bytes to JSON object ---------------------------------------------------------------------------------------
@@ -207,6 +211,20 @@ def _parse_again(value: bytes, error: Exception) -> tuple[Any, bool]:
         raise InvalidEvent(Reason.NOT_JSON, f"{wrong}; send one JSON object in UTF-8") from None
 
 
+def without_non_finite(value: bytes) -> tuple[bytes, int]:
+    """JSON with null in place of NaN and Infinity, which Python and others write though JSON has neither; how many."""
+    replaced = 0
+
+    def one(found: re.Match[bytes]) -> bytes:
+        nonlocal replaced
+        if found["word"] is None:
+            return found[0]
+        replaced += 1
+        return b"null"
+
+    return _NON_FINITE.sub(one, value), replaced
+
+
 def _json_type(value: Any) -> str:
     if value is None:
         return "null"
@@ -233,6 +251,9 @@ _PARTS: dict[str, frozenset[str]] = {
 _CALL = frozenset(Call.__struct_fields__)
 _FREE = ("steps", "action", "attributes", "extra")  # fields whose content is the sender's own
 _INTEGERS = (("usage", "input_tokens"), ("usage", "output_tokens"), ("usage", "context_limit"), ("session", "turn"))
+_FLOATS = (("latency", "total_s"), ("latency", "first_token_s"))
+_NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?\s*")
+_LONGEST_NUMBER = 400  # digits of the largest float, and some
 
 
 def build_event(fields: dict[str, Any], *, default_id: str, timestamp: float | None) -> tuple[OutputEvent, bool]:
@@ -250,11 +271,16 @@ def build_event(fields: dict[str, Any], *, default_id: str, timestamp: float | N
             "no `stream`; name the use case that this output belongs to, such as support-bot/answer",
         )
     if fields.get("output") is None:
-        if not fields.get("error"):
+        steps, finish = fields.get("steps"), fields.get("finish_reason")
+        steps = steps if type(steps) is list else []
+        if fields.get("error"):
+            fields["output"] = None
+        elif calls_tools_only(None, finish if type(finish) is str else None, steps):
+            fields["output"] = ""
+        else:
             raise InvalidEvent(
                 Reason.MISSING_OUTPUT, "no `output`; send the text, or null together with `error` where the call failed"
             )
-        fields["output"] = None
     _keep_unknown(fields)
     for name in _FREE:
         if name in fields:
@@ -267,11 +293,11 @@ def build_event(fields: dict[str, Any], *, default_id: str, timestamp: float | N
         if timestamp is not None:
             fields["time"] = timestamp
     else:
-        fields["time"], clamped = _clamp(parse_time(time), timestamp)
+        fields["time"], clamped = _clamp(moment_of(time).seconds, timestamp)
     try:
         event = msgspec.convert(fields, OutputEvent)
     except msgspec.ValidationError as error:
-        if not _settle_integers(fields):
+        if not _settle_numbers(fields):
             raise _invalid(error) from None
         try:
             event = msgspec.convert(fields, OutputEvent)
@@ -320,45 +346,43 @@ def check_free_form(content: Any, name: str) -> None:
     raise InvalidEvent(Reason.TOO_DEEP, f"{name}: nested deeper than {MAX_DEPTH} levels; send nested data as text")
 
 
-def parse_time(time: Any) -> float:
-    """Seconds since 1970 from a number or an RFC 3339 text (without an offset it is taken as UTC).
-
-    Raises `InvalidEvent` for anything else.
-    """
-    if type(time) is float or type(time) is int:
-        seconds = float(time) if -1e18 < time < 1e18 else math.inf
-        if math.isfinite(seconds):
-            return seconds
-        raise InvalidEvent(Reason.BAD_TIME, "time: out of range; send seconds since 1970")
-    if type(time) is str:
-        try:
-            moment = datetime.fromisoformat(time)
-            if moment.tzinfo is None:
-                moment = moment.replace(tzinfo=UTC)
-            return moment.timestamp()
-        except (ValueError, OverflowError):
-            pass
-        raise InvalidEvent(Reason.BAD_TIME, "time: not RFC 3339; send 2026-01-31T12:00:00Z or seconds since 1970")
-    raise InvalidEvent(
-        Reason.BAD_TIME, f"time: a JSON {_json_type(time)}; send 2026-01-31T12:00:00Z or seconds since 1970"
-    )
-
-
 def _clamp(time: float, timestamp: float | None) -> tuple[float, bool]:
     if timestamp is None or timestamp - MAX_AGE_S <= time <= timestamp + MAX_AHEAD_S:
         return time, False
     return (timestamp - MAX_AGE_S if time < timestamp else timestamp + MAX_AHEAD_S), True
 
 
-def _settle_integers(fields: Mapping[str, Any]) -> bool:
-    """Turn 12.0 into 12 where a count is meant (languages whose only number is a float write it so)."""
+def _settle_numbers(fields: dict[str, Any]) -> bool:
+    """Turn 12.0 and "12" into 12 where a count is meant, and "1.5" into 1.5 where a number is; whether any was.
+
+    Languages whose only number is a float write the first, protocol buffers in JSON write integers as texts.
+    """
     changed = False
-    for part_name, name in _INTEGERS:
+    for part_name, name in (*_INTEGERS, *_FLOATS):
         part = fields.get(part_name)
-        if type(part) is dict and type(part.get(name)) is float and part[name].is_integer():
-            part[name] = int(part[name])
-            changed = True
+        if type(part) is dict:
+            changed |= _settle(part, name, whole=(part_name, name) in _INTEGERS)
+    changed |= _settle(fields, "cost_usd", whole=False)
+    calls = fields.get("calls")
+    if type(calls) is list:
+        for call in calls:
+            if type(call) is dict:
+                changed |= _settle(call, "duration_s", whole=False)
     return changed
+
+
+def _settle(part: dict[str, Any], name: str, *, whole: bool) -> bool:
+    given = part.get(name)
+    number = given
+    if type(number) is str and len(number) <= _LONGEST_NUMBER and _NUMBER.fullmatch(number):
+        text = number.strip()
+        number = int(text) if text.lstrip("+-").isdecimal() else float(text)
+    if whole and type(number) is float and number.is_integer():
+        number = int(number)
+    if type(number) is str or number is given or (type(number) is int and not -(2**63) <= number < 2**63):
+        return False
+    part[name] = number
+    return True
 
 
 _WHERE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")

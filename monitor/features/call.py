@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.events.content import calls_tools_only
 from monitor.events.schema import ABANDONED, Call, OutputEvent
 from monitor.features.base import Column, FeatureSpec, Kind, Worse
 from monitor.features.dependencies import LONGEST_NAME, clean, failed
@@ -82,7 +83,7 @@ _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]],
 _CATEGORIES: tuple[tuple[FeatureSpec, Callable[[OutputEvent], str | None]], ...] = (
     (
         FeatureSpec("call.outcome.finish_reason", Kind.CATEGORY, "why the model stopped"),
-        lambda event: event.finish_reason[:LONGEST_NAME] if event.finish_reason else None,
+        lambda event: _finish_reason(event),
     ),
     (
         FeatureSpec("call.dependency.failing", Kind.CATEGORY, "external dependencies that failed, or `none`"),
@@ -99,6 +100,13 @@ _CATEGORIES: tuple[tuple[FeatureSpec, Callable[[OutputEvent], str | None]], ...]
         ),
     ),
 )
+
+
+def _finish_reason(event: OutputEvent) -> str | None:
+    """The reason given; `tool_call` where none is and a tool is called in place of an answer."""
+    if event.finish_reason:
+        return event.finish_reason[:LONGEST_NAME]
+    return "tool_call" if event.output is not None and calls_tools_only(event.output, None, event.steps) else None
 
 
 def _names(found: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from monitor.events.schema import ABANDONED
 from monitor.features.base import Column, FeatureSpec, Kind
 from monitor.features.words import EventBatch, Side
 
@@ -14,7 +15,8 @@ class Length:
     """Characters, words, sentences, lines and WordPiece tokens of the inputs or the outputs; of outputs also whether
     there is anything at all.
 
-    An empty output counts 0 everywhere and is flagged; a missing one (null beside an error) is missing.
+    An empty output counts 0 everywhere and is flagged; a missing one (null beside an error) is missing. A step that
+    calls tools in place of an answer has no lengths and is not empty.
     """
 
     word_columns: Mapping[str, Callable[[str], float]] = {}
@@ -58,5 +60,8 @@ class Length:
             f"{self._side}.length.embedded": text.masked(text.embedded),
         }
         if self._side == "output":
-            columns["output.length.empty"] = text.masked(sizes == 0)
+            # A step that calls tools says nothing and is not empty.
+            calls = (e.output is not None and e.finish_reason != ABANDONED for e in batch.events)
+            tools_only = ~text.present & np.fromiter(calls, np.bool_, count=text.n)
+            columns["output.length.empty"] = np.where(tools_only, np.float32(0.0), text.masked(sizes == 0))
         return columns

@@ -33,7 +33,7 @@ returns a non-finite number, the texts with that word miss that column, and `Wor
 Nothing depends on what the table has seen before or on what else is in the batch: word values are rounded to
 multiples of 2**-20, so that their sums are exact in any order, and embedding rows are added in the order of their ids.
 
-May import `monitor.events.schema` and its neighbours in this package only.
+May import `monitor.events` and its neighbours in this package only.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from monitor.events.content import calls_tools_only
 from monitor.events.schema import ABANDONED, OutputEvent
 from monitor.features import english
 from monitor.features.chunks import Chunks, HashIndex, Splitter
@@ -463,9 +464,8 @@ class EventBatch:
 
     @cached_property
     def output(self) -> TextBatch:
-        """The outputs; an event without one, or with a part of one (its reader went away), has None."""
-        texts = [None if event.finish_reason == ABANDONED else event.output for event in self.events]
-        return TextBatch(texts, self.table, self._generation)
+        """The outputs; None for an event without one, with a part of one, or with tool calls in place of one."""
+        return TextBatch([answer_of(event) for event in self.events], self.table, self._generation)
 
     @cached_property
     def input(self) -> TextBatch:
@@ -498,6 +498,16 @@ class EventBatch:
         owner = np.concatenate([output.text_of, source.text_of + np.int32(len(self.events))])
         spoken = words > 0
         return count_trigrams(words[spoken], owner[spoken])
+
+
+def answer_of(event: OutputEvent) -> str | None:
+    """What is measured as the text of an output.
+
+    None for a part of one, whose reader went away, and where a step calls tools and says nothing, which is not empty.
+    """
+    if event.finish_reason == ABANDONED or calls_tools_only(event.output, event.finish_reason, event.steps):
+        return None
+    return event.output
 
 
 def table_for(extractors: Sequence[object], static: StaticTable | None = None) -> WordTable:

@@ -43,6 +43,11 @@ class WorkerNumbers(Protocol):
         ...
 
     @property
+    def time_units(self) -> Mapping[str, int]:
+        """Events whose time was in another unit than seconds, by that unit."""
+        ...
+
+    @property
     def rejects(self) -> Mapping[str, int]:
         """Dead letters by reason."""
         ...
@@ -240,6 +245,7 @@ class WorkerCollector(Collector):
         yield _family(metrics.DEPENDENCY_CALLS, dict(n.dependency_calls).items())
         yield _histogram(metrics.DEPENDENCY_SECONDS, (((name,), h) for name, h in dict(n.dependency_seconds).items()))
         yield _family(metrics.CLAMPED, [((), n.clamped)])
+        yield _family(metrics.TIME_UNITS, _by_name(n.time_units))
         yield _family(metrics.MESSAGES, _by_name(n.messages))
         yield _family(metrics.BATCHES, _by_name(n.batches))
         yield _family(metrics.BUSY, _by_name(n.busy_s))

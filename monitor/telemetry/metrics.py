@@ -59,6 +59,12 @@ DEPENDENCY_SECONDS = Metric(
     "oqm_dependency_seconds", _H, "Time of the calls that the events made to each dependency.", ("dependency",)
 )
 CLAMPED = Metric("oqm_clamped_times_total", _C, "Events whose time was too far off Kafka's and was moved to its limit.")
+TIME_UNITS = Metric(
+    "oqm_times_in_other_units_total",
+    _C,
+    "Events whose time was a number of milliseconds, microseconds or nanoseconds and was read so, by that unit.",
+    ("unit",),
+)
 MESSAGES = Metric("oqm_messages_total", _C, "Kafka messages applied, by stage.", ("stage",))
 BATCHES = Metric("oqm_batches_total", _C, "Batches processed, by stage.", ("stage",))
 BUSY = Metric("oqm_busy_seconds_total", _C, "Time spent in computation, by stage.", ("stage",))
@@ -185,6 +191,7 @@ METRICS: tuple[Metric, ...] = (
     DEPENDENCY_CALLS,
     DEPENDENCY_SECONDS,
     CLAMPED,
+    TIME_UNITS,
     MESSAGES,
     BATCHES,
     BUSY,

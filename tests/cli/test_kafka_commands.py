@@ -264,3 +264,5 @@ def test_a_replay_through_the_broker_finds_the_same(broker: EmbeddedBroker, tmp_
     there = oqm_process("replay", file, "--json", "--broker", broker.address)
     assert there.returncode == 0, there.stderr
     assert [json.loads(line) for line in there.stdout.splitlines()] == json_lines(here.stdout)
+    assert there.stderr.splitlines()[-1] == here.stderr.splitlines()[-1]
+    assert here.stderr.startswith("1,500 events in 2 streams, judged from event 201 on: ")

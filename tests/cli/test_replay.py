@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,34 @@ def write_events(path: Path, n: int, fault: Fault = Fault.NONE, since: int = 10*
     return path
 
 
+def of_stream(name: str, path: Path, *, first: float, every: float, change: int = 10**9, rows: int = 1000) -> None:
+    """Rows of one stream, of which the answers are three times as long from the change on."""
+    assistant = SupportAssistant(5)
+    with path.open("wb") as file:
+        written = 0
+        while written < rows:
+            event = assistant.event(first, Fault.NONE, 0.0)
+            if event.stream != ANSWER:
+                continue
+            text = event.output or ""
+            when = first + every * written
+            changed = {
+                "id": f"{name}{written}",
+                "stream": name,
+                "time": when,
+                "output": " ".join([text] * (3 if written >= change else 1)),
+            }
+            file.write(msgspec.json.encode({**changed, "input": event.input}) + b"\n")
+            written += 1
+
+
+def said(findings: list[dict[str, object]]) -> str:
+    """What the last line says of these findings."""
+    states = Counter(str(finding["state"]) for finding in findings)
+    many = "finding" if len(findings) == 1 else "findings"
+    return f"{len(findings)} {many} ({', '.join(f'{count} {state}' for state, count in states.items())})"
+
+
 @pytest.fixture(scope="module")
 def swapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_events(tmp_path_factory.mktemp("replay") / "swapped.jsonl", 3000, Fault.SILENT_UPDATE, since=2000)
@@ -39,8 +68,8 @@ def swapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_json_lines_say_what_changed_since_when(swapped: Path) -> None:
     done = oqm("replay", swapped, "--json")
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
     findings = json_lines(done.stdout)
+    assert done.stderr == f"3,000 events in 2 streams, judged from event 201 on: {said(findings)}\n"
     schema = json.loads(oqm("schema", "finding").stdout)
     for finding in findings:
         assert set(finding) >= REQUIRED
@@ -89,10 +118,107 @@ def test_a_table_for_people(swapped: Path) -> None:
     assert ANSWER in done.stdout
 
 
-def test_limit_and_nothing_found(swapped: Path) -> None:
-    done = oqm("replay", swapped, "--limit", "300")
+def test_too_few_events_are_no_clean_bill(swapped: Path) -> None:
+    for more in ((), ("--fail-on-finding",), ("--json",), ("--what-if",)):
+        done = oqm("replay", swapped, "--limit", "150", *more, COLUMNS="500")
+        assert done.returncode == 3, "neither fine nor found"
+        last = (done.stderr if more == ("--json",) else done.stdout).splitlines()[-1]
+        assert last.startswith("150 events in 2 streams: cannot tell whether anything changed")
+        assert last.count(" of 200") == 2
+        assert "No findings" not in done.stdout
+
+
+def test_the_last_line_says_how_much_was_watched(tmp_path: Path) -> None:
+    calm = write_events(tmp_path / "calm.jsonl", 600)
+    lines = calm.read_text().splitlines()
+    of_one = [line for line in lines if json.loads(line)["stream"] == ANSWER]
+    done = oqm("replay", calm)
     assert done.returncode == 0
-    assert done.stdout.strip() == "No findings."
+    assert done.stdout == (
+        "600 events in 2 streams, 1 judged from event 201 on: no findings; 1 not judged yet "
+        f"(support-bot/triage has {600 - len(of_one)} of 200)\n"
+    )
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text("\n".join([*of_one[:300], "{", "[]", of_one[299], *of_one[300:]]))
+    done = oqm("replay", broken, "--json")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == (
+        f"{len(of_one):,} events in 1 stream (2 rows skipped, 1 duplicate), judged from event 201 on: no findings"
+    )
+
+
+def test_findings_do_not_depend_on_other_streams_or_on_the_order_of_files(tmp_path: Path) -> None:
+    """Ten times as long ago and as far ahead: any clock that two streams shared would show."""
+    swapped, late = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    of_stream("a", swapped, first=1.79e9, every=7.0, change=700)
+    of_stream("b", late, first=1.79e9 + 3000, every=61.0, change=800)
+    alone = {path: oqm("replay", path, "--json").stdout for path in (swapped, late)}
+    assert all(alone.values()), "both have something to be found"
+    together = oqm("replay", swapped, late, "--json").stdout
+    assert oqm("replay", late, swapped, "--json").stdout == together
+    mixed = tmp_path / "mixed.jsonl"
+    rows = [json.loads(line) for path in (late, swapped) for line in path.read_text().splitlines()]
+    mixed.write_text("".join(json.dumps(row) + "\n" for row in sorted(rows, key=lambda row: row["time"])))
+    for found in (together, oqm("replay", mixed, "--json").stdout):
+        for name, path in (("a", swapped), ("b", late)):
+            own = [line for line in found.splitlines(keepends=True) if json.loads(line)["stream"] == name]
+            assert "".join(own) == alone[path]
+    tried = [
+        json_lines(oqm("replay", *paths, "--try", "floors.number=0.5", "--json").stdout)
+        for paths in ((swapped,), (late, swapped))
+    ]
+    assert tried[0] == [row for row in tried[1] if row["stream"] == "a"]
+
+
+def test_rows_come_in_the_order_of_their_times(tmp_path: Path) -> None:
+    oldest, newest = tmp_path / "oldest.jsonl", tmp_path / "newest.jsonl"
+    of_stream("a", oldest, first=1.79e9, every=10.0, change=700)
+    newest.write_text("".join(reversed(oldest.read_text().splitlines(keepends=True))))
+    done = oqm("replay", newest, "--json")
+    assert done.stdout == oqm("replay", oldest, "--json").stdout != ""
+    assert "newest.jsonl: the rows of stream 'a' were sorted by their times" in done.stderr
+    lines = oldest.read_text().splitlines(keepends=True)
+    parts = [tmp_path / "1.jsonl", tmp_path / "2.jsonl"]
+    parts[0].write_text("".join(lines[600:]))
+    parts[1].write_text("".join(lines[:600]))
+    assert oqm("replay", *parts, "--json").stdout == done.stdout
+
+
+@pytest.mark.parametrize("wrong", [0, "0001-01-01T00:00:00Z", -1, 4.9e9])
+def test_one_time_that_cannot_be_right_is_no_finding(tmp_path: Path, wrong: float | str) -> None:
+    path = tmp_path / "a.jsonl"
+    of_stream("a", path, first=1.79e9, every=10.0)
+    first, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([json.dumps({**json.loads(first), "time": wrong}), *rest]))
+    done = oqm("replay", path, "--json", "--fail-on-finding")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "has times that cannot be right, which are taken as missing (1 row, such as " in done.stderr
+
+
+def test_a_file_without_rows_cannot_tell(tmp_path: Path) -> None:
+    for name, content in (("empty.jsonl", ""), ("empty.csv", ""), ("header.csv", "output,input\n"), ("b.jsonl", "\n")):
+        path = tmp_path / name
+        path.write_text(content)
+        done = oqm("replay", path, "--fail-on-finding")
+        assert (done.returncode, done.stdout) == (3, "0 events in 0 streams: nothing could be judged\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.jsonl", b"PAR1\0\0\0", "is a Parquet file; name it .parquet"),
+        ("a.csv", b"PK\x03\x04\0\0", "ZIP"),
+        ("a.jsonl", b"\x7fELF\0\0\0\0\0\0\0\0", "is no text"),
+        ("a.csv", "output\nhi\n".encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8"),
+        ("a.parquet", b"", "is no Parquet file"),
+        ("a.txt", b"hi", "cannot tell its format"),
+    ],
+)
+def test_what_is_no_such_file_is_one_line(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert words in one_line_of_error(oqm("replay", path))
+    assert "folder" in one_line_of_error(oqm("replay", tmp_path))
 
 
 def test_what_if_shows_what_each_candidate_would_have_raised(swapped: Path) -> None:

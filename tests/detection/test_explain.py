@@ -51,6 +51,27 @@ def test_causes_come_first_and_chance_decides_nothing(surety: list[Any], driver:
     assert judged(*surety) == (Driver(driver), FindingKind(kind))
 
 
+@pytest.mark.parametrize(
+    ("values", "driver", "kind"),
+    [
+        (("tool_call", "stop"), "output", "silent_update"),
+        (("tool_use",), "output", "silent_update"),
+        (("tool_calls", "none"), "output", "silent_update"),
+        (("length", "stop"), "call", "errors"),
+        (("tool_calls", "length"), "call", "errors"),
+        (("content_filter",), "call", "errors"),
+    ],
+)
+def test_more_calls_of_tools_are_no_errors(values: tuple[str, ...], driver: str, kind: str) -> None:
+    changes = [FeatureChange("call.outcome.finish_reason", 0.15, 0.4, 3.0, value=value) for value in values]
+    changes.append(FeatureChange("output.length.missing", 0.15, 0.4, 3.0))
+    found = explain.driver_of(changes)
+    known = Attribution(known_versions=True)
+    assert (found, explain.kind_of(changes, changes, found, known)) == (Driver(driver), FindingKind(kind))
+    first, *_ = explain.in_order(changes, FindingKind(kind))
+    assert first.name == "call.outcome.finish_reason"
+
+
 def test_outputs_that_can_no_longer_be_parsed_are_a_broken_format_however_sure_the_rest_is() -> None:
     longer = FeatureChange(TOKENS, 23.0, 33.5, 15.0)
     known = Attribution(known_versions=True)

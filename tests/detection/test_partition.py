@@ -159,7 +159,10 @@ def test_a_tick_reaches_the_streams_that_wait() -> None:
     monitor.changed()
     assert monitor.tick(float(one.times[0]), 2) == []
     assert monitor.changed() == {}
-    found = monitor.tick(float(one.times[509]) + 5, 3)
+    time = float(one.times[509]) + 5
+    assert monitor.tick(time, 3, "b") == monitor.tick(time, 3, "no such stream") == []
+    assert monitor.changed() == {}, "a tick of another stream"
+    found = monitor.tick(time, 3, "a")
     assert [f.stream for f in fired(found)] == ["a"]
     assert set(monitor.changed()) == {"a"}, "520 events of b end with a block"
 

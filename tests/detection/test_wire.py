@@ -136,6 +136,9 @@ def test_calls_of_unequal_length_are_refused() -> None:
 @given(st.floats(allow_nan=False))
 def test_ticks_survive_the_round_trip(time: float) -> None:
     assert decode_message(encode_tick(time)) == Tick(time)
+    assert decode_message(encode_tick(time, "bot/answer")) == Tick(time, "bot/answer")
+    older = msgspec.msgpack.encode({"kind": "tick", "time": time, "v": 1})
+    assert decode_message(older) == Tick(time), "ticks of older workers name no stream"
 
 
 @given(

@@ -152,7 +152,7 @@ def test_bad_lines_are_said_and_passed(tmp_path: Path) -> None:
         "wrong_type a.jsonl:5: output: expected str | null, got int",
         "missing_output a.jsonl:6: no `output`; map a column to it, such as output=completion (columns: id)",
         "7",
-        "non_finite a.jsonl:8: NaN at byte 28 is not JSON; leave the field out or send null",
+        "a.jsonl:8",
         "9",
     ]
 

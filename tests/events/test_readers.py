@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import InvalidEvent
-from monitor.events import OutputEvent, Reason, decode_event
+from monitor.events import OutputEvent, Reason, Usage, decode_event
 from monitor.events.readers import Decoded, build_event, parse_json
 
 NOW = 1_760_000_000.0
@@ -46,7 +46,13 @@ def test_a_replay_has_no_time_of_its_own() -> None:
         (NOW - 86_401, NOW - 86_400, True),
         (NOW + 300, NOW + 300, False),
         (NOW + 301, NOW + 300, True),
-        (NOW * 1000, NOW + 300, True),  # milliseconds
+        (NOW * 1000, NOW, False),  # milliseconds
+        (int(NOW * 1e6), NOW, False),  # microseconds
+        (int(NOW * 1e9), NOW, False),  # nanoseconds
+        (str(int(NOW * 1000)), NOW, False),
+        ("2025-10-09t08:53:20z", NOW, False),
+        ("2025-10-09 10:53:20+0200", NOW, False),
+        (5e10, NOW + 300, True),  # seconds of the year 3554, and no unit that would be now
         (0, NOW - 86_400, True),
         ("2025-10-09T08:53:20Z", NOW, False),
         ("2025-10-09T08:53:20.5+00:00", NOW + 0.5, False),
@@ -66,6 +72,47 @@ def test_times_are_seconds_or_rfc_3339_and_clamped_to_the_message_time(
 @pytest.mark.parametrize("time", ["noon", "", "2025-13-01T00:00:00Z", True, [], {}, 1e30])
 def test_a_time_of_another_form_is_refused(time: Any) -> None:
     assert refused(event(time=time)).reason == Reason.BAD_TIME
+
+
+@pytest.mark.parametrize(
+    ("time", "unit"),
+    [
+        (NOW, None),
+        (NOW * 1000, "milliseconds"),
+        (int(NOW * 1000), "milliseconds"),
+        (str(int(NOW * 1000)), "milliseconds"),
+        (int(NOW * 1e6), "microseconds"),
+        (int(NOW * 1e9), "nanoseconds"),
+        ("2025-10-09T08:53:20Z", None),
+    ],
+)
+def test_the_unit_of_a_number_is_recognised_and_reported(time: float | str, unit: str | None) -> None:
+    for more in ({}, {"novel": 1}):  # by the fast look and by the full one
+        assert read({"stream": "bot", "output": "hi", "time": time, **more}).time_unit == unit
+
+
+def test_numbers_written_as_texts_are_read() -> None:
+    fields = {
+        "stream": "bot",
+        "output": "hi",
+        "usage": {"input_tokens": "12", "output_tokens": "3.0"},
+        "latency": {"total_s": "1.5"},
+        "cost_usd": "0.002",
+        "session": {"turn": "2"},
+        "calls": [{"dependency": "search", "duration_s": "0.25"}],
+    }
+    event = read(fields).event
+    assert (event.usage.input_tokens, event.usage.output_tokens, event.session.turn) == (12, 3, 2)
+    assert (event.latency.total_s, event.cost_usd, event.calls[0].duration_s) == (1.5, 0.002, 0.25)
+    assert read({"stream": "bot", "gen_ai.completion": "hi", "gen_ai.usage.input_tokens": "7"}).event.usage == Usage(
+        input_tokens=7
+    )
+    for wrong in ("12 tokens", "1,5", "0x10", "-3", "9" * 500, ""):
+        assert refused(event_with(wrong)).reason in (Reason.WRONG_TYPE, Reason.OUT_OF_RANGE)
+
+
+def event_with(tokens: str) -> bytes:
+    return event(usage={"input_tokens": tokens})
 
 
 def test_output_may_be_null_only_with_an_error() -> None:
@@ -160,7 +207,7 @@ def test_every_kind_of_bad_message_has_its_reason(value: bytes | None, reason: R
 @pytest.mark.parametrize(
     ("fields", "detail"),
     [
-        ({"usage": {"input_tokens": "12"}}, "usage.input_tokens: expected int | null, got str"),
+        ({"usage": {"input_tokens": "twelve"}}, "usage.input_tokens: expected int | null, got str"),
         ({"calls": [{"dependency": "a"}, {}]}, "calls[1]: object missing required field dependency"),
         ({"cost_usd": -1}, "cost_usd: expected float >= 0.0; leave the field out where the value is not known"),
         ({"stream": "a\x07b"}, "stream: must be one line of visible characters"),

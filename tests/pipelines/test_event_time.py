@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.detection.wire import Tick
-from monitor.features.batch import FeatureBatch
+from monitor.features.batch import FeatureBatch, concat
 from pipelines.event_time import TICK_EVERY_S, EventTimeTicks
 from tests.pipelines.rows import rows_at
 
@@ -45,6 +45,30 @@ def test_a_pause_is_ticked_through_at_little_cost() -> None:
     assert ticks[0] == TICK_EVERY_S
     assert ticks[-1] > 0.75 * 7 * 86_400
     assert len(ticks) < 60
+
+
+def test_a_streams_ticks_follow_from_its_own_rows_alone() -> None:
+    a, b = rows_at([0.0, 7.0, 8.0, 30.0], "a"), rows_at([3.0, 1e6, 1e6 + 1, 1e6 + 60], "b", first=10)
+
+    def of(stream: str, batches: list[FeatureBatch]) -> list[float | str]:
+        ticks, out = EventTimeTicks(), []
+        for batch in batches:
+            for part in ticks.interleave(batch):
+                if isinstance(part, Tick):
+                    out += [part.time] if part.stream == stream else []
+                else:
+                    out += [i for i, name in zip(part.ids, part.streams, strict=True) if name == stream]
+        return out
+
+    both = concat([a, b])
+    for stream, alone in (("a", a), ("b", b)):
+        expected = of(stream, [alone])
+        assert any(isinstance(one, float) for one in expected)
+        assert isinstance(expected[-1], str), "no tick behind the last row: the end of a file is no silence"
+        for order in ([0, 1, 2, 3, 4, 5, 6, 7], [4, 5, 6, 7, 0, 1, 2, 3], [0, 4, 1, 5, 2, 6, 3, 7]):
+            mixed = both.take(np.asarray(order))
+            assert of(stream, [mixed]) == expected
+            assert of(stream, [mixed.take(np.arange(3)), mixed.take(np.arange(3, 8))]) == expected
 
 
 def test_without_times_there_are_no_ticks() -> None:

@@ -42,6 +42,59 @@ def batches(result: Featurized) -> dict[int, list[FeatureBatch]]:
     return found
 
 
+def test_times_in_other_units_are_read_and_counted(featurizer: Featurizer) -> None:
+    now = 1_790_000_000
+    messages = [
+        message(0, time=now),
+        message(1, time=now * 1000),
+        message(2, time=now * 10**6),
+        message(3, time="noon"),
+    ]
+    for one in messages:
+        one.timestamp = now * 1000
+    result = EventReader(featurizer, OUTPUTS, 1).read(messages)
+    [batch] = batches(result)[0]
+    assert batch.times.tolist() == [now] * 3
+    assert result.time_units == {"milliseconds": 1, "microseconds": 1}
+    assert (result.clamped, len(result.letters)) == (0, 1)
+
+
+def test_a_streams_ticks_go_to_its_partition_and_a_batch_that_is_taken_again_has_them_too(
+    featurizer: Featurizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of(poison: bool) -> dict[int, list[Any]]:
+        reader = EventReader(featurizer, OUTPUTS, 2, EventTimeTicks())
+        streams = ["bot/a", "bot/b"]
+        messages = [message(i, stream=streams[i % 2], time=1.79e9 + 60.0 * i) for i in range(6)]
+        with monkeypatch.context() as patched:
+            if poison:
+                featurize = Featurizer.featurize
+
+                def fails_together(self: Featurizer, events: Sequence[OutputEvent], **places: Any) -> FeatureBatch:
+                    if len(events) > 1:
+                        raise RuntimeError("too many")
+                    return featurize(self, events, **places)
+
+                patched.setattr(Featurizer, "featurize", fails_together)
+            result = reader.read(messages)
+        assert not result.letters
+        found: dict[int, list[Any]] = {}
+        for partition, written in result.messages.items():
+            for one in map(decode_message, written):
+                parts = one.ids if isinstance(one, FeatureBatch) else [one]
+                found.setdefault(partition, []).extend(parts)
+        return found
+
+    found = of(poison=False)
+    for partition, parts in found.items():
+        ticks = [part for part in parts if isinstance(part, Tick)]
+        assert ticks
+        assert {partition_for(tick.stream or "", 2) for tick in ticks} == {partition}
+    assert {k: sorted(map(str, v)) for k, v in of(poison=True).items()} == {
+        k: sorted(map(str, v)) for k, v in found.items()
+    }
+
+
 def test_rows_go_to_their_streams_partition_grouped_and_in_order(featurizer: Featurizer) -> None:
     streams = [f"bot-{i % 5}/answer" for i in range(40)]
     messages = [message(i, partition=i % 4, stream=stream) for i, stream in enumerate(streams)]

@@ -33,6 +33,7 @@ def status(
 class Numbers:
     events: int = 0
     clamped: int = 0
+    time_units: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     feature_failures: Counter[str] = field(default_factory=Counter)
     stream_failures: Counter[str] = field(default_factory=Counter)
@@ -73,6 +74,7 @@ def busy() -> Numbers:
     numbers = Numbers(
         events=12,
         clamped=1,
+        time_units=Counter(milliseconds=2),
         rejects=Counter(not_json=2),
         feature_failures=Counter(tone=1),
         stream_failures=Counter(observe=1),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from monitor.alerting import text
 from monitor.alerting.alert import Alert
 from monitor.detection.finding import State
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
+from monitor.events.times import in_calendar
 from monitor.sinks.alertmanager.config import AlertmanagerSinkConfig
 from monitor.sinks.http import new_client, post
 
@@ -124,4 +124,4 @@ class AlertmanagerSink:
 
 
 def _rfc3339(time: float) -> str:
-    return datetime.fromtimestamp(max(0.0, time), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return in_calendar(max(0.0, time)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
