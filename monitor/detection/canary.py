@@ -49,7 +49,7 @@ from monitor.detection.moments import CLIP
 from monitor.detection.normal import Normal
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import expand
-from monitor.detection.recovery import Column, columns_of_difference, limit
+from monitor.detection.recovery import Column, columns_of_difference, limit, not_back
 from monitor.detection.reference import Joint, Reference
 from monitor.detection.rows import Rows
 from monitor.detection.track import FEW, INPUT, PATIENCE, PATIENCE_MOST, Context, columns_of, finite
@@ -478,7 +478,7 @@ class _Pair:
         effect = explain.effects(reference, moved, context.settings.floors)
         columns = self._named(reference, self.open)
         self._window = _Difference(len(effect), int(window.since))
-        if not all(column.is_back(AGREED) for column in self._tested):
+        if not_back(self._tested, AGREED):
             return []
         if (columns & (np.abs(effect) >= 1.0) & moved.certain(1.0)).any():
             return []

@@ -61,6 +61,8 @@ LIMIT = limit(PIECE)
 BESIDE = math.log(1 / WRONG)
 """The same for levels and spreads that a finding names beside its surest column: some moved by chance and have nothing
 to return from, and where the reference is off by a standard error they would take thousands of rows to show it."""
+HARDLY = 0.25
+"""Share of the rows in which some column counted as changed, below which another one has not changed with it."""
 CHOSEN = 5.0
 """Log likelihood ratio within which the changed level may lie below that of the rows that raised the finding: with it
 the bound of a normal mean is a third of what those rows show, which covers the bias of having chosen them."""
@@ -137,10 +139,6 @@ class Column(msgspec.Struct):
     evidence: list[float] = msgspec.field(default_factory=lambda: [-math.inf, -math.inf])
     lead: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0])  # log ratios since they were last below 0
     scatter: list[float] = msgspec.field(default_factory=lambda: [0.0, 0.0, math.nan])  # pieces, squares, last residual
-
-    def is_back(self, bar: float = LIMIT) -> bool:
-        """Whether it is sure to be back; `bar` is what rates and the surest column of a finding must reach."""
-        return self.total() >= (bar if self.surest or self.measure is Measure.RATE else BESIDE)
 
     def same_as(self, other: Column) -> bool:
         """Whether another test is of the same quantity."""
@@ -291,6 +289,23 @@ class Recovery:
         """The test that `plain` described; it goes on bit for bit."""
         taken, columns, changed_until = plain
         return cls(taken, [msgspec.convert(column, Column) for column in columns], changed_until)
+
+
+def not_back(columns: Sequence[Column], bar: float = LIMIT) -> list[Column]:
+    """The columns that are not surely back; `bar` is what rates and the surest column of a finding must reach.
+
+    What was hardly ever seen changed since the finding, while another column was, had moved by chance: `BESIDE` is
+    enough for it. Where the surest column is such a one, the others must reach the bar in its place.
+    """
+    most = max((column.seen[0] for column in columns), default=0.0)
+    by_chance = [column.seen[0] < HARDLY * most for column in columns]
+    all_asked = all(chance for column, chance in zip(columns, by_chance, strict=True) if column.surest)
+
+    def asked(column: Column, chance: bool) -> float:
+        strict = not chance and (column.surest or all_asked or column.measure is Measure.RATE)
+        return bar if strict else min(bar, BESIDE)
+
+    return [c for c, chance in zip(columns, by_chance, strict=True) if c.total() < asked(c, chance)]
 
 
 def columns_of_change(

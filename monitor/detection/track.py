@@ -52,7 +52,7 @@ from monitor.detection.moments import UNIT
 from monitor.detection.normal import Normal, marks_of
 from monitor.detection.one_cause import GOES_ON
 from monitor.detection.ranks import expand
-from monitor.detection.recovery import PIECE, Column, Recovery, columns_of_change, columns_of_spread
+from monitor.detection.recovery import PIECE, Column, Recovery, columns_of_change, columns_of_spread, not_back
 from monitor.detection.reference import Reference
 from monitor.detection.rows import Rows
 from monitor.detection.settings import DetectionSettings
@@ -841,7 +841,7 @@ class Track:
         shown = min(window, LENGTH)
         if self._within < window or len(self._history) < shown:
             return []
-        if not all(column.is_back() or self._gone(column, shown) for column in recovery.columns):
+        if not all(self._gone(column, shown) for column in not_back(recovery.columns)):
             return []
         if self._beyond_floor(context, shown, RECOVERED):
             return []
