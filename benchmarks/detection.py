@@ -25,17 +25,21 @@ from benchmarks.cost import cost
 from benchmarks.false_alarms import calibration, false_alarms, second_alarms
 from benchmarks.outside import outside
 from benchmarks.pairs import pairs
+from benchmarks.recovery import recovery
 from benchmarks.references import references
 from benchmarks.report import Report
+from benchmarks.support_traffic import support
 from benchmarks.watching import SEED, Plan
 from benchmarks.young import young
 
 SECTIONS: dict[str, Callable[[Plan, Report], None]] = {
     "pairs": pairs,
     "alarms": false_alarms,
+    "support": support,
     "second": second_alarms,
     "calibration": calibration,
     "changes": changes,
+    "recovery": recovery,
     "canary": canary,
     "references": references,
     "young": young,

@@ -19,8 +19,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    SecretStr,
-    StringConstraints,
     ValidationError,
     model_validator,
 )
@@ -28,14 +26,22 @@ from pydantic import (
 from monitor.alerting.flapping import FlapDamping
 from monitor.alerting.links import LinkTemplates
 from monitor.alerting.maintenance import MaintenanceWindow
+from monitor.checked_text import matching
 from monitor.detection.settings import DetectionSettings
 from monitor.duration import Duration
 from monitor.errors import ConfigError
+from monitor.plain_errors import MisplacedError, first_sentence
+from monitor.secret_files import SecretText, secrets_from_files
 from monitor.sinks.log.config import LogSinkConfig
 from monitor.sinks.settings import SinkSettings
 from monitor.yaml_source import parse
 
-TopicName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+TopicName = Annotated[
+    str, matching(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}", "a topic's name: 1 to 249 letters, digits, dots, _ and -")
+]
+TokenProvider = Annotated[
+    str, matching(r"[A-Za-z_][\w]*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", "package.module:function, such as our.auth:token")
+]
 
 
 class Part(BaseModel):
@@ -47,9 +53,17 @@ class Part(BaseModel):
 class Sasl(Part):
     """How the client proves who it is."""
 
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("SCRAM-SHA-512", description="SASL mechanism")
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        "SCRAM-SHA-512", description="SASL mechanism"
+    )
     username: str | None = Field(None, description="user name")
-    password: SecretStr | None = Field(None, description="better ${NAME}, read from the environment, than here")
+    password: SecretText | None = Field(None, description="better ${NAME}, read from the environment, than here")
+    password_file: str | None = Field(None, description="or a file that holds it")
+    token_provider: TokenProvider | None = Field(
+        None, description="of OAUTHBEARER: a Python function, package.module:function, that returns a valid token"
+    )
+
+    _secrets = secrets_from_files("password")
 
 
 class Ssl(Part):
@@ -58,8 +72,11 @@ class Ssl(Part):
     ca_file: str | None = Field(None, description="authorities to trust; none: the system's")
     cert_file: str | None = Field(None, description="the client's own certificate, for mutual TLS")
     key_file: str | None = Field(None, description="its key")
-    key_password: SecretStr | None = Field(None, description="password of that key")
+    key_password: SecretText | None = Field(None, description="password of that key")
+    key_password_file: str | None = Field(None, description="or a file that holds it")
     check_hostname: bool = Field(True, description="whether the broker's certificate must name its host")
+
+    _secrets = secrets_from_files("key_password")
 
 
 class Broker(Part):
@@ -76,12 +93,20 @@ class Broker(Part):
     def _complete(self) -> Broker:
         for address in self.bootstrap.split(","):
             host, _, port = address.strip().rpartition(":")
-            if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-                raise ValueError("bootstrap must be host:port, or several with commas between")
-        if self.security.startswith("SASL") and not (self.sasl.username and self.sasl.password):
-            raise ValueError(f"security {self.security} needs sasl.username and sasl.password")
+            if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65_536:
+                raise MisplacedError("bootstrap must be host:port, or several with commas between", "bootstrap")
+        oauth = self.sasl.mechanism == "OAUTHBEARER"
+        if self.sasl.token_provider and not oauth:
+            raise MisplacedError(f"is of mechanism OAUTHBEARER, not {self.sasl.mechanism}", "sasl", "token_provider")
+        if self.security.startswith("SASL"):
+            if oauth and not self.sasl.token_provider:
+                raise MisplacedError("mechanism OAUTHBEARER needs sasl.token_provider", "sasl", "mechanism")
+            if not oauth and not (self.sasl.username and self.sasl.password):
+                raise MisplacedError(
+                    f"security {self.security} needs sasl.username and sasl.password (or password_file)", "security"
+                )
         if self.ssl.key_file and not self.ssl.cert_file:
-            raise ValueError("ssl.key_file needs ssl.cert_file")
+            raise MisplacedError("ssl.key_file needs ssl.cert_file", "ssl", "key_file")
         return self
 
 
@@ -152,7 +177,11 @@ class Topics(Part):
         names = [t.name for t in (self.outputs, self.features, self.alerts, self.deadletter, self.state, self.outbox)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"two topics have the same name: {', '.join(twice)}")
+            parts = ("outputs", "features", "alerts", "deadletter", "state", "outbox")
+            later = [part for part, name in zip(parts, names, strict=True) if name == twice[0]]
+            given = [part for part in later if part in self.model_fields_set]
+            at = (given or later)[-1]
+            raise MisplacedError(f"two topics have the same name: {', '.join(twice)}", at, "name")
         return self
 
 
@@ -254,9 +283,14 @@ class Metrics(Part):
     """What Prometheus scrapes from each worker."""
 
     port: int = Field(
-        9464, ge=0, le=65_535, description="of /metrics, /healthz and /readyz; 0: none; --metrics-port wins"
+        9464,
+        ge=0,
+        le=65_535,
+        description="of /metrics, /healthz and /readyz; 0: none; --metrics-port wins; left out: the next free one",
     )
-    host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 in a container; --metrics-host wins"
+    )
     max_streams: int = Field(1_000, ge=0, description="streams exported; drifting ones first, the rest are counted")
     max_series: int = Field(20_000, ge=0, description="series of features exported; the rest are counted")
 
@@ -291,9 +325,16 @@ class Settings(Part):
         names = [sink.name for sink in self.sinks]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"two sinks have the same name: {', '.join(twice)}")
+            second = [index for index, name in enumerate(names) if name == twice[0]][1]
+            what = f"two sinks have the same name: {', '.join(twice)}; give one of them another `name`"
+            raise MisplacedError(what, "sinks", second)
         for index in range(len(self.streams)):
-            self._merge((index,))
+            try:
+                self._merge((index,))
+            except MisplacedError:
+                raise
+            except ValueError as error:
+                raise MisplacedError(str(error), "streams", index) from None
         return self
 
     def for_stream(self, name: str) -> StreamSettings:
@@ -303,6 +344,10 @@ class Settings(Part):
             self._merged[matching] = self._merge(matching)
         detection, owner, route = self._merged[matching]
         return StreamSettings.model_construct(stream=name, owner=owner, route=route, detection=detection)
+
+    def merged(self, index: int) -> tuple[DetectionSettings, str, str]:
+        """Detection settings, owner and route of a stream that only the override at `index` matches."""
+        return self._merge((index,))
 
     def _merge(self, matching: Sequence[int]) -> tuple[DetectionSettings, str, str]:
         owner, route = self.alerting.owner, self.alerting.route
@@ -318,10 +363,8 @@ class Settings(Part):
         try:
             return DetectionSettings.model_validate(data), owner, route
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
             patterns = ", ".join(self.streams[index].match for index in matching)
-            what = f"streams {patterns}: together with detection, {where}: {first['msg']}"
+            what = f"streams {patterns}: together with detection, {first_sentence(DetectionSettings, error)}"
             raise ValueError(what) from None
 
 
@@ -342,10 +385,15 @@ def load_settings(path: str | Path | None = None, *, environ: Mapping[str, str] 
     """
     if path is None:
         return Settings()
+    text = read_settings_text(path)
+    return parse(Settings, text, name=str(path), environ=os.environ if environ is None else environ)
+
+
+def read_settings_text(path: str | Path) -> str:
+    """The text of a settings file. Raises `ConfigError` where it cannot be read."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from None
-    return parse(Settings, text, name=str(path), environ=os.environ if environ is None else environ)

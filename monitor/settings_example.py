@@ -19,7 +19,8 @@ HEADER = """\
 # Settings of the output quality monitor. Every line shows a default; delete what you leave as it is.
 # `oqm check-config FILE` reports every mistake with its line. Written by `python -m monitor.settings_example`.
 # Durations: 250ms, 30s, 15m, 12h, 7d, 2w. Any string value may use ${NAME} from the environment, for secrets;
-# $${ stands for a literal ${.
+# $${ stands for a literal ${. Every secret may also stand in a file, without a line break at its end: `password_file`
+# in place of `password`. SIGHUP makes a worker read this file again; its log says what of a change needs a restart.
 """
 
 EXAMPLES = {
@@ -42,12 +43,13 @@ EXAMPLES = {
 """,
     "sinks": """\
 # Keys of every sink: name (unique), routes (globs), min_severity (info, warning, critical). Slack, PagerDuty and e-mail
-# are told once of one cause in many streams (per: incident), a webhook of each alert (per: alert). Further types:
+# are told once of one cause in many streams (per: incident), a webhook of each alert (per: alert). A route that no sink
+# takes is an error. Secrets from files: url_file, secret_file, password_file, routing_key_file, header_files. Types:
 #   - type: webhook                   # monitor/sinks/webhook/README.md
 #     name: chat
 #     url: https://hooks.example/oqm
 #     secret: ${OQM_WEBHOOK_SECRET}   # signs each post with HMAC-SHA256
-#     headers: {Authorization: "Bearer ${OQM_WEBHOOK_TOKEN}"}
+#     headers: {Authorization: "Bearer ${OQM_WEBHOOK_TOKEN}"}   # header_files: {Authorization: PATH}: from a file
 #     template: '{"text": $short}'    # none: the alert as JSON
 #     timeout: 10s
 #   - type: alertmanager              # monitor/sinks/alertmanager/README.md
@@ -58,7 +60,7 @@ EXAMPLES = {
 #     expires_after: 5m               # and resolves by itself when not repeated for so long
 #     timeout: 10s
 #   - type: slack                     # monitor/sinks/slack/README.md
-#     url: ${OQM_SLACK_WEBHOOK}       # an incoming webhook: one channel
+#     url: ${OQM_SLACK_WEBHOOK}       # an incoming webhook: one channel; or url_file: /run/secrets/slack_webhook
 #     timeout: 10s
 #   - type: pagerduty                 # monitor/sinks/pagerduty/README.md
 #     routing_key: ${OQM_PAGERDUTY_KEY}

@@ -5,42 +5,29 @@
 
 `${NAME}` in a string value is replaced from the environment that the caller passes in, so that secrets need not stand
 in the file; `$${` stands for a literal `${`. Values never appear in messages: they may be secrets.
-May import `monitor.errors` only.
+May import `monitor.errors` and `monitor.plain_errors`.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-import types
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from monitor.errors import ConfigError
+from monitor.plain_errors import Location, MisplacedError, dotted, sentence, takes_duration, takes_number
 
 M = TypeVar("M", bound=BaseModel)
-Location = tuple[int | str, ...]
 
 _REFERENCE = re.compile(r"\$(\$\{|\{([^}]*)\})")
 _STRING_TAG = "tag:yaml.org,2002:str"
-
-_WORDS = {
-    "greater_than": "must be > {gt}",
-    "greater_than_equal": "must be >= {ge}",
-    "less_than": "must be < {lt}",
-    "less_than_equal": "must be <= {le}",
-    "missing": "is required",
-    "string_too_short": "must not be empty",
-    "model_type": "must be a mapping of settings",
-    "dict_type": "must be a mapping",
-    "model_attributes_type": "must be a mapping of settings",
-    "union_tag_not_found": "must say its {discriminator}",
-}
-"""Pydantic's error types in the words of an operator; all others keep pydantic's text."""
+_BOOL_TAG = "tag:yaml.org,2002:bool"
+_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_BARE_NUMBER = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
 
 
 class _Problem(Exception):
@@ -70,7 +57,7 @@ def parse(model: type[M], text: str, *, name: str, environ: Mapping[str, str]) -
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{name}:{root.start_mark.line + 1}: must be a mapping of settings")
 
-    problems = [*_duplicate_keys(root), *_expand(root, environ)]
+    problems = [*_duplicate_keys(root), *_expand(root, environ), *_bools_for_numbers(model, root)]
     loader = yaml.SafeLoader("")
     try:
         data = loader.construct_document(root)
@@ -112,13 +99,6 @@ def _walk(node: yaml.Node, path: Location = (), seen: frozenset[int] = frozenset
             yield from _walk(value, (*path, key), seen | {id(node)})
 
 
-def _dotted(path: Location) -> str:
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "(top)"
-
-
 def _duplicate_keys(root: yaml.Node) -> Iterator[_Problem]:
     for path, node in _walk(root):
         if isinstance(node, yaml.MappingNode):
@@ -126,7 +106,7 @@ def _duplicate_keys(root: yaml.Node) -> Iterator[_Problem]:
             for key, _ in node.value:
                 line = key.start_mark.line + 1
                 if str(key.value) in first and key.value != "<<":
-                    yield _Problem(line, _dotted((*path, key.value)), f"already set in line {first[key.value]}")
+                    yield _Problem(line, _where((*path, key.value)), f"already set in line {first[key.value]}")
                 first.setdefault(str(key.value), line)
 
 
@@ -148,80 +128,65 @@ def _expand(root: yaml.Node, environ: Mapping[str, str]) -> Iterator[_Problem]:
             node.value = _REFERENCE.sub(replace, node.value)
             for variable in missing:
                 what = f"the environment variable {variable} is not set" if variable else "${} names no variable"
-                yield _Problem(node.start_mark.line + 1, _dotted(path), what)
+                yield _Problem(node.start_mark.line + 1, _where(path), what)
 
 
-def _translate(model: type[BaseModel], root: yaml.Node, details: ErrorDetails) -> _Problem:
-    """A pydantic error in an operator's words, at its line; pydantic's own steps in the path (union tags) left out."""
-    node, line, path = root, root.start_mark.line + 1, list[int | str]()
-    *parents, last = details["loc"] or ("",)
-    for part in parents:
+def _where(path: Location) -> str:
+    return dotted(path) or "(top)"
+
+
+def _bools_for_numbers(model: type[BaseModel], root: yaml.Node) -> Iterator[_Problem]:
+    """`true`, `yes` and `off` where a number belongs: pydantic would take them for 1 and 0."""
+    for path, node in _walk(root):
+        if isinstance(node, yaml.ScalarNode) and node.tag == _BOOL_TAG and takes_number(model, path):
+            yield _Problem(node.start_mark.line + 1, _where(path), "must be a number")
+
+
+def durations_without_unit(model: type[BaseModel], text: str) -> Iterator[tuple[Location, str]]:
+    """Each duration of a valid document that is a bare number: where it stands, and the number. Zero needs no unit."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    for path, node in _walk(root) if root is not None else ():
+        if isinstance(node, yaml.ScalarNode) and node.tag in (*_NUMBER_TAGS, _STRING_TAG):
+            bare = _BARE_NUMBER.fullmatch(node.value) and float(node.value) != 0
+            if bare and takes_duration(model, path):
+                yield path, node.value.strip()
+
+
+def lines_of(text: str) -> Callable[[Location], int]:
+    """A function that gives the line of a key in a valid document; the nearest section's where the key is absent."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+
+    def line(path: Location) -> int:
+        return _find(root, path)[0] if root is not None else 1
+
+    return line
+
+
+def _find(root: yaml.Node, path: Location) -> tuple[int, list[int | str]]:
+    """The line of the key at `path`, and as much of `path` as is in the document; union tags in it are left out."""
+    node, line, found = root, root.start_mark.line + 1, list[int | str]()
+    for part in path:
         for key, mark, value in _children(node):
             if key == part:
                 node, line = value, mark.start_mark.line + 1
-                path.append(part)
+                found.append(part)
                 break
-    for key, mark, _ in _children(node):
-        if key == last:
-            line = mark.start_mark.line + 1
-            path.append(last)
-            break
-    else:
-        if details["type"] == "missing":
-            path.append(last)
-    return _Problem(line, _dotted(tuple(path)), _explain(model, details))
+    return line, found
 
 
-def _explain(model: type[BaseModel], details: ErrorDetails) -> str:
-    kind, context = details["type"], details.get("ctx", {})
-    if kind == "extra_forbidden":
-        *parents, unknown = details["loc"]
-        known = sorted({key for found in _models_at(model, tuple(parents)) for key in found.model_fields})
-        near = difflib.get_close_matches(str(unknown), known, n=1, cutoff=0.6)
-        return f"unknown key, did you mean `{near[0]}`?" if near else f"unknown key, known here: {', '.join(known)}"
-    if kind == "value_error":
-        return str(context["error"])
-    if kind in ("literal_error", "enum"):
-        return f"must be {context['expected']}"
-    if kind == "union_tag_invalid":
-        return f"{context['discriminator'].strip(chr(39))} must be one of {context['expected_tags']}"
-    if kind in _WORDS:
-        return _WORDS[kind].format(**context)
-    return details["msg"].replace("Input should be", "must be").replace("Input should", "must")
-
-
-def _models_at(model: type[BaseModel], path: Location) -> list[type[BaseModel]]:
-    """The models that may stand at `path`, union tags included in it."""
-    found: list[Any] = [model]
-    for part in path:
-        following: list[Any] = []
-        for annotation in found:
-            for kind in _alternatives(annotation):
-                if isinstance(kind, type) and issubclass(kind, BaseModel):
-                    if isinstance(part, str) and part in kind.model_fields:
-                        following.append(kind.model_fields[part].annotation)
-                    elif isinstance(part, str) and _has_tag(kind, part):
-                        following.append(kind)
-                else:  # a container: the key or index leads to its last type argument but the ellipsis
-                    arguments = [a for a in get_args(kind) if a is not Ellipsis]
-                    following += arguments[-1:]
-        found = following
-    return [k for a in found for k in _alternatives(a) if isinstance(k, type) and issubclass(k, BaseModel)]
-
-
-def _alternatives(annotation: Any) -> Iterator[Any]:
-    """The members of a union, without `Annotated` around them."""
-    if get_origin(annotation) is Annotated:
-        yield from _alternatives(get_args(annotation)[0])
-    elif get_origin(annotation) in (Union, types.UnionType):
-        for member in get_args(annotation):
-            yield from _alternatives(member)
-    else:
-        yield annotation
-
-
-def _has_tag(model: type[BaseModel], tag: str) -> bool:
-    return any(
-        get_origin(field.annotation) is Literal and tag in get_args(field.annotation)
-        for field in model.model_fields.values()
-    )
+def _translate(model: type[BaseModel], root: yaml.Node, details: ErrorDetails) -> _Problem:
+    """A pydantic error in an operator's words, at its line."""
+    location, wrong = details["loc"], details.get("ctx", {}).get("error")
+    if isinstance(wrong, MisplacedError):
+        location = (*location, *wrong.at)
+    if location and location[-1] == "[key]":
+        location = location[:-1]
+    line, found = _find(root, location)
+    if location and location[-1] not in found[-1:]:
+        from_file = f"{location[-1]}_file"
+        line_of_file, with_file = _find(root, (*location[:-1], from_file))
+        if with_file[-1:] == [from_file]:  # the value came from there
+            line, found = line_of_file, with_file
+        elif details["type"] == "missing":
+            found.append(location[-1])
+    return _Problem(line, _where(tuple(found)), sentence(model, details))

@@ -26,7 +26,7 @@ from aiokafka.errors import KafkaError
 from monitor.detection.status import StreamStatus
 from monitor.errors import BrokerError, StateError
 from monitor.settings import Broker
-from pipelines.connection import client_options, quiet_client_logs, unreachable
+from pipelines.connection import async_client_options, quiet_client_logs, unreachable
 from pipelines.producer import LogProducer, Outgoing
 from pipelines.topics import TopicFacts, TopicMap
 
@@ -91,7 +91,7 @@ def _decode(decoder: msgspec.msgpack.Decoder[R], record: ConsumerRecord[bytes, b
 async def reader(broker: Broker) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer without a group, for reading whole partitions or single offsets. Raises `BrokerError`."""
     consumer = AIOKafkaConsumer(
-        **client_options(broker), client_id="oqm-reader", enable_auto_commit=False, auto_offset_reset="earliest"
+        **async_client_options(broker), client_id="oqm-reader", enable_auto_commit=False, auto_offset_reset="earliest"
     )
     with quiet_client_logs():
         try:

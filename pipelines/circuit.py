@@ -30,13 +30,20 @@ class CircuitState(StrEnum):
     OPEN = "open"
 
 
+SHARE_OF_GIVE_UP = 0.25
+"""A single wait is at most this share of `give_up_after`, whoever asked for it: three more attempts fit in the rest."""
+
+
 def wait_before(attempt: int, delivery: Delivery, asked_s: float | None, uniform: Callable[[], float]) -> float:
-    """Seconds to wait before attempt `attempt` + 1: doubling with jitter, never less than the receiver asked for.
+    """Seconds to wait before attempt `attempt` + 1: doubling with jitter, and as long as the receiver asked for.
 
     The jitter (half to all of the wait) keeps many workers from knocking at a recovering receiver together.
+    No wait is longer than `SHARE_OF_GIVE_UP` allows, and no wish counts for more than `LONGEST_WISH_S`: otherwise one
+    `Retry-After` beyond `give_up_after` would abandon the alert at its first failure.
     """
-    longest = min(delivery.longest_retry, delivery.first_retry * 2.0 ** min(attempt - 1, 30))
-    return max(longest * (0.5 + 0.5 * uniform()), asked_s or 0.0)
+    doubled = min(delivery.longest_retry, delivery.first_retry * 2.0 ** min(attempt - 1, 30))
+    wait = max(doubled * (0.5 + 0.5 * uniform()), min(asked_s or 0.0, LONGEST_WISH_S))
+    return min(wait, SHARE_OF_GIVE_UP * delivery.give_up_after)
 
 
 class Circuit:
@@ -49,6 +56,10 @@ class Circuit:
         self._opened = 0
         self._until: float | None = None
         self._probing = False
+
+    def use(self, delivery: Delivery) -> None:
+        """Other waits from the next failure on."""
+        self._delivery = delivery
 
     def state(self, now: float) -> CircuitState:
         """Where it stands."""
@@ -79,10 +90,10 @@ class Circuit:
     def failed(self, now: float, asked_s: float | None) -> None:
         """A delivery may succeed later; `asked_s`: the receiver's wish to be left alone for so long."""
         self._failures += 1
-        asked_s = min(asked_s or 0.0, LONGEST_WISH_S)
         if self._until is not None and now < self._until and not self._probing:
-            # One of those that were under way when it opened: no news.
-            self._until = max(self._until, now + asked_s)
+            # One of those that were under way when it opened: no news, unless it asks for a longer rest.
+            if asked_s:
+                self._until = max(self._until, now + wait_before(1, self._delivery, asked_s, self._uniform))
         elif self._probing or asked_s or self._failures >= OPENS_AFTER:
             self._opened += 1
             self._probing = False

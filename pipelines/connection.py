@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 
 from monitor.errors import BrokerError, ConfigError
 from monitor.settings import Broker
+from pipelines.token_provider import AsyncTokens, BlockingTokens
 
 
 def _ssl_context(broker: Broker) -> ssl.SSLContext | None:
@@ -36,7 +37,9 @@ def _ssl_context(broker: Broker) -> ssl.SSLContext | None:
 def _security(broker: Broker) -> dict[str, Any]:
     """Options that kafka-python and aiokafka name alike."""
     options: dict[str, Any] = {"security_protocol": broker.security, "ssl_context": _ssl_context(broker)}
-    if broker.security.startswith("SASL") and broker.sasl.password is not None:
+    if _oauth(broker):
+        options["sasl_mechanism"] = broker.sasl.mechanism
+    elif broker.security.startswith("SASL") and broker.sasl.password is not None:
         options["sasl_mechanism"] = broker.sasl.mechanism
         options["sasl_plain_username"] = broker.sasl.username
         options["sasl_plain_password"] = broker.sasl.password.get_secret_value()
@@ -48,9 +51,25 @@ def servers(broker: Broker) -> list[str]:
     return [server.strip() for server in broker.bootstrap.split(",")]
 
 
+def _oauth(broker: Broker) -> str | None:
+    """The function that gives tokens, where the broker asks for them."""
+    return broker.sasl.token_provider if broker.security.startswith("SASL") else None
+
+
 def client_options(broker: Broker) -> dict[str, Any]:
-    """Keyword arguments of kafka-python's and aiokafka's clients."""
-    return {"bootstrap_servers": servers(broker), **_security(broker)}
+    """Keyword arguments of kafka-python's clients."""
+    options = {"bootstrap_servers": servers(broker), **_security(broker)}
+    if name := _oauth(broker):
+        options["sasl_oauth_token_provider"] = BlockingTokens(name)
+    return options
+
+
+def async_client_options(broker: Broker) -> dict[str, Any]:
+    """Keyword arguments of aiokafka's clients: as kafka-python's but for what gives tokens."""
+    options = client_options(broker)
+    if name := _oauth(broker):
+        options["sasl_oauth_token_provider"] = AsyncTokens(name)
+    return options
 
 
 BETWEEN_REFRESHES_S = 0.1
@@ -83,7 +102,9 @@ def faust_options(broker: Broker) -> dict[str, Any]:
     """Keyword arguments of `faust.App`."""
     options: dict[str, Any] = {"broker": [f"kafka://{server}" for server in servers(broker)]}
     context = _ssl_context(broker)
-    if broker.security.startswith("SASL") and broker.sasl.password is not None:
+    if name := _oauth(broker):
+        options["broker_credentials"] = faust.OAuthCredentials(oauth_cb=AsyncTokens(name), ssl_context=context)
+    elif broker.security.startswith("SASL") and broker.sasl.password is not None:
         options["broker_credentials"] = faust.SASLCredentials(
             username=broker.sasl.username,
             password=broker.sasl.password.get_secret_value(),

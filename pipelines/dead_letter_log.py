@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from kafka.consumer.fetcher import ConsumerRecord
@@ -16,12 +17,12 @@ from monitor.errors import BrokerError
 from monitor.settings import Settings
 from pipelines.connection import client_options, quiet_client_logs, unreachable
 from pipelines.deadletter import REQUEUED
+from pipelines.stream_letters import EVENTS_HEADER
 from pipelines.topic_window import topic_window
 from pipelines.topics import LARGEST_DEAD_LETTER_BYTES, read_topics
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(msgspec.Struct, frozen=True):
     """A dead letter as it stands in the topic.
 
     Attributes
@@ -34,6 +35,8 @@ class Letter:
         Why the message could not be used.
     topic, source_partition, source_offset
         Where the message came from.
+    events
+        Of rows that a stream's monitor could not judge: places and ids of the events in `oqm.outputs`.
     cut
         Whether only the beginning was kept, as the message was too large.
     requeued
@@ -51,6 +54,7 @@ class Letter:
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
+    events: tuple[tuple[int, int, str], ...]
     cut: bool
     requeued: int
 
@@ -81,9 +85,39 @@ def letter_of(record: ConsumerRecord) -> Letter:
         key=record.key,
         value=record.value,
         headers=tuple((name, value) for name, value in headers if not name.startswith("oqm-")),
+        events=_events(said.get(EVENTS_HEADER, "")),
         cut="oqm-original-bytes" in said,
         requeued=number(REQUEUED, 0),
     )
+
+
+def _events(text: str) -> tuple[tuple[int, int, str], ...]:
+    try:
+        return tuple(msgspec.json.decode(text, type=list[tuple[int, int, str]])) if text else ()
+    except msgspec.DecodeError:
+        return ()
+
+
+def originals(settings: Settings, letters: Sequence[Letter]) -> tuple[list[Letter], int]:
+    """What is sent back for these letters, and how many events Kafka no longer holds.
+
+    A letter of `oqm.outputs` is sent back as it is. One of rows that a stream's monitor could not judge stands for the
+    events that these were measured from, which are read from `oqm.outputs`: the rows themselves would be dropped as
+    known, by the fence. Raises `BrokerError`.
+    """
+    facts = read_topics(settings.broker, settings.topics).outputs
+    found = [letter for letter in letters if not letter.events]
+    lost = 0
+    with topic_window(settings.broker, facts.name, facts.partitions) as window:
+        for letter in letters:
+            for partition, offset, _ in letter.events:
+                record = window.at(partition, offset)
+                if record is None:
+                    lost += 1
+                    continue
+                event = letter_of(record)
+                found.append(msgspec.structs.replace(event, topic=facts.name, requeued=letter.requeued))
+    return found, lost
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeEr
 
 from monitor.errors import BrokerError, OqmError
 from monitor.settings import Broker, DeadLetters
-from pipelines.connection import client_options, quiet_client_logs, spaced, unreachable
+from pipelines.connection import async_client_options, quiet_client_logs, spaced, unreachable
 from pipelines.intake import Message
 from pipelines.stats import WorkerStats
 from pipelines.topics import LARGEST_DEAD_LETTER_BYTES
@@ -87,7 +87,7 @@ class DeadLetterBox:
         """Connect. Raises `BrokerError` where no broker answers."""
         producer = spaced(
             AIOKafkaProducer(
-                **client_options(self._broker),
+                **async_client_options(self._broker),
                 client_id="oqm-deadletter",
                 acks="all",
                 max_request_size=LARGEST_DEAD_LETTER_BYTES,

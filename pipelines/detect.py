@@ -282,6 +282,13 @@ class Detect(Stage):
             async with self._lock:
                 await self._write_positions()
 
+    async def settings_changed(self) -> None:
+        """The settings are others from now on: streams that they concern get them with the next tick, by the log."""
+        async with self._lock:
+            for partition, monitor in self._monitors.items():
+                changed = await asyncio.get_running_loop().run_in_executor(self._pool, monitor.outdated)
+                self._changed_settings[partition] = changed
+
     async def tick(self) -> None:
         """Append the time to every detect partition owned here, and settings that changed since a restore."""
         now = self._clock()

@@ -30,9 +30,11 @@ from monitor.alerting.book import AlertBook
 from monitor.alerting.budget import spent
 from monitor.alerting.dispatch import Dispatch, FalseAlarm, Held, is_acknowledgement
 from monitor.alerting.fleet import Audience, Telling
+from monitor.alerting.maintenance import MaintenanceWindow
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery, StateError
 from monitor.settings import Broker, Delivery, Settings
 from monitor.sinks.base import Acknowledges, KeepsAlive, Sink, TellsPeople
+from monitor.sinks.routing import in_words, unrouted
 from pipelines.checkpoint import Positions, read_to_end
 from pipelines.circuit import Circuit, wait_before
 from pipelines.deadletter import DeadLetter, DeadLetterBox
@@ -87,6 +89,11 @@ class OutboxKey(msgspec.Struct, frozen=True, array_like=True):
 _encoder = msgspec.msgpack.Encoder()
 _record = msgspec.msgpack.Decoder(OutboxRecord)
 _key = msgspec.json.Decoder(OutboxKey)
+
+
+def decode_outbox(key: bytes, value: bytes) -> tuple[OutboxKey, OutboxRecord]:
+    """A message of the outbox. Raises `msgspec.DecodeError` for anything else."""
+    return _key.decode(key), _record.decode(value)
 
 
 def _audience(sink: Sink) -> Audience:
@@ -162,6 +169,9 @@ class Notify(Stage):
         self._uniform = uniform
         self._known: dict[OutboxKey, _Noted] = {}
         self._forget_at = 0.0
+        self._unrouted: set[str] = set()
+        # Of sinks that the settings no longer have: delivered if they come back.
+        self._left: list[_Pending] = []
         self._queues: dict[tuple[str, str], deque[_Pending]] = defaultdict(deque)
         self._couriers: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._taken: dict[int, int] = {}
@@ -204,10 +214,11 @@ class Notify(Stage):
                 # For good, also where a worker that woke late notes the same transition once more after it.
                 done.add(key)
                 pending.pop(key, None)
-            elif entry.sink in self._sinks and key not in done:
+            elif key not in done:
                 alert = alerts.decode(entry.alert)
                 pending.setdefault(key, _Pending(key, record.partition, alert, entry.since))
-        self._enqueue(pending.values())
+        self._left = [one for one in pending.values() if one.key.sink not in self._sinks]
+        self._enqueue(one for one in pending.values() if one.key.sink in self._sinks)
         await self._tell_forgotten()
         return dict(self._taken)
 
@@ -247,6 +258,7 @@ class Notify(Stage):
         wanted = []
         now = self._clock()
         for alert, to in ((telling.alert, telling.to) for telling in told):
+            self._count_unrouted(alert)
             for sink in self._sinks.values():
                 key = OutboxKey(alert.transition, sink.name)
                 fit = to in (Audience.EVERYONE, _audience(sink))
@@ -255,6 +267,14 @@ class Notify(Stage):
                     self._known[key] = _Noted(partition, now)
                     wanted.append(_Pending(key, partition, alert, now))
         return wanted
+
+    def _count_unrouted(self, alert: Alert) -> None:
+        """Count and log an alert that no sink takes, once in this worker's life however often it is looked at."""
+        why = unrouted(alert, self._sinks.values())
+        if why is not None and alert.fingerprint not in self._unrouted:
+            self._unrouted.add(alert.fingerprint)
+            self._stats.unrouted[alert.route, why.value] += 1
+            log.error("alert %s of stream %s is %s", alert.fingerprint, alert.stream, in_words(alert, why))
 
     async def _tell(self, wanted: list[_Pending]) -> None:
         """Note in the outbox what is to be delivered, confirmed; then deliver it."""
@@ -319,10 +339,11 @@ class Notify(Stage):
                 attempt += 1
                 log.warning("alert %s to %s again in %.1f s: %s", one.key.transition, sink.name, wait, error)
                 self._stats.deliveries[sink.name, "retried"] += 1
-            if self._clock() + wait - one.since > self._delivery.give_up_after:
+            left = one.since + self._delivery.give_up_after - self._clock()
+            if left <= 0 and self._sure():  # one that is not sure to own the alert decides nothing about it
                 log.error("alert %s given up for %s", one.key.transition, sink.name)
                 return Outcome.FAILED
-            await self._sleep(wait)
+            await self._sleep(min(wait, left) if left > 0 else wait)
 
     async def _attempt(self, sink: Sink, circuit: Circuit, one: _Pending) -> float:
         """Send, when its turn comes: 0; or where it may not be sent now, the seconds until it may."""
@@ -393,8 +414,49 @@ class Notify(Stage):
                 held[reason.value] += count
             alarms += dispatch.false_alarms.values()
         self._stats.held_back = held
+        firing = [alert for dispatch in self._dispatches.values() for alert in dispatch.firing()]
+        nobody = ((alert.route, unrouted(alert, self._sinks.values())) for alert in firing)
+        self._stats.unrouted_firing = Counter((route, why.value) for route, why in nobody if why is not None)
         self._stats.false_alarms = Counter(alarm.kind for alarm in alarms)
         self._stats.budget_spent = spent(alarms, self._budget, now)
+
+    async def settings_changed(
+        self, sinks: Sequence[Sink], windows: Sequence[MaintenanceWindow], delivery: Delivery
+    ) -> None:
+        """Deliver to these sinks from now on; called by the worker when its settings were read again.
+
+        Sinks that are the same objects go on undisturbed. What waits for one that was replaced goes to its successor
+        of the same name, what waits for one that is gone stays in the outbox, as after a restart. What fires and was
+        sent to nobody is sent where the new settings say.
+        """
+        async with self._lock:
+            new = {sink.name: sink for sink in sinks}
+            gone = {name for name, sink in self._sinks.items() if new.get(name) is not sink}
+            waiting = [*self._left, *await self._stop_delivering(gone)]
+            self._delivery = delivery
+            kept = {name: circuit for name, circuit in self._circuits.items() if name in new and name not in gone}
+            for circuit in kept.values():
+                circuit.use(delivery)
+            self._circuits = {name: kept.get(name) or Circuit(delivery, self._uniform) for name in new}
+            self._turns = {name: self._turns.get(name, asyncio.Semaphore(_AT_ONCE)) for name in new}
+            self._sinks = new
+            for dispatch in self._dispatches.values():
+                dispatch.use_windows(windows)
+            self._left = [one for one in waiting if one.key.sink not in new]
+            self._enqueue(one for one in waiting if one.key.sink in new)
+            await self._tell_forgotten()
+
+    async def _stop_delivering(self, names: set[str]) -> list[_Pending]:
+        """End the deliveries to these sinks; what was not delivered, in order."""
+        lines = [line for line in self._queues if line[0] in names]
+        waiting = [one for line in lines for one in self._queues[line]]
+        tasks = [self._couriers[line] for line in lines if line in self._couriers]
+        tasks += [task for name, task in self._keeping_alive.items() if name in names]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._stats.pending_deliveries -= len(waiting)
+        return waiting
 
     async def _keep_alive(self, sink: Sink) -> None:
         every = self._dispatches.values()
@@ -422,6 +484,7 @@ class Notify(Stage):
         self._queues.clear()
         self._couriers.clear()
         self._known.clear()
+        self._left = []
         self._taken = {}
         self._dispatches = {}
         self._count(self._clock())

@@ -43,10 +43,13 @@ def featurizer_for(settings: Settings) -> Featurizer:
     return build_featurizer(features.families, features.embedding, excerpts=features.excerpts)
 
 
-def partition_monitor(settings: Settings, specs: Iterable[FeatureSpec]) -> PartitionMonitor:
-    """A detect partition with each stream's own settings."""
+def partition_monitor(
+    settings: Settings, specs: Iterable[FeatureSpec], *, current: Callable[[], Settings] | None = None
+) -> PartitionMonitor:
+    """A detect partition with each stream's own settings; `current` gives them where they may change meanwhile."""
+    now = current or (lambda: settings)
     return PartitionMonitor(
-        lambda stream: settings.for_stream(stream).detection, tuple(specs), settings.worker.max_streams
+        lambda stream: now().for_stream(stream).detection, tuple(specs), settings.worker.max_streams
     )
 
 

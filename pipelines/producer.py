@@ -18,7 +18,7 @@ from aiokafka.structs import RecordMetadata
 
 from monitor.errors import BrokerError
 from monitor.settings import Broker
-from pipelines.connection import client_options, quiet_client_logs, spaced, unreachable
+from pipelines.connection import async_client_options, quiet_client_logs, spaced, unreachable
 
 # Longer than a broker takes to restart. A batch that cannot be delivered in this time ends the worker.
 _DELIVERY_TIMEOUT_MS = 120_000
@@ -58,7 +58,7 @@ class LogProducer:
     async def _connected(self, *, idempotent: bool) -> AIOKafkaProducer:
         producer = spaced(
             AIOKafkaProducer(
-                **client_options(self._broker),
+                **async_client_options(self._broker),
                 client_id="oqm-log",
                 acks="all",
                 enable_idempotence=idempotent,

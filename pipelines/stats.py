@@ -63,6 +63,10 @@ class WorkerStats:
         Where the circuit breaker of each sink stands, by sink, at the owner of alerts.
     held_back
         Alerts that fire and are not told now, by reason (`maintenance`, `snooze`, `flapping`).
+    unrouted
+        Alerts that no sink takes, by (route, `route` | `severity`: what of it no sink takes).
+    unrouted_firing
+        The same, of alerts that fire now.
     false_alarms
         Alerts that people marked false, as far as the log goes back, by kind.
     budget_spent
@@ -114,6 +118,8 @@ class WorkerStats:
     pending_deliveries: int = 0
     circuits: Mapping[str, CircuitState] = field(default_factory=dict)
     held_back: Mapping[str, int] = field(default_factory=dict)
+    unrouted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unrouted_firing: Mapping[tuple[str, str], int] = field(default_factory=dict)
     false_alarms: Mapping[str, int] = field(default_factory=dict)
     budget_spent: Mapping[str, float] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)

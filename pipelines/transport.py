@@ -11,12 +11,14 @@ at 100 events a second it answered 100 times a second, at 3 ms each. So it waits
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.protocol.group import LeaveGroupRequest
 from faust.serializers.schemas import Schema
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP, AppT
@@ -25,6 +27,8 @@ from faust.types.tuples import ConsumerMessage, Message
 RUN_RECORDS = 64
 """Most records in one message: enough that Faust costs 2 us a record, and few enough to take partitions in turns."""
 RUN_BYTES = 2**20
+_LEAVE_WITHIN_S = 2.0
+"""For the answer to a leave request of a worker that ends: without it the session time-out removes the member."""
 FETCH_BYTES = 2**17
 FETCH_WAIT_MS = 100
 """A tenth of a second at most, on each of the two topics that an event passes, is what the fewer fetches cost."""
@@ -71,6 +75,34 @@ class RunConsumerThread(AIOKafkaConsumerThread):
         consumer._fetch_min_bytes = FETCH_BYTES
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """End the consumer, also while it waits for its group."""
+        if self._consumer is not None:
+            await _stop_joining(self._consumer)
+        await super().on_thread_stop()
+
+
+async def _stop_joining(consumer: AIOKafkaConsumer) -> None:
+    """Break off a join of the group that the broker has not answered, and leave the group; else do nothing.
+
+    `AIOKafkaConsumer.stop` waits for that answer, which takes half of the session time-out on the embedded broker, and
+    on Kafka as long as another member takes to join again. The leave request goes over another connection: a broker
+    answers the requests of one connection in their order.
+    """
+    coordinator = consumer._coordinator
+    task = getattr(coordinator, "_coordination_task", None)
+    # True from the moment at which the partitions have been given back until the group's answer.
+    if task is None or task.done() or not coordinator._performed_join_prepare:
+        return
+    task.cancel()
+    await asyncio.wait({task})
+    node, member = coordinator.coordinator_id, coordinator.member_id
+    if node is not None and member:
+        with contextlib.suppress(KafkaError, TimeoutError):
+            request = LeaveGroupRequest(coordinator.group_id, member)
+            await asyncio.wait_for(consumer._client.send(node, request), _LEAVE_WITHIN_S)
+    coordinator.reset_generation()  # so that it does not ask to leave once more, behind the join
 
 
 class RunConsumer(Consumer):

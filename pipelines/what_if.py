@@ -25,6 +25,7 @@ from monitor.events.schema import OutputEvent
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
+from monitor.plain_errors import first_sentence
 from monitor.settings import Settings, overlay
 from pipelines.offline import LogRecord, apply, contents, measured
 
@@ -49,9 +50,7 @@ class Candidate:
         try:
             return DetectionSettings.model_validate(overlay(base.model_dump(), self.change(base)))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"--try {self.name}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
+            raise ConfigError(f"--try {self.name}: {first_sentence(DetectionSettings, error)}") from None
 
 
 def candidate(text: str) -> Candidate:

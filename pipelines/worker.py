@@ -27,13 +27,15 @@ from typing import Any
 
 from monitor.alerting.alert import from_finding
 from monitor.detection import Finding
-from monitor.errors import BrokerError
+from monitor.errors import BrokerError, ConfigError
 from monitor.settings import Settings
 from monitor.sinks.base import Sink
 from monitor.sinks.build import build_sinks
+from monitor.sinks.settings import AnySinkConfig
 from monitor.telemetry.server import (
     Health,
     MetricsServer,
+    PortTakenError,
     Readiness,
     worker_health,
     worker_readiness,
@@ -49,6 +51,7 @@ from pipelines.intake import Intake
 from pipelines.notify import Notify, dispatch_for
 from pipelines.offline import featurizer_for, partition_monitor
 from pipelines.producer import LogProducer
+from pipelines.reload import compare
 from pipelines.stage import Stage
 from pipelines.stats import WorkerStats
 from pipelines.topics import TopicMap, read_topics
@@ -59,6 +62,8 @@ log = logging.getLogger(__name__)
 SESSION_TIMEOUT_S = 60.0
 """Consumer session time-out: longer than any pause of a healthy worker, and what a killed one's partitions wait for."""
 
+_PORTS_TO_TRY = 32
+"""From the default port of metrics on: more workers than one machine has cores for."""
 _COMMIT_EVERY_S = 2.0
 _BEAT_EVERY_S = 0.2
 # How long the regular look waits for what is written.
@@ -99,6 +104,10 @@ class Worker:
         Consumer session time-out.
     metrics_port
         Port of /metrics, /healthz and /readyz; 0 for none.
+    next_port
+        Whether the next free port is taken where another process listens on that one.
+    reread
+        Reads the settings again, with their warnings, for `reload`. Raises `ConfigError`.
     event_time
         For a replay: the time in the log comes from the events, not from the clock. One partition of each topic.
     on_findings
@@ -119,6 +128,8 @@ class Worker:
         group: str | None = None,
         session_timeout_s: float = SESSION_TIMEOUT_S,
         metrics_port: int = 0,
+        next_port: bool = False,
+        reread: Callable[[], tuple[Settings, list[str]]] | None = None,
         event_time: bool = False,
         on_findings: Callable[[list[Finding]], None] | None = None,
         stuck: Callable[[str], None] | None = None,
@@ -131,6 +142,10 @@ class Worker:
         self._group = group or f"{settings.topics.outputs.name}.monitor"
         self._session_timeout_s = session_timeout_s
         self._metrics_port = metrics_port
+        self._next_port = next_port
+        self._reread = reread
+        self._reloading = asyncio.Lock()
+        self._built: dict[str, tuple[AnySinkConfig, Sink]] = {}
         self._event_time = event_time
         self._on_findings = on_findings
         self.stages: dict[Role, Stage] = {}
@@ -179,9 +194,8 @@ class Worker:
             stack.push_async_callback(letters.stop)
             sinks = self._sinks
             if sinks is None:
-                sinks = build_sinks(self.settings.sinks, clock=self._clock) if Role.NOTIFY in self.roles else []
-                for sink in sinks:
-                    stack.push_async_callback(sink.close)
+                sinks = self._build_sinks() if Role.NOTIFY in self.roles else []
+                stack.push_async_callback(self._close_sinks)
             self.stages = stages = await asyncio.to_thread(self._stages, topics, producer, letters, sinks, pool)
             flow = Flow(
                 broker=self.settings.broker,
@@ -237,14 +251,81 @@ class Worker:
         self._beats += 1
         flow.beat()
 
+    def reload(self) -> None:
+        """Read the settings again and take over what can change while the worker runs. Called on SIGHUP."""
+        self._task(self._reload(), "reload")
+
+    async def _reload(self) -> None:
+        async with self._reloading:
+            if self._reread is None:
+                log.warning("SIGHUP: there is no settings file to read again")
+                return
+            try:
+                found, warnings = await asyncio.to_thread(self._reread)
+            except ConfigError as error:
+                for line in str(error).splitlines():
+                    log.error("settings kept as they are: %s", line)
+                return
+            for line in warnings:
+                log.warning("%s", line)
+            change = compare(self.settings, found)
+            for key in change.at_restart:
+                log.warning("settings: %s has changed and takes effect when the worker is started again", key)
+            if not change.now:
+                log.info("settings read again: %s", "no change that a running worker takes over")
+                return
+            self.settings = change.settings
+            await self._take_over()
+            log.info("settings read again and taken over: %s", ", ".join(change.now))
+
+    async def _take_over(self) -> None:
+        """Hand the new settings to what does not look them up for each use."""
+        detect, notify = self.stages.get(Role.DETECT), self.stages.get(Role.NOTIFY)
+        if isinstance(detect, Detect):
+            await detect.settings_changed()
+        if isinstance(notify, Notify):
+            before = {name: sink for name, (_, sink) in self._built.items()}
+            sinks = self._build_sinks() if self._sinks is None else self._sinks
+            await notify.settings_changed(sinks, self.settings.maintenance, self.settings.delivery)
+            for name, sink in before.items():
+                if name not in self._built or self._built[name][1] is not sink:
+                    await sink.close()
+
+    def _build_sinks(self) -> list[Sink]:
+        """The sinks of the settings, those whose configuration has not changed as they are."""
+        built: dict[str, tuple[AnySinkConfig, Sink]] = {}
+        for config in self.settings.sinks:
+            before = self._built.get(config.name)
+            if before is not None and before[0] == config:
+                built[config.name] = before
+            else:
+                built[config.name] = config, build_sinks([config], clock=self._clock)[0]
+        self._built = built
+        return [sink for _, sink in built.values()]
+
+    async def _close_sinks(self) -> None:
+        for _, sink in self._built.values():
+            await sink.close()
+
     def _metrics(self) -> MetricsServer:
         options = self.settings.metrics
         registry = worker_registry(
             self.stats, version=_installed_version(), max_streams=options.max_streams, max_series=options.max_series
         )
-        return MetricsServer(
-            registry, self._health, readiness=self._readiness, host=options.host, port=self._metrics_port
-        )
+        first = self._metrics_port
+        for port in range(first, min(first + _PORTS_TO_TRY, 65_536)):
+            try:
+                server = MetricsServer(registry, self._health, readiness=self._readiness, host=options.host, port=port)
+            except PortTakenError as error:
+                taken = error
+                if not self._next_port:
+                    break
+                continue
+            if port != first:
+                log.warning("port %d is taken: metrics are on port %d", first, port)
+            log.info("metrics on http://%s:%d/metrics", options.host, server.port)
+            return server
+        raise taken
 
     def _health(self) -> Health:
         return worker_health(self._watchdog.suspicion if self._watchdog is not None else None)
@@ -254,7 +335,14 @@ class Worker:
 
     async def _run(self, flow: Flow, stages: dict[Role, Stage]) -> None:
         assert self._ended is not None
-        await flow.app.start()
+        # Not awaited alone: it returns once the group has let this worker in, which may take a broker half a minute.
+        starting = asyncio.get_running_loop().create_task(flow.app.start(), name="start")
+        await asyncio.wait({starting, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            await flow.stop()
+            await asyncio.gather(starting, return_exceptions=True)
+            return self._ended.result()
+        starting.result()
         tasks = [self._task(stage.run(), f"{role}-run") for role, stage in stages.items()]
         tasks.append(self._task(self._every(_BEAT_EVERY_S, functools.partial(self._beat, flow)), "beat"))
         tasks.append(self._task(self._every(_COMMIT_EVERY_S, functools.partial(self._look, flow, stages)), "look"))
@@ -326,6 +414,7 @@ class Worker:
         sinks: Sequence[Sink],
         pool: ThreadPoolExecutor,
     ) -> dict[Role, Stage]:
+        # What a reload may change is looked up in `self.settings` at each use, the rest once here.
         settings, options, clock = self.settings, self.settings.worker, self._clock
         broker = settings.broker
 
@@ -357,16 +446,16 @@ class Worker:
             by_name = {spec.name: spec for spec in specs}
 
             def alert(finding: Finding) -> Any:
-                stream = settings.for_stream(finding.stream)
+                stream = self.settings.for_stream(finding.stream)
                 return from_finding(
-                    finding, owner=stream.owner, route=stream.route, links=settings.links, specs=by_name
+                    finding, owner=stream.owner, route=stream.route, links=self.settings.links, specs=by_name
                 )
 
             stages[Role.DETECT] = Detect(
                 # No linger: what has arrived is applied, and while it is, more arrives.
                 intake=Intake(options.detect_batch, 0.0, gap(topics.features.name)),
                 topics=topics,
-                monitor=lambda: partition_monitor(settings, specs),
+                monitor=lambda: partition_monitor(settings, specs, current=lambda: self.settings),
                 alert=alert,
                 producer=producer,
                 checkpoint=DetectCheckpoint(broker, producer, topics),
@@ -383,9 +472,9 @@ class Worker:
                 topics=topics,
                 broker=broker,
                 sinks=sinks,
-                dispatch=lambda: dispatch_for(settings),
+                dispatch=lambda: dispatch_for(self.settings),
                 sure=lambda: self._flow.sure(),
-                budget=lambda stream: settings.for_stream(stream).detection.alert_budget,
+                budget=lambda stream: self.settings.for_stream(stream).detection.alert_budget,
                 delivery=settings.delivery,
                 producer=producer,
                 positions=Positions(broker, producer, topics, topics.alerts),
@@ -402,19 +491,32 @@ def run_worker(
     *,
     metrics_port: int | None = None,
     session_timeout_s: float = SESSION_TIMEOUT_S,
+    reread: Callable[[], tuple[Settings, list[str]]] | None = None,
 ) -> None:
     """Run a worker in this process until SIGTERM or Ctrl-C.
 
-    `metrics_port` overrides the settings' (0 for none). Raises `BrokerError` or another `OqmError`, in one line, where
+    `metrics_port` overrides the settings' (0 for none); where neither is set, the next free port is taken if the
+    default is not free. `reread` reads the settings again on SIGHUP, and returns them with their warnings. Raises
+    `BrokerError` or another `OqmError`, in one line, where
     it cannot start or go on.
     """
 
     async def run() -> None:
         port = settings.metrics.port if metrics_port is None else metrics_port
-        worker = Worker(settings, roles, session_timeout_s=session_timeout_s, metrics_port=port, stuck=exit_stuck)
+        chosen = metrics_port is not None or "port" in settings.metrics.model_fields_set
+        worker = Worker(
+            settings,
+            roles,
+            session_timeout_s=session_timeout_s,
+            metrics_port=port,
+            next_port=not chosen,
+            reread=reread,
+            stuck=exit_stuck,
+        )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
+        loop.add_signal_handler(signal.SIGHUP, worker.reload)
         await worker.run()
 
     asyncio.run(run())

@@ -28,9 +28,12 @@ from monitor.detection.finding import (
     Finding,
     FindingKind,
     RaisedAt,
+    Resolution,
     Severity,
     State,
     base_name,
+    ended_by,
+    lasted,
 )
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.dependencies import keyed_spec
@@ -42,7 +45,9 @@ _TITLE_COLUMNS = 160
 _MEANING_COLUMNS = 60
 _LARGEST_EFFECT = 1e6
 RESOLVED_BECAUSE = "resolved"
-"""The annotation that says why an alert is over, where it is for another reason than that its stream is well again."""
+"""The annotation that says why an alert is over: recovered, accepted, a deploy, a false alarm, ..."""
+LASTED = "lasted"
+"""The annotation that says how long what the alert is about lasted."""
 _KINDS = {kind.value for kind in FindingKind}
 
 
@@ -107,6 +112,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     also_in: list[str] = []
     streams: int = 1
     model: str | None = None
+    resolution: Resolution | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -172,14 +178,29 @@ def from_finding(
         labels=_labels(finding, owner, route),
         annotations=_annotations(finding, title, changes),
         model=finding.model,
+        resolution=finding.resolution,
     )
 
 
 def resolved_because(alert: Alert) -> str:
-    """Why an alert is over, for people."""
-    return alert.annotations.get(
-        RESOLVED_BECAUSE, "back within the floor of the reference, or accepted as the new normal"
-    )
+    """Why an alert is over, for people: recovered, or by whose decision."""
+    known = alert.annotations.get(RESOLVED_BECAUSE)
+    if known is not None:
+        return known
+    # An alert of an earlier version says it at the end of its cause.
+    _, separator, why = alert.cause.rpartition(" Resolved: ")
+    return why.removesuffix(".") if separator else "over; the reason is not recorded"
+
+
+def resolved_in_full(alert: Alert) -> str:
+    """Why an alert is over and how long it lasted, in one sentence without its full stop."""
+    long = alert.annotations.get(LASTED)
+    return resolved_because(alert) + (f"; it lasted {long}" if long else "")
+
+
+def cause_alone(alert: Alert) -> str:
+    """The cause without how it ended, for where that stands beside it."""
+    return alert.cause.partition(" Resolved: ")[0]
 
 
 def also_in(alert: Alert) -> list[str]:
@@ -307,6 +328,10 @@ def _annotations(finding: Finding, title: str, changes: list[Change]) -> dict[st
         annotations["evidence"] = f"{finding.evidence:.2f}"
     if finding.threshold is not None:
         annotations["threshold"] = f"{finding.threshold:.2f}"
+    if finding.resolution is not None:
+        annotations[RESOLVED_BECAUSE] = plain(ended_by(finding.resolution))
+        if long := lasted(finding.resolution):
+            annotations[LASTED] = long
     return annotations
 
 

@@ -97,6 +97,10 @@ class Dispatch:
         self._fleets: dict[tuple[str, str, int], Fleet] = {}
         self._fleet_of: dict[str, Fleet] = {}
 
+    def use_windows(self, windows: Sequence[MaintenanceWindow]) -> None:
+        """Other maintenance windows from now on; what they no longer hold back is due at once."""
+        self._windows = windows
+
     def alert(self, alert: Alert, time: float) -> list[Telling]:
         """What to tell of a transition that entered the log at `time` (seconds since 1970)."""
         # What was due before comes first, whether anybody asked in between or a restart reads it all at once.

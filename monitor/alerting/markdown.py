@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from monitor.alerting.alert import Alert, also_in, largest, segment_text
+from monitor.alerting.alert import Alert, also_in, cause_alone, largest, resolved_in_full, segment_text
 from monitor.alerting.columns import excerpt_text, plain
 from monitor.alerting.numbers import moment
 from monitor.detection.finding import Excerpt, State
@@ -34,11 +34,12 @@ def _lines(alert: Alert) -> Iterator[str]:
     yield ""
     facts = {
         "Stream": escape(alert.stream),
+        "Resolved": escape(resolved_in_full(alert)) if alert.state is State.RESOLVED else "",
         "Since": f"{moment(alert.began_at.time)}, event {alert.began_at.index:,}"
         if alert.began_at.time is not None
         else f"event {alert.began_at.index:,}",
         "Where": escape(segment_text(alert.segment)) if alert.segment else "",
-        "Cause": escape(alert.cause),
+        "Cause": escape(cause_alone(alert)),
         "Also in": ", ".join(escape(stream) for stream in also_in(alert)),
         "Owner": escape(alert.owner),
         "Alert": alert.fingerprint,

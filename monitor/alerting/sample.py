@@ -12,12 +12,14 @@ from monitor.alerting.links import LinkTemplates
 from monitor.detection.finding import (
     BeganAt,
     Driver,
+    Ended,
     Examples,
     Excerpt,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
+    Resolution,
     Severity,
     State,
     finding_id,
@@ -42,9 +44,20 @@ def sample_finding(
 ) -> Finding:
     """A silent model update in `stream`, noticed at `time` (seconds since 1970)."""
     kind, driver, segment = FindingKind.SILENT_UPDATE, Driver.OUTPUT, {"model.name": "gpt-4o"}
+    end = None if time is None else time + 3_600.0
+    resolution = Resolution(
+        how=Ended.RECOVERED,
+        why="output.format.bullets is back at 12.4% (12.0% before, 71.0% while it lasted) for 412 events",
+        index=2_140,
+        time=end,
+        back_events=412,
+        lasted_events=524,
+        lasted_s=None if end is None else 2_940.0,
+    )
     return Finding(
         stream=stream,
         state=state,
+        resolution=resolution if state is State.RESOLVED else None,
         id=finding_id(stream, kind, driver, segment, 1_242),
         kind=kind,
         cause="No version, fingerprint or prompt changed with it: gpt-4o itself answers otherwise than before.",

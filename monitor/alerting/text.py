@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from monitor.alerting.alert import Alert, Change, also_in, largest, resolved_because, segment_text
+from monitor.alerting.alert import Alert, Change, also_in, cause_alone, largest, resolved_in_full, segment_text
 from monitor.alerting.columns import clip, excerpt_text, pad, plain, width, wrap
 from monitor.alerting.numbers import moment, span
 from monitor.detection.finding import Driver, Excerpt, State
@@ -74,7 +74,7 @@ def _sections(alert: Alert) -> Iterator[str]:
 def _facts(alert: Alert) -> Iterator[str]:
     began, raised = alert.began_at, alert.raised_at
     if alert.state is State.RESOLVED:
-        yield from _fact("Resolved", resolved_because(alert))
+        yield from _fact("Resolved", resolved_in_full(alert))
     when = f"{moment(began.time)}, at event {began.index:,}" if began.time is not None else f"event {began.index:,}"
     interval = f" (90 %: {began.low:,} to {began.high:,})" if began.low != began.high else ""
     yield from _fact("Since", when + interval)
@@ -84,7 +84,7 @@ def _facts(alert: Alert) -> Iterator[str]:
     yield from _fact("Noticed", f"{delay} later, at event {raised.index:,}")
     if alert.segment:
         yield from _fact("Where", segment_text(alert.segment))
-    yield from _fact("Cause", alert.cause or (_DRIVERS[alert.driver] if alert.driver else ""))
+    yield from _fact("Cause", cause_alone(alert) or (_DRIVERS[alert.driver] if alert.driver else ""))
     if alert.also_in:
         yield from _fact("Also in", ", ".join(also_in(alert)))
     yield from _fact("Owner", f"{plain(alert.owner)} (route {plain(alert.route)})" if alert.owner else "")

@@ -164,6 +164,8 @@ def as_record(entry: Entry) -> dict[str, Any]:
         "false_by": said.false_by,
         "held_back": entry.held.value if entry.held is not None else None,
         "flapping": entry.flapping,
+        "sent_to": {sink: outcome.value for sink, outcome in sorted(entry.sent_to.items())},
+        "unsent": entry.unsent,
     }
 
 
@@ -244,6 +246,11 @@ def _notes(entry: Entry, now: float) -> list[str]:
         found.append("comes and goes")
     if entry.held is not None:
         found.append(f"not told: {entry.held.value}")
+    if entry.unsent is not None:
+        found.append(entry.unsent)
+    failed = [sink for sink, outcome in sorted(entry.sent_to.items()) if outcome.value == "failed"]
+    if failed:
+        found.append(f"did not arrive at {', '.join(failed)}")
     return found
 
 

@@ -41,11 +41,12 @@ def build_app() -> typer.Typer:
         name="oqm",
         help="Output quality monitor: tells what changed in what an AI system says, since when and because of what.",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(version.option)
     app.command("demo")(demo.command)
     app.command("worker")(worker.command)
     app.command("replay")(replay.command)

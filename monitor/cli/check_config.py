@@ -17,24 +17,34 @@ def command(
     stream: Annotated[
         str | None, typer.Option(help="Also show what holds for the stream of this name.", show_default=False)
     ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if there are warnings.")] = False,
 ) -> None:
-    """Check a configuration file. Each mistake is one line with file, line and key, and the exit code is 2."""
+    """Check a configuration file as a worker does at its start.
+
+    Each mistake is one line with file, line and key, and the exit code is 2. What is valid and doubtful is a warning.
+    """
     from monitor.cli.detector_notes import detector_notes
     from monitor.config_files import config_dir
-    from monitor.settings import load_settings
+    from monitor.settings_check import load_checked
 
     path = file if file is not None else config_dir() / "monitor.yaml"
-    settings = load_settings(path)
+    settings, warnings = load_checked(path)
     console = tables()
     sinks = ", ".join(f"{sink.name} ({sink.type})" for sink in settings.sinks) or "none"
-    console.print(f"{path}: ok, {len(settings.streams)} stream overrides, sinks: {sinks}", soft_wrap=True)
-    for note in detector_notes(settings):
-        if note.warns:
-            notes().print(f"warning: {note.text}", style="yellow", soft_wrap=True, markup=False)
-        else:
+    said = detector_notes(settings)
+    warnings = [*warnings, *(note.text for note in said if note.warns)]
+    for warning in warnings:
+        notes().print(f"warning: {warning}", markup=False, soft_wrap=True)
+    verdict = "ok" if not warnings else f"can be used, {len(warnings)} warning{'s' * (len(warnings) > 1)}"
+    overrides = f"{len(settings.streams)} stream override{'s' * (len(settings.streams) != 1)}"
+    console.print(f"{path}: {verdict}, {overrides}, sinks: {sinks}", markup=False, soft_wrap=True)
+    for note in said:
+        if not note.warns:
             console.print(note.text, soft_wrap=True, markup=False)
     if stream is not None:
         holds = settings.for_stream(stream)
         console.print(f"{stream}: owner {holds.owner or '-'}, route {holds.route}")
         for key, value in holds.detection.model_dump(mode="json").items():
-            console.print(f"  {key}: {value}", soft_wrap=True)
+            console.print(f"  {key}: {value}", markup=False, soft_wrap=True)
+    if strict and warnings:
+        raise typer.Exit(1)

@@ -49,7 +49,7 @@ Mechanism = Annotated[
         "--sasl-mechanism",
         envvar="OQM_SASL_MECHANISM",
         metavar="NAME",
-        help="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+        help="PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER.",
         show_default=False,
         rich_help_panel=PANEL,
     ),
@@ -67,6 +67,27 @@ Password = Annotated[
         envvar="OQM_SASL_PASSWORD",
         metavar="SECRET",
         help="Better given by the environment: other users of the machine see a command's arguments.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+PasswordFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--sasl-password-file",
+        envvar="OQM_SASL_PASSWORD_FILE",
+        help="A file that holds it.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+TokenProvider = Annotated[
+    str | None,
+    typer.Option(
+        "--sasl-oauth-token-provider",
+        envvar="OQM_SASL_OAUTH_TOKEN_PROVIDER",
+        metavar="MODULE:FUNCTION",
+        help="Python function that returns a token, for OAUTHBEARER.",
         show_default=False,
         rich_help_panel=PANEL,
     ),
@@ -112,6 +133,8 @@ class Connection:
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
     sasl_password: str | None = None
+    sasl_password_file: Path | None = None
+    sasl_oauth_token_provider: str | None = None
     ssl_cafile: Path | None = None
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
@@ -120,14 +143,38 @@ class Connection:
         """`settings` with the broker section that the options ask for; raises `ConfigError` where they do not fit."""
         from pydantic import ValidationError
 
+        from monitor.plain_errors import first_sentence
+        from monitor.secret_files import read_secret
         from monitor.settings import Broker
 
         section = settings.broker
+        given = {
+            "--broker": self.broker,
+            "--security-protocol": self.security_protocol,
+            "--sasl-mechanism": self.sasl_mechanism,
+            "--sasl-username": self.sasl_username,
+            "--sasl-password": self.sasl_password,
+            "--sasl-oauth-token-provider": self.sasl_oauth_token_provider,
+        }
+        for option, text in given.items():
+            if text is not None and not text.strip():
+                raise ConfigError(f"{option} is empty: give a value, or leave the option out for the file's")
+        if self.sasl_password is not None and self.sasl_password_file is not None:
+            raise ConfigError("--sasl-password and --sasl-password-file are both set: give one of the two")
+        password: object = self.sasl_password or section.sasl.password
+        if self.sasl_password_file is not None:
+            try:
+                password = read_secret(str(self.sasl_password_file))
+            except ValueError as error:
+                raise ConfigError(f"--sasl-password-file: {error}") from None
         sasl = {
             "mechanism": self.sasl_mechanism.upper() if self.sasl_mechanism else section.sasl.mechanism,
             "username": self.sasl_username or section.sasl.username,
-            "password": self.sasl_password or section.sasl.password,
+            "password": password,
+            "token_provider": self.sasl_oauth_token_provider or section.sasl.token_provider,
         }
+        if self.sasl_mechanism and sasl["mechanism"] != "OAUTHBEARER" and not self.sasl_oauth_token_provider:
+            sasl["token_provider"] = None  # the file's, for a mechanism that the option replaces
         files = {"ca_file": self.ssl_cafile, "cert_file": self.ssl_certfile, "key_file": self.ssl_keyfile}
         for path in files.values():
             if path is not None and not path.is_file():
@@ -143,9 +190,7 @@ class Connection:
                 }
             )
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "options"
-            raise ConfigError(f"broker {where}: {first['msg'].removeprefix('Value error, ')}") from None
+            raise ConfigError(f"broker {first_sentence(Broker, error)}") from None
         return settings.model_copy(update={"broker": broker})
 
 
@@ -155,17 +200,23 @@ def connection_from_options(
     sasl_mechanism: Mechanism = None,
     sasl_username: Username = None,
     sasl_password: Password = None,
+    sasl_password_file: PasswordFile = None,
+    sasl_oauth_token_provider: TokenProvider = None,
     ssl_cafile: CaFile = None,
     ssl_certfile: CertFile = None,
     ssl_keyfile: KeyFile = None,
 ) -> Connection:
-    """The connection that the options name."""
+    """The connection that the options name. Raises `ConfigError` for `--broker ""`: it would mean the default."""
+    if broker is not None and not broker.strip():
+        raise ConfigError("--broker is empty: give host:port, or leave the option out for the file's")
     return Connection(
         broker=broker,
         security_protocol=security_protocol,
         sasl_mechanism=sasl_mechanism,
         sasl_username=sasl_username,
         sasl_password=sasl_password,
+        sasl_password_file=sasl_password_file,
+        sasl_oauth_token_provider=sasl_oauth_token_provider,
         ssl_cafile=ssl_cafile,
         ssl_certfile=ssl_certfile,
         ssl_keyfile=ssl_keyfile,

@@ -198,7 +198,7 @@ def requeue(
 
     Mend the cause first, or they come back. An event that was applied after all counts as a duplicate.
     """
-    from pipelines.dead_letter_log import read_letters, send_back
+    from pipelines.dead_letter_log import originals, read_letters, send_back
 
     if not places and reason is None:
         raise ConfigError("name the letters (oqm deadletter list), or all of one kind with --reason CODE")
@@ -209,10 +209,15 @@ def requeue(
         notes().print("nothing to send back", soft_wrap=True)
         raise typer.Exit(EXIT_NONE)
     topic = settings.topics.outputs.name
+    ready, lost = originals(settings, ready)
+    if not ready:
+        raise ConfigError(f"{lost:,} events cannot be sent back: {topic} no longer holds them")
     if not yes:
         typer.confirm(f"Send {len(ready):,} messages back to {topic}?", abort=True, err=True)
     asyncio.run(send_back(settings, ready))
     notes().print(f"{len(ready):,} messages sent back to {topic}", markup=False, soft_wrap=True)
+    if lost:
+        raise ConfigError(f"{lost:,} events could not be sent back: {topic} no longer holds them")
 
 
 def _hindrance(letter: Letter, settings: Settings) -> str | None:
@@ -221,6 +226,8 @@ def _hindrance(letter: Letter, settings: Settings) -> str | None:
         return "only its beginning was kept, as the message was too large"
     if letter.value is None:
         return "the message had no value"
+    if letter.events:
+        return None
     if letter.topic != settings.topics.outputs.name:
         origin, outputs = letter.topic or "an unknown topic", settings.topics.outputs.name
         return f"it came from {origin}; only what came from {outputs} goes back"

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from monitor.detection.finding import FeatureChange, Finding, State
+from monitor.detection.finding import FeatureChange, Finding, State, ended_by, lasted
 
 _FEATURES_SHOWN = 4
 _STYLES = {State.FIRING: "bold red", State.RESOLVED: "green", State.INFO: "dim"}
@@ -23,7 +23,10 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
     for finding in findings:
         what = Text.assemble((finding.title.removeprefix(f"{finding.stream}: "), "bold"))
         what.append(f"  ({finding.kind.value}, {finding.severity.value})", style="dim")
-        # What is resolved was told when it fired.
+        if finding.resolution is not None:
+            long = lasted(finding.resolution)
+            what.append(f"\n  {ended_by(finding.resolution)}" + (f"; it lasted {long}" if long else ""), style="green")
+        # What is resolved was reported when it fired.
         changes = [] if finding.state is State.RESOLVED else finding.features
         for change in changes[:_FEATURES_SHOWN]:
             what.append(f"\n  {change_line(change)}", style="cyan")

@@ -253,9 +253,10 @@ def _environment(broker: Broker) -> dict[str, str]:
     values = {
         "OQM_BROKER": broker.bootstrap,
         "OQM_SECURITY_PROTOCOL": broker.security,
-        "OQM_SASL_MECHANISM": broker.sasl.mechanism if broker.sasl.username else None,
+        "OQM_SASL_MECHANISM": broker.sasl.mechanism if broker.sasl.username or broker.sasl.token_provider else None,
         "OQM_SASL_USERNAME": broker.sasl.username,
         "OQM_SASL_PASSWORD": broker.sasl.password.get_secret_value() if broker.sasl.password else None,
+        "OQM_SASL_OAUTH_TOKEN_PROVIDER": broker.sasl.token_provider,
         "OQM_SSL_CAFILE": broker.ssl.ca_file,
         "OQM_SSL_CERTFILE": broker.ssl.cert_file,
         "OQM_SSL_KEYFILE": broker.ssl.key_file,

@@ -31,11 +31,13 @@ from monitor.detection.finding import (
     EXAMPLES,
     BeganAt,
     Driver,
+    Ended,
     Examples,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
+    Resolution,
     Severity,
     State,
     finding_id,
@@ -47,6 +49,7 @@ from monitor.detection.moments import CLIP
 from monitor.detection.normal import Normal
 from monitor.detection.plain import pack, unpack
 from monitor.detection.ranks import expand
+from monitor.detection.recovery import Column, columns_of_difference, limit
 from monitor.detection.reference import Joint, Reference
 from monitor.detection.rows import Rows
 from monitor.detection.track import FEW, INPUT, PATIENCE, PATIENCE_MOST, Context, columns_of, finite
@@ -69,6 +72,10 @@ GAINS = 64
 AGREE = 80.0
 """Rows of the rarer version, about, by which it is told that versions agree again: a share of 2 % of faults shows among
 so many four times in five."""
+
+
+AGREED = limit(PIECE)
+"""Log of the evidence by which they agree again."""
 
 
 class _Versions:
@@ -183,6 +190,7 @@ class _Pair:
         self._test = TwoSampleTest(_width(reference))
         self._difference = _Difference(d, since)
         self._window = None if self.open is None else _Difference(d, since)
+        self._tested: list[Column] = []
         self._y: Array = np.zeros((0, d))
         self._new: NDArray[np.bool_] = np.zeros(0, dtype=bool)
         self._indices: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -230,7 +238,7 @@ class _Pair:
             where = int(np.searchsorted(indices, at))
             raised = RaisedAt(rows.ids[where], at, finite(rows.times[where]))
             if self.open is not None:
-                findings += self._agree(context, normal.reference)
+                findings += self._agree(context, normal.reference, raised)
             elif crossed:
                 findings += self._examine(context, normal.reference, history, raised, threshold, paged)
         return findings
@@ -245,6 +253,10 @@ class _Pair:
             return False  # one after the other is a change in time, and only one version nothing to compare
         if self._window is not None:
             self._window.add(y, new)
+            weight = float(new.sum() * (~new).sum() / PIECE)
+            apart = (y[new].mean(0) - y[~new].mean(0)) / reference.sd
+            for column in self._tested:
+                column.add(weight, weight * float(apart[column.place]))
         gain = self._test.piece(_scores(reference, y), new)
         self._seen += int(new.sum())
         self._cusum += gain
@@ -274,8 +286,7 @@ class _Pair:
         finding = self._finding(context, reference, history, fires, driver, changes, raised, certainty)
         self._test.restart()
         if fires:
-            self.open = finding
-            self._window = _Difference(len(reference.mean), raised.index)
+            self._open(context, reference, finding, moved)
             self._quiet = [0, PATIENCE]
             return [finding]
         told, self._told = self._told, True
@@ -293,10 +304,27 @@ class _Pair:
         if not changes or driver.value not in context.settings.alert_on:
             return None
         certainty = (drift.evidence or 0.0, drift.threshold or 0.0)
-        self.open = self._finding(context, reference, history, True, driver, changes, drift.raised_at, certainty)
+        found = self._finding(context, reference, history, True, driver, changes, drift.raised_at, certainty)
         self._test.restart()
-        self._window = _Difference(len(reference.mean), drift.raised_at.index)
-        return self.open
+        self._open(context, reference, found, moved)
+        return found
+
+    def _open(self, context: Context, reference: Reference, finding: Finding, moved: Shift) -> None:
+        """A finding fires from now on: what it names must agree again."""
+        self.open = finding
+        self._window = _Difference(len(reference.mean), finding.raised_at.index)
+        distance = moved.size.copy()
+        distance[reference.moments.numbers :] /= reference.sd[reference.moments.numbers :]
+        effect = explain.effects(reference, moved, context.settings.floors)
+        floors = np.abs(distance / np.where(effect == 0, 1.0, effect))
+        self._tested = columns_of_difference(
+            distance, moved.surety, floors, self._named(reference, finding), self._difference.weight
+        )
+
+    def _named(self, reference: Reference, finding: Finding) -> NDArray[np.bool_]:
+        """The columns (d) that a finding names."""
+        named = {change.name for change in finding.features}
+        return np.asarray([reference.layout.name(j) in named for j in range(len(reference.mean))], dtype=bool)
 
     def _changes(
         self, context: Context, reference: Reference, history: History, moved: Shift, sureties: Sequence[float]
@@ -436,27 +464,34 @@ class _Pair:
 
     # After a finding
 
-    def _agree(self, context: Context, reference: Reference) -> list[Finding]:
-        """Whether over a window of rows nothing that the finding named differs by its floor."""
+    def _agree(self, context: Context, reference: Reference, raised: RaisedAt) -> list[Finding]:
+        """Whether what the finding named has stopped to differ.
+
+        The test of recovery must be sure of that (`monitor.detection.recovery`), and over a window of rows nothing may
+        differ by its floor.
+        """
         assert self.open is not None
         window = self._window
         if window is None or window.weight < AGREE or window.counts.sum() < context.settings.recovery:
             return []
         moved = window.shift(reference)
         effect = explain.effects(reference, moved, context.settings.floors)
-        named = {change.name for change in self.open.features}
-        columns = np.asarray([reference.layout.name(j) in named for j in range(len(effect))], dtype=bool)
+        columns = self._named(reference, self.open)
         self._window = _Difference(len(effect), int(window.since))
+        if not all(column.is_back(AGREED) for column in self._tested):
+            return []
         if (columns & (np.abs(effect) >= 1.0) & moved.certain(1.0)).any():
             return []
-        return self.resolve(f"the two agree again over {int(window.counts.sum())} events")
+        back = int(window.counts.sum())
+        why = f"the two agree again over {back:,} of their events"
+        return self.resolve(Resolution(how=Ended.RECOVERED, why=why, index=raised.index, time=raised.time))
 
-    def resolve(self, why: str) -> list[Finding]:
+    def resolve(self, why: Resolution) -> list[Finding]:
         """Close what is open."""
         if self.open is None:
             return []
         ended = resolved(self.open, why)
-        self.open, self._window = None, None
+        self.open, self._window, self._tested = None, None, []
         self._test.restart()
         self._difference = _Difference(self._difference.sums.shape[1], ended.raised_at.index)
         self._gains.clear()
@@ -476,17 +511,20 @@ class _Pair:
             None if self._window is None else self._window.plain(),
             [pack(self._y), pack(self._new.astype(np.uint8)), pack(self._indices)],
             [self._gains, self._cusum, self._seen, self._rows, self._quiet],
+            [msgspec.to_builtins(column) for column in self._tested],
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> _Pair:
         """The comparison that `plain` described."""
-        names, found, repetitions, test, difference, window, waiting, counts = plain
+        names, found, repetitions, test, difference, window, waiting, counts, *later = plain
         pair = cls.__new__(cls)
         pair.attribute, pair.old, pair.new, firsts, pair._basis, pair._told = names
         pair.firsts = (firsts[0], firsts[1])
         pair.first = firsts[1]
         pair.open = None if found is None else msgspec.convert(found, Finding)
+        tested = later[0] if later else []  # a snapshot from before the test of recovery has none
+        pair._tested = [msgspec.convert(column, Column) for column in tested]
         pair._repetitions = Repetitions.from_plain(repetitions)
         pair._test = TwoSampleTest.from_plain(test)
         pair._difference = _Difference.from_plain(difference)
@@ -578,10 +616,12 @@ class Canary:
             return []
         self.pairs.remove(pair)
         if versions.wide:
-            return pair.resolve(f"{pair.attribute} has more than {MOST_VERSIONS} values at a time: it names no version")
-        if not gone:
-            return pair.resolve(f"the setting canary no longer names {pair.attribute}")
-        return pair.resolve(f"{pair.attribute}={gone[0]} has not come for {GONE:,} events")
+            why = f"{pair.attribute} has more than {MOST_VERSIONS} values at a time: it names no version"
+        elif not gone:
+            why = f"the setting canary no longer names {pair.attribute}"
+        else:
+            why = f"{pair.attribute}={gone[0]} has not come for {GONE:,} events"
+        return pair.resolve(Resolution(how=Ended.REPLACED, why=why, index=now))
 
     def confirm(self, context: Context, normal: Normal, history: History, drift: Finding) -> Finding | None:
         """What a drift that was laid to a version becomes where that version runs beside another."""
@@ -609,7 +649,7 @@ class Canary:
         """Evidence of the comparisons, on the scale on which the stream's budget is its threshold."""
         return max((pair.evidence() * SHARE / len(self.pairs) for pair in self.pairs), default=0.0)
 
-    def accept(self, why: str) -> list[Finding]:
+    def accept(self, why: Resolution) -> list[Finding]:
         """What differs now is accepted: those versions are not compared again."""
         findings: list[Finding] = []
         for pair in [pair for pair in self.pairs if pair.open is not None]:
@@ -618,7 +658,7 @@ class Canary:
             self._accepted = [*self._accepted, (pair.attribute, pair.old, pair.new)][-MOST_VERSIONS:]
         return findings
 
-    def resolve(self, why: str) -> list[Finding]:
+    def resolve(self, why: Resolution) -> list[Finding]:
         """Close what is open and compare anew."""
         findings = [finding for pair in self.pairs for finding in pair.resolve(why)]
         self.pairs = []

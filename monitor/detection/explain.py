@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monitor.detection.attribution import Attribution
 from monitor.detection.change import Shift, widening
 from monitor.detection.finding import SPREAD, TAIL, Driver, FeatureChange, Finding, FindingKind, Severity, base_name
-from monitor.detection.layout import ANY_FAILURE, FlagKind
+from monitor.detection.layout import ANY_FAILURE, FlagKind, Layout
 from monitor.detection.ranks import expand
 from monitor.detection.reference import Reference
 from monitor.detection.settings import Floors
@@ -426,6 +426,49 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
     if change.before > 0 and change.after < MOST_TIMES_AS_MUCH * change.before:
         relative = f" ({(change.after - change.before) / change.before:+.0%})"
     return f"{change.name} {verb} from {number(change.before)} to {number(change.after)}{unit}{relative}"
+
+
+def is_shown_by(layout: Layout, j: int, change: FeatureChange) -> bool:
+    """Whether the rate of column j is what a change says of its feature before and after."""
+    flag = layout.flag(j)
+    if flag is None or layout.name(j) != change.name:
+        return False
+    if flag.kind is FlagKind.NONZERO:
+        return any(isinstance(side, float) and side != int(side) for side in (change.before, change.after))
+    if is_value(flag.kind) and change.value is not None:
+        values = [shown(f.value) for f in layout.flags if f.feature == flag.feature and f.kind is FlagKind.VALUE]
+        return flag.kind is FlagKind.OTHER if change.value not in values else shown(flag.value) == change.value
+    return True
+
+
+def median_of(
+    reference: Reference, change: FeatureChange, numbers: NDArray[np.float16], specs: Mapping[str, FeatureSpec]
+) -> float | None:
+    """The median of a change's feature in rows (n, k) before ranking; None where it is no number or has no value."""
+    if change.name not in reference.layout.numbers:
+        return None
+    median = _medians(reference, reference.layout.numbers.index(change.name), numbers)[1]
+    spec = specs.get(change.name)
+    counted = spec is not None and spec.kind is Kind.COUNT and median is not None
+    return float(round(median)) if counted and median is not None else median
+
+
+def back(change: FeatureChange, now: float, specs: Mapping[str, FeatureSpec], events: int) -> str:
+    """`output.tone.refusal is back at 0.1% (0.1% before, 3.4% while it lasted) for 412 events`."""
+    spec = specs.get(base_name(change.name))
+    number_of_its_own = spec is not None and spec.kind not in (Kind.FLAG, Kind.CATEGORY) and change.value is None
+    some = any(isinstance(side, float) and side != int(side) for side in (change.before, change.after))
+    rate = not number_of_its_own or (spec is not None and spec.kind is Kind.COUNT and some)
+    unit = f" {spec.unit}" if spec is not None and spec.unit and not rate else ""
+
+    def written(side: float | str | None) -> str:
+        if not isinstance(side, float):
+            return "none" if side is None else side
+        return f"{side:.1%}" if rate else number(rounded(side))
+
+    name = f"{change.name}={change.value}" if change.value is not None else change.name
+    sides = f"{written(change.before)} before, {written(change.after)} while it lasted"
+    return f"{name} is back at {written(now)}{unit} ({sides}) for {events:,} events"
 
 
 def in_order(changes: Sequence[FeatureChange], kind: FindingKind) -> list[FeatureChange]:

@@ -7,9 +7,12 @@ is the same finding. The JSON Schema of this record is a published interface (`o
 from __future__ import annotations
 
 import hashlib
+import math
 from enum import StrEnum
 
 import msgspec
+
+from monitor.duration import in_words
 
 SCHEMA_VERSION = 1
 SPREAD, TAIL = ".spread", ".tail"
@@ -64,6 +67,18 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+class Ended(StrEnum):
+    """How a finding came to its end."""
+
+    RECOVERED = "recovered"
+    ACCEPTED = "accepted"
+    DEPLOYED = "deployed"
+    PINNED = "pinned"
+    REMOVED = "removed"  # a person ended the stream
+    FORGOTTEN = "forgotten"  # the stream had no events for `forget_after`, or gave way to newer names
+    REPLACED = "replaced"  # what it compared or counted is no longer there, or another finding reports it
+
+
 class RaisedAt(msgspec.Struct, frozen=True):
     """The event whose evidence crossed the threshold; `index` counts the stream's events from 0."""
 
@@ -102,6 +117,24 @@ class Examples(msgspec.Struct, frozen=True):
     after: list[str]
 
 
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """How a finding ended: of itself or by whose decision, and how long it lasted.
+
+    `why` is a sentence without its full stop. `index` and `time` are those of the stream's last event at the end, None
+    where unknown. `lasted_events` and `lasted_s` go from the beginning of the change to its end, which for `recovered`
+    is `back_events` before `index`: the events over which it was seen to be back.
+    """
+
+    how: Ended
+    why: str
+    by: str = ""
+    index: int | None = None
+    time: float | None = None
+    back_events: int | None = None
+    lasted_events: int | None = None
+    lasted_s: float | None = None
+
+
 class Excerpt(msgspec.Struct, frozen=True):
     """Masked first characters of an example event's input and output."""
 
@@ -133,11 +166,41 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     excerpts_before: list[Excerpt] = []
     excerpts_after: list[Excerpt] = []
     model: str | None = None  # name of the model that most of the changed events came from
+    resolution: Resolution | None = None  # of a resolved finding
 
 
-def resolved(finding: Finding, why: str) -> Finding:
-    """The transition that ends a finding, with the reason behind its cause."""
-    return msgspec.structs.replace(finding, state=State.RESOLVED, cause=f"{finding.cause} Resolved: {why}.")
+def resolved(finding: Finding, resolution: Resolution, changed_until: float | None = None) -> Finding:
+    """The transition that ends a finding.
+
+    Its resolution says how long it lasted, and so does the end of its cause. `changed_until` is the time of the last
+    event that was still changed, where that is known and earlier than the resolution's.
+    """
+    events = seconds = None
+    began = finding.began_at
+    if resolution.index is not None:
+        events = max(0, resolution.index - (resolution.back_events or 0) - began.index)
+    until = resolution.time if changed_until is None else changed_until
+    if began.time is not None and until is not None and math.isfinite(until):
+        seconds = max(0.0, until - began.time)
+    ended = msgspec.structs.replace(resolution, lasted_events=events, lasted_s=seconds)
+    cause = f"{finding.cause} Resolved: {ended_by(ended)}."
+    if lasted(ended):
+        cause += f" It lasted {lasted(ended)}."
+    return msgspec.structs.replace(finding, state=State.RESOLVED, cause=cause, resolution=ended)
+
+
+def ended_by(resolution: Resolution) -> str:
+    """`recovered: output.tone.refusal is back at 0.1% ...`, `accepted as the new normal by ada`."""
+    why = resolution.why + (f" by {resolution.by}" if resolution.by else "")
+    return f"recovered: {why}" if resolution.how is Ended.RECOVERED else why
+
+
+def lasted(resolution: Resolution) -> str:
+    """`3 h, 1,204 events`; empty where neither is known."""
+    known = [] if resolution.lasted_s is None else [in_words(resolution.lasted_s)]
+    if resolution.lasted_events is not None:
+        known.append(f"{resolution.lasted_events:,} events")
+    return ", ".join(known)
 
 
 def base_name(name: str) -> str:

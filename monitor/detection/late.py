@@ -48,7 +48,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.finding import Driver, Finding, State
+from monitor.detection.finding import Driver, Finding, Resolution, State
 from monitor.detection.layout import UNCOUNTED, watched
 from monitor.detection.one_cause import OUTLASTS
 from monitor.detection.rows import Rows
@@ -136,7 +136,7 @@ class Late:
             self._gather(context, track, candidates, rows, indices)
         return told
 
-    def resolve(self, why: str) -> list[Finding]:
+    def resolve(self, why: Resolution) -> list[Finding]:
         """Close what groups have open; those that fired and were told are reported as resolved."""
         untold = self.untold()
         found = [finding for group in self.groups for finding in group.resolve(why) if finding.id not in untold]

@@ -3,8 +3,9 @@
 The bet on an event is e^(t u - cost), u being its whitened scores. The tilt t is the exponentially weighted mean of the
 scores before it (so it is known in advance), at three rates, soft-thresholded by what the mean of so few rows shows
 anyway (Donoho and Johnstone 1994), over the reference's long-run variance. The cost is that of a normal score with the
-long-run variance, plus what the leading axes of autocorrelation have on top, plus the zone of indifference: a plug-in
-martingale (Fedorova, Gammerman, Nouretdinov, Vovk 2012) against *near the reference*.
+long-run variance, plus what the leading axes of autocorrelation have on top, plus the third power of the tilt times
+what flags have over normal scores, plus the zone of indifference: a plug-in martingale (Fedorova, Gammerman,
+Nouretdinov, Vovk 2012) against *near the reference*.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Leaning:
         m = joint.project.shape[1]
         threshold = 0.5 * np.sqrt(a / (2 - a) * joint.long_run * 2 * np.log(max(m, 2)))
         self._joint = joint
+        skew = np.zeros((2, m)) if joint.skew is None else joint.skew
+        self._skew = np.ascontiguousarray(skew, dtype=np.float32)
         self._thresholds = threshold.astype(np.float32)
         self._axes = np.array(joint.axes.T, dtype=np.float32, order="C")
 
@@ -46,7 +49,9 @@ class Leaning:
         negative for rows that are not bet on.
         """
         joint = self._joint
-        return _log_bets(u, counts, codes, floors, leans, self._thresholds, joint.long_run, self._axes, joint.extra)
+        return _log_bets(
+            u, counts, codes, floors, leans, self._thresholds, joint.long_run, self._axes, joint.extra, self._skew
+        )
 
 
 @compiled
@@ -60,6 +65,7 @@ def _log_bets(
     long_run: Array32,
     axes: Array32,
     extra: Array32,
+    skew: Array32,
 ) -> Array32:
     rows, m = u.shape
     out = np.zeros((rows, len(_RATES)), dtype=np.float32)
@@ -82,7 +88,8 @@ def _log_bets(
                 t = min(max(beyond / long_run[i], -one), one)
                 tilt[i] = t
                 size = abs(t)
-                gain += t * scores[i] - size * (floor[i] + half * size * long_run[i])
+                over = skew[0, i] if t > 0 else skew[1, i]
+                gain += t * scores[i] - size * (floor[i] + size * (half * long_run[i] + size * over))
                 lean[i] = past + _RATES[rate] * (scores[i] * count - past)
             for leading in range(len(extra)):
                 axis = axes[leading]

@@ -22,7 +22,7 @@ import numpy as np
 
 from monitor.detection.control import Action, Control
 from monitor.detection.due_times import DueTimes
-from monitor.detection.finding import Finding, State, resolved
+from monitor.detection.finding import Ended, Finding, Resolution, State, resolved
 from monitor.detection.newcomer import Newcomer, can_wait
 from monitor.detection.plain import decode
 from monitor.detection.settings import DetectionSettings
@@ -293,14 +293,17 @@ class PartitionMonitor:
         if owned is None or offset <= owned.applied:
             return []
         if action is Action.REMOVE:
-            return self._end(stream, owned, f"stream removed by {control.by or 'somebody'}", offset)
+            end = Resolution(how=Ended.REMOVED, why="stream removed", by=control.by, time=control.time)
+            return self._end(stream, owned, end, offset)
         findings: list[Finding] = []
         if isinstance(owned.monitor, Newcomer):
             if action is Action.SETTINGS:
                 return []  # it takes those that hold when it becomes a monitor
             findings += self._promote(stream, owned, owned.monitor, offset)
         if isinstance(owned.monitor, FailedStream) and action in (Action.PIN, Action.DEPLOY):
-            findings += [resolved(finding, RESOLVED_BY[action]) for finding in owned.open.values()]
+            how, why = RESOLVED_BY[action]
+            end = Resolution(how=how, why=why, by=control.by, time=control.time)
+            findings += [resolved(finding, end) for finding in owned.open.values()]
             owned.open.clear()
             owned.monitor = self._made(stream, owned.monitor.settings, offset, owned.monitor.events)
         monitor = owned.monitor
@@ -376,7 +379,7 @@ class PartitionMonitor:
         )
         for rows, _ in owned.monitor.rows():
             self._hand_back(Unjudged(stream, TOO_MANY_STREAMS, detail, rows=rows))
-        self._end(stream, owned, detail, offset)
+        self._end(stream, owned, Resolution(how=Ended.FORGOTTEN, why=detail), offset)
         return True
 
     def _take(self, stream: str, owned: _Owned, rows: FeatureBatch, offset: int) -> list[Finding]:
@@ -506,10 +509,11 @@ class PartitionMonitor:
             owned.doubted = hour
             self._changed.add(stream)
         elif hour > owned.doubted:
-            return self._end(stream, owned, f"no event for {in_words(limit)}, the stream is forgotten", offset)
+            why = f"no event for {in_words(limit)}, the stream is forgotten"
+            return self._end(stream, owned, Resolution(how=Ended.FORGOTTEN, why=why), offset)
         return []
 
-    def _end(self, stream: str, owned: _Owned, why: str, offset: int) -> list[Finding]:
+    def _end(self, stream: str, owned: _Owned, end: Resolution, offset: int) -> list[Finding]:
         """The stream is gone; its open findings are resolved."""
         del self._owned[stream]
         self._due.forget(stream)
@@ -519,7 +523,7 @@ class PartitionMonitor:
         if owned.saved:
             self._ended.add(stream)
         self._ended_at = max(self._ended_at, offset - 1)
-        return [resolved(finding, why) for finding in owned.open.values()]
+        return [resolved(finding, end) for finding in owned.open.values()]
 
     # Outside
 

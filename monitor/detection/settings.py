@@ -143,7 +143,10 @@ class DetectionSettings(BaseModel):
         description="attributes of which two values that run at the same time are compared with each other; []: none",
     )
     recovery: int = Field(
-        200, ge=20, le=5000, description="events that resolve an alert, the last 384 of them at most within the floor"
+        200,
+        ge=20,
+        le=5000,
+        description="fewest events after which an alert resolves; low rates take as many more as make it sure",
     )
     slo: tuple[Objective, ...] = Field(
         (),

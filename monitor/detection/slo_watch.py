@@ -22,11 +22,13 @@ from monitor.detection.finding import (
     TAIL,
     BeganAt,
     Driver,
+    Ended,
     Examples,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
+    Resolution,
     Severity,
     State,
     finding_id,
@@ -140,7 +142,7 @@ class Objectives:
         found: list[Finding] = []
         for name, watch in list(self._watches.items()):
             if watch.objective not in objectives:
-                found += self._end(watch, "the objective was changed")
+                found += self._end(watch, "the objective was changed", how=Ended.REPLACED)
                 del self._watches[name]
         for objective in objectives:
             if objective.name not in self._watches:
@@ -153,14 +155,15 @@ class Objectives:
             watch.began = None
         burning = next((place for place, rule in enumerate(RULES) if watch.budget.burning(rule)), None)
         if burning is not None and (watch.open is None or RULES[burning].pages > RULES[watch.rule].pages):
-            found = self._end(watch, "it burns faster now, which is told anew")
+            found = self._end(watch, "it burns faster now, which is an alert by itself", at, how=Ended.REPLACED)
             watch.rule = burning
             watch.open = _with(self._finding(watch, RULES[burning], at), drifts)
             return [*found, watch.open]
         if watch.open is None:
             return []
         if burning is None and watch.budget.calm(RULES[watch.rule]):
-            return self._end(watch, f"the last {_span(RULES[watch.rule].short)} are within the objective's rate again")
+            short = _span(RULES[watch.rule].short)
+            return self._end(watch, f"the last {short} are within the objective's rate again", at)
         return self._outlast(watch, at, drifts) if watch.open.state is State.INFO else []
 
     def _outlast(self, watch: _Watch, at: RaisedAt, drifts: Sequence[Finding]) -> list[Finding]:
@@ -180,9 +183,12 @@ class Objectives:
         watch.open, watch.alone = finding, None
         return [finding]
 
-    def _end(self, watch: _Watch, why: str) -> list[Finding]:
+    def _end(self, watch: _Watch, why: str, at: RaisedAt | None = None, how: Ended = Ended.RECOVERED) -> list[Finding]:
         ended, watch.open, watch.alone = watch.open, None, None
-        return [] if ended is None or ended.state is State.INFO else [resolved(ended, why)]
+        if ended is None or ended.state is State.INFO:
+            return []
+        index, time = (None, None) if at is None else (at.index, at.time)
+        return [resolved(ended, Resolution(how=how, why=why, index=index, time=time))]
 
     def _finding(self, watch: _Watch, rule: Rule, at: RaisedAt) -> Finding:
         objective, budget = watch.objective, watch.budget

@@ -23,7 +23,7 @@ from monitor.detection.canary import Canary
 from monitor.detection.control import Action, Control, settings_after
 from monitor.detection.dependencies import Dependencies
 from monitor.detection.duplicates import RecentEvents
-from monitor.detection.finding import Finding, State
+from monitor.detection.finding import Ended, Finding, Resolution, State
 from monitor.detection.history import Segments, segments_of
 from monitor.detection.late import Late
 from monitor.detection.layout import watched
@@ -57,10 +57,12 @@ ROUNDING_S = 1e-3
 MOST_SEGMENTS = 4
 """Segments that are learned and judged apart; rows of further ones stay with the rest."""
 RESOLVED_BY = {
-    Action.ACCEPT: "accepted as the new normal",
-    Action.DEPLOY: "a deploy was marked",
-    Action.PIN: "a new reference was pinned",
+    Action.ACCEPT: (Ended.ACCEPTED, "accepted as the new normal"),
+    Action.DEPLOY: (Ended.DEPLOYED, "a deploy was marked"),
+    Action.PIN: (Ended.PINNED, "a new reference was pinned"),
 }
+
+_REJOINED = Resolution(how=Ended.REPLACED, why="its version is judged with the others again")
 
 
 class StreamMonitor:
@@ -231,7 +233,8 @@ class StreamMonitor:
             if not self._main.warm and not self._columns <= held:
                 self._waiting = None  # rows without what is watched from now on say nothing of it: gathered anew
             return findings
-        why = RESOLVED_BY[control.action]
+        how, said = RESOLVED_BY[control.action]
+        why = Resolution(how=how, why=said, by=control.by, index=max(self.events - 1, 0), time=finite(self._last_time))
         for late in self._late.values():
             findings += self._once(self._tell(late.resolve(why)))
             late.accept()
@@ -416,10 +419,9 @@ class StreamMonitor:
             if finding.state is State.RESOLVED:
                 self._gathering.pop(own, None)
                 track = self._apart.pop(own, None)
-                again = "its version is judged with the others again"
-                told += track.resolve(again) if track else []
+                told += track.resolve(_REJOINED) if track else []
                 late = self._late.pop(own, None)
-                told += late.resolve(again) if late else []
+                told += late.resolve(_REJOINED) if late else []
                 # What the finding stood for is told as what it is, as long as it lasts.
                 still = {f.id for track in self._tracks() for f in track.open}
                 told += [held for held in self._held if held.id in still]

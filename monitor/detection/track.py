@@ -5,8 +5,9 @@ task, say): such rows are learned and judged apart, so that their coming is no c
 behaviour among the others is seen as before. A row belongs to exactly one track, so together they keep one budget.
 
 After a finding that fires, evidence starts from zero against a provisional reference, learned from the changed rows, so
-the track is not deaf; `recovery` events within the floor of the original reference resolve it. A shift of the inputs
-that explains the outputs is information, but handled alike.
+the track is not deaf. It resolves when `monitor.detection.recovery` is sure that the change has ended, and the last
+`recovery` events are within the floor of the original reference. A shift of the inputs that explains the outputs is
+information, but handled alike.
 """
 
 from __future__ import annotations
@@ -28,14 +29,17 @@ from monitor.detection.evidence import Evidence
 from monitor.detection.finding import (
     EXAMPLES,
     SPREAD,
+    TAIL,
     BeganAt,
     Driver,
+    Ended,
     Examples,
     Excerpt,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
+    Resolution,
     Severity,
     State,
     base_name,
@@ -48,6 +52,7 @@ from monitor.detection.moments import UNIT
 from monitor.detection.normal import Normal, marks_of
 from monitor.detection.one_cause import GOES_ON
 from monitor.detection.ranks import expand
+from monitor.detection.recovery import PIECE, Column, Recovery, columns_of_change, columns_of_spread
 from monitor.detection.reference import Reference
 from monitor.detection.rows import Rows
 from monitor.detection.settings import DetectionSettings
@@ -79,6 +84,9 @@ PATIENCE = 200
 PATIENCE_MOST = 12_800
 DEPARTED = 2.0
 """Standard errors by which rows must differ from the original reference to be a second change and no way back."""
+SECOND = 3.0
+"""The same for a column that a second finding names, to be among those that must return: it was named against the
+provisional reference, so that nothing but these rows says that it ever left the original."""
 NEARER = 0.5
 """Share of the distance to the provisional reference below which rows are on their way back to the original."""
 RECOVERED = 1.0
@@ -179,6 +187,7 @@ class Track:
         self._quiet = {"outputs": _Quiet(), "inputs": _Quiet()}
         self._examples: list[Excerpt] = []
         self._within = 0
+        self._recovery: Recovery | None = None
         self._calm = 0
         self._repetitions = Repetitions()
         self._rare = RareValues()
@@ -443,7 +452,7 @@ class Track:
             self._restart()
             return [finding]
         if not back and (fires or (driver is Driver.INPUT and not inputs)):
-            self.open.append(finding)
+            self._open(context, finding, position)
             quiet.wait, quiet.until = PATIENCE, 0
             self._relearn(position)
             return [finding]
@@ -765,7 +774,7 @@ class Track:
         since = np.flatnonzero(history.indices >= known.began_at.index)
         told = _Told(known.kind, driver, changes, laid, known.began_at, self._original, since)
         grown = self._finding(context, State.FIRING, told, position, evidence)
-        self.open.append(grown)
+        self._open(context, grown, position)
         return [grown]
 
     def _back_to_original(self, context: Context, rows: int, changed: Set[str]) -> bool:
@@ -796,7 +805,10 @@ class Track:
 
     def _named(self, reference: Reference, also: Set[str]) -> NDArray[np.bool_]:
         """The columns (d) that the open findings named, and also these."""
-        named = {f.name for finding in self.open for f in finding.features} | also
+        return self._of_names(reference, {f.name for finding in self.open for f in finding.features} | also)
+
+    def _of_names(self, reference: Reference, named: Set[str]) -> NDArray[np.bool_]:
+        """The columns (d) that findings call by one of these names."""
         return np.asarray(
             [name in named for name in reference.layout.numbers]
             + [f.feature in named or f"{f.feature}{ENDINGS.get(f.kind, '')}" in named for f in reference.layout.flags],
@@ -824,13 +836,20 @@ class Track:
         if not self.open:
             return []
         self._within += taken
+        recovery = self._tested(context)
         window = context.settings.recovery
         shown = min(window, LENGTH)
         if self._within < window or len(self._history) < shown:
             return []
+        if not all(column.is_back() or self._gone(column, shown) for column in recovery.columns):
+            return []
         if self._beyond_floor(context, shown, RECOVERED):
             return []
-        findings = self.resolve(f"the last {shown} events are as before the change")
+        return self._end(context, shown)
+
+    def _end(self, context: Context, shown: int) -> list[Finding]:
+        """The changes are over, and the last `shown` rows are as before: the original reference is in use again."""
+        findings = self._recovered(context, shown)
         self._active = self._original
         self._learning = False
         for quiet in self._quiet.values():
@@ -838,11 +857,116 @@ class Track:
         self._begin_evidence(context.settings, shown)
         return findings
 
-    def resolve(self, why: str) -> list[Finding]:
+    def _open(self, context: Context, finding: Finding, position: int) -> None:
+        """A finding holds from now on: the rows held from a position on, which raised it, say what must go back."""
+        self.open.append(finding)
+        if self._recovery is None:
+            self._recovery = Recovery(self.seen)
+        self._recovery.also(self._columns_to_test(context, finding, position))
+
+    def _columns_to_test(self, context: Context, finding: Finding, position: int) -> list[Column]:
+        """The columns whose return ends a finding, by the rows held from a position on."""
+        assert self._original is not None
+        reference = self._original.reference
+        segment = None
+        if finding.driver is not Driver.MIX and finding.segment and len(finding.segment) == 1:
+            segment = next(iter(finding.segment.items()))
+        y = self._of_segment(segment, position, len(self._history))
+        floors = context.settings.floors
+        moved = change.shift(reference, y)
+        effect = explain.effects(reference, moved, floors)
+        names = {f.name for f in finding.features}
+        # What a finding names against a provisional reference may be back where the original is.
+        sure = DEPARTED if self._active is self._original else SECOND
+        named = self._of_names(reference, names) & (np.abs(effect) >= 1.0) & moved.certain(sure)
+        columns = columns_of_change(reference, y, moved, effect, named, segment)
+        spread = [j for j, name in enumerate(reference.layout.numbers) if f"{name}{SPREAD}" in names]
+        return columns + columns_of_spread(reference, y, spread, floors.spread, segment)
+
+    def _of_segment(self, segment: tuple[str, str] | None, start: int, stop: int) -> Array:
+        """Scores (n, d) by the original of rows held, as if the segment's mean were that of all; all rows for None."""
+        assert self._original is not None
+        y = self._scores(self._original.reference, start, stop)
+        if segment is None:
+            return y
+        y = y[[segment in pairs for pairs in self._history.segments[start:stop]]]
+        own = self._original.segments.mean(*segment)
+        return y if own is None else np.asarray(y + (self._original.reference.mean - own))
+
+    def _tested(self, context: Context) -> Recovery:
+        """The test of recovery, fed with the rows that came since."""
+        assert self._original is not None
+        recovery, held = self._recovery, len(self._history)
+        if recovery is None:  # a snapshot from before the test: the last rows say what has changed
+            recovery = self._recovery = Recovery(self.seen)
+            for finding in self.open:
+                recovery.also(self._columns_to_test(context, finding, max(0, held - RELEARN)))
+        recovery.taken = max(recovery.taken, self.seen - held)
+        while self.seen - recovery.taken >= PIECE:
+            start = held - (self.seen - recovery.taken)
+            of: dict[tuple[str, str] | None, Array] = {}
+            for column in recovery.columns:
+                if column.segment not in of:
+                    of[column.segment] = self._of_segment(column.segment, start, start + PIECE)
+                recovery.add(column, of[column.segment][:, column.place], self._original.reference)
+            recovery.taken += PIECE
+            if not recovery.back_for():
+                recovery.changed_until = finite(float(self._history.times[start + PIECE - 1]))
+        return recovery
+
+    def _gone(self, column: Column, rows: int) -> bool:
+        """Whether a column is of a segment that none of the last rows has, as a version that was rolled back."""
+        own = column.segment
+        return own is not None and not any(own in pairs for pairs in self._history.segments[-rows:])
+
+    def _recovered(self, context: Context, shown: int) -> list[Finding]:
+        """Close what is open: the features are back, and each finding says where they are now."""
+        history, recovery = self._history, self._recovery
+        assert recovery is not None
+        back = recovery.back_for() + self.seen - recovery.taken if recovery.columns else shown
+        held = min(back, len(history))
+        until = recovery.changed_until if back > held else finite(float(history.times[len(history) - held - 1]))
+        firing, index, time = self._close(), int(history.indices[-1]), finite(float(history.times[-1]))
+        return [
+            resolved(
+                finding,
+                Resolution(
+                    how=Ended.RECOVERED,
+                    why=self._back_words(context, finding, recovery, back, held),
+                    index=index,
+                    time=time,
+                    back_events=back,
+                ),
+                until,
+            )
+            for finding in firing
+        ]
+
+    def _back_words(self, context: Context, finding: Finding, recovery: Recovery, back: int, held: int) -> str:
+        """Where the feature that a finding is about is now: by the tested rows, else by the last rows held."""
+        assert self._original is not None
+        reference, history = self._original.reference, self._history
+        lead = next(iter(explain.in_order(finding.features, finding.kind)), None)
+        now = None
+        for column in recovery.columns:
+            if lead is not None and column.waiting[0] and explain.is_shown_by(reference.layout, column.place, lead):
+                now = column.waiting[1] / column.waiting[0]
+                break
+        if now is None and lead is not None and not lead.name.endswith((SPREAD, TAIL)):
+            now = explain.median_of(reference, lead, history.numbers[len(history) - held :], context.specs)
+        if lead is None or now is None:
+            return f"what it named is within the effect floor of the reference again for {back:,} events"
+        return explain.back(lead, now, context.specs, back)
+
+    def resolve(self, why: Resolution) -> list[Finding]:
         """Close what is open; the firing ones are reported as resolved."""
+        return [resolved(finding, why) for finding in self._close()]
+
+    def _close(self) -> list[Finding]:
+        """Nothing is open any more; the findings that fired."""
         firing = [finding for finding in self.open if finding.state is State.FIRING]
-        self.open = []
-        return [resolved(finding, why) for finding in firing]
+        self.open, self._recovery = [], None
+        return firing
 
     def accept(self) -> None:
         """What is normal now becomes the reference; where it is still being learned, learning goes on."""
@@ -923,6 +1047,7 @@ class Track:
             "open": [msgspec.to_builtins(f) for f in self.open],
             "rare": self._rare.plain(),
             "stepped": self._stepped,
+            "recovery": None if self._recovery is None else self._recovery.plain(),
             "quiet": {name: [q.until, q.wait] for name, q in self._quiet.items()},
             "examples": [[e.event_id, e.input, e.output] for e in self._examples],
         }
@@ -952,6 +1077,8 @@ class Track:
         track.open = [msgspec.convert(f, Finding) for f in plain["open"]]
         track._rare = RareValues.from_plain(plain.get("rare", []))
         track._stepped = plain.get("stepped", 0)
+        tested = plain.get("recovery")
+        track._recovery = None if tested is None else Recovery.from_plain(tested)
         track._quiet = {name: _Quiet(until, wait) for name, (until, wait) in plain["quiet"].items()}
         track._examples = [Excerpt(*parts) for parts in plain["examples"]]
         return track

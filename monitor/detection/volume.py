@@ -139,6 +139,7 @@ class Volume:
 
     def __init__(self) -> None:
         self.open: Change | None = None
+        self.ended: list[float] = []  # times at which changes ended within the last call of `observe`
         self._asked = (0.5, (1.0, 30 * DAY_S))
         self._windows = Windows(WIDTHS_S[0])
         self._last: Array = np.empty((0, 7))  # windows that were closed, latest last
@@ -164,6 +165,7 @@ class Volume:
 
         What is returned in order: a `Change` begins, None: the open one has ended.
         """
+        self.ended.clear()
         if np.isfinite(times).any():
             self._ahead = None
         return [told for time in self._windows.take(times, first) for told in self._advance(time)]
@@ -363,6 +365,7 @@ class Volume:
             if not self._is_back(start, self.open):
                 return []
             self.open = None
+            self.ended.append(start + self._windows.width)
             self._restart()
             return [None]
         chances = {side: self._chances(self._last, side, start) for side in self._spreads}

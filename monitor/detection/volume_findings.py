@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from monitor.detection import explain
 from monitor.detection.finding import (
     BeganAt,
+    Ended,
     Examples,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
+    Resolution,
     Severity,
     State,
     finding_id,
@@ -80,10 +82,12 @@ class VolumeWatch:
             return []
         self._volume.ask(settings.floors.volume, settings.alert_budget)
         times, jumps = self._lateness.take(times, clock, *self._volume.reached)
+        came = float(times[0])
         why = "events came again"
         if self._lateness.on_hold:
             why += f"; their times lie {in_words(self._lateness.lag)} behind"
-        findings: list[Finding] = self._end_silence(why)
+        again = Resolution(how=Ended.RECOVERED, why=why, index=first, time=came if math.isfinite(came) else None)
+        findings: list[Finding] = self._end_silence(again)
         start = 0
         for row, time in jumps:
             findings += self._count(times[start:row], first + start, settings)
@@ -95,7 +99,11 @@ class VolumeWatch:
         findings: list[Finding] = []
         for change in self._volume.observe(times, first):
             if change is None:
-                findings += self._end("events come as often as usual again")
+                findings += self._end(
+                    Resolution(
+                        how=Ended.RECOVERED, why="events come as often as usual again", time=self._volume.ended.pop(0)
+                    )
+                )
             else:
                 self.open = _changed(self.stream, change, settings)
                 findings.append(self.open)
@@ -141,7 +149,7 @@ class VolumeWatch:
         self.silence = self._silent(time, last_time, last, settings)
         return [self.silence]
 
-    def decide(self, why: str) -> list[Finding]:
+    def decide(self, why: Resolution) -> list[Finding]:
         """A change of the rate that is open is accepted: the rate that it has now is the usual one."""
         if self.open is None:
             return []
@@ -152,11 +160,11 @@ class VolumeWatch:
         """Open findings that fire."""
         return [f for f in (self.open, self.silence) if f is not None and f.state is State.FIRING]
 
-    def _end(self, why: str) -> list[Finding]:
+    def _end(self, why: Resolution) -> list[Finding]:
         ended, self.open = self.open, None
         return _ended(ended, why)
 
-    def _end_silence(self, why: str) -> list[Finding]:
+    def _end_silence(self, why: Resolution) -> list[Finding]:
         ended, self.silence = self.silence, None
         self._doubted = math.nan
         return _ended(ended, why)
@@ -196,7 +204,7 @@ class VolumeWatch:
         return watch
 
 
-def _ended(ended: Finding | None, why: str) -> list[Finding]:
+def _ended(ended: Finding | None, why: Resolution) -> list[Finding]:
     if ended is None or ended.state is not State.FIRING:
         return []
     return [resolved(ended, why)]

@@ -4,7 +4,8 @@ Each text is read by counting with `str` methods and by a few expressions withou
 so linear in the text). Code between fences is taken out first, so that a comment in code is no heading. Parsing is
 bounded: JSON to 1 MB, Python to 5,000 characters (about 0.2 us each); both parsers refuse deep nesting.
 
-Markdown is read as CommonMark 0.31 has it, where a line scan can tell. May import `monitor.features.{base,words}` only.
+Markdown is read as CommonMark 0.31 has it, where a line scan can tell.
+May import `monitor.features.{base,endings,json_texts,words}` only.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 
-import msgspec
 import numpy as np
 
 from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.endings import is_cut_by, is_truncated, kind_of_end
+from monitor.features.json_texts import parse_json, read_json, starts_as_json
 from monitor.features.words import EventBatch
 
-LONGEST_JSON = 1_000_000
 LONGEST_PYTHON = 5_000
 BLOCKS_PARSED = 4
 
 _FENCE = "```"
+_BYTE_ORDER_MARK = "\ufeff"
 _MARKERS = re.compile(r"\n[ \t]*+(?:(#{1,6}+)[ \t]|([-*+\u2022])[ \t]|(\d{1,4}+)[.)][ \t]|(\|))")
 _HIGHLIGHT = re.compile(r"(\*\*|\*)(?=[^\s*])[^\n*]++\1")
 _PLACEHOLDER = re.compile(r"\[[^\W\d_][^\[\]\n]{1,60}+\](?!\(|: ?<?http)|\{\{[^{}\n]{1,60}+\}\}")
-_JSON_START = re.compile(r"\{\s*+[\"}]|\[\s*+(?:[\[{\"\]\d-]|true|false|null)")
 _JSON_BY_FENCE = ("json", "jsonc", "json5")
 _PYTHON = ("python", "py", "python3")
 
@@ -71,32 +72,12 @@ _ERROR = re.compile(
 _ERROR_REACH = 240
 _ERROR_PAGE = ("error", "bad gateway", "unavailable", "denied", "not found", "timeout", "time-out")
 
-_SENTENCE_END = ".!?\u2026\u3002\uff01\uff1f"
-_CLOSED = frozenset(_SENTENCE_END + "\"'\u201d\u2019\u00bb)]}>*_`~|=;")
-# Words that no English sentence ends with: an output that stops after one was cut.
-_OPEN_WORDS = frozenset((
-    "a", "an", "the", "and", "or", "but", "of", "to", "in", "for", "with", "from", "by", "at", "as", "is", "are", "was",
-    "were", "be", "your", "their", "its", "our", "my", "that", "which", "this", "these", "if", "because", "such", "can",
-    "will", "should", "may", "into", "while", "where", "when", "than", "has", "have", "who", "also", "including", "on",
-))  # fmt: skip
-_FULL_STOPS = (". ", ".\n", "! ", "? ", "!\n", "?\n")
-_PROSE_LINE = 60  # characters from which a line without a marker reads as prose
 _LIST_MARK = re.compile(r"(?:[-*+\u2022]|\d{1,4}[.)]|#{1,6})[ \t]")
 
 _SHAPE_DEPTH = 4
 _SHAPE_KEYS = 40
 _SHAPE_ITEMS = 10
 _SHAPE_CHARACTERS = 56
-
-
-def parse_json(text: str) -> object:
-    """The value of a JSON text of at most 1 MB. Raises `ValueError` where it is none, or nested too deeply."""
-    if len(text) > LONGEST_JSON:
-        raise ValueError(f"longer than {LONGEST_JSON} characters")
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
-        raise ValueError(str(error)) from None
 
 
 def is_python(code: str) -> bool | None:
@@ -142,7 +123,7 @@ def kind_of_start(text: str) -> str:
     """How a stripped, non-empty text begins, as one word."""
     first = text[0]
     if first in "{[":
-        return "json" if _JSON_START.match(text) else "bracket"
+        return "json" if starts_as_json(text) else "bracket"
     if first == "`":
         return "fence" if text.startswith(_FENCE) else "code"
     if first.isalpha():
@@ -160,47 +141,6 @@ def kind_of_start(text: str) -> str:
     if first == "<":
         return "tag"
     return "symbol"
-
-
-def kind_of_end(text: str) -> str:
-    """How a stripped, non-empty text ends, as one word."""
-    last = text[-1]
-    if last in _SENTENCE_END:
-        return "sentence" if last not in "?\uff1f" else "question"
-    if last in "}]":
-        return "bracket"
-    if last == "`":
-        return "fence" if text.endswith(_FENCE) else "code"
-    if last in "\"'\u201d\u2019\u00bb":
-        return "quote"
-    if last == ":":
-        return "colon"
-    if last.isalpha():
-        return "letter"
-    if last.isdigit():
-        return "digit"
-    return "table" if last == "|" else "symbol"
-
-
-def is_truncated(text: str) -> bool:
-    """Whether a stripped text without an open code block stops in mid-sentence, as far as wording tells."""
-    last = text[-1]
-    if last in _CLOSED or not (last.isalnum() or last in ",:-\u2013\u2014(/&"):
-        return False
-    if not last.isalnum():
-        return last != ":" or len(text) > _PROSE_LINE
-    words = text[-200:].split()
-    if len(words) > 1 and words[-1].lower() in _OPEN_WORDS:
-        return True
-    if words[-1].startswith(("#", "@", "http", "www.")) or not any(map(text.__contains__, _FULL_STOPS)):
-        return False  # hashtags, addresses, lists and labels need no full stop
-    line_start = text.rfind("\n") + 1
-    line = text[line_start : line_start + 400].lstrip()
-    if _LIST_MARK.match(line):  # a list item needs one where the item above it has one
-        before = text[max(line_start - 400, 0) : line_start].rstrip()
-        above = before[before.rfind("\n") + 1 :].lstrip()
-        return bool(above) and above[-1] in _SENTENCE_END and _LIST_MARK.match(above) is not None
-    return len(line) >= _PROSE_LINE
 
 
 def is_error_text(text: str) -> bool:
@@ -264,15 +204,15 @@ def _parses(code: str) -> bool:
     return True
 
 
-def _measure(text: str, row: list[float]) -> tuple[str | None, str | None, str | None]:
+def _measure(text: str, row: list[float], finish_reason: str | None) -> tuple[str | None, str | None, str | None]:
     """Fills the row of one text; gives its JSON shape and how it starts and ends."""
-    body = text.strip()
+    body = text.strip().removeprefix(_BYTE_ORDER_MARK).lstrip()
     if not body:
         row[:] = [np.nan] * len(row)
         return None, None, None
     prose = body
     closed = True
-    wrapped: str | None = None
+    code: str | None = None  # what is in the one block that the output is
     if _FENCE in body:
         pieces = body.split(_FENCE)
         closed = len(pieces) % 2 == 1
@@ -280,37 +220,37 @@ def _measure(text: str, row: list[float]) -> tuple[str | None, str | None, str |
         row[_AT["code_blocks"]] = float(len(blocks))
         row[_AT["code_broken"]] = _are_blocks_broken(blocks, closed=closed)
         prose = "\n".join(pieces[0::2])
-        if len(pieces) == 3 and not pieces[0].strip() and not pieces[2].strip():
+        if len(pieces) in (2, 3) and not pieces[0] and not "".join(pieces[2:]).strip():
             info, _, inner = pieces[1].partition("\n")
             if info.strip().lower() in ("", *_JSON_BY_FENCE):
-                wrapped = inner.strip()
+                code = inner.strip()
     else:
         row[_AT["code_broken"]] = np.nan
     if "[" in prose or "{{" in prose:
         row[_AT["placeholders"]] = float(len(_PLACEHOLDER.findall(prose)))
-    json_shape = _measure_json(body if wrapped is None else wrapped, row)
+    json_shape = _measure_json(body if code is None else code, row)
     if json_shape is None:
         _measure_prose(prose, row)
-        row[_AT["truncated"]] = float(not closed or is_truncated(body))
+        row[_AT["truncated"]] = float(not closed or is_truncated(body, finish_reason))
     else:
-        row[_AT["truncated"]] = row[_AT["json_broken"]]
+        cut = not closed or is_cut_by(finish_reason)
+        row[_AT["truncated"]] = 1.0 if cut else row[_AT["json_broken"]]
     row[_AT["error_text"]] = float(is_error_text(body))
     return json_shape or None, kind_of_start(body), kind_of_end(body)
 
 
 def _measure_json(text: str, row: list[float]) -> str | None:
     """Shape of a JSON text, empty where it begins as JSON but is none, None where it is something else."""
-    if not text or text[0] not in "{[" or not _JSON_START.match(text):
+    found = read_json(text)
+    if found is None:
         return None
-    try:
-        value = parse_json(text)
-    except ValueError:
-        if text[0] == "[" and text[-1] != "]":
-            return None  # "[1] Smith (2020) ..." is prose
+    if not found.parses:
         row[_AT["json_broken"]] = 1.0
         return ""
+    if found.values is not None:  # one value a line: whoever reads one JSON text fails, whoever reads lines does not
+        return f"lines {short_shape(found.values)}"
     row[_AT["json_valid"]] = 1.0
-    return short_shape(value)
+    return short_shape(found.value)
 
 
 def _measure_prose(prose: str, row: list[float]) -> None:
@@ -381,10 +321,14 @@ class Format:
         ),
         FeatureSpec(
             "output.format.truncated", Kind.FLAG,
-            "stops in mid-sentence, in an open code block or in unfinished JSON", worse=Worse.UP, failure=True,
+            "stops in mid-sentence, in an open code block or in unfinished JSON, or at a limit by its finish reason",
+            worse=Worse.UP, failure=True,
         ),
         FeatureSpec("output.format.starts_with", Kind.CATEGORY, "what it begins with: letter, bullet, json, ..."),
-        FeatureSpec("output.format.ends_with", Kind.CATEGORY, "what it ends with: sentence, fence, colon, ..."),
+        FeatureSpec(
+            "output.format.ends_with", Kind.CATEGORY,
+            "what it ends with, signatures and emoji aside: sentence, fence, colon, ...",
+        ),
         FeatureSpec(
             "output.format.error_text", Kind.FLAG,
             "the output is an error message, an error page or a null of something upstream", worse=Worse.UP,
@@ -400,9 +344,9 @@ class Format:
         shapes: list[str | None] = []
         starts: list[str | None] = []
         ends: list[str | None] = []
-        for output in text.texts:
+        for output, event in zip(text.texts, batch.events, strict=True):
             row = [0.0] * len(_COLUMNS)
-            found = _measure(output, row) if output is not None else (None, None, None)
+            found = _measure(output, row, event.finish_reason) if output is not None else (None, None, None)
             rows.append(row)
             shapes.append(found[0])
             starts.append(found[1])

@@ -30,7 +30,11 @@ class Length:
             FeatureSpec(f"{side}.length.sentences", Kind.NUMBER, f"sentences in the {side}", "sentences"),
             FeatureSpec(f"{side}.length.lines", Kind.NUMBER, f"lines of the {side}", "lines"),
             FeatureSpec(f"{side}.length.tokens", Kind.NUMBER, f"length of the {side}", "WordPiece tokens"),
-        ]
+            FeatureSpec(
+                f"{side}.length.embedded", Kind.COUNT,
+                f"images and other data written into the {side} (data URIs, long base64), which no length counts",
+            ),
+        ]  # fmt: skip
         if side == "output":
             specs.append(
                 FeatureSpec("output.length.empty", Kind.FLAG, "the output holds nothing but whitespace", failure=True)
@@ -53,6 +57,7 @@ class Length:
             f"{self._side}.length.sentences": text.masked(ends + ((sizes > 0) & (closed == 0))),
             f"{self._side}.length.lines": text.masked(lines),
             f"{self._side}.length.tokens": text.masked(text.pieces),
+            f"{self._side}.length.embedded": text.masked(text.embedded),
         }
         if self._side == "output":
             # A step that calls tools says nothing and is not empty.

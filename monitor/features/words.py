@@ -1,9 +1,10 @@
 """The one pass over the words that all families share.
 
-A text is split once at whitespace. Each chunk is mapped by its hash (`monitor.features.chunks`) to a row of a growing
-`WordTable`, which holds what any family wants to know of a single chunk: its WordPiece ids, its length, its syllables,
-and the columns that extractors declare (`Extractor.word_columns`). Sums over a text are then sparse counts times table,
-for the whole batch at once, so a feature that is a sum over words costs nanoseconds a word and no scan of the text.
+Images and other data written into a text are cut out of it (`monitor.features.embedded`); the rest is split once at
+whitespace. Each chunk is mapped by its hash (`monitor.features.chunks`) to a row of a growing `WordTable`, which holds
+what any family wants to know of a single chunk: its WordPiece ids, its length, its syllables, and the columns that
+extractors declare (`Extractor.word_columns`). Sums over a text are then sparse counts times table, for the whole batch
+at once, so a feature that is a sum over words costs nanoseconds a word and no scan of the text.
 
 For extractors
 --------------
@@ -21,6 +22,7 @@ For extractors
     text.reduce(v)    float64 (n), sums of per-chunk values v (m) over each text
     text.pieces       int64 (n), WordPieces    text.embedding float32 (n, d), unit length or zero
     text.distinct     int64 (n), distinct chunks
+    text.embedded     int64 (n), images and other data that were cut out of the text (`monitor.features.embedded`)
     text.stripped / text.lower                 n str ("" for None), made on first use
     text.memory       dict, by family, for what one family works out and another wants too
     text.masked(v)    float32 (n), v with NaN where the text is None: what an extractor returns
@@ -50,6 +52,7 @@ from monitor.events.content import calls_tools_only
 from monitor.events.schema import ABANDONED, OutputEvent
 from monitor.features import english
 from monitor.features.chunks import Chunks, HashIndex, Splitter
+from monitor.features.embedded import cut_out
 from monitor.features.ngrams import Occurrences, count_ids, count_trigrams
 from monitor.features.static_table import StaticTable, default_table
 
@@ -308,6 +311,7 @@ class TextBatch:
     """One side's texts of a batch after the one pass; the module's head lists what it offers."""
 
     def __init__(self, texts: Sequence[str | None], table: WordTable, generation: _Generation | None = None) -> None:
+        texts, self.embedded = cut_out(texts)
         self.texts = texts
         self.table = table
         self.n = len(texts)

@@ -143,6 +143,16 @@ class WorkerNumbers(Protocol):
         ...
 
     @property
+    def unrouted(self) -> Mapping[tuple[str, str], int]:
+        """Alerts that were sent to nobody, by route and reason."""
+        ...
+
+    @property
+    def unrouted_firing(self) -> Mapping[tuple[str, str], int]:
+        """Alerts that fire now and are sent to nobody, by route and reason."""
+        ...
+
+    @property
     def false_alarms(self) -> Mapping[str, int]:
         """Alerts marked false by kind."""
         ...
@@ -249,6 +259,8 @@ class WorkerCollector(Collector):
         yield _family(metrics.PENDING, [((), n.pending_deliveries)])
         yield _family(metrics.CIRCUIT, (((sink, state), 1.0) for sink, state in dict(n.circuits).items()))
         yield _family(metrics.HELD_BACK, _by_name(n.held_back))
+        yield _family(metrics.UNROUTED, dict(n.unrouted).items())
+        yield _family(metrics.UNROUTED_FIRING, dict(n.unrouted_firing).items())
         yield _family(metrics.FALSE_ALARMS, _by_name(n.false_alarms))
         worst = heapq.nlargest(_MOST_BUDGETS, dict(n.budget_spent).items(), key=lambda item: (item[1], item[0]))
         yield _family(metrics.BUDGET_SPENT, (((stream,), ratio) for stream, ratio in worst))

@@ -91,6 +91,15 @@ CIRCUIT = Metric(
     ("sink", "state"),
 )
 HELD_BACK = Metric("oqm_held_back_alerts", _G, "Alerts that fire and are not told now, by reason.", ("reason",))
+UNROUTED = Metric(
+    "oqm_unrouted_alerts_total",
+    _C,
+    "Alerts that were sent to nobody, as no sink takes their route (reason route) or their severity (severity).",
+    ("route", "reason"),
+)
+UNROUTED_FIRING = Metric(
+    "oqm_unrouted_firing_alerts", _G, "Alerts that fire now and are sent to nobody, by reason.", ("route", "reason")
+)
 FALSE_ALARMS = Metric(
     "oqm_false_alarms", _G, "Alerts that people marked false, as far back as the log of alerts goes.", ("kind",)
 )
@@ -195,6 +204,8 @@ METRICS: tuple[Metric, ...] = (
     PENDING,
     CIRCUIT,
     HELD_BACK,
+    UNROUTED,
+    UNROUTED_FIRING,
     FALSE_ALARMS,
     BUDGET_SPENT,
     LOST,

@@ -8,6 +8,7 @@ May import `monitor.detection` and below.
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 from collections import Counter
@@ -29,6 +30,10 @@ STALLED_AFTER_S = 120.0
 """No batch and no idle moment for so long: Faust's own rebalances and a slow embedding stay well below."""
 BEHIND_S = 60.0
 """A worker that applies events older than this is catching up."""
+
+
+class PortTakenError(ConfigError):
+    """Another process listens on the port that the metrics were to have."""
 
 
 class Health(NamedTuple):
@@ -112,7 +117,8 @@ class MetricsServer:
     health, readiness
         Asked at each request, from the server's threads.
     host, port
-        Where to listen; port 0 takes a free one, see `port`.
+        Where to listen; port 0 takes a free one, see `port`. Raises `PortTakenError` where another process listens
+        there, another `ConfigError` where it cannot listen for another reason.
     """
 
     def __init__(
@@ -130,7 +136,8 @@ class MetricsServer:
         try:
             self._server = make_server(host, port, self._answer, _Server, _Handler)
         except (OSError, OverflowError) as error:
-            raise ConfigError(
+            taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+            raise (PortTakenError if taken else ConfigError)(
                 f"metrics cannot listen on {host}:{port}: {error}; set metrics.port or metrics.host"
             ) from None
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="oqm-metrics", daemon=True)

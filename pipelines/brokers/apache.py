@@ -114,6 +114,10 @@ class ApacheKafka(BrokerProcess):
     name = f"Apache Kafka {VERSION}"
     session_timeout_s = 60.0
 
+    def server_properties(self) -> str:
+        """The text of `server.properties`; tests start one with other listeners."""
+        return _PROPERTIES.format(port=self.port, controller=free_port(), data=self.folder / "data")
+
     def command(self) -> Sequence[str]:
         """Write the properties, format the log folder where that is to do, and return Kafka's command line."""
         if missing := missing_tools():
@@ -122,8 +126,7 @@ class ApacheKafka(BrokerProcess):
         java = ["java", "-Xmx512m", "-Xms128m", "-XX:+UseSerialGC"]
         properties = self.folder / "server.properties"
         if not properties.exists():
-            controller = free_port()
-            properties.write_text(_PROPERTIES.format(port=self.port, controller=controller, data=self.folder / "data"))
+            properties.write_text(self.server_properties())
             formatted = subprocess.run(
                 [
                     *java,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -23,6 +24,43 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _is_free(port: int) -> bool:
+    """Whether nothing listens on this port of 127.0.0.1, connections of an earlier process that linger aside."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def _taken(name: str, port: int) -> str:
+    return f"{name} cannot start: another process listens on 127.0.0.1:{port}; end it, or choose another port"
+
+
+_LISTENING = "0A"  # TCP_LISTEN in /proc/net/tcp
+
+
+def _listens(pid: int, port: int) -> bool | None:
+    """Whether the process itself listens on the port; None where the system does not say (no /proc, or not ours)."""
+    inodes = set()
+    try:
+        for table in ("tcp", "tcp6"):
+            for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                    inodes.add(f"socket:[{fields[9]}]")
+        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return None
+    open_files = set()
+    for entry in entries:
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed, as a starting process does often
+            open_files.add(os.readlink(entry))
+    return bool(inodes & open_files)
 
 
 class BrokerProcess:
@@ -69,7 +107,13 @@ class BrokerProcess:
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start and wait until the port answers. Raises `BrokerError` with the log's tail where it does not."""
+        """Start and wait until the broker answers on its port.
+
+        Raises `BrokerError` where another process listens there, and with the log's tail where the broker does not
+        start.
+        """
+        if not _is_free(self.port):
+            raise BrokerError(_taken(self.name, self.port))
         self.folder.mkdir(parents=True, exist_ok=True)
         command = list(self.command())
         with self.log.open("ab") as log:
@@ -82,7 +126,10 @@ class BrokerProcess:
             if self._process.poll() is not None:
                 break
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return
+                if _listens(self._process.pid, self.port) is not False:
+                    return
+                self.stop()
+                raise BrokerError(_taken(self.name, self.port))
             time.sleep(0.05)
         tail = self.log.read_text(errors="replace")[-800:]
         self.stop()

@@ -5,11 +5,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerting.alert import Alert, decode, encode, from_finding, transition_key, unit_beside
+from monitor.alerting.alert import (
+    Alert,
+    cause_alone,
+    decode,
+    encode,
+    from_finding,
+    resolved_because,
+    resolved_in_full,
+    transition_key,
+    unit_beside,
+)
 from monitor.alerting.guidance import HEADLINES, next_steps
 from monitor.alerting.links import PLACEHOLDERS, LinkTemplates, fill
 from monitor.alerting.sample import SPECS, sample_alert, sample_finding
-from monitor.detection.finding import BeganAt, FeatureChange, FindingKind, State
+from monitor.detection.finding import BeganAt, Ended, FeatureChange, FindingKind, State
 from monitor.features.base import FeatureSpec, Kind
 
 
@@ -174,3 +184,21 @@ def test_the_steps_are_those_of_the_runbook() -> None:
     assert from_finding(finding).next_steps == next_steps(FindingKind.FORMAT, finding.stream)
     unknown = msgspec.structs.replace(sample_finding(), runbook="ours.md")
     assert from_finding(unknown).next_steps == next_steps(FindingKind.SILENT_UPDATE, finding.stream)
+
+
+def test_a_resolution_says_how_it_ended_and_how_long_it_lasted() -> None:
+    alert = sample_alert(State.RESOLVED)
+    assert alert.resolution is not None
+    assert alert.resolution.how is Ended.RECOVERED
+    said = "recovered: output.format.bullets is back at 12.4% (12.0% before, 71.0% while it lasted) for 412 events"
+    assert resolved_because(alert) == alert.annotations["resolved"] == said
+    assert resolved_in_full(alert) == f"{said}; it lasted 49 min, 524 events"
+    assert decode(encode(alert)) == alert
+
+
+def test_an_alert_of_an_earlier_version_says_why_it_ended_as_its_cause_does() -> None:
+    alert = msgspec.structs.replace(sample_alert(State.RESOLVED), annotations={}, resolution=None)
+    old = msgspec.structs.replace(alert, cause="It grew. Resolved: accepted as the new normal.")
+    assert resolved_in_full(old) == "accepted as the new normal"
+    assert cause_alone(old) == "It grew."
+    assert resolved_in_full(alert) == "over; the reason is not recorded"

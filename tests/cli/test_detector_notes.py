@@ -44,7 +44,6 @@ def test_one_number_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
-        ("{features: 'outptu.*', detector: adwin}", "matches no feature and has no effect"),
         ("{features: output.tone.refusal, detector: adwin}", "stay in the evidence: output.tone.refusal (flag)"),
         ("{features: output.language.code, detector: adwin}", "output.language.code (category)"),
         ("{features: 'call.dependency.duration_s?orders?', detector: adwin}", "single dependencies"),
@@ -55,6 +54,12 @@ def test_what_has_no_effect_is_warned_of(tmp_path: Path, entry: str, says: str) 
     assert (code, out) == (0, [])
     assert warning.startswith("warning: detection.detectors[0]: adwin on ")
     assert says in warning
+
+
+def test_a_glob_that_matches_no_feature_is_an_error(tmp_path: Path) -> None:
+    code, out, (error,) = checked(tmp_path, entries("{features: 'outptu.*', detector: adwin}"))
+    assert (code, out) == (2, [])
+    assert "detection.detectors[0].features: no feature is called outptu.*" in error
 
 
 def test_an_entry_that_a_later_one_replaces_is_warned_of(tmp_path: Path) -> None:
@@ -73,7 +78,8 @@ def test_what_is_left_out_anyway_is_warned_of(tmp_path: Path) -> None:
 
 def test_overrides_are_checked_too(tmp_path: Path) -> None:
     text = (
-        "streams:\n- match: 'a/*'\n  detectors: [{features: 'x.*', detector: adwin}]\n- match: 'b/*'\n  warmup: 200\n"
+        "streams:\n- match: 'a/*'\n  detectors: [{features: output.language.code, detector: adwin}]\n"
+        "- match: 'b/*'\n  warmup: 200\n"
     )
     code, out, (warning,) = checked(tmp_path, text)
     assert (code, out) == (0, [])

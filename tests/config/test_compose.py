@@ -4,11 +4,14 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from monitor.config_files import config_dir
 from monitor.settings import load_settings
@@ -51,6 +54,38 @@ def test_there_is_no_default_password() -> None:
         for key, value in service.get("environment", {}).items():
             if re.search("PASSWORD|SECRET|TOKEN", key):
                 assert re.fullmatch(r"\$\{\w+:\?.*\}", str(value))
+
+
+@EACH
+def test_its_log_does_not_fill_the_disk(name: str) -> None:
+    options = SERVICES[name]["logging"]["options"]
+    assert options["max-size"]
+    assert int(options["max-file"]) < 10
+
+
+def test_the_health_check_of_kafka_starts_no_second_broker_sized_heap() -> None:
+    heap, mine = SERVICES["kafka"]["environment"]["KAFKA_HEAP_OPTS"], SERVICES["kafka"]["healthcheck"]["test"]
+    assert mine[:2] == ["CMD", "env"]
+    megabytes = [int(re.findall(r"-Xmx(\d+)m", text)[0]) for text in (heap, mine[2])]
+    assert megabytes[1] * 4 <= megabytes[0]
+
+
+def test_the_image_has_exact_versions() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    bases = re.findall(r"(?m)^FROM (\S+)", dockerfile)
+    assert len(set(bases)) == 1
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", bases[0])
+    assert all("--constraint constraints.txt" in line for line in re.findall(r"pip install.*", dockerfile))
+
+
+def test_the_constraints_hold_every_dependency_in_a_version_that_it_allows() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = dict(re.fullmatch(r"([a-z0-9._-]+)==(\S+)", line).groups() for line in lines if not line.startswith("#"))  # type: ignore[union-attr]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for text in [*project["dependencies"], "build", "hatchling"]:
+        wanted = Requirement(text)
+        assert canonicalize_name(wanted.name) in pinned, f"{wanted.name}: write constraints.txt again"
+        assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)]), wanted
 
 
 def test_what_is_mounted_is_there() -> None:
@@ -106,6 +141,39 @@ def test_compose_accepts_the_file() -> None:
     for name in ("featurize", "detect", "notify"):
         assert understood[name]["read_only"] is True
         assert understood[name]["depends_on"]["topics"]["condition"] == "service_completed_successfully"
+
+
+def test_secrets_reach_the_workers_and_no_other_service(tmp_path: Path) -> None:
+    """As compose itself understands it: variables of oqm.env, and files under /run/secrets."""
+    for name in ("docker-compose.yml", "Dockerfile"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "secrets").mkdir()
+    shutil.copy(ROOT / "secrets" / "none.env", tmp_path / "secrets")
+    (tmp_path / "oqm.env").write_text("OQM_SLACK_WEBHOOK=https://hooks.example/services/x\n")
+    command = [*compose_command(), "-f", str(tmp_path / "docker-compose.yml"), "config"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "GRAFANA_ADMIN_PASSWORD": "x"}
+    environment["OQM_ENV_FILE"] = "oqm.env"
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for name, service in yaml.safe_load(done.stdout)["services"].items():
+        given = service.get("environment", {}).get("OQM_SLACK_WEBHOOK")
+        mounted = [volume for volume in service["volumes"] if "/run/secrets" in str(volume)]
+        assert (given is not None, bool(mounted)) == (name in OURS, name in OURS), name
+    # And the settings can take both.
+    (tmp_path / "slack").write_text("https://hooks.example/services/y\n")
+    (tmp_path / "monitor.yaml").write_text(
+        "sinks:\n- {type: slack, name: a, url: '${OQM_SLACK_WEBHOOK}'}\n"
+        f"- {{type: slack, name: b, url_file: {tmp_path}/slack}}\n"
+    )
+    sinks = load_settings(tmp_path / "monitor.yaml", environ={"OQM_SLACK_WEBHOOK": "https://hooks.example/x"}).sinks
+    assert [str(sink.url.get_secret_value())[-1] for sink in sinks if sink.type == "slack"] == ["x", "y"]
+
+
+def test_secrets_go_neither_into_git_nor_into_the_image() -> None:
+    assert "secrets" not in (ROOT / ".dockerignore").read_text()
+    assert (ROOT / ".dockerignore").read_text().splitlines()[0] == "*"
+    assert "*" in (ROOT / "secrets" / ".gitignore").read_text().splitlines()
+    assert "/oqm.env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_compose_refuses_what_is_no_compose_file(tmp_path: Path) -> None:

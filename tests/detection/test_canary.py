@@ -230,6 +230,17 @@ def test_versions_that_agree_again_resolve_it() -> None:
     assert monitor.status().firing == []
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_version_that_fails_now_and_then_is_not_called_agreeing(seed: int) -> None:
+    """4 % of its answers for 5,000 events: of the windows of some hundred rows several show hardly any."""
+    traffic, new = rolled_out(START + 5_000, seed)
+    traffic[EMPTY][:] = new & (np.random.default_rng([seed, 3]).random(len(traffic)) < 0.04)
+    # A reference that is no longer learned: a young one would take in what few failures there are.
+    found = replay(watch(DetectionSettings(warmup=START, mature=START)), traffic)
+    assert len(of_canary(found)) == 1
+    assert of_canary(found, State.RESOLVED) == []
+
+
 def test_it_comes_back_after_it_was_resolved() -> None:
     traffic, new = rolled_out(4500)
     place = np.arange(4500)

@@ -10,7 +10,7 @@ import pytest
 from monitor.detection import DetectionSettings, Finding, FindingKind, State, StreamState
 from monitor.detection.attribution import COMPARED
 from monitor.detection.control import Action, Control
-from monitor.detection.finding import Driver, Severity, finding_id
+from monitor.detection.finding import Driver, Ended, Severity, finding_id
 from monitor.detection.normal import Normal
 from monitor.detection.settings import Floors
 from tests.detection.streams import (
@@ -242,7 +242,15 @@ def test_recovery_resolves_and_the_stream_is_stable_again() -> None:
     assert monitor.status().firing == [first(found).id]
     later = replay(monitor, traffic, 1100)
     assert [(f.id, f.state) for f in later] == [(first(found).id, State.RESOLVED)]
-    assert "as before" in later[0].cause
+    ended = later[0].resolution
+    assert ended is not None
+    assert ended.how is Ended.RECOVERED
+    assert ended.why.startswith(f"{CHARS} is back at ")
+    assert ended.lasted_events is not None
+    assert ended.back_events is not None
+    assert 1100 - AT - 40 < ended.lasted_events < 1100 - AT + 40
+    assert ended.lasted_s == pytest.approx(ended.lasted_events, abs=2)  # one event a second
+    assert f"for {ended.back_events} events. It lasted " in later[0].cause
     assert monitor.status().state is StreamState.STABLE
     assert monitor.status().firing == []
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitor.detection import Action, Control, DetectionSettings, Finding, FindingKind, State, StreamMonitor, one_cause
-from monitor.detection.finding import BeganAt, Examples, FeatureChange, RaisedAt, Severity
+from monitor.detection.finding import BeganAt, Ended, Examples, FeatureChange, RaisedAt, Severity
 from monitor.detection.plain import squeeze
 from monitor.detection.settings import Objective
 from monitor.detection.slo import HOUR_S, MINUTE_S, RULES, Budget
@@ -168,7 +168,11 @@ def test_errors_that_burn_the_budget_are_told_and_end() -> None:
     assert fired.model == "large"
     assert fired.began_at.index == 5000
     assert 5000 < fired.raised_at.index < 6800
-    assert resolved.cause.endswith("within the objective's rate again.")
+    assert "within the objective's rate again. It lasted " in resolved.cause
+    assert resolved.resolution is not None
+    assert (resolved.resolution.how, resolved.resolution.by) == (Ended.RECOVERED, "")
+    assert resolved.resolution.lasted_events is not None
+    assert 1800 <= resolved.resolution.lasted_events < 2600
     assert " of it is spent, at this rate the rest in " in fired.cause
     assert fired.title == (
         "s: served: 14.4% of events ended in an error within 1 h: its error budget burns 14.4 times too fast"

@@ -167,3 +167,24 @@ def test_dead_letters_are_listed_shown_and_sent_back(on_kafka: Installation) -> 
     assert sorted(row["requeued"] for row in again) == [0, 1]
     assert all(row["headers"]["tenant"] == "north" for row in again)
     assert worker.stop() == 0
+
+
+def test_rows_of_a_stream_that_failed_are_sent_back_as_the_events_they_were(installation: Installation) -> None:
+    at = ["--broker", installation.settings.broker.bootstrap, "--config", str(installation.folder / "monitor.yaml")]
+    topics = installation.settings.topics
+    producer = KafkaProducer(**client_options(installation.settings.broker), acks="all")
+    event = b'{"id": "r1", "stream": "failed/one", "output": "x"}'
+    placed = producer.send(topics.outputs.name, event, key=b"r1").get(30)
+    events = [[placed.partition, placed.offset, "r1"], [placed.partition, placed.offset + 10_000, "gone"]]
+    headers = [
+        ("oqm-reason", b"stream_failed"),
+        ("oqm-topic", topics.features.name.encode()),
+        ("oqm-events", json.dumps(events).encode()),
+    ]
+    letter = producer.send(topics.deadletter.name, b"rows", headers=headers).get(30)
+    producer.close()
+    done = oqm("deadletter", "requeue", f"{letter.partition}/{letter.offset}", "--yes", *at)
+    assert done.returncode == 2
+    assert "1 events could not be sent back" in done.stderr
+    found = oqm("events", "failed/one", "--json", *at)
+    assert ids(found.stdout) == ["r1", "r1"]

@@ -54,3 +54,39 @@ def test_free_ports_are_free() -> None:
     port = free_port()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", port))
+
+
+class Deaf(Pretender):
+    """Takes long to listen, as Kafka does: another process may be faster."""
+
+    code = "import time; time.sleep(60)"
+
+
+def test_a_port_that_another_process_holds_is_refused_before_anything_is_started() -> None:
+    with Pretender() as other:
+        broker = Pretender(port=other.port)
+        with pytest.raises(BrokerError, match=rf"another process listens on 127.0.0.1:{other.port}"):
+            broker.start()
+        with pytest.raises(BrokerError, match="is not running"):
+            _ = broker.pid
+
+
+def test_a_process_that_takes_the_port_meanwhile_is_not_taken_for_the_broker() -> None:
+    broker = Deaf()
+    with socket.socket() as other:
+
+        def command() -> list[str]:
+            other.bind(("127.0.0.1", broker.port))
+            other.listen()
+            return [sys.executable, "-c", broker.code]
+
+        broker.command = command  # type: ignore[method-assign]
+        with pytest.raises(BrokerError, match="another process listens"):
+            broker.start()
+
+
+def test_a_broker_that_was_stopped_starts_on_its_port_again(tmp_path: Path) -> None:
+    broker = Pretender(folder=tmp_path)
+    for _ in range(2):
+        with broker, socket.create_connection(("127.0.0.1", broker.port), timeout=5):
+            pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.settings import Delivery
-from pipelines.circuit import LONGEST_WISH_S, OPENS_AFTER, Circuit, CircuitState, wait_before
+from pipelines.circuit import LONGEST_WISH_S, OPENS_AFTER, SHARE_OF_GIVE_UP, Circuit, CircuitState, wait_before
 
 
 def circuit() -> Circuit:
@@ -85,3 +85,21 @@ def test_waits_double_up_to_the_longest_with_jitter(uniform: float, waits: list[
 
 def test_waits_never_fall_below_the_receivers_wish() -> None:
     assert wait_before(1, Delivery(), 90.0, lambda: 0.0) == 90.0
+
+
+@pytest.mark.parametrize("asked", [3_601.0, 90_000.0, 1e9])
+@pytest.mark.parametrize("give_up_after", [4.0, 600.0, 86_400.0])
+def test_no_wish_leaves_an_alert_without_further_attempts(asked: float, give_up_after: float) -> None:
+    delivery = Delivery(give_up_after=give_up_after)
+    longest = SHARE_OF_GIVE_UP * give_up_after
+    assert wait_before(1, delivery, asked, lambda: 1.0) == min(LONGEST_WISH_S, longest)
+    asking = Circuit(delivery, lambda: 1.0)
+    asking.failed(0.0, asked)
+    assert asking.admit(0.0) <= longest
+    asking.failed(0.0, asked)  # one that was under way
+    assert asking.admit(0.0) <= longest
+
+
+def test_long_waits_of_the_settings_leave_room_for_attempts_too() -> None:
+    delivery = Delivery(first_retry=3_600.0, longest_retry=7_200.0, give_up_after=600.0)
+    assert wait_before(1, delivery, None, lambda: 1.0) == 150.0

@@ -107,11 +107,13 @@ class Bench:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *receivers: Receiver) -> None:
         self.log, self.positions, self.clock = Log(), Positions(), Clock()
+        self.started = self.clock.now
         self.receivers = receivers
         self.slept: list[float] = []
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self.windows: list[MaintenanceWindow] = []
         self.sure = True
+        self.delivery = Delivery()
         monkeypatch.setattr(module, "read_to_end", self.log.read_to_end)
         self.restart()
 
@@ -124,7 +126,7 @@ class Bench:
             sinks=self.receivers,
             dispatch=lambda: Dispatch(AlertBook(), self.windows),
             budget=lambda _: (1.0, 30 * 86_400.0),
-            delivery=Delivery(),
+            delivery=self.delivery,
             producer=self.log,  # type: ignore[arg-type]
             positions=self.positions,  # type: ignore[arg-type]
             letters=DeadLetterBox(Settings().broker, "dead", DeadLetters(), self.stats),
@@ -210,6 +212,31 @@ async def test_a_receiver_that_fails_is_tried_again_in_order_and_later(monkeypat
     assert bench.receivers[0].got == [firing.transition, resolved.transition]
     assert bench.slept == [1.0, 42.0, 4.0]
     assert bench.stats.deliveries["hook", "retried"] == 3
+
+
+@pytest.mark.parametrize("give_up_after", [60.0, 86_400.0])
+@pytest.mark.parametrize("asked", [3_600.0, 90_000.0, 1e12])
+async def test_a_wish_for_a_rest_beyond_the_end_of_the_retries_abandons_no_alert(
+    monkeypatch: pytest.MonkeyPatch, asked: float, give_up_after: float
+) -> None:
+    bench = Bench(monkeypatch, Receiver([RetryableDelivery("503", retry_after_s=asked)] * 3))
+    bench.delivery = Delivery(give_up_after=give_up_after)
+    bench.restart()
+    firing, _ = transitions()
+    await bench.publish(firing)
+    await bench.run()
+    assert bench.receivers[0].got == [firing.transition]
+    assert bench.clock.now - bench.started <= give_up_after
+
+
+async def test_the_last_attempt_is_made_when_the_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(monkeypatch, Receiver([RetryableDelivery("down")] * 10_000))
+    bench.delivery = Delivery(first_retry=20.0, give_up_after=60.0)
+    bench.restart()
+    await bench.publish(transitions()[0])
+    await bench.run()
+    assert sum(bench.slept) == 60.0
+    assert bench.stats.deliveries["hook", "failed"] == 1
 
 
 async def test_a_receiver_that_refuses_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

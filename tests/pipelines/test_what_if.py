@@ -105,7 +105,7 @@ def test_the_default_grid_tries_budgets_floors_and_features() -> None:
         ("alert_budget", "must look like"),
         ("=1", "must look like"),
         ("floors.nunber=1", "floors.nunber"),
-        ("floors.number=x", "floors.number: Input should be a valid number"),
+        ("floors.number=x", "floors.number: must be a number"),
         ("alert_budget=often", 'must look like "1 per 30d"'),
         ("warmup=5", "warmup"),
         ("detectors=[{", "detectors"),

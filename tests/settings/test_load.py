@@ -44,9 +44,9 @@ topics: {outputs: {partitions: 0}}
 links: {dashboard: "http://x/{strem}"}
 """
     assert mistakes(tmp_path, text) == [
-        "monitor.yaml:1 broker: bootstrap must be host:port, or several with commas between",
+        "monitor.yaml:2 broker.bootstrap: bootstrap must be host:port, or several with commas between",
         "monitor.yaml:5 streams[0].alert_budget: must be > 0",
-        "monitor.yaml:6 streams[0].warmup: must be a valid integer, unable to parse string as an integer",
+        "monitor.yaml:6 streams[0].warmup: must be a whole number",
         "monitor.yaml:7 streams[1].match: is required",
         "monitor.yaml:8 streams[1].floors.flag: must be <= 1.0",
         "monitor.yaml:10 metrics.port: must be <= 65535",
@@ -87,13 +87,19 @@ def test_an_unknown_key_names_the_nearest_known(tmp_path: Path, text: str, messa
         ("sinks:\n- {url: x}\n", "monitor.yaml:2 sinks[0]: must say its 'type'"),
         ("sinks:\n- {type: webhook}\n", "monitor.yaml:2 sinks[0].url: is required"),
         ("sinks:\n- {type: webhook, url: http://x, secret: ''}\n", "monitor.yaml:2 sinks[0].secret: must not be empty"),
-        ("sinks:\n- {type: log}\n- {type: log}\n", "monitor.yaml:1 (top): two sinks have the same name: log"),
+        (
+            "sinks:\n- {type: log}\n- {type: log}\n",
+            "monitor.yaml:3 sinks[1]: two sinks have the same name: log; give one of them another `name`",
+        ),
         (
             "sinks:\n- type: alertmanager\n  urls: [http://x]\n  keep_alive: 4m\n",
             "monitor.yaml:2 sinks[0]: expires_after must be at least twice keep_alive",
         ),
-        ("topics:\n  state: {name: oqm.alerts}\n", "monitor.yaml:1 topics: two topics have the same name: oqm.alerts"),
-        ("broker:\n  security: SASL_SSL\n", "monitor.yaml:1 broker: security SASL_SSL needs sasl.username"),
+        (
+            "topics:\n  state: {name: oqm.alerts}\n",
+            "monitor.yaml:2 topics.state.name: two topics have the same name: oqm.alerts",
+        ),
+        ("broker:\n  security: SASL_SSL\n", "monitor.yaml:2 broker.security: security SASL_SSL needs sasl.username"),
         ("alerting: {group_window: soon}\n", "monitor.yaml:1 alerting.group_window: must be a duration such as 30s"),
     ],
 )
@@ -110,7 +116,7 @@ def test_parts_that_do_not_fit_together_are_named(tmp_path: Path, text: str, mes
         ("- 1\n", "monitor.yaml:1: must be a mapping of settings"),
         ("just words\n", "monitor.yaml:1: must be a mapping of settings"),
         ("worker: 3\n", "monitor.yaml:1 worker: must be a mapping of settings"),
-        ("streams: {}\n", "monitor.yaml:1 streams: must be a valid tuple"),
+        ("streams: {}\n", "monitor.yaml:1 streams: must be a list"),
         ("worker: &w {x: *w}\n", "monitor.yaml:1"),
         ("worker: !!python/object:os.system {}\n", "monitor.yaml:1"),
         ("a: \x07\n", "monitor.yaml: not valid YAML"),

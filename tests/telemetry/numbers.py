@@ -53,6 +53,8 @@ class Numbers:
     pending_deliveries: int = 0
     circuits: dict[str, str] = field(default_factory=dict)
     held_back: dict[str, int] = field(default_factory=dict)
+    unrouted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unrouted_firing: dict[tuple[str, str], int] = field(default_factory=dict)
     false_alarms: dict[str, int] = field(default_factory=dict)
     budget_spent: dict[str, float] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
@@ -90,6 +92,8 @@ def busy() -> Numbers:
         pending_deliveries=4,
         circuits={"log": "closed"},
         held_back={"snooze": 1},
+        unrouted=Counter({("suport", "route"): 1}),
+        unrouted_firing={("suport", "route"): 1},
         false_alarms={"drift": 2},
         budget_spent={"a/b": 0.5},
         lost=Counter({"oqm.outputs": 1}),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, SecretStr, StringConstraints, model_validator
+from pydantic import Field, HttpUrl, model_validator
 
+from monitor.checked_text import matching
 from monitor.detection.finding import Severity
 from monitor.duration import Duration
+from monitor.secret_files import SecretText, secrets_from_files
 from monitor.sinks.config import SinkConfig, SinkName
 
-LabelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+LabelName = Annotated[str, matching(r"[a-zA-Z_][a-zA-Z0-9_]*", "a label's name: letters, digits and _, no digit first")]
 
 
 class AlertmanagerSinkConfig(SinkConfig):
@@ -22,7 +24,8 @@ class AlertmanagerSinkConfig(SinkConfig):
     urls: tuple[HttpUrl, ...] = Field(min_length=1, description="every peer of the cluster: each gets each alert")
     labels: dict[LabelName, str] = Field(default_factory=dict, description="labels to add, such as cluster: eu-1")
     username: str | None = Field(None, description="for basic authentication")
-    password: SecretStr | None = Field(None, description="for basic authentication, better ${NAME} than here")
+    password: SecretText | None = Field(None, description="for basic authentication, better ${NAME} than here")
+    password_file: str | None = Field(None, description="or a file that holds it")
     keep_alive: Duration = Field(
         60.0, gt=0, validate_default=True, description="how often a firing alert is sent again"
     )
@@ -30,6 +33,8 @@ class AlertmanagerSinkConfig(SinkConfig):
         300.0, gt=0, validate_default=True, description="Alertmanager resolves an alert not repeated for so long"
     )
     timeout: Duration = Field(10.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
+
+    _secrets = secrets_from_files("password")
 
     @model_validator(mode="after")
     def _consistent(self) -> AlertmanagerSinkConfig:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
+from monitor.checked_text import matching
 from monitor.duration import Duration
+from monitor.secret_files import SecretText, secrets_from_files
 from monitor.sinks.config import PeopleSinkConfig, SinkName
 
-Address = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}$")]
+Address = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}", "an address such as oncall@example.org alone"
+    ),
+]
 Security = Literal["starttls", "tls", "none"]
 PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 """Of submission, of submission over TLS (RFC 8314), and of a relay."""
@@ -25,10 +32,13 @@ class EmailSinkConfig(PeopleSinkConfig):
     security: Security = Field("starttls", description="starttls, tls (from the first byte), or none (a local relay)")
     ca_file: str | None = Field(None, description="PEM file of authorities to trust; none: the system's")
     username: str | None = Field(None, description="to log in with")
-    password: SecretStr | None = Field(None, description="to log in with, better ${NAME} than here")
+    password: SecretText | None = Field(None, description="to log in with, better ${NAME} than here")
+    password_file: str | None = Field(None, description="or a file that holds it")
     sender: Address = Field(description="address that mails come from, such as oqm@example.org")
     recipients: tuple[Address, ...] = Field(min_length=1, max_length=50, description="addresses that they go to")
     timeout: Duration = Field(30.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
+
+    _secrets = secrets_from_files("password")
 
     @model_validator(mode="after")
     def _consistent(self) -> EmailSinkConfig:

@@ -16,7 +16,16 @@ from email.utils import format_datetime
 from html import escape
 
 from monitor.alerting import text
-from monitor.alerting.alert import Alert, also_in, largest, resolved_because, segment_text, transition_key, unit_beside
+from monitor.alerting.alert import (
+    Alert,
+    also_in,
+    cause_alone,
+    largest,
+    resolved_in_full,
+    segment_text,
+    transition_key,
+    unit_beside,
+)
 from monitor.alerting.columns import clip, excerpt_text, plain
 from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
@@ -118,11 +127,11 @@ def _facts(alert: Alert) -> Iterator[str]:
     if began.time is not None and raised.time is not None:
         delay = f"{span(raised.time - began.time)} or {delay}"
     facts = {
-        "Resolved": resolved_because(alert) if alert.state is State.RESOLVED else "",
+        "Resolved": resolved_in_full(alert) if alert.state is State.RESOLVED else "",
         "Since": f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}",
         "Noticed": f"{delay} later",
         "Where": segment_text(alert.segment) if alert.segment else "",
-        "Cause": alert.cause,
+        "Cause": cause_alone(alert),
         "Also in": ", ".join(also_in(alert)),
         "Owner": alert.owner,
     }

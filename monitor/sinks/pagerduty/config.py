@@ -8,6 +8,7 @@ from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from monitor.detection.finding import Severity
 from monitor.duration import Duration
+from monitor.secret_files import secrets_from_files
 from monitor.sinks.config import PeopleSinkConfig, SinkName
 
 PagerDutySeverity = Literal["critical", "error", "warning", "info"]
@@ -28,6 +29,7 @@ class PagerDutySinkConfig(PeopleSinkConfig):
     routing_key: SecretStr = Field(
         description="integration key of the service (Events API v2), better ${NAME} than here"
     )
+    routing_key_file: str | None = Field(None, description="or a file that holds it")
     url: HttpUrl = Field(
         HttpUrl("https://events.pagerduty.com/v2/enqueue"),
         description="https://events.eu.pagerduty.com/v2/enqueue in the EU's service region",
@@ -37,6 +39,8 @@ class PagerDutySinkConfig(PeopleSinkConfig):
         description="what ours are called there, such as {warning: error} where only critical and error ring",
     )
     timeout: Duration = Field(10.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
+
+    _secrets = secrets_from_files("routing_key")
 
     @field_validator("routing_key")
     @classmethod

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from monitor.alerting.alert import Alert, also_in, largest, segment_text
+from monitor.alerting.alert import Alert, also_in, largest, resolved_in_full, segment_text
 from monitor.alerting.columns import excerpt_text, plain
 from monitor.alerting.numbers import moment
 from monitor.detection.finding import Excerpt
@@ -33,13 +33,16 @@ _EXCERPTS = 3
 def event(alert: Alert, action: Action, *, routing_key: str, severity: PagerDutySeverity) -> dict[str, Any]:
     """The event that does `action` to the alert's incident.
 
-    Acknowledging and resolving need the key alone: PagerDuty keeps the details of the first event.
+    Acknowledging needs the key alone: PagerDuty keeps the details of the first event. Resolving says in its own summary
+    why it is over and how long it lasted, for the incident's timeline.
     """
     head: dict[str, Any] = {
         "routing_key": routing_key,
         "event_action": action,
         "dedup_key": alert.fingerprint[:DEDUP_KEY_CHARS],
     }
+    if action == "resolve":
+        return head | {"payload": _over(alert, severity)}
     if action != "trigger":
         return head
     links = [
@@ -74,6 +77,15 @@ def _payload(alert: Alert, severity: PagerDutySeverity) -> dict[str, Any]:
     if raised is not None and (time := _iso8601(raised)):
         payload["timestamp"] = time
     return payload
+
+
+def _over(alert: Alert, severity: PagerDutySeverity) -> dict[str, Any]:
+    return {
+        "summary": _chars(f"{alert.stream}: {resolved_in_full(alert)}", SUMMARY_CHARS),
+        "source": _chars(alert.stream, _NAME) or "(no stream)",
+        "severity": severity,
+        "custom_details": {"resolved": _chars(resolved_in_full(alert), _WORDS)},
+    }
 
 
 def _details(alert: Alert) -> dict[str, Any]:

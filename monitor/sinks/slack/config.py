@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, HttpUrl, Secret
 
 from monitor.duration import Duration
+from monitor.secret_files import secrets_from_files
 from monitor.sinks.config import PeopleSinkConfig, SinkName
 
 
@@ -16,4 +17,7 @@ class SlackSinkConfig(PeopleSinkConfig):
     type: Literal["slack"]
     name: SinkName = Field("slack", description="unique; stands in metrics and in the outbox, so keep it")
     url: Secret[HttpUrl] = Field(description="the incoming webhook: who knows it can post, so better ${NAME} than here")
+    url_file: str | None = Field(None, description="or a file that holds it")
     timeout: Duration = Field(10.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
+
+    _secrets = secrets_from_files("url")

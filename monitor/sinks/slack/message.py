@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from monitor.alerting import text
-from monitor.alerting.alert import Alert, Change, also_in, largest, resolved_because, segment_text, unit_beside
+from monitor.alerting.alert import Alert, Change, also_in, largest, resolved_in_full, segment_text, unit_beside
 from monitor.alerting.columns import clip, excerpt_text, plain
 from monitor.alerting.guidance import split_command
 from monitor.alerting.numbers import moment, span
@@ -75,7 +75,7 @@ def _blocks(alert: Alert) -> Iterator[dict[str, Any]]:
     yield {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": True}}
     yield {"type": "section", "fields": [_mrkdwn(field) for field in _fields(alert)]}
     if alert.state is State.RESOLVED:
-        why = escape(_cut(resolved_because(alert), _ROOM["cause"]))
+        why = escape(_cut(resolved_in_full(alert), _ROOM["cause"]))
         yield from _section([why[:1].upper() + why[1:]], _ROOM["cause"])
     else:
         yield from _section([escape(_cut(alert.cause, 400))], _ROOM["cause"])

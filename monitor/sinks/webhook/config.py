@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 
 from monitor.duration import Duration
+from monitor.secret_files import secrets_from_files
 from monitor.sinks.config import PeopleSinkConfig, Per, SinkName
 from monitor.sinks.webhook.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER
 from monitor.sinks.webhook.template import check_template
@@ -26,12 +27,19 @@ class WebhookSinkConfig(PeopleSinkConfig):
     name: SinkName = Field("webhook", description="unique; stands in metrics and in the outbox, so keep it")
     per: Per = Field("alert", description="alert: each stream's alerts; incident: one cause in many streams once")
     url: HttpUrl = Field(description="where to post")
+    url_file: str | None = Field(None, description="or a file that holds it, where the URL itself is a secret")
     secret: SecretStr | None = Field(None, description="key of the signature, better ${NAME} than here; none: unsigned")
+    secret_file: str | None = Field(None, description="or a file that holds it")
     headers: dict[str, SecretStr] = Field(default_factory=dict, description="headers to add, such as Authorization")
+    header_files: dict[str, str] = Field(
+        default_factory=dict, description="the same from files that hold the value, such as {Authorization: PATH}"
+    )
     template: str | None = Field(
         None, description='body in place of the alert as JSON, such as {"text": $title}; see this sink\'s README'
     )
     timeout: Duration = Field(10.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
+
+    _secrets = secrets_from_files("url", "secret", mappings=(("headers", "header_files"),))
 
     @field_validator("secret")
     @classmethod

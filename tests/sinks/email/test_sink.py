@@ -166,8 +166,8 @@ async def test_a_server_that_does_not_answer_is_tried_again(answer: bytes, then:
         ({"username": "u"}, "come together"),
         ({"username": "u", "password": "p"}, "readable by anybody"),
         ({"recipients": []}, "at least 1"),
-        ({"recipients": ["a@example.org\r\nBcc: x@y"]}, "pattern"),
-        ({"sender": "nobody"}, "pattern"),
+        ({"recipients": ["a@example.org\r\nBcc: x@y"]}, "must be an address"),
+        ({"sender": "nobody"}, "must be an address"),
         ({"security": "ssl"}, "starttls"),
     ],
 )

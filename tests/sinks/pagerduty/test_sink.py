@@ -52,6 +52,10 @@ async def test_triggers_acknowledges_and_resolves_one_incident(server: Receiver)
         SCHEMA.validate(body)
     assert [body["event_action"] for body in bodies] == ["trigger", "acknowledge", "resolve"]
     assert {body["dedup_key"] for body in bodies} == {alert.fingerprint}
+    assert "payload" not in bodies[1]
+    over = bodies[2]["payload"]
+    assert over["summary"].startswith("support-bot/answer: recovered: output.format.bullets is back at 12.4%")
+    assert over["custom_details"]["resolved"].endswith("; it lasted 49 min, 524 events")
     assert {path for path, _, _ in server.requests} == {"/v2/enqueue"}
     assert server.keys()[1] == f"{alert.fingerprint}:acknowledged"
     await pagerduty.close()

@@ -97,7 +97,7 @@ async def test_no_text_can_break_out_of_a_template(server: Receiver) -> None:
         ({"headers": {"A b": "c"}}, "is no name of an HTTP header"),
         ({"headers": {"A": "c\r\nB: d"}}, "printable ASCII"),
         ({"headers": {"content-TYPE": "c"}}, "set by the sink itself"),
-        ({"name": "My Hook"}, "pattern"),
+        ({"name": "My Hook"}, "must be 1 to 64"),
         ({"routes": []}, "at least 1"),
     ],
 )
