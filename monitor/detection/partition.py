@@ -243,17 +243,13 @@ class PartitionMonitor:
         return findings
 
     def _tick_alone(self, stream: str, time: float, offset: int) -> list[Finding]:
-        """A tick of one stream, whose clock no other stream's ticks move."""
+        """A tick of one stream, whose clock no other stream's ticks move.
+
+        It comes before a row of the stream, so it is no reason to forget the stream, however long the pause was.
+        """
         owned = self._owned.get(stream)
         if owned is None or offset <= owned.applied:
             return []
-        if math.isnan(owned.seen):
-            owned.seen = time
-        hour = time // LOOK_EVERY_S * LOOK_EVERY_S
-        if hour != owned.time // LOOK_EVERY_S * LOOK_EVERY_S:
-            findings = self._forget_idle(stream, owned, hour, offset)
-            if stream not in self._owned:
-                return findings
         owned.time = time
         return self._tick_stream(stream, owned, time, offset)
 

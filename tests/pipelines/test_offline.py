@@ -31,6 +31,18 @@ def test_a_change_is_found_and_none_where_there_is_none() -> None:
     assert list(replay(events(10_000), settings())) == []
 
 
+def test_a_long_pause_in_a_file_is_no_reason_to_forget_the_stream() -> None:
+    paused = events(400)
+    for number, event in enumerate(paused):
+        event.time = (event.time or 0.0) + 300 * 86_400.0 * (number // 100)  # forget_after is 90 days
+    ours = settings()
+    featurizer = featurizer_for(ours)
+    monitor = partition_monitor(ours, featurizer.specs)
+    found = list(replay(paused, ours, featurizer=featurizer, monitor=monitor))
+    assert monitor.stream("bot/answer").events == 600
+    assert any(finding.state == "firing" and abs(finding.began_at.index - 400) <= 5 for finding in found)
+
+
 def test_findings_do_not_depend_on_the_micro_batch() -> None:
     whole = list(replay(events(400), settings(1024)))
     assert list(replay(events(400), settings(37))) == whole
