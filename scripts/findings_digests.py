@@ -1,4 +1,4 @@
-"""SHA-256 of what `oqm replay --json` prints on fixed corpora: equal before and after a change that must not change behaviour.
+"""SHA-256 of what `oqm replay --json` prints on fixed corpora: equal where behaviour must not change.
 
     python -m scripts.findings_digests            # prints one line a corpus, and their total
 
