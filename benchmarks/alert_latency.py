@@ -104,7 +104,7 @@ def measure(bootstrap: str, run: str, topics: tuple[str, str], data: Path, rate:
     from kafka import KafkaConsumer
 
     from monitor.alerting.alert import decode
-    from monitor.detection.finding import State
+    from monitor.detection.records.finding import State
 
     context = multiprocessing.get_context("spawn")
     published, telling = context.Pipe(duplex=False)

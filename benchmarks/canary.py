@@ -17,7 +17,7 @@ from benchmarks.corpora import Corpus
 from benchmarks.report import Report, figure, median, per_100k, poisson_interval
 from benchmarks.watching import BEFORE, Plan, chunks, monitor, seeded
 from monitor.detection import Finding, FindingKind, State, StreamMonitor
-from monitor.detection.rows import Rows
+from monitor.detection.columns.stream_rows import Rows
 from monitor.features.batch import FeatureBatch, concat
 
 Ints = NDArray[np.intp]

@@ -27,8 +27,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.wire import decode_message, encode
-from monitor.events.files import read_events
+from monitor.detection.records.log_format import decode_message, encode
+from monitor.events.files.reader import read_events
 from monitor.events.schema import Model, OutputEvent
 from monitor.features.batch import FeatureBatch, concat
 from monitor.features.featurizer import Featurizer

@@ -29,10 +29,10 @@ from rich.console import Console
 from scipy.stats import spearmanr
 
 from benchmarks.report import Report
-from monitor.features.embedding import DIRECTIONS, random_projections
-from monitor.features.static_table import default_table
-from monitor.features.transformer import TransformerEmbedder
-from monitor.features.words import TextBatch, WordTable
+from monitor.features.families.embedding import DIRECTIONS, random_projections
+from monitor.features.text.static_table import default_table
+from monitor.features.text.transformer import TransformerEmbedder
+from monitor.features.text.words import TextBatch, WordTable
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache" / "benchmarks"
 PAIRS = 50_000

@@ -29,11 +29,11 @@ from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 from monitor.events.schema import OutputEvent
 from monitor.features.base import Column, Extractor
-from monitor.features.format import Format
-from monitor.features.length import Length
-from monitor.features.refusal import Refusal
-from monitor.features.tone import Tone
-from monitor.features.words import EventBatch, table_for
+from monitor.features.families.format import Format
+from monitor.features.families.length import Length
+from monitor.features.families.refusal import Refusal
+from monitor.features.families.tone import Tone
+from monitor.features.text.words import EventBatch, table_for
 from scripts import build_refusal_model
 
 BATCH = 256

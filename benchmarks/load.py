@@ -50,7 +50,7 @@ def parser(description: str | None, repeat: int) -> argparse.ArgumentParser:
 def texts(data: Path) -> list[tuple[str, str]]:
     """Input and output of each record of AlpacaEval's outputs, shuffled: the file has them model by model."""
     from monitor.errors import InvalidEvent
-    from monitor.events.files import read_events
+    from monitor.events.files.reader import read_events
 
     events = [event for event in read_events(data) if not isinstance(event, InvalidEvent)]
     random.Random(0).shuffle(events)
@@ -93,7 +93,7 @@ def publish(bootstrap: str, topic: str, data: Path, count: int, streams: int) ->
 def topics_of_their_own(bootstrap: str) -> Iterator[tuple[str, Topics]]:
     """The name of a run and its topics, deleted afterwards."""
     from monitor.settings import Broker, Settings
-    from pipelines.topics import private_topics, temporary_topics
+    from pipelines.kafka.topics import private_topics, temporary_topics
 
     run = uuid.uuid4().hex[:8]
     topics = private_topics(Settings().topics, run)
@@ -129,7 +129,7 @@ def _resident_mb() -> float:
 async def monitor_worker(bootstrap: str, run: str, telling: Telling) -> None:
     """The worker with all three agents, as `oqm worker` runs it, until the other end is closed."""
     from monitor.settings import Broker, Settings
-    from pipelines.topics import private_topics
+    from pipelines.kafka.topics import private_topics
     from pipelines.worker import Worker
 
     settings = Settings()
@@ -155,7 +155,7 @@ async def nothing_worker(bootstrap: str, run: str, telling: Telling) -> None:
     import faust
 
     from monitor.settings import Settings
-    from pipelines.topics import private_topics
+    from pipelines.kafka.topics import private_topics
 
     app = faust.App(
         f"nothing-{run}",

@@ -3,8 +3,8 @@
     python -m benchmarks.detection --only recovery [--quick] [--runs R]
 
 Real outputs of AlpacaEval, one model a stream, with a change written into their features after `BEFORE` events. Two
-rules see the same streams: today's test (`monitor.detection.recovery`), and the one until commit 93e1875, by which an
-alert resolved when the last `recovery` events were within the effect floor (one standard error allowed for).
+rules see the same streams: today's test (`monitor.detection.stream.recovery`), and the one until commit 93e1875, by
+which an alert resolved when the last `recovery` events were within the effect floor (one standard error allowed for).
 
 lasting   the change goes on for `LASTING` events after the alert: how many alerts resolve all the same (at most 1 of
           20 is asked)
@@ -29,9 +29,9 @@ from benchmarks.corpora import Corpus, drawn
 from benchmarks.report import Report, figure
 from benchmarks.watching import BEFORE, Plan, seeded
 from monitor.detection import DetectionSettings, Finding, State, StreamMonitor
-from monitor.detection.finding import base_name
-from monitor.detection.history import LENGTH
-from monitor.detection.track import RECOVERED, Context, Track
+from monitor.detection.columns.recent_rows import LENGTH
+from monitor.detection.records.finding import base_name
+from monitor.detection.stream.reference_monitor import RECOVERED, Context, Track
 from monitor.features.batch import FeatureBatch
 
 Floats = NDArray[np.float64]

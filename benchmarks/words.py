@@ -23,9 +23,9 @@ from rich.console import Console
 from benchmarks.report import Report
 from monitor.events.schema import OutputEvent
 from monitor.features.base import Extractor
-from monitor.features.noise import Noise
+from monitor.features.families.noise import Noise
 from monitor.features.registry import default_extractors
-from monitor.features.words import EventBatch, WordTable, table_for
+from monitor.features.text.words import EventBatch, WordTable, table_for
 
 BATCH = 256
 SIZES = (250_000, 500_000, 1_000_000)

@@ -1,8 +1,8 @@
 """`run_worker`: one process with the featurize, detect and notify agents, or some of them, until it is told to stop.
 
 It stops by itself, with a non-zero exit, when going on would do harm or nothing goes on: topics missing, a write that
-Kafka refused, state of another format, a part of it stuck (`pipelines.watchdog`). Whoever supervises it starts it
-again; everything it had not finished comes again.
+Kafka refused, state of another format, a part of it stuck (`pipelines.liveness.watchdog`). Whoever supervises it
+starts it again; everything it had not finished comes again.
 
 Kafka being away is no reason to stop once the worker runs: it waits, says so on /readyz and in its metrics, and goes on
 when Kafka is back. Only at the start no broker is an error at once, as then the address is likely wrong.
@@ -41,21 +41,21 @@ from monitor.telemetry.server import (
     worker_readiness,
     worker_registry,
 )
-from pipelines.app import Flow
-from pipelines.checkpoint import DetectCheckpoint, Positions, answers, read_at
-from pipelines.deadletter import DeadLetterBox
-from pipelines.detect import Detect
-from pipelines.event_time import TICK_EVERY_S, EventTimeTicks
-from pipelines.featurize import EventReader, Featurize
-from pipelines.intake import Intake
-from pipelines.notify import Notify, dispatch_for
-from pipelines.offline import featurizer_for, partition_monitor
-from pipelines.producer import LogProducer
+from monitor.telemetry.worker_stats import WorkerStats
+from pipelines.faust_consumer.consumer import Flow
+from pipelines.feature_log.ticks import TICK_EVERY_S, EventTimeTicks
+from pipelines.kafka.dead_letters import DeadLetterBox
+from pipelines.kafka.ordered_buffer import Intake
+from pipelines.kafka.producer import LogProducer
+from pipelines.kafka.topics import TopicMap, read_topics
+from pipelines.liveness.watchdog import Part, Watchdog, exit_stuck
 from pipelines.reload import compare
-from pipelines.stage import Stage
-from pipelines.stats import WorkerStats
-from pipelines.topics import TopicMap, read_topics
-from pipelines.watchdog import Part, Watchdog, exit_stuck
+from pipelines.replay.replay import featurizer_for, partition_monitor
+from pipelines.stages.base import Stage
+from pipelines.stages.detect import Detect
+from pipelines.stages.featurize import EventReader, Featurize
+from pipelines.stages.notify.stage import Notify, dispatch_for
+from pipelines.state.checkpoint import DetectCheckpoint, Positions, answers, read_at
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class Worker:
         Called with findings once their alerts are confirmed.
     stuck
         Called from another thread, with one sentence, when the worker has stopped working by a fault of its own
-        (`pipelines.watchdog`); None: nobody looks.
+        (`pipelines.liveness.watchdog`); None: nobody looks.
     clock
         Seconds since 1970.
     """

@@ -34,8 +34,8 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from monitor.features.refusal import WORDS, RefusalModel, token
-from monitor.features.wordpiece import split_chunks
+from monitor.features.families.refusal import WORDS, RefusalModel, token
+from monitor.features.text.wordpiece import split_chunks
 
 OUT = Path(__file__).resolve().parents[1] / "monitor" / "features" / "data" / "refusal_model.tsv.gz"
 

@@ -38,8 +38,8 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer
 
-from monitor.features.static_table import DIMENSIONS, WINDOW
-from monitor.features.wordpiece import WordPiece, default_vocabulary, split_chunks
+from monitor.features.text.static_table import DIMENSIONS, WINDOW
+from monitor.features.text.wordpiece import WordPiece, default_vocabulary, split_chunks
 
 GLOSSES = 40_000
 BANKING_EVERY = 4

@@ -14,11 +14,11 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from monitor.alerting import numbers
-from monitor.alerting.columns import clip, plain
-from monitor.alerting.guidance import HEADLINES, next_steps
-from monitor.alerting.links import LinkTemplates, fill
-from monitor.detection.finding import (
+from monitor.alerting.rendering import number_format
+from monitor.alerting.rendering.links import LinkTemplates, fill
+from monitor.alerting.rendering.next_steps import HEADLINES, next_steps
+from monitor.alerting.rendering.terminal_text import clip, plain
+from monitor.detection.records.finding import (
     TAIL,
     BeganAt,
     Driver,
@@ -36,7 +36,7 @@ from monitor.detection.finding import (
     lasted,
 )
 from monitor.features.base import FeatureSpec, Kind
-from monitor.features.dependencies import keyed_spec
+from monitor.features.families.dependencies import keyed_spec
 
 SCHEMA_VERSION = 1
 _LINK_MARGIN_S = 3_600.0
@@ -246,7 +246,7 @@ def _title(finding: Finding, specs: Mapping[str, FeatureSpec]) -> str:
         what = f"{headline} in {stream}"
     elif not what.lower().startswith(headline.lower()):
         what = f"{headline}: {what}"
-    began = numbers.clock(finding.began_at.time)
+    began = number_format.clock(finding.began_at.time)
     since = f" since {began}" if began and " since " not in what else ""
     return clip(what, _TITLE_COLUMNS - len(since)) + since
 
@@ -280,7 +280,7 @@ def _spec(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> FeatureSpe
 
 
 def _change(change: FeatureChange, spec: FeatureSpec | None) -> Change:
-    before_text, after_text = numbers.sides(change.before, change.after, spec)
+    before_text, after_text = number_format.sides(change.before, change.after, spec)
     return Change(
         name=change.name,
         meaning=spec.meaning if spec else "",
@@ -291,7 +291,7 @@ def _change(change: FeatureChange, spec: FeatureSpec | None) -> Change:
         effect=0.0 if math.isnan(change.effect) else min(max(change.effect, -_LARGEST_EFFECT), _LARGEST_EFFECT),
         before_text=before_text,
         after_text=after_text,
-        difference=numbers.difference(change.before, change.after, spec),
+        difference=number_format.difference(change.before, change.after, spec),
     )
 
 
@@ -319,7 +319,11 @@ def _labels(finding: Finding, owner: str, route: str) -> dict[str, str]:
 
 def _annotations(finding: Finding, title: str, changes: list[Change]) -> dict[str, str]:
     """What may be told differently by each transition: words and scores."""
-    annotations = {"summary": title, "cause": plain(finding.cause), "began": numbers.moment(finding.began_at.time)}
+    annotations = {
+        "summary": title,
+        "cause": plain(finding.cause),
+        "began": number_format.moment(finding.began_at.time),
+    }
     if finding.segment:
         annotations["segment"] = segment_text(finding.segment)
     if changes:

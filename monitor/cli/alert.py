@@ -22,11 +22,11 @@ from monitor.cli.reference import By, user_name
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from monitor.alerting.annotation import Action
-    from monitor.detection.finding import State
+    from monitor.alerting.lifecycle.annotation import Action
+    from monitor.detection.records.finding import State
     from monitor.settings import Settings
     from monitor.sinks.base import Sink
-    from pipelines.alert_log import Entry
+    from pipelines.state.alert_log import Entry
 
 Id = Annotated[str, typer.Argument(help="The alert's id, its first characters, or the id of an incident: all of its.")]
 
@@ -68,14 +68,14 @@ def list_alerts(
 @with_connection
 def show(connection: Connection, identity: Id, json: AsJson = False, config: ConfigFile = None) -> None:
     """Show an alert as it was told, and what people said of it."""
-    from monitor.alerting import text
+    from monitor.alerting.rendering import plain_text
 
     console = tables()
     for entry in _chosen(_read(_settings(connection, config)), identity):
         if json:
             print_json(as_record(entry) | {"alert": entry.alert})
             continue
-        console.print(text.block(entry.alert), markup=False, soft_wrap=True)
+        console.print(plain_text.block(entry.alert), markup=False, soft_wrap=True)
         for line in _said(entry, time.time()):
             console.print(line, markup=False, soft_wrap=True)
 
@@ -83,7 +83,7 @@ def show(connection: Connection, identity: Id, json: AsJson = False, config: Con
 @with_connection
 def ack(connection: Connection, identity: Id, by: By = None, config: ConfigFile = None) -> None:
     """Take an alert: receivers that call people stop, and a snooze of it ends without a word."""
-    from monitor.alerting.annotation import Action
+    from monitor.alerting.lifecycle.annotation import Action
 
     _say(_settings(connection, config), identity, Action.ACK, by, None, "taken")
 
@@ -99,8 +99,8 @@ def snooze(
     config: ConfigFile = None,
 ) -> None:
     """Put an alert off: the same cause is not told again until then, and if it fires still, it is told anew."""
-    from monitor.alerting.annotation import Action
-    from monitor.duration import parse_duration
+    from monitor.alerting.lifecycle.annotation import Action
+    from monitor.config_values.durations import parse_duration
 
     try:
         seconds = parse_duration(duration)
@@ -116,7 +116,7 @@ def snooze(
 @with_connection
 def false_alarm(connection: Connection, identity: Id, by: By = None, config: ConfigFile = None) -> None:
     """Say that nothing was wrong: receivers are told that it is over, and it counts against the stream's budget."""
-    from monitor.alerting.annotation import Action
+    from monitor.alerting.lifecycle.annotation import Action
 
     _say(_settings(connection, config), identity, Action.FALSE_ALARM, by, None, "marked false")
 
@@ -134,7 +134,7 @@ def send_sample(
 
     The sample is marked as a test, in a stream of its own (oqm-test), and each run has a new id. No Kafka is needed.
     """
-    from monitor.detection.finding import State
+    from monitor.detection.records.finding import State
     from monitor.settings import load_settings
 
     settings = load_settings(config)
@@ -176,7 +176,7 @@ def _settings(connection: Connection, config: ConfigFile) -> Settings:
 
 
 def _read(settings: Settings) -> list[Entry]:
-    from pipelines.alert_log import read_alerts
+    from pipelines.state.alert_log import read_alerts
 
     return asyncio.run(read_alerts(settings, time.time()))
 
@@ -197,8 +197,8 @@ def _chosen(entries: Sequence[Entry], identity: str) -> list[Entry]:
 
 
 def _say(settings: Settings, identity: str, action: Action, by: str | None, until: float | None, what: str) -> None:
-    from monitor.alerting.annotation import Action, Annotation
-    from pipelines.alert_log import annotate
+    from monitor.alerting.lifecycle.annotation import Action, Annotation
+    from pipelines.state.alert_log import annotate
 
     chosen = _chosen(_read(settings), identity)
     if action is not Action.FALSE_ALARM:
@@ -259,7 +259,7 @@ def _said(entry: Entry, now: float) -> list[str]:
 
 
 def _moment(time: float | None) -> str:
-    from monitor.alerting.numbers import moment
+    from monitor.alerting.rendering.number_format import moment
 
     return moment(time)
 
@@ -275,7 +275,7 @@ def _sink(settings: Settings, name: str) -> Sink:
 
 
 async def _send_samples(settings: Settings, sink: Sink, states: list[State], now: float) -> str:
-    from monitor.alerting.sample import drill_alert
+    from monitor.alerting.rendering.samples import drill_alert
 
     alerts = [drill_alert(state, time=now, links=settings.links) for state in states]
     try:

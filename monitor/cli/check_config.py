@@ -24,8 +24,8 @@ def command(
     Each mistake is one line with file, line and key, and the exit code is 2. What is valid and doubtful is a warning.
     """
     from monitor.cli.detector_notes import detector_notes
-    from monitor.config_files import config_dir
-    from monitor.settings_check import load_checked
+    from monitor.settings.checks import load_checked
+    from monitor.settings.paths import config_dir
 
     path = file if file is not None else config_dir() / "monitor.yaml"
     settings, warnings = load_checked(path)

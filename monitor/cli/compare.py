@@ -15,7 +15,7 @@ from monitor.cli.output import Rejected, notes, print_json, progress, say_unders
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from monitor.detection.sample_comparison import Difference, SampleComparison
+    from monitor.detection.diagnosis.sample_comparison import Difference, SampleComparison
     from monitor.features.batch import FeatureBatch
     from monitor.features.featurizer import Featurizer
 
@@ -60,7 +60,7 @@ def command(
     anything.
     """
     from monitor.cli.compare_html import page
-    from monitor.detection.sample_comparison import FEWEST_ROWS, Outcome, compare_samples
+    from monitor.detection.diagnosis.sample_comparison import FEWEST_ROWS, Outcome, compare_samples
     from monitor.features import build_featurizer
     from monitor.settings import load_settings
 
@@ -93,8 +93,8 @@ def command(
 
 def _side(path: Path, mapping: dict[str, str], stream: str | None, limit: int | None, featurizer: Featurizer) -> Side:
     from monitor.cli.features import BATCH
-    from monitor.events.file_notes import FileNotes
-    from monitor.events.files import read_events
+    from monitor.events.files.notes import FileNotes
+    from monitor.events.files.reader import read_events
     from monitor.features.batch import concat
 
     rejected, understood = Rejected(notes()), FileNotes()
@@ -134,7 +134,7 @@ def as_record(one: Difference) -> dict[str, Any]:
 
 def verdict(found: SampleComparison) -> str:
     """The last line: how much was compared and what came of it."""
-    from monitor.detection.sample_comparison import Outcome, summary
+    from monitor.detection.diagnosis.sample_comparison import Outcome, summary
 
     counts = summary(found)
     rows = f"{found.old_rows:,} old and {found.new_rows:,} new outputs"
@@ -162,7 +162,7 @@ def name_of(one: Difference) -> str:
 
 def sides_of(one: Difference) -> tuple[str, str, str]:
     """Before, after, and the interval of the difference, as people read them."""
-    from monitor.alerting.numbers import amount, share
+    from monitor.alerting.rendering.number_format import amount, share
 
     if one.statistic in ("rate", "share", "missing"):
         points = f"{100 * one.low:+.3g} to {100 * one.high:+.3g} points"
@@ -172,14 +172,14 @@ def sides_of(one: Difference) -> tuple[str, str, str]:
 
 
 def _signed(value: float) -> str:
-    from monitor.alerting.numbers import amount
+    from monitor.alerting.rendering.number_format import amount
 
     return f"+{amount(value)}" if value > 0 else amount(value)
 
 
 def shown(found: SampleComparison, *, show_all: bool) -> Sequence[Difference]:
     """What a table shows: what changed and what may have; with `show_all` every feature."""
-    from monitor.detection.sample_comparison import Outcome
+    from monitor.detection.diagnosis.sample_comparison import Outcome
 
     if show_all:
         return found.differences
@@ -191,7 +191,7 @@ def _print(found: SampleComparison, *, show_all: bool) -> None:
     from rich.text import Text
 
     from monitor.alerting.alert import short_meaning
-    from monitor.detection.sample_comparison import Outcome
+    from monitor.detection.diagnosis.sample_comparison import Outcome
 
     rows = shown(found, show_all=show_all)
     if not rows:

@@ -16,7 +16,7 @@ from monitor.features.base import Kind
 
 if TYPE_CHECKING:
     from monitor.cli.compare import Side
-    from monitor.detection.sample_comparison import Difference, SampleComparison
+    from monitor.detection.diagnosis.sample_comparison import Difference, SampleComparison
 
 _BARS = 24
 """Bars of a histogram: enough to see two humps, few enough to read on a phone."""
@@ -45,7 +45,7 @@ svg text { font-size: 11px; fill: currentColor; }
 def page(found: SampleComparison, old: Side, new: Side) -> str:
     """The whole page."""
     from monitor.cli.compare import verdict
-    from monitor.detection.sample_comparison import Outcome
+    from monitor.detection.diagnosis.sample_comparison import Outcome
 
     changed = [*found.of(Outcome.CHANGED), *found.of(Outcome.SMALL)]
     parts = [
@@ -136,7 +136,7 @@ def _finite(column: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _histogram(shares: list[list[float]], low: float, high: float, unit: str) -> str:
-    from monitor.alerting.numbers import amount
+    from monitor.alerting.rendering.number_format import amount
 
     width, height = 480, 120
     most = max(max(side) for side in shares) or 1.0
@@ -156,7 +156,7 @@ def _histogram(shares: list[list[float]], low: float, high: float, unit: str) ->
 
 
 def _bars(labels: list[str], shares: list[list[float]]) -> str:
-    from monitor.alerting.numbers import share as in_words
+    from monitor.alerting.rendering.number_format import share as in_words
 
     width, row = 480, 34
     parts = [f"<svg viewBox='0 0 {width} {row * len(labels) + 4}' role='img' aria-label='shares before and after'>"]

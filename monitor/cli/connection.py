@@ -143,8 +143,8 @@ class Connection:
         """`settings` with the broker section that the options ask for; raises `ConfigError` where they do not fit."""
         from pydantic import ValidationError
 
-        from monitor.plain_errors import first_sentence
-        from monitor.secret_files import read_secret
+        from monitor.config_values.plain_errors import first_sentence
+        from monitor.config_values.secret_files import read_secret
         from monitor.settings import Broker
 
         section = settings.broker

@@ -19,7 +19,7 @@ from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.settings import Settings
-    from pipelines.dead_letter_log import Letter
+    from pipelines.kafka.dead_letter_log import Letter
 
 EXIT_NONE = 1
 _PLACE = re.compile(r"(\d{1,9})/(\d{1,18})")
@@ -69,7 +69,7 @@ def list_letters(
     config: ConfigFile = None,
 ) -> None:
     """List dead letters, oldest first, and how many there are by reason. Exit code 1 where there are none."""
-    from pipelines.dead_letter_log import read_letters
+    from pipelines.kafka.dead_letter_log import read_letters
 
     settings = _settings(connection, config)
     listing = read_letters(settings, _moment(since), reason, limit)
@@ -104,7 +104,7 @@ def _table(letters: list[Letter]) -> Table:
 
 def beginning(value: bytes | None) -> str:
     """The first bytes of a message on one line: text, or hexadecimal where it is none."""
-    from monitor.alerting.columns import plain
+    from monitor.alerting.rendering.terminal_text import plain
 
     if not value:
         return "(empty)"
@@ -158,7 +158,7 @@ def show(
     if json:
         print_json(as_record(letter))
         return
-    from monitor.alerting.columns import plain
+    from monitor.alerting.rendering.terminal_text import plain
 
     console = tables()
     facts = {
@@ -198,7 +198,7 @@ def requeue(
 
     Mend the cause first, or they come back. An event that was applied after all counts as a duplicate.
     """
-    from pipelines.dead_letter_log import originals, read_letters, send_back
+    from pipelines.kafka.dead_letter_log import originals, read_letters, send_back
 
     if not places and reason is None:
         raise ConfigError("name the letters (oqm deadletter list), or all of one kind with --reason CODE")
@@ -240,7 +240,7 @@ def _skip(letter: Letter, why: str) -> bool:
 
 
 def _at(settings: Settings, places: list[str]) -> list[Letter]:
-    from pipelines.dead_letter_log import read_letters_at
+    from pipelines.kafka.dead_letter_log import read_letters_at
 
     wanted = []
     for place in places:

@@ -39,7 +39,7 @@ def detector_notes(settings: Settings) -> list[Note]:
     if not any(given.detectors for _, given, _ in places):
         return []
     # Here, because it loads the tables of the features, which the check needs for nothing else.
-    from monitor.detection.rows import DISTANCE
+    from monitor.detection.columns.stream_rows import DISTANCE
     from monitor.features.registry import default_extractors
 
     families = default_extractors(settings.features.families)
@@ -50,7 +50,7 @@ def detector_notes(settings: Settings) -> list[Note]:
 def _notes(
     place: str, choices: Sequence[DetectorChoice], holds: DetectionSettings, specs: Sequence[FeatureSpec]
 ) -> Iterator[Note]:
-    from monitor.detection.layout import watched
+    from monitor.detection.columns.watched_columns import watched
     from monitor.features.base import Kind
 
     used = watched(specs, holds.features, holds.exclude)

@@ -17,8 +17,8 @@ from monitor.errors import ConfigError
 if TYPE_CHECKING:
     from monitor.events.schema import OutputEvent
     from monitor.settings import Settings
-    from pipelines.alert_log import Entry
-    from pipelines.outputs import Output, Outputs
+    from pipelines.kafka.outputs import Output, Outputs
+    from pipelines.state.alert_log import Entry
 
 EXIT_NONE = 1
 """Nothing was found: the answer is "no"."""
@@ -62,7 +62,7 @@ def command(
     With --json each line is an event that `oqm replay` and `oqm features` read.
     """
     from monitor.settings import load_settings
-    from pipelines.outputs import outputs_of
+    from pipelines.kafka.outputs import outputs_of
 
     if sum(option is not None for option in (alert, since, around)) > 1:
         raise ConfigError("give one of --alert, --since and --around")
@@ -95,7 +95,7 @@ def _alert(settings: Settings, identity: str) -> Entry:
     import asyncio
 
     from monitor.cli.alert import _chosen
-    from pipelines.alert_log import read_alerts
+    from pipelines.state.alert_log import read_alerts
 
     return _chosen(asyncio.run(read_alerts(settings, time.time())), identity)[0]
 
@@ -127,7 +127,7 @@ def _found(
     limit: int,
     now: float,
 ) -> list[Output]:
-    from pipelines.outputs import of_stream, plain_part
+    from pipelines.kafka.outputs import of_stream, plain_part
 
     wanted, hint = of_stream(stream), plain_part(stream)
     if centre is not None:
@@ -142,7 +142,7 @@ def _found(
 
 
 def _show(found: list[Output], stream: str, *, json: bool) -> None:
-    from monitor.alerting.columns import plain
+    from monitor.alerting.rendering.terminal_text import plain
 
     if json:
         for output in found:
@@ -201,7 +201,7 @@ def show(
 ) -> None:
     """Show one output in full, as the application published it."""
     from monitor.settings import load_settings
-    from pipelines.outputs import outputs_of
+    from pipelines.kafka.outputs import outputs_of
 
     settings = connection.over(load_settings(config))
     with outputs_of(settings) as outputs:
@@ -222,7 +222,7 @@ def show(
 
 
 def _show_whole(output: Output, topic: str) -> None:
-    from monitor.alerting.columns import plain
+    from monitor.alerting.rendering.terminal_text import plain
 
     event, console = output.event, tables()
     fields = as_record(event)
@@ -242,7 +242,7 @@ def _show_whole(output: Output, topic: str) -> None:
 
 
 def _flat(value: Any) -> str:
-    from monitor.alerting.columns import plain
+    from monitor.alerting.rendering.terminal_text import plain
 
     if isinstance(value, dict):
         return ", ".join(f"{name} {_flat(part)}" for name, part in value.items() if part is not None)

@@ -34,8 +34,8 @@ def command(
     Numbers and counts are numbers, flags true or false, a feature that is missing for an event is null; vectors are
     left out.
     """
-    from monitor.events.file_notes import FileNotes
-    from monitor.events.files import read_events
+    from monitor.events.files.notes import FileNotes
+    from monitor.events.files.reader import read_events
     from monitor.features import build_featurizer
     from monitor.settings import load_settings
 
@@ -72,7 +72,7 @@ def records(batch: FeatureBatch, specs: Sequence[FeatureSpec]) -> Iterator[dict[
 
     Behind the declared features stand those of each dependency that the event called.
     """
-    from monitor.features.dependencies import DURATION, ERRORS, NO_CALLS, SHAPE, keyed
+    from monitor.features.families.dependencies import DURATION, ERRORS, NO_CALLS, SHAPE, keyed
 
     columns = python_columns(batch, specs)
     names = list(columns)

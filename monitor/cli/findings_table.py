@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from monitor.detection.finding import FeatureChange, Finding, State, ended_by, lasted
+from monitor.detection.records.finding import FeatureChange, Finding, State, ended_by, lasted
 
 _FEATURES_SHOWN = 4
 _STYLES = {State.FIRING: "bold red", State.RESOLVED: "green", State.INFO: "dim"}

@@ -17,7 +17,7 @@ def parse_moment(text: str, now: float, option: str) -> float:
     `13:00` is the latest 13:00, `2h` two hours ago; else a date or a date and time (ISO 8601). Raises `ConfigError`
     that names `option` for anything else.
     """
-    from monitor.duration import parse_duration
+    from monitor.config_values.durations import parse_duration
 
     text = text.strip()
     if clock := _CLOCK.fullmatch(text):

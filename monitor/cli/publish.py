@@ -37,12 +37,12 @@ def command(
     """Publish the events of files to the outputs topic, which must be there (`oqm topics`)."""
     import msgspec
 
-    from monitor.events.file_notes import FileNotes
+    from monitor.events.files.notes import FileNotes
     from monitor.publisher import OutputPublisher
     from monitor.settings import load_settings
-    from pipelines.connection import client_options
-    from pipelines.in_order import read_in_order
-    from pipelines.topics import LARGEST_EVENT_BYTES, read_topics
+    from pipelines.kafka.connection import client_options
+    from pipelines.kafka.topics import LARGEST_EVENT_BYTES, read_topics
+    from pipelines.replay.in_order import read_in_order
 
     settings = connection.over(load_settings(config))
     mapping = column_map(map)

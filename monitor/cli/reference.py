@@ -20,8 +20,8 @@ from monitor.cli.output import notes
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from monitor.detection.control import Control
-    from monitor.detection.status import StreamStatus
+    from monitor.detection.records.control import Control
+    from monitor.detection.records.status import StreamStatus
     from monitor.settings import Settings
 
 Stream = Annotated[str, typer.Argument(help="Name of the stream.")]
@@ -62,7 +62,7 @@ def deploy(connection: Connection, stream: Stream, by: By = None, config: Config
 
 
 def _decide(connection: Connection, config: ConfigFile, action: str, stream: str, by: str | None) -> None:
-    from monitor.detection.control import Action, Control
+    from monitor.detection.records.control import Action, Control
     from monitor.settings import load_settings
 
     if not stream.strip():
@@ -87,7 +87,7 @@ def decide(settings: Settings, control: Control) -> None:
 
 def known_stream(settings: Settings, stream: str) -> StreamStatus:
     """The status of this stream as of the last checkpoint; where there is no such stream, say so and exit with 1."""
-    from pipelines.streams import stream_statuses
+    from pipelines.state.stream_status import stream_statuses
 
     statuses = {status.stream: status for status in asyncio.run(stream_statuses(settings))}
     if stream in statuses:
@@ -104,8 +104,8 @@ def known_stream(settings: Settings, stream: str) -> StreamStatus:
 
 def _can_accept(settings: Settings, status: StreamStatus) -> None:
     """Exit with 1 where there is nothing to accept: then the decision would do nothing, or another thing than meant."""
-    from monitor.detection.status import StreamState
-    from pipelines.alert_log import read_alerts
+    from monitor.detection.records.status import StreamState
+    from pipelines.state.alert_log import read_alerts
 
     if status.state is StreamState.UNKNOWN:
         raise refusal(
@@ -135,9 +135,9 @@ async def append_control(settings: Settings, control: Control) -> int:
 
     Raises `BrokerError` where Kafka cannot be reached or the topics are missing.
     """
-    from monitor.detection.wire import encode_control, partition_for
-    from pipelines.producer import LogProducer, Outgoing
-    from pipelines.topics import read_topics
+    from monitor.detection.records.log_format import encode_control, partition_for
+    from pipelines.kafka.producer import LogProducer, Outgoing
+    from pipelines.kafka.topics import read_topics
 
     topics = await asyncio.to_thread(read_topics, settings.broker, settings.topics)
     partition = partition_for(control.stream, topics.features.partitions)

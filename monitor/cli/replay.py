@@ -23,11 +23,11 @@ from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.detection import StreamMonitor
-    from monitor.detection.finding import Finding
-    from monitor.detection.unjudged import FailedStream
+    from monitor.detection.records.finding import Finding
+    from monitor.detection.stream.failed_stream import FailedStream
     from monitor.events import OutputEvent
     from monitor.settings import Settings
-    from pipelines.what_if import Candidate, Outcome
+    from pipelines.replay.what_if import Candidate, Outcome
 
 EXIT_NOT_JUDGED = 3
 """The answer is neither yes nor no: something that was asked about could not be judged."""
@@ -116,7 +116,7 @@ def _fits_together(
 def _find(source: _Files | _Past, *, as_json: bool) -> bool:
     """Print what is found; whether something fired."""
     from monitor.cli.findings_table import findings_table
-    from monitor.detection.finding import State
+    from monitor.detection.records.finding import State
 
     found: list[Finding] = []
     for finding in source.findings():
@@ -148,7 +148,7 @@ def _say_watched(source: _Files | _Past, found: Counter[str], *, as_json: bool) 
 def _compare(source: _Files | _Past, tries: Sequence[str] | None, *, as_json: bool) -> bool:
     """Print what each candidate would have raised; whether something fired with the settings as they are."""
     from monitor.cli.what_if_table import what_if_table
-    from pipelines.what_if import AS_CONFIGURED, candidate, grid
+    from pipelines.replay.what_if import AS_CONFIGURED, candidate, grid
 
     candidates = [candidate(text) for text in tries] if tries else grid(source.settings.detection)
     outcomes = source.outcomes(candidates)
@@ -205,8 +205,8 @@ class _Files(_Source):
 
     def findings(self) -> Iterator[Finding]:
         """What is found, in order."""
-        from pipelines.offline import featurizer_for, partition_monitor, replay
-        from pipelines.through_broker import replay_through_broker
+        from pipelines.replay.replay import featurizer_for, partition_monitor, replay
+        from pipelines.replay.through_kafka import replay_through_broker
 
         with self._events() as events, _bar("replay") as bar:
             if self.connection.broker:
@@ -230,8 +230,8 @@ class _Files(_Source):
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """What each candidate would have raised."""
-        from pipelines.offline import featurizer_for
-        from pipelines.what_if import try_on_events
+        from pipelines.replay.replay import featurizer_for
+        from pipelines.replay.what_if import try_on_events
 
         with self._events() as events, _bar("what if") as bar:
             found = try_on_events(events, self.settings, candidates, featurizer_for(self.settings), bar.done)
@@ -240,8 +240,8 @@ class _Files(_Source):
 
     @contextmanager
     def _events(self) -> Iterator[Iterator[OutputEvent]]:
-        from monitor.events.file_notes import FileNotes
-        from pipelines.in_order import read_in_order
+        from monitor.events.files.notes import FileNotes
+        from pipelines.replay.in_order import read_in_order
 
         rejected, understood = Rejected(notes()), FileNotes()
         records = read_in_order(self.files, self.columns, self.stream, limit=self.limit, notes=understood)
@@ -261,8 +261,8 @@ class _Past(_Source):
 
     def findings(self) -> Iterator[Finding]:
         """What a pass over the log finds, in order."""
-        from pipelines.feature_log import past_of
-        from pipelines.offline import featurizer_for, partition_monitor, pass_over
+        from pipelines.feature_log.reader import past_of
+        from pipelines.replay.replay import featurizer_for, partition_monitor, pass_over
 
         specs = featurizer_for(self.settings).specs
         with _bar("past") as bar:
@@ -275,9 +275,9 @@ class _Past(_Source):
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """What each candidate would have raised."""
-        from pipelines.feature_log import past_of
-        from pipelines.offline import featurizer_for
-        from pipelines.what_if import try_on_log
+        from pipelines.feature_log.reader import past_of
+        from pipelines.replay.replay import featurizer_for
+        from pipelines.replay.what_if import try_on_log
 
         specs = featurizer_for(self.settings).specs
         found: list[Outcome] = []

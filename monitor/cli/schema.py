@@ -25,7 +25,7 @@ def command(
     import msgspec
 
     from monitor.alerting.alert import Alert
-    from monitor.detection.finding import Finding
+    from monitor.detection.records.finding import Finding
     from monitor.events import OutputEvent, json_schema
 
     types: dict[Record, type] = {Record.EVENT: OutputEvent, Record.FINDING: Finding, Record.ALERT: Alert}

@@ -20,7 +20,7 @@ from monitor.cli.reference import By, Stream, decide, known_stream, user_name
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from monitor.detection.status import StreamStatus
+    from monitor.detection.records.status import StreamStatus
 
 _REFRESH_S = 2.0
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
@@ -53,7 +53,7 @@ def command(
     Read from the state that detect keeps in Kafka, so any machine can ask; as old as the last checkpoint (seconds).
     """
     from monitor.settings import load_settings
-    from pipelines.streams import stream_statuses
+    from pipelines.state.stream_status import stream_statuses
 
     if ctx.invoked_subcommand is not None:
         _nothing_before(ctx)
@@ -80,7 +80,7 @@ def remove(connection: Connection, stream: Stream, by: By = None, config: Config
 
     Should events come again, it is a new stream.
     """
-    from monitor.detection.control import Action, Control
+    from monitor.detection.records.control import Action, Control
     from monitor.settings import load_settings
 
     settings = connection.over(load_settings(config))

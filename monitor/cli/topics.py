@@ -13,7 +13,7 @@ def command(connection: Connection, config: ConfigFile = None, json: AsJson = Fa
     from rich.table import Table
 
     from monitor.settings import load_settings
-    from pipelines.topics import ensure_topics, read_topics
+    from pipelines.kafka.topics import ensure_topics, read_topics
 
     settings = connection.over(load_settings(config))
     created = set(ensure_topics(settings.broker, settings.topics))

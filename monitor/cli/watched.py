@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from monitor.detection import StreamMonitor
-    from monitor.detection.unjudged import FailedStream
+    from monitor.detection.stream.failed_stream import FailedStream
 
 _MOST_NAMED = 3
 """Streams without a judgement that are named; of more, the number is said."""
@@ -42,7 +42,7 @@ class Watched:
 
 def watched_streams(monitors: Mapping[str, StreamMonitor | FailedStream]) -> list[Watched]:
     """What these monitors watched; streams that no event was of are left out."""
-    from monitor.detection.unjudged import FailedStream
+    from monitor.detection.stream.failed_stream import FailedStream
 
     found = [
         Watched(name, own.events, None, own.settings.warmup, failed=True)

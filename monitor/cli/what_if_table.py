@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.events.times import in_calendar
-from pipelines.what_if import FirstAlert, Outcome
+from pipelines.replay.what_if import FirstAlert, Outcome
 
 
 def what_if_table(outcomes: Sequence[Outcome]) -> RenderableType:

@@ -13,7 +13,7 @@ import typer
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import ConfigFile
 from monitor.errors import ConfigError, OqmError
-from monitor.logs import LogFormat, set_up_logging
+from monitor.telemetry.logs import LogFormat, set_up_logging
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def command(
     on where it was. SIGHUP reads the configuration file again; the log says what of it needs a restart.
     """
     from monitor.settings import Settings
-    from monitor.settings_check import load_checked
+    from monitor.settings.checks import load_checked
     from pipelines import worker
 
     if metrics_host is not None and not metrics_host.strip():

@@ -17,20 +17,20 @@ from kafka import KafkaConsumer, TopicPartition
 from rich.text import Text
 
 from monitor.alerting.alert import Alert, decode
-from monitor.alerting.text import block
+from monitor.alerting.rendering.plain_text import block
 from monitor.demo.assistant import ANSWER, OBJECTIVES, TRIAGE, SupportAssistant
 from monitor.demo.faults import Fault
 from monitor.demo.metrics import WorkerMetrics
 from monitor.demo.screen import Screen, View
 from monitor.demo.traffic import Traffic
 from monitor.demo.worker_process import WorkerProcess
-from monitor.detection.finding import State
+from monitor.detection.records.finding import State
 from monitor.detection.settings import DetectionSettings
 from monitor.publisher import OutputPublisher
 from monitor.settings import Broker, Settings
 from pipelines.brokers import EmbeddedBroker, free_port
-from pipelines.connection import client_options
-from pipelines.topics import ensure_topics, private_topics, temporary_topics
+from pipelines.kafka.connection import client_options
+from pipelines.kafka.topics import ensure_topics, private_topics, temporary_topics
 
 _LOOK_EVERY_S = 0.25
 _METRICS_EVERY_S = 1.0

@@ -1,13 +1,40 @@
-"""Detection: reference, evidence, detectors, attribution, state. Pure: no I/O and no clock of its own."""
+"""Detection: reference, evidence, detectors, diagnosis, state. Pure: no I/O and no clock.
 
-from monitor.detection.base import Detector, Reading, Status
-from monitor.detection.control import Action, Control
-from monitor.detection.e_detector import EDetector
-from monitor.detection.finding import Finding, FindingKind, State
-from monitor.detection.partition import PartitionMonitor
-from monitor.detection.settings import DetectionSettings
-from monitor.detection.status import FeatureStatus, StreamState, StreamStatus
-from monitor.detection.stream_monitor import StreamMonitor
+Each public name is loaded when it is first used, so that reading settings loads no detector.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from monitor.detection.detectors.base import Detector, Reading, Status
+    from monitor.detection.detectors.e_detector import EDetector
+    from monitor.detection.records.control import Action, Control
+    from monitor.detection.records.finding import Finding, FindingKind, State
+    from monitor.detection.records.status import FeatureStatus, StreamState, StreamStatus
+    from monitor.detection.settings import DetectionSettings
+    from monitor.detection.stream.partition_monitor import PartitionMonitor
+    from monitor.detection.stream.stream_monitor import StreamMonitor
+
+_HOMES = {
+    "Action": "records.control",
+    "Control": "records.control",
+    "DetectionSettings": "settings",
+    "Detector": "detectors.base",
+    "EDetector": "detectors.e_detector",
+    "FeatureStatus": "records.status",
+    "Finding": "records.finding",
+    "FindingKind": "records.finding",
+    "PartitionMonitor": "stream.partition_monitor",
+    "Reading": "detectors.base",
+    "State": "records.finding",
+    "Status": "detectors.base",
+    "StreamMonitor": "stream.stream_monitor",
+    "StreamState": "records.status",
+    "StreamStatus": "records.status",
+}
 
 __all__ = [
     "Action",
@@ -26,3 +53,9 @@ __all__ = [
     "StreamState",
     "StreamStatus",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from monitor.detection.registry import NAMES, check
-from monitor.duration import Duration
+from monitor.config_values.durations import Duration
+from monitor.detection.detectors.registry import NAMES, check
 
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -81,7 +81,7 @@ class DetectorChoice(BaseModel):
 
     Flags, categories, and numbers that were constant in the reference stay in the evidence: a detector of a single
     number cannot judge them. Of several choices that match a number the last counts. The table of detectors is
-    `monitor.detection.registry`.
+    `monitor.detection.detectors.registry`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from monitor.features.words import EventBatch
+    from monitor.features.text.words import EventBatch
 
 Column: TypeAlias = NDArray[np.float32] | Sequence[str | None]
 """n values: float32 with NaN for missing (number, count, flag), or strings with None for missing (category)."""
@@ -65,7 +65,7 @@ class Extractor(Protocol):
     """One family of features.
 
     `word_columns` are functions of a single whitespace-separated word, summed over each text in the one pass that all
-    families share (`monitor.features.words`); a family reads its sums from the batch instead of scanning the text.
+    families share (`monitor.features.text.words`); a family reads its sums from the batch instead of scanning the text.
     Each function is called once per distinct word and must be pure.
 
     `extract` is called once per micro-batch from one thread. It may raise: the caller then extracts event by event and

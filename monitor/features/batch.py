@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.dependencies import NO_CALLS, Calls, columns
+from monitor.features.families.dependencies import NO_CALLS, Calls, columns
 
 if TYPE_CHECKING:
     import pandas

@@ -18,9 +18,9 @@ from monitor.events.redaction import excerpts
 from monitor.events.schema import OutputEvent
 from monitor.features.base import Column, Extractor, FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
-from monitor.features.call import CallFacts
-from monitor.features.dependencies import calls_of
-from monitor.features.words import Embedder, EventBatch, table_for
+from monitor.features.families.call import CallFacts
+from monitor.features.families.dependencies import calls_of
+from monitor.features.text.words import Embedder, EventBatch, table_for
 
 _BATCH_CHARACTERS = 4_000_000
 """Characters taken through the one pass at once; a larger micro-batch is worked off in parts to bound the memory."""

@@ -9,19 +9,19 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from monitor.features.base import Extractor
-from monitor.features.call import CallFacts
-from monitor.features.embedding import DIRECTIONS, Embedding, NoEmbedding, random_projections
+from monitor.features.families.call import CallFacts
+from monitor.features.families.embedding import DIRECTIONS, Embedding, NoEmbedding, random_projections
+from monitor.features.families.format import Format
+from monitor.features.families.language import Language
+from monitor.features.families.length import Length
+from monitor.features.families.noise import Noise
+from monitor.features.families.overlap import Overlap
+from monitor.features.families.refusal import Refusal
+from monitor.features.families.repetition import Repetition
+from monitor.features.families.tone import Tone
 from monitor.features.featurizer import Featurizer
-from monitor.features.format import Format
-from monitor.features.language import Language
-from monitor.features.length import Length
-from monitor.features.noise import Noise
-from monitor.features.overlap import Overlap
-from monitor.features.refusal import Refusal
-from monitor.features.repetition import Repetition
-from monitor.features.static_table import default_table
-from monitor.features.tone import Tone
-from monitor.features.words import Embedder
+from monitor.features.text.static_table import default_table
+from monitor.features.text.words import Embedder
 
 STATIC = "static"
 OFF = "off"
@@ -64,7 +64,7 @@ def build_featurizer(families: Sequence[str] = ("*",), embedding: str = STATIC, 
     if embedding == OFF:
         embedder = NoEmbedding()
     elif embedding != STATIC:
-        from monitor.features.transformer import TransformerEmbedder
+        from monitor.features.text.transformer import TransformerEmbedder
 
         embedder = TransformerEmbedder(embedding)
     return Featurizer(default_extractors(families, embedder), embedder=embedder, excerpts=excerpts)

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.book import is_at_least
-from monitor.checked_text import matching
-from monitor.detection.finding import Severity
+from monitor.alerting.lifecycle.book import is_at_least
+from monitor.config_values.checked_text import matching
+from monitor.detection.records.finding import Severity
 
 SinkName = Annotated[
     str, matching(r"[a-z0-9][a-z0-9_.-]{0,63}", "1 to 64 of a-z, 0-9, dot, _ and -, first a letter or digit")

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from monitor.alerting.alert import Alert
-from monitor.detection.finding import Severity, State
+from monitor.detection.records.finding import Severity, State
 
 
 class Takes(Protocol):

@@ -17,8 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from monitor.detection.finding import State
-from monitor.detection.status import FeatureStatus, SegmentShare, StreamState, StreamStatus
+from monitor.detection.records.finding import State
+from monitor.detection.records.status import FeatureStatus, SegmentShare, StreamState, StreamStatus
 from monitor.telemetry import metrics
 from monitor.telemetry.histogram import Histogram
 from monitor.telemetry.metrics import Metric, MetricKind

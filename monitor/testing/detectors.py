@@ -1,4 +1,4 @@
-"""What every detector must do: the checks of `monitor.detection.base.Detector`.
+"""What every detector must do: the checks of `monitor.detection.detectors.base.Detector`.
 
     def test_my_detector():
         check_detector(MyDetector)
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.detection.base import Detector, Reading, Status
+from monitor.detection.detectors.base import Detector, Reading, Status
 from monitor.errors import StateError
 
 NOT_A_VALUE = (math.nan, math.inf, -math.inf)

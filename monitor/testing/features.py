@@ -16,7 +16,7 @@ import numpy as np
 
 from monitor.events.schema import Call, Latency, Model, OutputEvent, Prompt, Session, Usage
 from monitor.features.base import Column, Extractor, FeatureSpec, Kind
-from monitor.features.words import Embedder, EventBatch, table_for
+from monitor.features.text.words import Embedder, EventBatch, table_for
 
 _NAME = re.compile(r"(input|output|call)\.[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
-from monitor.alerting.book import AlertBook
-from monitor.alerting.sample import sample_alert
-from monitor.detection.finding import State
+from monitor.alerting.lifecycle.book import AlertBook
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding import State
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
 from monitor.sinks.base import KeepsAlive, Sink
 

@@ -16,10 +16,10 @@ from monitor.alerting.alert import (
     transition_key,
     unit_beside,
 )
-from monitor.alerting.guidance import HEADLINES, next_steps
-from monitor.alerting.links import PLACEHOLDERS, LinkTemplates, fill
-from monitor.alerting.sample import SPECS, sample_alert, sample_finding
-from monitor.detection.finding import BeganAt, Ended, FeatureChange, FindingKind, State
+from monitor.alerting.rendering.links import PLACEHOLDERS, LinkTemplates, fill
+from monitor.alerting.rendering.next_steps import HEADLINES, next_steps
+from monitor.alerting.rendering.samples import SPECS, sample_alert, sample_finding
+from monitor.detection.records.finding import BeganAt, Ended, FeatureChange, FindingKind, State
 from monitor.features.base import FeatureSpec, Kind
 
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 
 from monitor.alerting.alert import from_finding
-from monitor.alerting.book import AlertBook
-from monitor.alerting.dispatch import Dispatch
-from monitor.alerting.fleet import SETTLED_S, Audience
+from monitor.alerting.lifecycle.book import AlertBook
+from monitor.alerting.lifecycle.dispatch import Dispatch
+from monitor.alerting.lifecycle.incident_fanout import SETTLED_S, Audience
 from monitor.detection import Finding, StreamMonitor
 from tests.detection.streams import CHARS, SETTINGS, SPECS, WARMUP, WORDS, calm, fired, replay
 

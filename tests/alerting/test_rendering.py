@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.alerting.alert import Alert, decode, encode, from_finding
-from monitor.alerting.columns import clip, pad, plain, width, wrap
-from monitor.alerting.links import LinkTemplates
-from monitor.alerting.markdown import markdown
-from monitor.alerting.sample import SPECS, sample_alert, sample_finding
-from monitor.alerting.text import COLUMNS, block, short
-from monitor.detection.finding import BeganAt, Examples, Excerpt, FeatureChange, RaisedAt, State
+from monitor.alerting.rendering.links import LinkTemplates
+from monitor.alerting.rendering.markdown import markdown
+from monitor.alerting.rendering.plain_text import COLUMNS, block, short
+from monitor.alerting.rendering.samples import SPECS, sample_alert, sample_finding
+from monitor.alerting.rendering.terminal_text import clip, pad, plain, width, wrap
+from monitor.detection.records.finding import BeganAt, Examples, Excerpt, FeatureChange, RaisedAt, State
 
 SHOWN = Path(__file__).parent / "shown"
 LINKS = LinkTemplates(dashboard="http://grafana:3000/d/oqm-stream?var-stream={stream}&from={from_ms}&to={to_ms}")

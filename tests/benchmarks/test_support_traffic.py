@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks.support_traffic import LANGUAGES, Desk
 from benchmarks.watching import seeded
-from monitor.features.endings import is_truncated, kind_of_end
-from monitor.features.json_texts import read_json
+from monitor.features.text.endings import is_truncated, kind_of_end
+from monitor.features.text.json_texts import read_json
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

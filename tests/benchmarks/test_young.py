@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.young import CHOSEN_ON, TRAFFIC, begun, interval
-from monitor.detection.reference import ZONE_SINGLE, young_widening
-from monitor.detection.young import GROWN, least_rows
+from monitor.detection.reference.reference import ZONE_SINGLE, young_widening
+from monitor.detection.reference.young_reference import GROWN, least_rows
 from tests.benchmarks.test_scenarios import corpus
 
 

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from monitor.demo.assistant import ANSWER, TRIAGE, SupportAssistant
-from monitor.detection.control import Action, Control
-from monitor.detection.status import StreamState, StreamStatus
-from monitor.detection.wire import Message, decode_message, partition_for
+from monitor.detection.records.control import Action, Control
+from monitor.detection.records.log_format import Message, decode_message, partition_for
+from monitor.detection.records.status import StreamState, StreamStatus
 from pipelines.brokers import EmbeddedBroker
 from tests.cli.run_oqm import json_lines, one_line_of_error, oqm, oqm_process
 
@@ -126,9 +126,9 @@ def write_status(
 ) -> None:
     """Let the state topic say that detect watches this stream."""
     from monitor.settings import load_settings
-    from pipelines.checkpoint import DetectCheckpoint
-    from pipelines.producer import LogProducer
-    from pipelines.topics import read_topics
+    from pipelines.kafka.producer import LogProducer
+    from pipelines.kafka.topics import read_topics
+    from pipelines.state.checkpoint import DetectCheckpoint
 
     settings = load_settings(config)
     settings = settings.model_copy(update={"broker": settings.broker.model_copy(update={"bootstrap": broker.address})})

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from monitor.cli.streams import _table, as_record
-from monitor.detection.status import StreamState, StreamStatus
+from monitor.detection.records.status import StreamState, StreamStatus
 
 STABLE = StreamStatus("bot/answer", StreamState.STABLE, 2400, 1.7e9, [], 0, 0, 0.1, 5.0, {}, learned=200, learns=200)
 

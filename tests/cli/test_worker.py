@@ -17,11 +17,11 @@ import yaml
 
 from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
-from monitor.alerting.sample import sample_alert
+from monitor.alerting.rendering.samples import sample_alert
 from monitor.demo.assistant import SupportAssistant
 from monitor.settings import Broker
 from pipelines.brokers import EmbeddedBroker, free_port
-from pipelines.producer import LogProducer, Outgoing
+from pipelines.kafka.producer import LogProducer, Outgoing
 from tests.cli.run_oqm import json_lines, oqm, oqm_process
 from tests.cli.worker_process import WorkerProcess, answers
 

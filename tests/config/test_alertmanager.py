@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import yaml
 
-from monitor.alerting.sample import sample_alert
-from monitor.config_files import config_dir
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.settings.paths import config_dir
 from tests.servers import program
 
 FILE = config_dir() / "alertmanager" / "alertmanager.yml"

@@ -13,8 +13,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from monitor.config_files import config_dir
 from monitor.settings import load_settings
+from monitor.settings.paths import config_dir
 from tests.servers import program
 
 ROOT = config_dir().parent

@@ -12,8 +12,8 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import bargauge, stat, table, timeseries, units
 from grafana_foundation_sdk.models import dashboard as model
 
-from monitor.config_files import config_dir
 from monitor.settings import Settings
+from monitor.settings.paths import config_dir
 from tests.config.dashboard import DASHBOARDS, builder, queries
 from tests.config.promql import unknown_metrics
 from tests.config.sdk_schema import faults, unknown

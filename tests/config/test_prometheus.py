@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.config_files import config_dir
+from monitor.settings.paths import config_dir
 from monitor.telemetry.server import Health, MetricsServer, Readiness, worker_registry
 from tests.config.promql import unknown_metrics
 from tests.servers import program, prometheus

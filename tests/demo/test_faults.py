@@ -14,10 +14,10 @@ from monitor.alerting.alert import from_finding
 from monitor.demo.assistant import ANSWER, STRUCK, TRIAGE, SupportAssistant
 from monitor.demo.faults import Fault
 from monitor.demo.run import CONFIG
-from monitor.detection.finding import Finding, FindingKind, Severity, State
+from monitor.detection.records.finding import Finding, FindingKind, Severity, State
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
-from pipelines.offline import featurizer_for, replay
+from pipelines.replay.replay import featurizer_for, replay
 
 SEEDS = (1,)
 HEALTHY, STRICKEN = 2600, 2200

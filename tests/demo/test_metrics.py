@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, generate_latest
 
 from monitor.demo.metrics import WorkerMetrics
-from monitor.detection.status import FeatureStatus, StreamState, StreamStatus
+from monitor.detection.records.status import FeatureStatus, StreamState, StreamStatus
 from monitor.telemetry.collectors import StreamCollector
 
 

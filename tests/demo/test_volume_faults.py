@@ -14,10 +14,10 @@ import pytest
 from monitor.demo.assistant import ANSWER, SupportAssistant
 from monitor.demo.faults import Fault
 from monitor.demo.run import CONFIG
-from monitor.detection.finding import Finding, FindingKind, State
+from monitor.detection.records.finding import Finding, FindingKind, State
 from monitor.events.schema import OutputEvent
 from monitor.settings import Settings
-from pipelines.offline import replay
+from pipelines.replay.replay import replay
 
 RATE = 3.0
 """Events a second."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from monitor.detection import DetectionSettings, Finding, State, StreamMonitor
 from monitor.features.base import FeatureSpec, Kind, Worse
 from monitor.features.batch import FeatureBatch
-from monitor.features.dependencies import Calls
+from monitor.features.families.dependencies import Calls
 
 CHARS = "output.length.chars"
 WORDS = "output.length.words"

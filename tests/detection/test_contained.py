@@ -8,19 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.detection import (
-    Action,
-    Control,
-    Finding,
-    PartitionMonitor,
-    State,
-    StreamMonitor,
-    StreamState,
-    river_adapters,
-    track,
-)
+from monitor.detection import Action, Control, Finding, PartitionMonitor, State, StreamMonitor, StreamState
+from monitor.detection.detectors import river
 from monitor.detection.settings import DetectorChoice
-from monitor.detection.unjudged import STREAM_FAILED, Unjudged, in_one_line
+from monitor.detection.stream import reference_monitor
+from monitor.detection.stream.failed_stream import STREAM_FAILED, Unjudged, in_one_line
 from monitor.features.batch import concat
 from tests.detection.streams import CHARS, SETTINGS, SPECS, WORDS, Traffic, calm, fired
 
@@ -287,7 +279,7 @@ def test_lack_of_memory_is_no_streams_fault() -> None:
 
 def test_a_detector_that_raises_costs_its_stream_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = SETTINGS.model_copy(update={"detectors": (DetectorChoice(features=CHARS, detector="page_hinkley"),)})
-    monkeypatch.setattr(river_adapters.RiverDetector, "update", boom)
+    monkeypatch.setattr(river.RiverDetector, "update", boom)
     log, streams = Log(lambda stream: chosen if stream == "b" else SETTINGS), traffic()
     for first in range(0, N, 100):
         log.rows(*(t.batch(first, first + 100) for t in streams.values()))
@@ -297,12 +289,12 @@ def test_a_detector_that_raises_costs_its_stream_alone(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("diagnosis", ["_examine", "judge"])
 def test_a_diagnosis_that_raises_costs_its_stream_alone(diagnosis: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = getattr(track.Track, diagnosis)
+    real = getattr(reference_monitor.Track, diagnosis)
 
-    def raising(self: track.Track, context: Any, *more: Any, **named: Any) -> Any:
+    def raising(self: reference_monitor.Track, context: Any, *more: Any, **named: Any) -> Any:
         return boom() if context.stream == "a" else real(self, context, *more, **named)
 
-    monkeypatch.setattr(track.Track, diagnosis, raising)
+    monkeypatch.setattr(reference_monitor.Track, diagnosis, raising)
     log, streams = Log(), traffic()
     for first in range(0, N, 100):
         log.rows(*(t.batch(first, first + 100) for t in streams.values()))

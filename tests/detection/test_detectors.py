@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.detection import DetectionSettings, Detector, Reading, Status, registry
-from monitor.detection.river_adapters import RiverDetector
+from monitor.detection import DetectionSettings, Detector, Reading, Status
+from monitor.detection.detectors import registry
+from monitor.detection.detectors.river import RiverDetector
 from monitor.detection.settings import DetectorChoice
 from monitor.errors import StateError
 from monitor.testing.detectors import CALM, CHANGED, check_detector, check_finds, values_with_a_change

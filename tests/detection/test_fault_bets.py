@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.detection.layout import ANY_FAILURE, Flag, FlagKind, Layout
-from monitor.detection.leaning import LeaningBet
-from monitor.detection.normal import Normal, marks_of
-from monitor.detection.reference import Joint, Reference
+from monitor.detection.columns.watched_columns import ANY_FAILURE, Flag, FlagKind, Layout
+from monitor.detection.evidence.directional_bet import LeaningBet
+from monitor.detection.reference.learned_reference import Normal, marks_of
+from monitor.detection.reference.reference import Joint, Reference
 from monitor.features.base import FeatureSpec, Kind
 
 FLAG, FAULT = "output.format.closing_boilerplate", "output.format.truncated"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from monitor.detection import DetectionSettings, Finding, FindingKind, State, StreamState
-from monitor.detection.attribution import COMPARED
-from monitor.detection.control import Action, Control
-from monitor.detection.finding import Driver, Ended, Severity, finding_id
-from monitor.detection.normal import Normal
+from monitor.detection.diagnosis.attribution import COMPARED
+from monitor.detection.records.control import Action, Control
+from monitor.detection.records.finding import Driver, Ended, Severity, finding_id
+from monitor.detection.reference.learned_reference import Normal
 from monitor.detection.settings import Floors
 from tests.detection.streams import (
     ASKED,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from monitor.detection import Action, Control, DetectionSettings, Finding, State, StreamMonitor
-from monitor.detection.finding import Driver
-from monitor.detection.plain import squeeze
+from monitor.detection.records.finding import Driver
 from monitor.detection.settings import DetectorChoice, Floors
+from monitor.detection.state.snapshot_codec import squeeze
 from tests.detection.streams import (
     ASKED,
     CHARS,

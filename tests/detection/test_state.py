@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from monitor.detection import DetectionSettings, StreamMonitor
-from monitor.detection.plain import squeeze
 from monitor.detection.settings import DetectorChoice
+from monitor.detection.state.snapshot_codec import squeeze
 from monitor.errors import StateError
 from tests.detection.streams import CHARS, SETTINGS, WORDS, calm, decoded, replay, watch
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from monitor.detection import Action, Control, DetectionSettings, PartitionMonitor, State, StreamMonitor, StreamState
-from monitor.detection.newcomer import FEW
 from monitor.detection.settings import Objective
-from monitor.detection.unjudged import TOO_MANY_STREAMS, Unjudged
+from monitor.detection.stream.failed_stream import TOO_MANY_STREAMS, Unjudged
+from monitor.detection.stream.newcomer import FEW
 from monitor.features.batch import FeatureBatch, concat
 from tests.detection.streams import CHARS, SETTINGS, SPECS, Traffic, calm, fired
 

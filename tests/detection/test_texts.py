@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from monitor.detection import Finding, State, StreamMonitor
-from monitor.detection.finding import Driver
+from monitor.detection.records.finding import Driver
 from monitor.events.schema import Model, OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from kafka.consumer.fetcher import ConsumerRecord
 
 from monitor.alerting.alert import decode, encode, from_finding
-from monitor.detection.finding import State
-from pipelines.checkpoint import DetectCheckpoint
-from pipelines.offline import featurizer_for, partition_monitor, pass_over
-from pipelines.producer import LogProducer
-from pipelines.topics import read_topics
+from monitor.detection.records.finding import State
+from pipelines.kafka.producer import LogProducer
+from pipelines.kafka.topics import read_topics
+from pipelines.replay.replay import featurizer_for, partition_monitor, pass_over
+from pipelines.state.checkpoint import DetectCheckpoint
 from tests.faults.pager import Pager
 from tests.kafka.installation import Installation
 

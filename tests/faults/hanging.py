@@ -20,7 +20,7 @@ from aiokafka.consumer.fetcher import Fetcher
 from monitor.cli import main
 from monitor.features import registry
 from monitor.features.base import Column, Extractor, FeatureSpec
-from monitor.features.words import EventBatch
+from monitor.features.text.words import EventBatch
 
 
 class Hanging:

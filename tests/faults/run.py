@@ -16,7 +16,7 @@ from pathlib import Path
 
 from monitor.settings import Broker, Settings
 from pipelines.brokers import ApacheKafka
-from pipelines.topics import ensure_topics, private_topics
+from pipelines.kafka.topics import ensure_topics, private_topics
 from tests.faults.account import (
     Account,
     add_dead_letters,

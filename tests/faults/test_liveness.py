@@ -12,7 +12,7 @@ import pytest
 
 from pipelines.brokers import ApacheKafka
 from pipelines.brokers.apache import missing_tools
-from pipelines.watchdog import STUCK_EXIT
+from pipelines.liveness.watchdog import STUCK_EXIT
 from tests.kafka.conftest import installed
 from tests.kafka.installation import Installation, WorkerProcess, made_event
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from monitor.events.schema import OutputEvent
 from monitor.features.base import Extractor
-from monitor.features.words import EventBatch, table_for
+from monitor.features.text.words import EventBatch, table_for
 
 
 def columns_of(

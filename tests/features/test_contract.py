@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks.cost import FEATURES
 from monitor.features.base import Column, Extractor, FeatureSpec, Kind
-from monitor.features.embedding import DIRECTIONS
+from monitor.features.families.embedding import DIRECTIONS
 from monitor.features.registry import default_extractors
-from monitor.features.words import EventBatch
+from monitor.features.text.words import EventBatch
 from monitor.testing.features import check_extractor
 
 

@@ -13,7 +13,7 @@ from monitor.events.schema import OutputEvent
 from monitor.features import FeatureBatch, Featurizer, Kind, build_featurizer, default_extractors
 from monitor.features import featurizer as module
 from monitor.features.base import Column, FeatureSpec
-from monitor.features.words import EventBatch
+from monitor.features.text.words import EventBatch
 from monitor.testing.features import sample_events
 
 

@@ -12,7 +12,7 @@ import pytest
 from monitor.settings import Broker, Settings
 from pipelines.brokers import ApacheKafka, BrokerProcess, EmbeddedBroker
 from pipelines.brokers.apache import missing_tools
-from pipelines.topics import private_topics, temporary_topics
+from pipelines.kafka.topics import private_topics, temporary_topics
 from tests.kafka.installation import Installation
 
 

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from monitor.alerting.alert import Alert, encode, from_finding
-from monitor.alerting.sample import SPECS, sample_finding
-from monitor.detection.finding import State
+from monitor.alerting.rendering.samples import SPECS, sample_finding
+from monitor.detection.records.finding import State
 from monitor.settings import Broker, Settings
 from pipelines.brokers import EmbeddedBroker
-from pipelines.topics import private_topics, temporary_topics
+from pipelines.kafka.topics import private_topics, temporary_topics
 from tests.cli.run_oqm import json_lines, one_line_of_error, oqm
 from tests.kafka.installation import Installation
 from tests.sinks.pager import Pager, listening

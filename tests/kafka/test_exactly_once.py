@@ -61,7 +61,7 @@ def test_a_worker_joins_and_another_leaves(on_kafka: Installation) -> None:
 
 
 def test_a_topic_made_anew_starts_at_0_again_and_streams_keep_their_state(on_kafka: Installation) -> None:
-    from pipelines.topics import admin_client, ensure_topics
+    from pipelines.kafka.topics import admin_client, ensure_topics
 
     stream = "support-bot/answer"
     worker = on_kafka.worker()
@@ -139,7 +139,7 @@ def test_ten_thousand_malformed_messages_are_all_accounted_for(on_kafka: Install
 
 
 def test_no_broker_and_no_topics_are_one_line_and_a_non_zero_exit(on_kafka: Installation) -> None:
-    from pipelines.topics import delete_topics
+    from pipelines.kafka.topics import delete_topics
 
     delete_topics(on_kafka.settings.broker, on_kafka.settings.topics)
     time.sleep(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.detection.finding import State
+from monitor.detection.records.finding import State
 from tests.kafka.installation import Installation, made_event
 
 STREAM = "support-bot/answer"

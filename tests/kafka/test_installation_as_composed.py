@@ -24,14 +24,14 @@ from typing import Any
 import pytest
 import yaml
 
-from monitor.config_files import config_dir
 from monitor.demo.assistant import ANSWER, TRIAGE, SupportAssistant
 from monitor.demo.faults import Fault
 from monitor.demo.traffic import Traffic
 from monitor.publisher import OutputPublisher
 from monitor.settings import load_settings
+from monitor.settings.paths import config_dir
 from pipelines.brokers import ApacheKafka
-from pipelines.topics import delete_topics, private_topics
+from pipelines.kafka.topics import delete_topics, private_topics
 from tests.cli.run_oqm import json_lines, oqm
 from tests.config.dashboard import PanelQuery, queries
 from tests.kafka.installation import WorkerProcess

@@ -17,7 +17,7 @@ from monitor.errors import BrokerError
 from monitor.settings import Broker, Settings
 from pipelines.brokers import ApacheKafka
 from pipelines.brokers.apache import missing_tools
-from pipelines.topics import ensure_topics, read_topics
+from pipelines.kafka.topics import ensure_topics, read_topics
 from tests.cli.run_oqm import json_lines, oqm
 from tests.cli.worker_process import WorkerProcess
 
@@ -117,7 +117,7 @@ def test_a_worker_and_every_command_authenticate(kafka: OAuthKafka, provider: st
 
 
 def _token_of(provider: str) -> str:
-    from monitor.token_function import token_function
+    from monitor.config_values.token_function import token_function
 
     token = token_function(f"{provider}:token")()
     assert isinstance(token, str)

@@ -21,7 +21,7 @@ from monitor.publisher import OutputPublisher, Undelivered
 from monitor.settings import Broker, Settings
 from pipelines.brokers import ApacheKafka
 from pipelines.brokers.apache import missing_tools
-from pipelines.topics import ensure_topics, private_topics
+from pipelines.kafka.topics import ensure_topics, private_topics
 from tests.kafka.installation import Installation
 
 

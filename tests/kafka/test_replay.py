@@ -11,9 +11,9 @@ from monitor.events import decode_event
 from monitor.events.schema import OutputEvent
 from monitor.settings import Broker, Settings
 from pipelines.brokers import ApacheKafka, EmbeddedBroker
-from pipelines.offline import replay
-from pipelines.through_broker import replay_through_broker
-from pipelines.topics import admin_client
+from pipelines.kafka.topics import admin_client
+from pipelines.replay.replay import replay
+from pipelines.replay.through_kafka import replay_through_broker
 from tests.kafka.installation import made_event
 
 

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.sample import sample_alert
-from monitor.detection.finding import Severity, State
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding import Severity, State
 from monitor.errors import RetryableDelivery
 from monitor.settings import Delivery, Settings
 from monitor.sinks.log.config import LogSinkConfig
 from monitor.sinks.routing import Unrouted, in_words, unrouted
-from tests.pipelines.test_notify import Bench, Receiver, transitions
+from tests.pipelines.stages.notify.test_stage import Bench, Receiver, transitions
 
 
 class Particular(Receiver):

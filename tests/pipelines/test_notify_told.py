@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.annotation import Action, Annotation, encode
-from monitor.alerting.maintenance import MaintenanceWindow
-from monitor.alerting.sample import sample_alert
-from monitor.detection.finding import State
-from pipelines.producer import Outgoing
-from tests.pipelines.test_notify import Bench, Receiver
+from monitor.alerting.lifecycle.annotation import Action, Annotation, encode
+from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding import State
+from pipelines.kafka.producer import Outgoing
+from tests.pipelines.stages.notify.test_stage import Bench, Receiver
 
 FIRING, RESOLVED = sample_alert(), sample_alert(State.RESOLVED)
 START = 1_700_000_000.0  # the records' timestamps, and the clock

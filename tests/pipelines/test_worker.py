@@ -10,8 +10,8 @@ import pytest
 
 from monitor.settings import Settings
 from pipelines import worker as module
-from pipelines.app import Flow
-from pipelines.stage import Stage
+from pipelines.faust_consumer.consumer import Flow
+from pipelines.stages.base import Stage
 from pipelines.worker import Role, Worker
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.detection.settings import DetectionSettings
 from monitor.errors import ConfigError
 from monitor.settings import Settings
-from monitor.yaml_source import parse
+from monitor.settings.yaml_loader import parse
 
 KEYS = st.sampled_from(
     [

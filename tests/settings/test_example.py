@@ -6,8 +6,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from monitor.config_files import config_dir
 from monitor.settings import Settings, load_settings
+from monitor.settings.paths import config_dir
 from monitor.settings_example import EXAMPLES, example
 
 FILE = config_dir() / "monitor.yaml"

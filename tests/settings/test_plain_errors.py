@@ -10,11 +10,11 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from monitor.config_values.plain_errors import OTHERWISE, SENTENCES, alternatives, sentence
 from monitor.detection.settings import DetectorChoice, Objective
 from monitor.errors import ConfigError
-from monitor.plain_errors import OTHERWISE, SENTENCES, alternatives, sentence
 from monitor.settings import Settings, StreamOverride
-from monitor.yaml_source import parse
+from monitor.settings.yaml_loader import parse
 
 WRONG: Mapping[str, Any] = {
     "nothing": None,

@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from monitor.alerting.alert import Alert, Change, Links
-from monitor.alerting.sample import sample_alert
-from monitor.detection.finding import BeganAt, Examples, Excerpt, RaisedAt, Severity, State
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding import BeganAt, Examples, Excerpt, RaisedAt, Severity, State
 
 NASTY = (
     "<!channel> <@U12345> <https://evil.example|Runbook>",

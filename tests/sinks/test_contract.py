@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.alerting.alert import Alert
-from monitor.detection.finding import State
+from monitor.detection.records.finding import State
 from monitor.errors import PermanentDelivery, RetryableDelivery
 from monitor.testing.sinks import check_failure, check_sink
 

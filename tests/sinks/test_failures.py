@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from monitor.alerting.sample import sample_alert
+from monitor.alerting.rendering.samples import sample_alert
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
 from monitor.settings import Settings
 from monitor.sinks.base import Sink

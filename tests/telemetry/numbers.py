@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from monitor.detection.status import FeatureStatus, OpenAlert, SegmentShare, StreamState, StreamStatus
+from monitor.detection.records.status import FeatureStatus, OpenAlert, SegmentShare, StreamState, StreamStatus
 from monitor.telemetry.histogram import BATCH_BOUNDS, CALL_BOUNDS, DELAY_BOUNDS, Histogram
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from monitor.detection.status import FeatureStatus, StreamState, StreamStatus
+from monitor.detection.records.status import FeatureStatus, StreamState, StreamStatus
 from monitor.telemetry.collectors import StreamCollector
 from monitor.telemetry.histogram import Histogram
 from monitor.telemetry.server import worker_registry

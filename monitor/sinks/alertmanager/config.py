@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, HttpUrl, model_validator
 
-from monitor.checked_text import matching
-from monitor.detection.finding import Severity
-from monitor.duration import Duration
-from monitor.secret_files import SecretText, secrets_from_files
+from monitor.config_values.checked_text import matching
+from monitor.config_values.durations import Duration
+from monitor.config_values.secret_files import SecretText, secrets_from_files
+from monitor.detection.records.finding import Severity
 from monitor.sinks.config import SinkConfig, SinkName
 
 LabelName = Annotated[str, matching(r"[a-zA-Z_][a-zA-Z0-9_]*", "a label's name: letters, digits and _, no digit first")]

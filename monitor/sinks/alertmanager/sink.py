@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import msgspec
 
-from monitor.alerting import text
 from monitor.alerting.alert import Alert
-from monitor.detection.finding import State
+from monitor.alerting.rendering import plain_text
+from monitor.detection.records.finding import State
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
 from monitor.events.times import in_calendar
 from monitor.sinks.alertmanager.config import AlertmanagerSinkConfig
@@ -82,7 +82,7 @@ class AlertmanagerSink:
             "labels": {**self._config.labels, **alert.labels},
             "annotations": {
                 **alert.annotations,
-                "description": text.body(alert),
+                "description": plain_text.body(alert),
                 "runbook_url": alert.links.runbook,
             },
             # An event's clock may be ahead of ours, and Alertmanager refuses an alert that ends before it starts.

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from monitor.checked_text import matching
-from monitor.duration import Duration
-from monitor.secret_files import SecretText, secrets_from_files
+from monitor.config_values.checked_text import matching
+from monitor.config_values.durations import Duration
+from monitor.config_values.secret_files import SecretText, secrets_from_files
 from monitor.sinks.config import PeopleSinkConfig, SinkName
 
 Address = Annotated[

@@ -15,7 +15,6 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
 
-from monitor.alerting import text
 from monitor.alerting.alert import (
     Alert,
     also_in,
@@ -26,10 +25,11 @@ from monitor.alerting.alert import (
     transition_key,
     unit_beside,
 )
-from monitor.alerting.columns import clip, excerpt_text, plain
-from monitor.alerting.guidance import split_command
-from monitor.alerting.numbers import moment, span
-from monitor.detection.finding import Excerpt, Severity, State
+from monitor.alerting.rendering import plain_text
+from monitor.alerting.rendering.next_steps import split_command
+from monitor.alerting.rendering.number_format import moment, span
+from monitor.alerting.rendering.terminal_text import clip, excerpt_text, plain
+from monitor.detection.records.finding import Excerpt, Severity, State
 
 TRANSITION_HEADER = "X-OQM-Transition"
 _SUBJECT_COLUMNS = 180
@@ -57,7 +57,7 @@ def mail(alert: Alert, *, sender: str, recipients: Sequence[str], now: float) ->
     message[TRANSITION_HEADER] = alert.transition
     if alert.severity is Severity.CRITICAL and alert.state is State.FIRING:
         message["Importance"] = "high"
-    lines = [text.block(alert), *_commands(alert)]
+    lines = [plain_text.block(alert), *_commands(alert)]
     # A lone surrogate is no UTF-8.
     message.set_content("\n".join(lines).encode("utf-8", "replace").decode() + "\n", cte=_CTE)
     message.add_alternative("\n".join(_html(alert)), subtype="html", cte=_CTE)

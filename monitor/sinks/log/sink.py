@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from monitor.alerting import text
 from monitor.alerting.alert import Alert, encode
+from monitor.alerting.rendering import plain_text
 from monitor.errors import PermanentDelivery, RetryableDelivery
 from monitor.sinks.log.config import LogSinkConfig
 
@@ -31,7 +31,7 @@ class LogSink:
 
     async def send(self, alert: Alert) -> None:
         """Write the transition and flush it. A full disk may pass; a closed pipe will not."""
-        line = encode(alert).decode() if self._config.format == "json" else text.block(alert)
+        line = encode(alert).decode() if self._config.format == "json" else plain_text.block(alert)
         encoding = self._stream.encoding or "utf-8"
         # A stream that cannot say a character (LANG=C) gets a question mark, not an exception in the place of an alert.
         line = line.encode(encoding, "replace").decode(encoding)

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 
-from monitor.detection.finding import Severity
-from monitor.duration import Duration
-from monitor.secret_files import secrets_from_files
+from monitor.config_values.durations import Duration
+from monitor.config_values.secret_files import secrets_from_files
+from monitor.detection.records.finding import Severity
 from monitor.sinks.config import PeopleSinkConfig, SinkName
 
 PagerDutySeverity = Literal["critical", "error", "warning", "info"]

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from monitor.alerting.alert import Alert, also_in, largest, resolved_in_full, segment_text
-from monitor.alerting.columns import excerpt_text, plain
-from monitor.alerting.numbers import moment
-from monitor.detection.finding import Excerpt
+from monitor.alerting.rendering.number_format import moment
+from monitor.alerting.rendering.terminal_text import excerpt_text, plain
+from monitor.detection.records.finding import Excerpt
 from monitor.sinks.pagerduty.config import PagerDutySeverity
 
 Action = Literal["trigger", "acknowledge", "resolve"]

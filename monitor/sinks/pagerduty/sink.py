@@ -6,7 +6,7 @@ import httpx
 import msgspec
 
 from monitor.alerting.alert import Alert
-from monitor.detection.finding import State
+from monitor.detection.records.finding import State
 from monitor.sinks.config import Per
 from monitor.sinks.http import new_client, post
 from monitor.sinks.pagerduty.config import SEVERITIES, PagerDutySinkConfig

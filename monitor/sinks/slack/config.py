@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, HttpUrl, Secret
 
-from monitor.duration import Duration
-from monitor.secret_files import secrets_from_files
+from monitor.config_values.durations import Duration
+from monitor.config_values.secret_files import secrets_from_files
 from monitor.sinks.config import PeopleSinkConfig, SinkName
 
 

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from monitor.alerting import text
 from monitor.alerting.alert import Alert, Change, also_in, largest, resolved_in_full, segment_text, unit_beside
-from monitor.alerting.columns import clip, excerpt_text, plain
-from monitor.alerting.guidance import split_command
-from monitor.alerting.numbers import moment, span
-from monitor.detection.finding import Excerpt, Severity, State
+from monitor.alerting.rendering import plain_text
+from monitor.alerting.rendering.next_steps import split_command
+from monitor.alerting.rendering.number_format import moment, span
+from monitor.alerting.rendering.terminal_text import clip, excerpt_text, plain
+from monitor.detection.records.finding import Excerpt, Severity, State
 
 HEADER_CHARS = 150
 """Most characters of a header block (docs.slack.dev, header block)."""
@@ -50,7 +50,7 @@ def message(alert: Alert) -> dict[str, Any]:
 
 def short(alert: Alert) -> str:
     """One line for a phone's lock screen: state, stream and title."""
-    return escape(_cut(text.short(alert).rpartition(" | ")[0], 300))
+    return escape(_cut(plain_text.short(alert).rpartition(" | ")[0], 300))
 
 
 def escape(words: str) -> str:

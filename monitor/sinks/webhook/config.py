@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 
-from monitor.duration import Duration
-from monitor.secret_files import secrets_from_files
+from monitor.config_values.durations import Duration
+from monitor.config_values.secret_files import secrets_from_files
 from monitor.sinks.config import PeopleSinkConfig, Per, SinkName
 from monitor.sinks.webhook.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER
 from monitor.sinks.webhook.template import check_template

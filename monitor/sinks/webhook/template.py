@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from monitor.alerting import text
 from monitor.alerting.alert import Alert
-from monitor.alerting.markdown import markdown
-from monitor.alerting.sample import sample_alert
+from monitor.alerting.rendering import plain_text
+from monitor.alerting.rendering.markdown import markdown
+from monitor.alerting.rendering.samples import sample_alert
 
 _REFERENCE = re.compile(r"\$(?:(\$)|([a-z_][a-z0-9_]*(?:\.[A-Za-z0-9_]+)*))?")
 
@@ -24,7 +24,7 @@ _REFERENCE = re.compile(r"\$(?:(\$)|([a-z_][a-z0-9_]*(?:\.[A-Za-z0-9_]+)*))?")
 def values(alert: Alert) -> dict[str, Any]:
     """What a template may name at its top: the alert's fields and its renderings."""
     fields: dict[str, Any] = msgspec.to_builtins(alert)
-    return {**fields, "text": text.block(alert), "short": text.short(alert), "markdown": markdown(alert)}
+    return {**fields, "text": plain_text.block(alert), "short": plain_text.short(alert), "markdown": markdown(alert)}
 
 
 def render(template: str, alert: Alert) -> bytes:

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from monitor.alerting.alert import Alert, from_finding
-from monitor.alerting.book import AlertBook
-from monitor.alerting.sample import sample_alert, sample_finding
-from monitor.config_files import config_dir
-from monitor.detection.finding import FindingKind, State
+from monitor.alerting.lifecycle.book import AlertBook
+from monitor.alerting.rendering.samples import sample_alert, sample_finding
+from monitor.detection.records.finding import FindingKind, State
+from monitor.settings.paths import config_dir
 from monitor.sinks.alertmanager.config import AlertmanagerSinkConfig
 from monitor.sinks.alertmanager.sink import AlertmanagerSink
 from tests.servers import alertmanager

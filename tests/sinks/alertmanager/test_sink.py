@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.alerting.book import AlertBook
-from monitor.alerting.sample import sample_alert
-from monitor.alerting.text import body
-from monitor.detection.finding import RaisedAt, Severity, State
+from monitor.alerting.lifecycle.book import AlertBook
+from monitor.alerting.rendering.plain_text import body
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding import RaisedAt, Severity, State
 from monitor.errors import PermanentDelivery, RetryableDelivery
 from monitor.sinks.alertmanager.config import AlertmanagerSinkConfig
 from monitor.sinks.alertmanager.sink import AlertmanagerSink

@@ -11,8 +11,8 @@ from typing import cast
 from hypothesis import given, settings
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.sample import sample_alert
-from monitor.detection.finding import State
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding import State
 from monitor.sinks.email.message import mail, message_id
 from tests.sinks.any_alert import alerts
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.alerting.sample import sample_alert
+from monitor.alerting.rendering.samples import sample_alert
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
 from monitor.sinks.email.config import EmailSinkConfig
 from monitor.sinks.email.sink import EmailSink

@@ -4,9 +4,9 @@ import io
 import json
 import os
 
-from monitor.alerting.sample import sample_alert
-from monitor.alerting.text import block
-from monitor.detection.finding import Severity
+from monitor.alerting.rendering.plain_text import block
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding import Severity
 from monitor.errors import PermanentDelivery, RetryableDelivery
 from monitor.sinks.log.config import LogSinkConfig
 from monitor.sinks.log.sink import LogSink

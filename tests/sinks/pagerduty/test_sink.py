@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.links import LinkTemplates
-from monitor.alerting.sample import sample_alert
-from monitor.detection.finding import Severity, State
+from monitor.alerting.rendering.links import LinkTemplates
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding import Severity, State
 from monitor.sinks.base import Acknowledges
 from monitor.sinks.pagerduty.config import PagerDutySinkConfig
 from monitor.sinks.pagerduty.event import LARGEST_EVENT_BYTES, event

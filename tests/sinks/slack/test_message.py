@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 
 from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, Change
-from monitor.alerting.links import LinkTemplates
-from monitor.alerting.sample import sample_alert
-from monitor.detection.finding import Severity, State
+from monitor.alerting.rendering.links import LinkTemplates
+from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding import Severity, State
 from monitor.sinks.slack.message import escape, message
 from tests.sinks.any_alert import NASTY, alerts
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from monitor.alerting.sample import sample_alert
+from monitor.alerting.rendering.samples import sample_alert
 from monitor.sinks.slack.config import SlackSinkConfig
 from monitor.sinks.slack.sink import SlackSink
 from monitor.testing.sinks import check_sink

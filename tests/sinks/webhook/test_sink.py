@@ -5,8 +5,8 @@ import json
 import pytest
 
 from monitor.alerting.alert import Alert, decode
-from monitor.alerting.sample import sample_alert
-from monitor.alerting.text import block
+from monitor.alerting.rendering.plain_text import block
+from monitor.alerting.rendering.samples import sample_alert
 from monitor.sinks.webhook.config import WebhookSinkConfig
 from monitor.sinks.webhook.signature import sign, verify
 from monitor.sinks.webhook.sink import WebhookSink

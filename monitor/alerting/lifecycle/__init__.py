@@ -1,0 +1,1 @@
+"""The life of an alert: what is open, grouped, damped, silenced, sent."""

@@ -1,0 +1,202 @@
+"""`AlertBook`: the life of alerts and the incidents they belong to.
+
+    pending -> firing -> resolved        info is told once; info that crosses its floor later becomes firing
+
+An alert enters each state once, whatever is delivered again; its labels and incident are those of its first telling,
+because a receiver knows it by them. Pure: time comes with the alerts. May import `monitor.detection` and below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+
+from monitor.alerting.alert import Alert
+from monitor.detection.records.finding import FindingKind, Severity, State
+from monitor.errors import StateError
+
+FORMAT = 1
+_ALSO_IN = 10
+_RANK = {State.PENDING: 0, State.INFO: 1, State.FIRING: 2, State.RESOLVED: 3}
+"""An alert only ever moves to a state of higher rank."""
+
+
+FACES = frozenset({FindingKind.DRIFT, FindingKind.SILENT_UPDATE, FindingKind.FORMAT, FindingKind.REFUSAL})
+"""What one update of a model is called in different streams: longer answers here, a broken format there."""
+
+
+class Incident(msgspec.Struct, kw_only=True):
+    """Alerts of one cause that were raised close together, over any number of streams.
+
+    One cause is the same driver, model and segment, and kinds that are faces of one change (`FACES`).
+
+    `first` and `last` are event times of raising in seconds since 1970, None in a replay without times.
+    """
+
+    id: str
+    key: str
+    first: float | None
+    last: float | None
+    streams: dict[str, int] = {}  # alerts of each stream, in order of first appearance
+    open: dict[str, str] = {}  # alerts that fire: fingerprint and stream, oldest first
+
+
+class _Record(msgspec.Struct, kw_only=True):
+    """One alert: its latest transition, and what it told first."""
+
+    alert: Alert
+    labels: dict[str, str]
+    incident: str
+
+
+class _Snapshot(msgspec.Struct, kw_only=True):
+    format: int
+    records: dict[str, _Record]
+    incidents: dict[str, Incident]
+    latest: dict[str, str]
+
+
+class AlertBook:
+    """Takes transitions as they come and says which are news.
+
+    Parameters
+    ----------
+    group_window_s
+        An alert joins the latest incident of its cause where that incident's last alert was raised at most so many
+        seconds of event time from it; else it opens one.
+    capacity
+        How many closed alerts are remembered, so that their redelivery is known; the oldest are forgotten first.
+        Alerts that fire are never forgotten.
+    """
+
+    def __init__(self, group_window_s: float = 1_800.0, capacity: int = 20_000) -> None:
+        if group_window_s <= 0 or capacity < 1:
+            raise ValueError("group_window_s must be > 0 and capacity >= 1")
+        self.group_window_s = group_window_s
+        self.capacity = capacity
+        self._full_at = capacity
+        self._records: dict[str, _Record] = {}
+        self._incidents: dict[str, Incident] = {}
+        self._latest: dict[str, str] = {}  # incident that an alert of this group would join
+
+    def apply(self, alert: Alert) -> Alert | None:
+        """The transition as it should be delivered, or None where it is no news (told before, out of order, pending).
+
+        What comes back has the labels and the incident of the alert's first telling.
+        """
+        known = self._records.get(alert.fingerprint)
+        if known is not None and _RANK[alert.state] <= _RANK[known.alert.state]:
+            return None
+        if known is None:
+            incident = self._join(alert)
+            known = _Record(alert=alert, labels={**alert.labels, "incident": incident.id}, incident=incident.id)
+        else:
+            incident = self._incidents[known.incident]
+            if known.alert.state in (State.PENDING, State.INFO) and alert.state is State.FIRING:
+                # What was information had no receiver to know it by: the severity that pages is the label.
+                known.labels = {**known.labels, "severity": alert.severity.value}
+        others = [stream for stream in incident.streams if stream != alert.stream]
+        told = msgspec.structs.replace(
+            alert,
+            labels=known.labels,
+            severity=Severity(known.labels["severity"]),
+            route=known.labels["route"],
+            incident=incident.id,
+            also_in=others[:_ALSO_IN],
+            streams=len(others) + 1,
+        )
+        known.alert = told
+        # Last in the order of keys: what changed latest is forgotten last.
+        self._records.pop(alert.fingerprint, None)
+        self._records[alert.fingerprint] = known
+        if alert.state is State.FIRING:
+            incident.open[alert.fingerprint] = alert.stream
+        else:
+            incident.open.pop(alert.fingerprint, None)
+        self._forget()
+        return None if alert.state is State.PENDING else told
+
+    def firing(self) -> list[Alert]:
+        """The latest transition of every alert that fires now."""
+        return [record.alert for record in self._records.values() if record.alert.state is State.FIRING]
+
+    def alerts(self) -> list[Alert]:
+        """The latest transition of every alert that is known, the latest change last."""
+        return [record.alert for record in self._records.values()]
+
+    def get(self, fingerprint: str) -> Alert | None:
+        """The latest transition of this alert, where it is known."""
+        record = self._records.get(fingerprint)
+        return record.alert if record else None
+
+    def incident(self, alert: Alert) -> Incident:
+        """The incident of an alert that has been applied. Raises `KeyError` for one that is not known."""
+        return self._incidents[self._records[alert.fingerprint].incident]
+
+    def incidents(self) -> Iterator[Incident]:
+        """Incidents with at least one alert that fires, oldest first."""
+        return (incident for incident in self._incidents.values() if incident.open)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def snapshot(self) -> bytes:
+        """The whole book as versioned plain data (msgpack)."""
+        return msgspec.msgpack.encode(
+            _Snapshot(format=FORMAT, records=self._records, incidents=self._incidents, latest=self._latest)
+        )
+
+    def restore(self, data: bytes) -> None:
+        """Take over a snapshot. Raises `StateError` for anything else than a snapshot of this format."""
+        try:
+            snapshot = msgspec.msgpack.decode(data, type=_Snapshot)
+        except msgspec.MsgspecError as error:
+            raise StateError(f"not a snapshot of an alert book: {error}") from None
+        if snapshot.format != FORMAT:
+            raise StateError(f"alert book of format {snapshot.format}, this version reads {FORMAT}")
+        self._records, self._incidents, self._latest = snapshot.records, snapshot.incidents, snapshot.latest
+
+    def _join(self, alert: Alert) -> Incident:
+        segment = sorted((alert.segment or {}).items())
+        face = "output" if alert.kind in FACES else alert.kind.value
+        key = repr((face, alert.driver.value if alert.driver else "", alert.model or "", segment))
+        time = alert.raised_at.time
+        incident = self._incidents.get(self._latest.get(key, ""))
+        near = (
+            incident is not None
+            and time is not None
+            and incident.last is not None
+            and incident.first is not None
+            and incident.first - self.group_window_s <= time <= incident.last + self.group_window_s
+        )
+        if incident is None or not near:
+            # A function of the first alert alone, so that every notifier gives the incident the same name.
+            digest = hashlib.blake2b(f"{key}\x1f{alert.fingerprint}".encode("utf-8", "surrogatepass"), digest_size=8)
+            incident = Incident(id=digest.hexdigest(), key=key, first=time, last=time, streams={}, open={})
+            self._incidents[incident.id] = incident
+            self._latest[key] = incident.id
+        elif time is not None and incident.first is not None and incident.last is not None:
+            incident.first, incident.last = min(incident.first, time), max(incident.last, time)
+        incident.streams[alert.stream] = incident.streams.get(alert.stream, 0) + 1
+        return incident
+
+    def _forget(self) -> None:
+        if len(self._records) <= self._full_at:
+            return
+        closed = [f for f, record in self._records.items() if record.alert.state in (State.RESOLVED, State.INFO)]
+        # A tenth at once: forgetting one at a time would walk all records for every alert.
+        tenth = max(1, self.capacity // 10)
+        for fingerprint in closed[: len(self._records) - self.capacity + tenth]:
+            del self._records[fingerprint]
+        self._full_at = max(self.capacity, len(self._records) + tenth)  # more than capacity where so many fire
+        used = {record.incident for record in self._records.values()}
+        self._incidents = {i: incident for i, incident in self._incidents.items() if i in used}
+        self._latest = {key: i for key, i in self._latest.items() if i in used}
+
+
+def is_at_least(severity: Severity, least: Severity) -> bool:
+    """Whether `severity` is as loud as `least` or louder."""
+    order = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+    return order.index(severity) >= order.index(least)

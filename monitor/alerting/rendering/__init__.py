@@ -1,0 +1,1 @@
+"""An alert as text: terminal, Markdown, numbers, next steps, links."""

@@ -1,0 +1,1 @@
+"""Values as operators write them: durations, secrets in files, names of functions."""

@@ -1,0 +1,1 @@
+"""Versions that run at the same time, compared with each other."""

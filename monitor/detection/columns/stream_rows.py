@@ -1,0 +1,294 @@
+"""Rows of one stream as detection takes them: values compressed at the door, so that every later step sees the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.columns.normal_scores import compress
+from monitor.detection.columns.recent_rows import EXCERPTS
+from monitor.detection.columns.watched_columns import ABSENT
+from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.features.base import FeatureSpec, Kind
+from monitor.features.batch import FeatureBatch
+from monitor.features.families.dependencies import NO_CALLS, Called, Calls
+
+DISTANCE = FeatureSpec(
+    "output.embedding.distance",
+    Kind.NUMBER,
+    "cosine distance of the output's embedding to the centre of the stream's first outputs",
+)
+CENTRE_OF = 100
+"""Outputs whose mean embedding is the centre, at most; they come first in the warm-up and have no distance themselves,
+so they are at most a quarter of it."""
+
+QUOTED = 8
+"""Of rows that are gathered for a reference one in so many keeps its excerpt, and the last ones do."""
+NO_EXCERPT = ("", "")
+
+C = TypeVar("C")
+
+
+@dataclass
+class Rows:
+    """n rows in stream order: values float16 (n, k) compressed, categories, times, ids, digests, segments, excerpts.
+
+    `calls` is what each row says of the dependencies it called, until they have columns of their own (`Dependencies`).
+    """
+
+    names: tuple[str, ...]
+    values: NDArray[np.float16]
+    categories: dict[str, list[str | None]]
+    times: NDArray[np.float64]
+    ids: list[str]
+    digests: NDArray[np.uint64]
+    segments: list[dict[str, str]]
+    excerpts: list[tuple[str, str]]
+    calls: list[Calls] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def of(cls, batch: FeatureBatch, distances: NDArray[np.float64], wanted: frozenset[str]) -> Rows:
+        """A batch's rows, with the distances to the centre (n) as one more column; of all only the wanted columns."""
+        names, places = _chosen(_with_distance(tuple(batch.names)), wanted)
+        values = np.concatenate([batch.values, distances[:, None]], axis=1)[:, places]
+        return cls(
+            names,
+            compress(values),
+            {name: list(column) for name, column in _wanted(batch.categories, wanted).items()},
+            batch.times.astype(np.float64),
+            list(batch.ids),
+            batch.digests.copy(),  # a view would keep the whole message
+            list(batch.segments),
+            list(zip(batch.input_excerpts, batch.output_excerpts, strict=True)),
+            None if batch.calls is None else list(batch.calls),
+        )
+
+    def present(self, name: str) -> NDArray[np.bool_]:
+        """Where a column has a value (n); nowhere if there is no such column."""
+        if name not in self.names:
+            return np.zeros(len(self), dtype=bool)
+        return np.asarray(np.isfinite(self.values[:, self.names.index(name)]))
+
+    def measured(self, spec: FeatureSpec) -> NDArray[np.bool_]:
+        """Where the worker knew the feature (n), whether it has a value there or is missing."""
+        if spec.kind is Kind.CATEGORY:
+            values = self.categories.get(spec.name)
+            return np.asarray([value != ABSENT for value in values or [ABSENT] * len(self)], dtype=bool)
+        column = self.column(spec.name)
+        return np.zeros(len(self), dtype=bool) if column is None else ~np.isinf(column)
+
+    def column(self, name: str) -> NDArray[np.float16] | None:
+        """A column's compressed values (n); None if there is no such column."""
+        return self.values[:, self.names.index(name)] if name in self.names else None
+
+    def only(self, wanted: frozenset[str]) -> Rows:
+        """The rows with those of these columns that they have."""
+        names, places = _chosen(self.names, wanted)
+        categories = _wanted(self.categories, wanted)
+        if names == self.names and len(categories) == len(self.categories):
+            return self
+        return replace(self, names=names, values=self.values[:, places], categories=categories)
+
+    def part(self, start: int, stop: int | None = None) -> Rows:
+        """Rows from `start` to `stop`, which keep no others in memory."""
+        cut = slice(start, stop)
+        return Rows(
+            self.names,
+            self.values[cut].copy(),
+            {name: column[cut] for name, column in self.categories.items()},
+            self.times[cut].copy(),
+            self.ids[cut],
+            self.digests[cut].copy(),
+            self.segments[cut],
+            self.excerpts[cut],
+            None if self.calls is None else self.calls[cut],
+        )
+
+    def take(self, chosen: NDArray[np.intp]) -> Rows:
+        """The rows at these positions."""
+        return Rows(
+            self.names,
+            self.values[chosen],
+            {name: [column[i] for i in chosen] for name, column in self.categories.items()},
+            self.times[chosen],
+            [self.ids[i] for i in chosen],
+            self.digests[chosen],
+            [self.segments[i] for i in chosen],
+            [self.excerpts[i] for i in chosen],
+            None if self.calls is None else [self.calls[i] for i in chosen],
+        )
+
+    def thinned(self) -> Rows:
+        """Rows that are gathered for a reference, without the excerpts that nobody will quote of so many."""
+        pairs = zip(self.excerpts, quotable(len(self)).tolist(), strict=True)
+        return replace(self, excerpts=[excerpt if quoted else NO_EXCERPT for excerpt, quoted in pairs])
+
+    def without_calls(self) -> Rows:
+        """The rows without what they say of single dependencies."""
+        return self if self.calls is None else replace(self, calls=None)
+
+    def joined(self, other: Rows) -> Rows:
+        """These rows and then the other's, whose columns may differ: what one does not measure is absent there.
+
+        Absent (infinite, or `ABSENT`) is not missing: it says nothing of the event, only of the worker's version.
+        """
+        if not len(self):
+            return other
+        names = self.names
+        values, more = self.values, other.values
+        if other.names != names:
+            names = (*names, *(n for n in other.names if n not in set(names)))
+            values, more = _aligned(self, names), _aligned(other, names)
+        categories = {
+            name: [
+                *self.categories.get(name, [ABSENT] * len(self)),
+                *other.categories.get(name, [ABSENT] * len(other)),
+            ]
+            for name in {**self.categories, **other.categories}
+        }
+        return Rows(
+            names,
+            np.concatenate([values, more]),
+            categories,
+            np.concatenate([self.times, other.times]),
+            self.ids + other.ids,
+            np.concatenate([self.digests, other.digests]),
+            self.segments + other.segments,
+            self.excerpts + other.excerpts,
+            None
+            if self.calls is None and other.calls is None
+            else [*(self.calls or [NO_CALLS] * len(self)), *(other.calls or [NO_CALLS] * len(other))],
+        )
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [
+            self.names,
+            pack(self.values),
+            self.categories,
+            pack(self.times),
+            self.ids,
+            pack(self.digests),
+            self.segments,
+            self.excerpts,
+            [{name: list(one) for name, one in each.items()} for each in self.calls or []]
+            if any(self.calls or [])
+            else None,
+        ]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> Rows:
+        """The rows that `plain` described."""
+        names, values, categories, times, ids, digests, segments, excerpts, *more = plain
+        calls = more[0] if more else None
+        return cls(
+            _shared(tuple(names)),
+            unpack(values),
+            categories,
+            unpack(times),
+            ids,
+            unpack(digests),
+            segments,
+            [(given, output) for given, output in excerpts],
+            None
+            if calls is None
+            else [{name: Called(*one) for name, one in each.items()} if each else NO_CALLS for each in calls],
+        )
+
+
+@lru_cache(maxsize=256)
+def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Equal names once for all streams: a process holds thousands that are measured alike."""
+    return names
+
+
+@lru_cache(maxsize=256)
+def _with_distance(names: tuple[str, ...]) -> tuple[str, ...]:
+    return _shared((*names, DISTANCE.name))
+
+
+@lru_cache(maxsize=256)
+def _chosen(names: tuple[str, ...], wanted: frozenset[str]) -> tuple[tuple[str, ...], list[int]]:
+    """Those of the names that are wanted, and their places."""
+    places = [place for place, name in enumerate(names) if name in wanted]
+    return _shared(tuple(names[place] for place in places)), places
+
+
+def _wanted(columns: Mapping[str, C], wanted: frozenset[str]) -> dict[str, C]:
+    return {name: column for name, column in columns.items() if name in wanted}
+
+
+def quotable(n: int) -> NDArray[np.bool_]:
+    """Which of n rows that were gathered for a reference have their excerpts."""
+    place = np.arange(n)
+    quoted: NDArray[np.bool_] = (place % QUOTED == 0) | (place >= n - EXCERPTS)
+    return quoted
+
+
+def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:
+    position = {name: j for j, name in enumerate(rows.names)}
+    out = np.full((len(rows), len(names)), np.inf, dtype=np.float16)
+    for j, name in enumerate(names):
+        if name in position:
+            out[:, j] = rows.values[:, position[name]]
+    return out
+
+
+class Centre:
+    """The mean embedding of a stream's first outputs, and distances to it.
+
+    Sums of float16 values are exact in float64 here, so the order and the cut of batches do not matter. Once the centre
+    is complete it is held in single precision.
+    """
+
+    def __init__(self, warmup: int = 4 * CENTRE_OF) -> None:
+        self.of = min(CENTRE_OF, warmup // 4)
+        self.count = 0
+        self.total: NDArray[np.floating[Any]] | None = None
+
+    def distances(self, embeddings: NDArray[np.float16] | None, n: int) -> NDArray[np.float64]:
+        """Cosine distance of each row (n) to the centre; NaN while it is being learned and for empty outputs."""
+        out = np.full(n, np.nan)
+        if embeddings is None:
+            return out
+        vectors = embeddings.astype(np.float64)
+        for row in range(n):
+            if self.count >= self.of:
+                break
+            if vectors[row].any():
+                self.total = vectors[row].copy() if self.total is None else self.total + vectors[row]
+                self.count += 1
+                if self.count == self.of:
+                    self.total = self.total.astype(np.float32)
+        else:
+            return out
+        first = row
+        if self.total is None or len(self.total) != vectors.shape[1]:
+            return out
+        rest = vectors[first:]
+        # Row by row, so that a row's distance does not depend on its neighbours in the batch.
+        total = self.total.astype(np.float64)
+        dots = np.einsum("ij,j->i", rest, total)
+        norms = np.sqrt(np.einsum("ij,ij->i", rest, rest)) * np.sqrt((total * total).sum())
+        out[first:] = np.where(norms > 0, 1 - dots / np.maximum(norms, 1e-12), np.nan)
+        return out
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [self.of, self.count, None if self.total is None else pack(self.total)]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> Centre:
+        """The centre that `plain` described."""
+        centre = cls()
+        centre.of, centre.count, total = plain
+        centre.total = None if total is None else unpack(total)
+        return centre

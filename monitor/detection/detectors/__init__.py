@@ -1,0 +1,1 @@
+"""Detectors of a single feature, chosen in the settings."""

@@ -1,0 +1,1 @@
+"""From a crossing to words: when, what, where, because of what."""

@@ -1,0 +1,93 @@
+"""One cause is told once: an objective that burns, and a drift finding of what it burns by.
+
+Calls that hang are a change (`call.latency.*` moved) and cost an objective its error budget, so they are found twice.
+Whoever is on call gets one page:
+
+- Whichever is found first fires. What is found second is information, told beside it under an id of its own, and says
+  what it goes with; so the log of alerts has both, what changed and what it costs.
+- A drift finding that fires says at once how fast the objectives burn by its events
+  (`monitor.detection.slo.slo_monitor`).
+- What is graver than what was told fires too: a burn that pages after a drift that warned says both, as a change that
+  creeps is told again when it becomes critical. A drift finding fires, too, where something else moved with it.
+- When one ends and the other goes on, the other fires under the id it has, as soon as it would have ended as well if
+  both were over: a burn when the short window of its rule has passed, a drift finding after `OUTLASTS` times the events
+  that resolve it. What ends without having fired ends silently.
+
+They are of one cause where what the objective counts moved in the direction that hurts, and the later one began close
+to when the earlier was told: what was told three days ago says nothing of a burn that begins now. A burn that is too
+slow to page builds up over days and has no such beginning; it goes with whatever drift is open.
+
+Pure. May import `finding`, `explain` and `values` of `monitor.detection` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from monitor.detection.columns.rare_categories import NONE
+from monitor.detection.diagnosis import explain
+from monitor.detection.records.finding import FeatureChange, Finding, Severity, State, base_name
+
+GOES_ON = 1000
+"""Rows after a change was told within which what begins is the same one going on; later it is another."""
+GOES_ON_S = 1_800.0
+"""The same in seconds, where that is longer, as on a busy stream."""
+OUTLASTS = 2
+"""Multiples of the events that resolve a drift for which one must outlast the burn it went with."""
+_GRAVITY = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
+
+
+def moved(counted: str, changes: Iterable[FeatureChange]) -> bool:
+    """Whether the feature that an objective counts, or another of its family, rose: `call.latency`, an error."""
+    family = "call.latency." if counted.startswith("call.latency.") else counted
+    return any(base_name(change.name).startswith(family) and change.effect > 0 for change in changes)
+
+
+def told_with(burn: Finding, drifts: Iterable[Finding]) -> Finding | None:
+    """Of the drift findings that are told, the gravest that an objective's finding goes with."""
+    slow = burn.severity is Severity.WARNING
+    near = [
+        drift for drift in drifts if moved(burn.features[0].name, drift.features) and (slow or _goes_on(drift, burn))
+    ]
+    return max(near, key=lambda drift: _GRAVITY.index(drift.severity), default=None)
+
+
+def says(known: Finding, found: Finding) -> bool:
+    """Whether what is known is as grave as what is found now."""
+    return _GRAVITY.index(known.severity) >= _GRAVITY.index(found.severity)
+
+
+def said_by(drift: Finding, burns: Iterable[Finding]) -> Finding | None:
+    """Of the objectives' findings that are told, the one that leaves a drift finding nothing to add, if any does."""
+    changes = [change for change in explain.in_order(drift.features, drift.kind) if not _is_absence(change)]
+    for burn in burns:
+        told = [explain.told_in(burn, change) for change in changes]
+        # Half of what moved may have moved by chance.
+        if told and told[0] and 2 * sum(told) >= len(told) and says(burn, drift) and _goes_on(burn, drift):
+            return burn
+    return None
+
+
+def beside(finding: Finding, known: Finding) -> Finding:
+    """A finding that says what it goes with."""
+    title = known.title.removeprefix(f"{known.stream}: ")
+    return msgspec.structs.replace(finding, cause=f"{finding.cause} It goes with what is told: {title}.")
+
+
+def as_information(finding: Finding) -> Finding:
+    """A finding that holds and does not fire."""
+    return msgspec.structs.replace(finding, state=State.INFO, severity=Severity.INFO)
+
+
+def _is_absence(change: FeatureChange) -> bool:
+    """Whether a change only says that something failed or is missing, as outputs are of calls that fail."""
+    return explain.is_failure_or_missing(change) or change.value == NONE
+
+
+def _goes_on(known: Finding, later: Finding) -> bool:
+    if later.began_at.index - known.raised_at.index <= GOES_ON:
+        return True
+    began, told = later.began_at.time, known.raised_at.time
+    return began is not None and told is not None and began - told <= GOES_ON_S

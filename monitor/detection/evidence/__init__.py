@@ -1,0 +1,1 @@
+"""Evidence against the reference, row by row."""

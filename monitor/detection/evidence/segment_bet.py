@@ -1,0 +1,129 @@
+"""Bets within segments: each row is bet on by where its own segment has leaned lately.
+
+When one tenant of three changes, three rows in ten say so and seven say nothing; a bet that leans where *all* rows lean
+sees a third of the shift and a tenth of the evidence. A bet may look at anything that is known before its event, its
+segment too, so here each segment of an attribute has a lean of its own, around its own mean in the reference: events of
+the segments that did not change cost next to nothing, those of the one that did are bet on in full. The evidence is one
+sum for the attribute, so no segment has to pay for the number of them.
+
+A version that the reference never saw is held against the whole reference. Values of other attributes that it hardly
+saw are not bet on: there is nothing to hold them against (`attribution` finds them as strangers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.columns.recent_rows import VERSIONS, Segments, each_once
+from monitor.detection.evidence.directional_bet import LEAN_RATES, ZONE_JOINT, Leaning
+from monitor.detection.reference.reference import Array32, Joint
+from monitor.detection.reference.segment_means import ENOUGH, SegmentTable, beyond
+from monitor.detection.state.snapshot_codec import pack, unpack
+
+Array = NDArray[np.float64]
+
+MOST_ATTRIBUTES = 3
+MOST_SEGMENTS = 8
+"""Segments of an attribute with a lean of their own."""
+SMALLEST = 40
+"""Rows in the reference from which a segment is bet on: of what one row in ten shows, fewer rows may show nothing.
+Versions are the same thing mostly, and a few rows of one will do."""
+
+
+def chosen(table: SegmentTable) -> list[str]:
+    """The attributes to bet within: those with several segments, smaller names first, and then versions."""
+    names = [name for name in table.attributes() if name not in VERSIONS]
+    several = [name for name in names if 2 <= len(_known(table, name)) <= MOST_SEGMENTS]
+    versions = [name for name in ("model.version", "model.fingerprint", "prompt.version") if table.values(name)]
+    versions = versions or [name for name in VERSIONS if table.values(name)]
+    return sorted(several)[: MOST_ATTRIBUTES - bool(versions)] + versions[:1]
+
+
+def _known(table: SegmentTable, attribute: str) -> list[str]:
+    least = ENOUGH if attribute in VERSIONS else SMALLEST
+    return [value for value in table.values(attribute) if table.mean(attribute, value, least) is not None]
+
+
+class WithinBet:
+    """The joint bet of one attribute: state is where each of its segments leans, (3 rates, segments, m).
+
+    Attributes
+    ----------
+    values
+        The segments, in the order of their leans.
+    """
+
+    def __init__(self, joint: Joint, attribute: str, table: SegmentTable, mean: NDArray[np.floating[Any]]) -> None:
+        self.attribute = attribute
+        self._leaning = Leaning(joint)
+        self._opens = attribute in VERSIONS
+        known = _known(table, attribute)[:MOST_SEGMENTS]
+        # Rows of a version that has been there alone are all rows, on which the joint bet leans already.
+        self._usual = known[0] if self._opens and len(known) == 1 else None
+        self.values = [] if self._usual is not None else known
+        m = joint.project.shape[1]
+        self._centre = np.zeros((MOST_SEGMENTS, m), dtype=np.float32)
+        self._floor = np.tile(np.float32(ZONE_JOINT) + joint.error, (MOST_SEGMENTS, 1))
+        for place, value in enumerate(self.values):
+            own = table.mean(attribute, value)
+            count = table.count(attribute, value)
+            assert own is not None
+            away = (own - mean)[: len(joint.project)] @ joint.project
+            error = joint.error * np.sqrt(table.n / count)
+            self._centre[place] = beyond(away, error)
+            self._floor[place] = ZONE_JOINT + error
+        self.lean = np.zeros((len(LEAN_RATES), MOST_SEGMENTS, m), dtype=np.float32)
+
+    def log_bets(self, u: Array32, counts: Array32, where: Sequence[Segments]) -> Array32:
+        """Log bets (rows, rates) of whitened rows u (rows, m), each counted so much; moves the leans on."""
+        codes = self._codes(where)
+        return self._leaning.log_bets(u - self._centre[codes], counts, codes, self._floor, self.lean)
+
+    def _codes(self, where: Sequence[Segments]) -> NDArray[np.intp]:
+        """The place of each row's segment (rows), -1 for those not bet on."""
+        codes = {name: self._code(dict(each).get(self.attribute)) for name, each in each_once(where).items()}
+        return np.fromiter(map(codes.__getitem__, map(id, where)), dtype=np.intp, count=len(where))
+
+    def _code(self, value: str | None) -> int:
+        if value is None or value == self._usual:
+            return -1
+        if value in self.values:
+            return self.values.index(value)
+        if self._opens and len(self.values) < MOST_SEGMENTS:
+            self.values.append(value)
+            return len(self.values) - 1
+        return -1
+
+    def furthest(self) -> str | None:
+        """The segment that leans furthest."""
+        if not self.values:
+            return None
+        size = (self.lean[-1, : len(self.values)] ** 2).sum(1)
+        return self.values[int(np.argmax(size))]
+
+    def restart(self) -> None:
+        """Forget where segments lean."""
+        self.lean[:] = 0
+
+    def state(self) -> tuple[int, Array32]:
+        """The state as it is now, for `rewind`."""
+        return len(self.values), self.lean.copy()
+
+    def rewind(self, state: tuple[int, Array32]) -> None:
+        """Go back to a `state`."""
+        del self.values[state[0] :]
+        self.lean = state[1].copy()
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [self.values, pack(self.lean[:, : len(self.values)])]
+
+    def restore(self, plain: list[Any]) -> None:
+        """Take over what `plain` described; the reference must be the same."""
+        values, lean = plain
+        self.values = list(values)
+        self.lean[:, : len(self.values)] = unpack(lean)

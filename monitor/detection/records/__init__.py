@@ -1,0 +1,1 @@
+"""Plain typed records that detection returns and takes: findings, controls, status, segments."""

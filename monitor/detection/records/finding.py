@@ -1,0 +1,216 @@
+"""`Finding`: one transition of something found in a stream, exactly as `oqm replay --json` prints it.
+
+A finding's id is a function of the log (stream, kind, driver, segment, index of first raising), so a replayed finding
+is the same finding. The JSON Schema of this record is a published interface (`oqm schema finding`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from enum import StrEnum
+
+import msgspec
+
+from monitor.config_values.durations import in_words
+
+SCHEMA_VERSION = 1
+SPREAD, TAIL = ".spread", ".tail"
+"""Ends the name of a number that moved in spread, and of one whose largest values became more or fewer."""
+EXAMPLES = 3
+"""Events from each side of a change, at most."""
+
+
+class State(StrEnum):
+    """Life of a finding. `pending` is kept inside and never printed or sent."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    INFO = "info"
+
+
+class FindingKind(StrEnum):
+    """What sort of thing was found; each has a runbook of the same name in `config/runbooks/`."""
+
+    DRIFT = "drift"
+    SILENT_UPDATE = "silent_update"
+    VERSION_CHANGE = "version_change"
+    FORMAT = "format"
+    REFUSAL = "refusal"
+    LATENCY = "latency"
+    ERRORS = "errors"
+    DEPENDENCY = "dependency"
+    CONTEXT = "context"
+    VOLUME = "volume"
+    SILENCE = "silence"
+    INPUT_DRIFT = "input_drift"
+    MIX_SHIFT = "mix_shift"
+    CANARY = "canary"
+    REFERENCE = "reference"
+
+
+class Driver(StrEnum):
+    """Where a change came from."""
+
+    OUTPUT = "output"
+    INPUT = "input"
+    MIX = "mix"
+    CALL = "call"
+
+
+class Severity(StrEnum):
+    """How loudly to say it."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Ended(StrEnum):
+    """How a finding came to its end."""
+
+    RECOVERED = "recovered"
+    ACCEPTED = "accepted"
+    DEPLOYED = "deployed"
+    PINNED = "pinned"
+    REMOVED = "removed"  # a person ended the stream
+    FORGOTTEN = "forgotten"  # the stream had no events for `forget_after`, or gave way to newer names
+    REPLACED = "replaced"  # what it compared or counted is no longer there, or another finding reports it
+
+
+class RaisedAt(msgspec.Struct, frozen=True):
+    """The event whose evidence crossed the threshold; `index` counts the stream's events from 0."""
+
+    event_id: str | None
+    index: int
+    time: float | None
+
+
+class BeganAt(msgspec.Struct, frozen=True):
+    """Estimated change point: first changed index, its 90 % interval, and the time of that event."""
+
+    index: int
+    low: int
+    high: int
+    time: float | None
+
+
+class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One feature before and after: median (number, count), rate (flag) or share of the value (category).
+
+    `effect` is the size of the change in multiples of the effect floor, signed by direction. `value` is the value of a
+    category whose share is told, where it is known, or where the tail begins; else the field is left out.
+    """
+
+    name: str
+    before: float | str | None
+    after: float | str | None
+    effect: float
+    value: str | None = None
+
+
+class Examples(msgspec.Struct, frozen=True):
+    """Ids of up to three events from each side of the change."""
+
+    before: list[str]
+    after: list[str]
+
+
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
+    """How a finding ended: of itself or by whose decision, and how long it lasted.
+
+    `why` is a sentence without its full stop. `index` and `time` are those of the stream's last event at the end, None
+    where unknown. `lasted_events` and `lasted_s` go from the beginning of the change to its end, which for `recovered`
+    is `back_events` before `index`: the events over which it was seen to be back.
+    """
+
+    how: Ended
+    why: str
+    by: str = ""
+    index: int | None = None
+    time: float | None = None
+    back_events: int | None = None
+    lasted_events: int | None = None
+    lasted_s: float | None = None
+
+
+class Excerpt(msgspec.Struct, frozen=True):
+    """Masked first characters of an example event's input and output."""
+
+    event_id: str
+    input: str
+    output: str
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One transition of a finding."""
+
+    stream: str
+    state: State
+    id: str
+    kind: FindingKind
+    cause: str
+    driver: Driver | None
+    raised_at: RaisedAt
+    began_at: BeganAt
+    features: list[FeatureChange]
+    segment: dict[str, str] | None
+    examples: Examples
+    title: str
+    severity: Severity
+    runbook: str
+    schema_version: int = SCHEMA_VERSION
+    evidence: float | None = None  # log10 of the evidence, the threshold being log10 of the mean run length asked
+    threshold: float | None = None
+    excerpts_before: list[Excerpt] = []
+    excerpts_after: list[Excerpt] = []
+    model: str | None = None  # name of the model that most of the changed events came from
+    resolution: Resolution | None = None  # of a resolved finding
+
+
+def resolved(finding: Finding, resolution: Resolution, changed_until: float | None = None) -> Finding:
+    """The transition that ends a finding.
+
+    Its resolution says how long it lasted, and so does the end of its cause. `changed_until` is the time of the last
+    event that was still changed, where that is known and earlier than the resolution's.
+    """
+    events = seconds = None
+    began = finding.began_at
+    if resolution.index is not None:
+        events = max(0, resolution.index - (resolution.back_events or 0) - began.index)
+    until = resolution.time if changed_until is None else changed_until
+    if began.time is not None and until is not None and math.isfinite(until):
+        seconds = max(0.0, until - began.time)
+    ended = msgspec.structs.replace(resolution, lasted_events=events, lasted_s=seconds)
+    cause = f"{finding.cause} Resolved: {ended_by(ended)}."
+    if lasted(ended):
+        cause += f" It lasted {lasted(ended)}."
+    return msgspec.structs.replace(finding, state=State.RESOLVED, cause=cause, resolution=ended)
+
+
+def ended_by(resolution: Resolution) -> str:
+    """`recovered: output.tone.refusal is back at 0.1% ...`, `accepted as the new normal by ada`."""
+    why = resolution.why + (f" by {resolution.by}" if resolution.by else "")
+    return f"recovered: {why}" if resolution.how is Ended.RECOVERED else why
+
+
+def lasted(resolution: Resolution) -> str:
+    """`3 h, 1,204 events`; empty where neither is known."""
+    known = [] if resolution.lasted_s is None else [in_words(resolution.lasted_s)]
+    if resolution.lasted_events is not None:
+        known.append(f"{resolution.lasted_events:,} events")
+    return ", ".join(known)
+
+
+def base_name(name: str) -> str:
+    """The feature behind the name of a change: `call.latency.total_s.tail` -> `call.latency.total_s`."""
+    return name.removesuffix(SPREAD).removesuffix(TAIL)
+
+
+def finding_id(
+    stream: str, kind: FindingKind, driver: Driver | None, segment: dict[str, str] | None, index: int
+) -> str:
+    """16 hexadecimal digits that identify a finding for good (see DESIGN: Identity)."""
+    parts = [stream, kind.value, driver.value if driver else "", repr(sorted((segment or {}).items())), str(index)]
+    return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -1,0 +1,1 @@
+"""What is normal: the learned reference and its statistics."""

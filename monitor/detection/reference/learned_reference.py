@@ -1,0 +1,132 @@
+"""A reference in use: learned from rows, with its segments, its examples, and how it matures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.columns.normal_scores import RankMap
+from monitor.detection.columns.recent_rows import Segments
+from monitor.detection.columns.watched_columns import Layout
+from monitor.detection.reference.moments import UNIT, Moments
+from monitor.detection.reference.reference import Reference, base_of
+from monitor.detection.reference.segment_means import SegmentTable
+from monitor.detection.reference.stratification import Strata
+from monitor.detection.state.snapshot_codec import pack, unpack
+
+Array = NDArray[np.float64]
+
+COUNTER_BITS = 1 << 14
+
+
+class DistinctCounter:
+    """How many different digests were seen, by linear counting (Whang, Vander-Zanden, Taylor 1990) in 2 KiB."""
+
+    def __init__(self, bits: int = COUNTER_BITS) -> None:
+        self._bits: NDArray[np.uint8] = np.zeros(bits // 8, dtype=np.uint8)
+
+    def add(self, marks: NDArray[np.uint16]) -> None:
+        """Count digests by their marks (n)."""
+        np.bitwise_or.at(self._bits, marks >> 3, (1 << (marks & 7)).astype(np.uint8))
+
+    def count(self) -> float:
+        """The estimate; within 1 % up to some thousands."""
+        zero = COUNTER_BITS - int(np.unpackbits(self._bits).sum())
+        return float(-COUNTER_BITS * np.log(max(zero, 1) / COUNTER_BITS))
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return pack(self._bits)
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> DistinctCounter:
+        """The counter that `plain` described."""
+        counter = cls(0)
+        counter._bits = unpack(plain)
+        return counter
+
+
+def marks_of(digests: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """Of digests (n) as much as counting them takes: each one's place in a `DistinctCounter`."""
+    # The low bits of the digest are hashed already; a multiplication spreads them over the map.
+    return ((digests * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 14)).astype(np.uint16)
+
+
+class Normal:
+    """A reference, learned from the rows it is given and maturing with calm ones."""
+
+    def __init__(self, reference: Reference, segments: SegmentTable, distinct: DistinctCounter, version: int) -> None:
+        self.reference = reference
+        self.segments = segments
+        self.version = version
+        self._distinct = distinct
+
+    @classmethod
+    def learn(
+        cls,
+        layout: Layout,
+        numbers: NDArray[np.float16],
+        flags: Array,
+        segments: Sequence[Segments],
+        marks: NDArray[np.uint16],
+        version: int,
+        excluded: frozenset[str] = frozenset(),
+    ) -> Normal:
+        """Learn from rows: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
+        ranks = RankMap.learn(numbers)
+        seen = np.isfinite(flags)
+        fill = np.where(seen.any(0), np.where(seen, flags, 0).sum(0) / np.maximum(seen.sum(0), 1), 0.0)
+        z = ranks.scores(numbers)
+        strata = Strata.learn(z, segments)
+        y = np.concatenate([strata.take_off(z, segments), np.where(seen, flags, fill)], axis=1)
+        moments = Moments(y.shape[1], numbers.shape[1] + layout.common, numbers.shape[1])
+        base = base_of(numbers.shape[1], fill)
+        # In the same units as later rows.
+        for start in range(0, len(y), UNIT):
+            moments.add(y[start : start + UNIT] - base)
+        counter = DistinctCounter()
+        counter.add(marks)
+        table = SegmentTable(y.shape[1])
+        table.add(y, segments)
+        return cls(Reference(layout, ranks, strata, moments, counter.count(), fill, excluded), table, counter, version)
+
+    def grows(self, limit: int) -> bool:
+        """Whether it still matures, up to `limit` rows."""
+        return not self.reference.frozen and self.reference.n < limit
+
+    def add(self, y: Array, segments: Sequence[Segments], marks: NDArray[np.uint16]) -> None:
+        """Add `UNIT` calm rows y (n, d); `renew` follows before anything else does."""
+        self.reference.moments.add(y - self.reference.base)
+        self.segments.add(y, segments)
+        self._distinct.add(marks)
+
+    def renew(self, limit: int) -> None:
+        """Derive the reference anew from all rows that were added; with `limit` rows it is frozen."""
+        self.reference.distinct = self._distinct.count()
+        self.reference.derive()
+        if not self.grows(limit):
+            self.reference.freeze()
+            self._distinct = DistinctCounter(0)
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        return [
+            self.reference.plain(),
+            self.segments.plain(),
+            self._distinct.plain(),
+            self.version,
+        ]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> Normal:
+        """The reference in use that `plain` described."""
+        reference, segments, distinct, version = plain
+        return cls(
+            Reference.from_plain(reference),
+            SegmentTable.from_plain(segments),
+            DistinctCounter.from_plain(distinct),
+            version,
+        )

@@ -1,0 +1,119 @@
+"""How often each value of an attribute came in a reference, and the mean row it came with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.columns.recent_rows import Segments
+from monitor.detection.state.snapshot_codec import pack, unpack
+
+Array = NDArray[np.float64]
+
+MOST_ATTRIBUTES = 12
+MOST_VALUES = 12
+"""An attribute with more values than this (a user id, say) cannot be a segment; its rarest values are dropped."""
+ENOUGH = 20
+"""Rows from which a value has a mean."""
+
+
+def beyond(away: NDArray[np.floating[Any]], error: NDArray[np.floating[Any]]) -> Array:
+    """How far segments are from the mean of all, less what an error of that size shows anyway (any shape).
+
+    The non-negative garrote (Breiman 1995): what is within one error is nothing, and what is far is hardly touched. A
+    share of it taken off instead, however much is seen, leaves a small segment that differs a lot from the others with
+    a centre far from where it is, and its usual rows look like a change.
+    """
+    return np.asarray(away * np.maximum(0.0, 1.0 - (error / np.maximum(np.abs(away), 1e-9)) ** 2))
+
+
+class SegmentTable:
+    """Counts and sums of rows by attribute value."""
+
+    def __init__(self, d: int) -> None:
+        self.d = d
+        self.n = 0
+        self._cells: dict[str, dict[str, tuple[int, Array]]] = {}
+        self._wide: set[str] = set()
+
+    def add(self, y: Array, segments: Sequence[Segments]) -> None:
+        """Count rows y (n, d) with their segments."""
+        self.n += len(y)
+        groups: dict[Segments, list[int]] = {}
+        for row, segment in enumerate(segments):
+            groups.setdefault(segment, []).append(row)
+        for segment, rows in groups.items():
+            total = y[rows].sum(0)
+            for attribute, value in segment:
+                if attribute in self._wide:
+                    continue
+                cells = self._cells.get(attribute)
+                if cells is None:
+                    if len(self._cells) >= MOST_ATTRIBUTES:
+                        continue
+                    cells = self._cells[attribute] = {}
+                count, held = cells.get(value, (0, None))
+                cells[value] = (count + len(rows), total if held is None else held + total)
+                if len(cells) > MOST_VALUES:
+                    del self._cells[attribute]
+                    self._wide.add(attribute)
+
+    def merge(self, other: SegmentTable) -> None:
+        """Add another's counts and sums."""
+        self.n += other.n
+        self._wide |= other._wide
+        for attribute in self._wide:
+            self._cells.pop(attribute, None)
+        for attribute, theirs in other._cells.items():
+            if attribute in self._wide or (attribute not in self._cells and len(self._cells) >= MOST_ATTRIBUTES):
+                continue
+            cells = self._cells.setdefault(attribute, {})
+            for value, (count, total) in theirs.items():
+                held = cells.get(value)
+                cells[value] = (count, total.copy()) if held is None else (held[0] + count, held[1] + total)
+            if len(cells) > MOST_VALUES:
+                del self._cells[attribute]
+                self._wide.add(attribute)
+
+    def share(self, attribute: str, value: str) -> float:
+        """Share of the reference's rows with this value."""
+        return self.count(attribute, value) / self.n if self.n else 0.0
+
+    def count(self, attribute: str, value: str) -> int:
+        """The reference's rows with this value."""
+        return self._cells.get(attribute, {}).get(value, (0, None))[0]
+
+    def mean(self, attribute: str, value: str, at_least: int = ENOUGH) -> Array | None:
+        """Mean row of a value that came often enough, else None."""
+        count, total = self._cells.get(attribute, {}).get(value, (0, None))
+        return total / count if total is not None and count >= at_least else None
+
+    def attributes(self) -> list[str]:
+        """Attributes with few enough values."""
+        return list(self._cells)
+
+    def values(self, attribute: str) -> list[str]:
+        """Values seen of an attribute."""
+        return list(self._cells.get(attribute, {}))
+
+    def is_wide(self, attribute: str) -> bool:
+        """Whether the attribute had too many values to be a segment."""
+        return attribute in self._wide
+
+    def plain(self) -> list[Any]:
+        """Plain data for a snapshot."""
+        cells = {a: {v: [count, pack(total)] for v, (count, total) in c.items()} for a, c in self._cells.items()}
+        return [self.d, self.n, cells, sorted(self._wide)]
+
+    @classmethod
+    def from_plain(cls, plain: list[Any]) -> SegmentTable:
+        """The table that `plain` described."""
+        d, n, cells, wide = plain
+        table = cls(d)
+        table.n = n
+        table._cells = {a: {v: (count, unpack(total)) for v, (count, total) in c.items()} for a, c in cells.items()}
+        table._wide = set(wide)
+        return table

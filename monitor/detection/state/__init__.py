@@ -1,0 +1,1 @@
+"""How state is written: snapshot encoding and compiled loops."""

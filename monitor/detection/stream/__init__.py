@@ -1,0 +1,1 @@
+"""A stream, its reference monitors, and the partition that owns it."""

@@ -1,0 +1,342 @@
+"""`Late`: features that came after a track's reference was learned, watched beside it.
+
+A new version of the software measures more, an application sends a column that it did not send before, or changed
+settings include what they left out. The layout of a reference is fixed, so what comes later could not be judged until
+the next reference; and learning a new one for its sake would make the whole stream deaf for a warm-up. So:
+
+- Rows in which such a feature is measured are *gathered*, as many as a first reference takes (`warmup`), while the
+  track goes on as if they were not there: its evidence is the same bit for bit.
+- Then they are the reference of a *group*: a `Track` that sees the late features alone, learns their moments and bets
+  on them. What is asked (the inputs that the first reference knows) is part of a group's reference, so that outputs
+  that follow other inputs are explained by them; but on those inputs only the first track bets. Late features of the
+  input have a group apart from those of outputs and calls.
+- With the next reference of the stream (a deploy or a pin) all features are in one reference again, and groups end.
+  A group's reference matures as the first one does, or stays as first learned where that one is pinned; `accept`,
+  provisional references and recovery are those of any track.
+
+A feature measured in less than `ENOUGH` of a reference's rows is left out of it and comes late: few rows tell little
+of it, and the standard errors of a reference are those of all its rows. A feature that is not measured any more is
+absent from the rows, which says nothing (`Rows.joined`); rows without any feature of a group do not reach the group.
+
+The alert budget. While there are groups they have `SHARE` of the stream's budget together, in equal parts, and the
+track has the rest: evidence is averaged with these weights, so the threshold of the track rises by a factor of
+1 / (1 - SHARE), which costs it a hundredth of its delay, and that of a group is 1 / (its part) times as high: a change
+of 3 sd in one of them takes an event or two more. While rows are gathered nothing bets on them and the track has all.
+
+One cause is told once. A finding of a group waits until the next rows are judged (or their time is up), since the track
+may find the same change in them. It is held back while the track has a finding that fires and was raised after the
+group's change began: that one tells of the change with more features. It is told if it outlasts that one by the events
+that resolve a finding. A change that begins later is another one and is told.
+
+Rows of a changed state are no reference for a later one: gathering begins again when a finding of the track opens or is
+resolved, and a group that was learned while one was open is learned again after it is resolved. What is accepted is
+normal, so there it stays. What such a group finds while the track's finding is open may be the way back, so it is told
+only if that finding is not resolved within `OUTLASTS` times the events that resolve one.
+
+Features of single dependencies do not come late: they are chosen with a reference
+(`monitor.detection.columns.dependency_columns`). Groups are bounded (`MOST_GROUPS`): beyond, the youngest one is
+gathered again together with what is new.
+
+Called by `monitor.detection.stream.stream_monitor`, one `Late` for each of its tracks. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection.columns.stream_rows import Rows
+from monitor.detection.columns.watched_columns import UNCOUNTED, watched
+from monitor.detection.diagnosis.alert_correlation import OUTLASTS
+from monitor.detection.records.finding import Driver, Finding, Resolution, State
+from monitor.detection.settings import DetectionSettings
+from monitor.detection.stream.reference_monitor import Context, Track
+from monitor.features.base import FeatureSpec
+from monitor.features.families.dependencies import is_keyed
+
+SHARE = 0.1
+"""Share of the alert budget that groups have while there are any; it costs the track a hundredth of its delay."""
+MOST_GROUPS = 6
+"""Groups of a track: their state and their cost are each about a fifth of the track's."""
+INPUT_SIDE = "input"
+
+
+class _Looked(NamedTuple):
+    """For which columns, settings and declarations it was last worked out what is new, and what was."""
+
+    names: tuple[str, ...]
+    categories: tuple[str, ...]
+    settings: DetectionSettings
+    declared: Sequence[FeatureSpec]
+    found: tuple[FeatureSpec, ...]
+
+
+class Late:
+    """What came after one track's reference.
+
+    Attributes
+    ----------
+    groups
+        Tracks of late features, in the order in which they were learned.
+    held
+        Ids of findings of groups that are not told as long as the track's own tell of the change, with the number of
+        rows that the track had seen when each was found.
+    waiting
+        Ids of those that are told with the next rows, unless the track finds the change, too.
+    """
+
+    __slots__ = ("_closed_at", "_gathered", "_learned_open", "_looked", "_open", "groups", "held", "waiting")
+
+    def __init__(self) -> None:
+        self.groups: list[Track] = []
+        self.held: dict[str, int] = {}
+        self.waiting: list[str] = []
+        self._learned_open: list[bool] = []  # of each group, whether it was learned while the track had a finding open
+        self._gathered: tuple[str, Rows, NDArray[np.int64]] | None = None
+        self._open = False
+        self._closed_at = 0
+        self._looked: _Looked | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether no group has a finding open or learns a provisional reference."""
+        return all(group.settled for group in self.groups)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing came late so far, or all of it is in the reference by now."""
+        return not self.groups and self._gathered is None
+
+    def context_of_track(self, context: Context) -> Context:
+        """The context for the track itself: groups have a share of its budget."""
+        return replace(context, threshold=context.threshold / (1 - SHARE)) if self.groups else context
+
+    def scale(self) -> float:
+        """What a group's evidence is multiplied by to stand beside the track's, with the track's threshold."""
+        return SHARE / max(1, len(self.groups))
+
+    def judge(self, context: Context, track: Track, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
+        """Take rows that the track has just judged, with their stream indices (n); what groups found in them."""
+        self._follow(track)
+        candidates = self._candidates(context, track, rows)
+        if not candidates and not self.groups:
+            return []
+        found: list[tuple[Finding, bool]] = []
+        known = track.features_known()
+        own_context = replace(context, threshold=context.threshold / self.scale())
+        for group, learned_open in zip(self.groups, self._learned_open, strict=True):
+            of = [context.specs[name] for name in sorted(group.features_known() - known) if name in context.specs]
+            measured = np.asarray(_measured(rows, of).any(axis=1))
+            found += [(finding, learned_open) for finding in _judged(own_context, group, rows, indices, measured)]
+        told = self._told(context, track, found)
+        if candidates:
+            self._gather(context, track, candidates, rows, indices)
+        return told
+
+    def resolve(self, why: Resolution) -> list[Finding]:
+        """Close what groups have open; those that fired and were told are reported as resolved."""
+        untold = self.untold()
+        found = [finding for group in self.groups for finding in group.resolve(why) if finding.id not in untold]
+        self.held, self.waiting = {}, []
+        return found
+
+    def untold(self) -> set[str]:
+        """Ids of open findings that nobody was told of."""
+        return {*self.held, *self.waiting}
+
+    def flush(self) -> list[Finding]:
+        """The time of the next rows is up: what waits for them is told."""
+        told = self._open_of(self.waiting)
+        self.waiting = []
+        return told
+
+    def _open_of(self, ids: Collection[str]) -> list[Finding]:
+        return [finding for group in self.groups for finding in group.open if finding.id in ids]
+
+    def accept(self) -> None:
+        """The state as it is has become normal, for the track and for each group."""
+        self.held, self.waiting = {}, []
+        self._open = False
+        self._learned_open = [False] * len(self.groups)
+
+    def _follow(self, track: Track) -> None:
+        """Note whether the track has a finding open, and what that means for what is gathered or was."""
+        now = bool(track.open)
+        if now == self._open:
+            return
+        self._open = now
+        self._gathered = None
+        if now:
+            return
+        self._closed_at = track.seen
+        gone = [group for group, there in zip(self.groups, self._learned_open, strict=True) if there]
+        ids = {finding.id for group in gone for finding in group.open}
+        self.held = {own: since for own, since in self.held.items() if own not in ids}
+        self._keep([group for group in self.groups if group not in gone])
+
+    def _keep(self, groups: list[Track]) -> None:
+        """These groups and no others."""
+        flags = dict(zip(map(id, self.groups), self._learned_open, strict=True))
+        self.groups, self._learned_open = groups, [flags.get(id(group), self._open) for group in groups]
+        self._looked = None
+
+    def _told(self, context: Context, track: Track, found: Sequence[tuple[Finding, bool]]) -> list[Finding]:
+        """What is told now: of the findings that waited for these rows, of those found in them, of those held back.
+
+        With each finding goes whether its group was learned while the track had one open.
+        """
+        told: list[Finding] = []
+        patience = context.settings.recovery
+        for finding in self._open_of(self.waiting):
+            if _tells_of(track, finding):
+                self.held[finding.id] = track.seen
+            else:
+                told.append(finding)
+        self.waiting = []
+        for finding, learned_open in found:
+            if finding.state is State.RESOLVED:
+                if finding.id not in self.held and finding.id not in self.waiting:
+                    told.append(finding)
+                self.held.pop(finding.id, None)
+                self.waiting = [own for own in self.waiting if own != finding.id]
+            elif finding.state is State.INFO:
+                if finding.driver is not Driver.MIX and not _same(track.open, finding):
+                    told.append(finding)
+            elif _tells_of(track, finding) or (learned_open and track.open):
+                self.held[finding.id] = track.seen
+            else:
+                self.waiting.append(finding.id)
+        for finding in self._open_of(self.held):
+            over = not track.open and track.seen - self._closed_at >= patience
+            other = track.open and not _tells_of(track, finding)
+            if over or (other and track.seen - self.held[finding.id] >= OUTLASTS * patience):
+                del self.held[finding.id]
+                told.append(finding)
+        return told
+
+    # What is new
+
+    def _candidates(self, context: Context, track: Track, rows: Rows) -> tuple[FeatureSpec, ...]:
+        """Features of these columns that are to be watched and that neither the track nor a group knows."""
+        last = self._looked
+        if (
+            last is not None
+            and last.settings is context.settings
+            and last.declared is context.declared
+            and last.names == rows.names
+            and last.categories == (*rows.categories,)
+        ):
+            return last.found
+        known = track.features_known().union(*(group.features_known() for group in self.groups))
+        columns = {*rows.names, *rows.categories}
+        found = tuple(
+            spec
+            for spec in watched(context.declared, context.settings.features, context.settings.exclude)
+            if spec.name in columns and spec.name not in known and not is_keyed(spec.name)
+        )
+        self._looked = _Looked(rows.names, (*rows.categories,), context.settings, context.declared, found)
+        return found
+
+    def _gather(
+        self,
+        context: Context,
+        track: Track,
+        candidates: Sequence[FeatureSpec],
+        rows: Rows,
+        indices: NDArray[np.int64],
+    ) -> None:
+        """Gather the rows in which the foremost candidate is measured; enough of them make groups."""
+        measured = _measured(rows, candidates)
+        counts = dict(zip((spec.name for spec in candidates), measured.sum(axis=0).tolist(), strict=True))
+        if not any(counts.values()):
+            return
+        if self._gathered is not None and not counts.get(self._gathered[0]):
+            self._gathered = None  # what it was for does not come any more, and something else does
+        if self._gathered is None and len(self.groups) >= MOST_GROUPS:
+            if self.groups[-1].settled:
+                self._keep(self.groups[:-1])
+            return
+        foremost = max(counts, key=lambda name: (counts[name], name)) if self._gathered is None else self._gathered[0]
+        inputs = [spec for spec in context.declared if spec.side == INPUT_SIDE and spec.name in track.features_known()]
+        place = [spec.name for spec in candidates].index(foremost)
+        chosen = np.flatnonzero(measured[:, place])
+        wanted = frozenset(spec.name for spec in (*candidates, *inputs))
+        part, where = rows.take(chosen).only(wanted).without_calls(), indices[chosen]
+        if self._gathered is not None:
+            part = self._gathered[1].joined(part)
+            where = np.concatenate([self._gathered[2], where])
+        part = part.thinned()
+        self._gathered = (foremost, part, where)
+        if len(part) < context.settings.warmup:
+            return
+        self._gathered = None
+        late_inputs = [spec for spec in candidates if spec.side == INPUT_SIDE]
+        others = [spec for spec in candidates if spec.side != INPUT_SIDE]
+        for own, declared in ((late_inputs, late_inputs), (others, [*inputs, *others])):
+            group = Track(pinned=track.pinned, inputs=own is late_inputs)
+            if own:
+                group.warm_up(replace(context, declared=declared), part, where)
+                if group.features_known() & {spec.name for spec in own}:
+                    self._keep([*self.groups, group])
+
+    # State
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for a snapshot."""
+        gathered = self._gathered
+        return {
+            "groups": [[g.plain(), there] for g, there in zip(self.groups, self._learned_open, strict=True)],
+            "gathered": None if gathered is None else [gathered[0], gathered[1].plain(), gathered[2].tolist()],
+            "held": [self.held, self.waiting],
+            "open": [self._open, self._closed_at],
+        }
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> Late:
+        """What `plain` described; it goes on bit for bit."""
+        late = cls()
+        late.groups = [Track.from_plain(group, settings) for group, _ in plain["groups"]]
+        late._learned_open = [there for _, there in plain["groups"]]
+        if plain["gathered"] is not None:
+            foremost, rows, indices = plain["gathered"]
+            late._gathered = (foremost, Rows.from_plain(rows), np.asarray(indices, dtype=np.int64))
+        late.held, late.waiting = dict(plain["held"][0]), list(plain["held"][1])
+        late._open, late._closed_at = plain["open"]
+        return late
+
+
+def _tells_of(track: Track, finding: Finding) -> bool:
+    """Whether a finding of the track that fires tells of the change that a group found."""
+    return _same((known for known in track.open if known.state is State.FIRING), finding)
+
+
+def _same(known: Iterable[Finding], finding: Finding) -> bool:
+    """Whether a change may have begun before one of the known findings was raised: then it is the same one."""
+    return any(finding.began_at.low <= one.raised_at.index for one in known)
+
+
+def _measured(rows: Rows, specs: Sequence[FeatureSpec]) -> NDArray[np.bool_]:
+    """Where each of these features is measured (n, specs); a distance is where it has a value."""
+    columns = [rows.present(spec.name) if spec.name in UNCOUNTED else rows.measured(spec) for spec in specs]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), dtype=bool)
+
+
+def _judged(
+    context: Context, group: Track, rows: Rows, indices: NDArray[np.int64], chosen: NDArray[np.bool_]
+) -> list[Finding]:
+    """What a group finds in the chosen rows (n)."""
+    if not chosen.all():
+        places = np.flatnonzero(chosen)
+        rows, indices = rows.take(places), indices[places]
+    findings: list[Finding] = []
+    start = 0
+    while start < len(rows):
+        found, taken = group.judge(context, rows.part(start), indices[start:])
+        group.strangers.clear()  # which segments are new the track itself says: its reference is older
+        findings += found
+        start += taken
+    return findings

@@ -1,0 +1,658 @@
+"""`PartitionMonitor`: all streams of one detect partition, and the rules that make an effect happen exactly once.
+
+A stream's state carries the offset in `oqm.features` up to which it was applied, and per source partition the highest
+source offset applied (the fence). So a message that comes again, or rows that featurize sent twice, change nothing.
+Pure: what it returns is a function of the log.
+
+A stream's life: a name with a few events is a `Newcomer`; then a `StreamMonitor` watches it; where that raises an
+exception, a `FailedStream` stands in its place until a person acts; a stream that is removed, or had no event for
+`forget_after`, is gone. What is not judged on the way is handed to `report`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+
+from monitor.config_values.durations import in_words
+from monitor.detection.records.control import Action, Control
+from monitor.detection.records.finding import Ended, Finding, Resolution, State, resolved
+from monitor.detection.records.status import StreamStatus
+from monitor.detection.settings import DetectionSettings
+from monitor.detection.state.snapshot_codec import decode
+from monitor.detection.stream.due_times import DueTimes
+from monitor.detection.stream.failed_stream import (
+    STREAM_FAILED,
+    TOO_MANY_STREAMS,
+    FailedStream,
+    Failure,
+    Unjudged,
+    in_one_line,
+    unknown,
+)
+from monitor.detection.stream.newcomer import Newcomer, can_wait
+from monitor.detection.stream.stream_monitor import RESOLVED_BY, StreamMonitor
+from monitor.errors import InvalidEvent, OqmError
+from monitor.features.base import FeatureSpec
+from monitor.features.batch import FeatureBatch
+
+FORMAT = 1
+MAX_STREAMS = 20_000
+"""Streams of a partition, at most, where the settings say nothing: two times what the largest fleet that was measured
+has in one partition. As newcomers they take 40 MB, as monitors far more than any worker has: memory is what limits
+those."""
+LOOK_EVERY_S = 3600.0
+"""Log time between two looks for streams to forget. Each walks over all streams; what is asked is a matter of days."""
+KNOWN_YOUNG = 16
+"""Settings whose status without events is kept: an installation has a handful of them for thousands of streams."""
+
+Watched: TypeAlias = StreamMonitor | FailedStream | Newcomer
+
+
+class _Owned:
+    """A stream with its place in the log.
+
+    `open` are the findings that fire, as they were handed out: kept beside the monitor, whose own state may be half
+    changed when it raises. `seen` is the log time of the last tick before its latest rows, NaN where none came;
+    `doubted` the hour in which it was first found due to be forgotten. `turn` rises with each message that has rows of
+    it. `saved` says whether a snapshot of it was handed out. `time` is that of its own latest tick, in a replay; NaN
+    where ticks are for all streams.
+    """
+
+    __slots__ = ("applied", "doubted", "fence", "monitor", "open", "saved", "seen", "time", "turn")
+
+    def __init__(self, monitor: Watched) -> None:
+        self.monitor = monitor
+        self.applied = -1
+        self.fence: dict[str, dict[int, int]] = {}
+        self.open: dict[str, Finding] = {}
+        self.seen = math.nan
+        self.doubted = math.nan
+        self.turn = 0
+        self.saved = False
+        self.time = math.nan
+
+    def fresh_rows(self, batch: FeatureBatch) -> FeatureBatch | None:
+        """The rows beyond the fence, which moves up to them; None if there are none."""
+        fence = self.fence.setdefault(batch.source, {})
+        keep = []
+        places = zip(batch.source_partitions.tolist(), batch.source_offsets.tolist(), strict=True)
+        for row, (partition, offset) in enumerate(places):
+            if offset > fence.get(partition, -1):
+                fence[partition] = offset
+                keep.append(row)
+        if len(keep) == len(batch):
+            return batch
+        return batch.take(np.asarray(keep, dtype=np.intp)) if keep else None
+
+    def note(self, findings: Sequence[Finding]) -> None:
+        """Remember which of these fire from now on."""
+        for finding in findings:
+            if finding.state is State.FIRING:
+                self.open[finding.id] = finding
+            elif finding.state is State.RESOLVED:
+                self.open.pop(finding.id, None)
+
+
+class PartitionMonitor:
+    """Streams by name, created when first seen.
+
+    Parameters
+    ----------
+    settings_for
+        Detection settings of a stream by its name.
+    specs
+        Declarations of the features that batches carry; none: the features of the default registry.
+    max_streams
+        Streams at most. A further name takes the place of the newcomer that was seen least recently; where there is no
+        newcomer, its rows are not judged.
+
+    Attributes
+    ----------
+    report
+        Called with what is not judged, as it happens; does nothing unless it is set.
+    unjudged
+        Rows that were handed back so far, by reason.
+    began, time
+        Log times of the first and of the latest tick, NaN before the first: `clock` has both.
+    """
+
+    def __init__(
+        self,
+        settings_for: Callable[[str], DetectionSettings] | None = None,
+        specs: Sequence[FeatureSpec] | None = None,
+        max_streams: int = MAX_STREAMS,
+    ) -> None:
+        self.report: Callable[[Unjudged], None] = lambda _: None
+        self.unjudged: Counter[str] = Counter()
+        self.began = self.time = math.nan
+        default = DetectionSettings()
+        self._settings_for = settings_for or (lambda _stream: default)
+        self._specs = specs
+        self._max_streams = max_streams
+        self._owned: dict[str, _Owned] = {}
+        self._newcomers: dict[str, None] = {}  # seen least recently first
+        self._in_order = True  # whether they are: not right after a restore
+        self._turn = 0
+        self._changed: set[str] = set()
+        self._ended: set[str] = set()
+        self._ended_at = -1  # the highest offset at which a stream ended: no earlier message may create it again
+        self._looked = math.nan  # the hour of the latest look for streams to forget
+        self._unreadable: set[str] = set()  # streams whose status raised, reported once
+        self._young: list[tuple[DetectionSettings, StreamStatus]] = []  # status of a stream without events
+        self._due = DueTimes()
+        self._clock_offset = -1
+
+    @property
+    def clock(self) -> tuple[float, float] | None:
+        """Log times of the first and the latest tick, by which late rows are recognised; None: there was none.
+
+        What a checkpoint keeps of the partition itself (`pipelines.state.checkpoint`).
+        """
+        return None if math.isnan(self.time) else (self.began, self.time)
+
+    @clock.setter
+    def clock(self, clock: tuple[float, float] | None) -> None:
+        """Go on from a checkpoint, after the streams' snapshots were taken over."""
+        self.began, self.time = (math.nan, math.nan) if clock is None else clock
+        for owned in self._owned.values():
+            if clock is not None and isinstance(owned.monitor, StreamMonitor) and math.isnan(owned.monitor.clock):
+                owned.monitor.reach_on_time(self.time)
+
+    @property
+    def streams(self) -> dict[str, StreamMonitor | FailedStream]:
+        """What watches each stream, by name. Of newcomers a monitor is made for the asking: for tests and notebooks."""
+        return {name: self.stream(name) for name in self._owned}
+
+    def stream(self, name: str) -> StreamMonitor | FailedStream:
+        """What watches this stream. Raises `KeyError` where there is none."""
+        watched = self._owned[name].monitor
+        if not isinstance(watched, Newcomer):
+            return watched
+        monitor = StreamMonitor(name, watched.settings, self._specs)
+        for rows, clock in watched.rows():
+            if not math.isnan(clock):
+                monitor.reach(clock)
+            monitor.observe(rows)
+        return monitor
+
+    def __contains__(self, stream: str) -> bool:
+        return stream in self._owned
+
+    @property
+    def newcomers(self) -> int:
+        """How many names have so few events that nothing is judged yet."""
+        return len(self._newcomers)
+
+    @property
+    def failed(self) -> dict[str, Failure]:
+        """The streams that cannot be judged, and why."""
+        return {
+            name: owned.monitor.failure
+            for name, owned in self._owned.items()
+            if isinstance(owned.monitor, FailedStream)
+        }
+
+    def not_judged(self) -> dict[str, str]:
+        """What could not be judged, for people: failed streams, and names beyond the cap, each with the reason."""
+        said = {stream: failure.sentence for stream, failure in self.failed.items()}
+        if beyond := self.unjudged[TOO_MANY_STREAMS]:
+            said["stream names"] = (
+                f"{beyond:,} events, there are more names than worker.max_streams ({self._max_streams:,})"
+            )
+        return said
+
+    # The log
+
+    def apply(self, batch: FeatureBatch, offset: int) -> list[Finding]:
+        """Apply one message of `oqm.features` at `offset`; rows applied before are dropped."""
+        findings: list[Finding] = []
+        for stream, rows in batch.by_stream():
+            owned = self._owned.get(stream) or self._admit(stream, rows, offset)
+            if owned is None or offset <= owned.applied:
+                continue
+            fresh = owned.fresh_rows(rows)
+            if fresh is not None:
+                self._turn += 1
+                owned.seen, owned.doubted, owned.turn = self._time_of(owned), math.nan, self._turn
+                findings += self._take(stream, owned, fresh, offset)
+            owned.applied = offset
+            self._changed.add(stream)
+            self._expect(stream, owned)
+        return findings
+
+    def tick(self, time: float, offset: int, stream: str | None = None) -> list[Finding]:
+        """Event time has reached `time`, for every stream here, of which only those that are due are visited.
+
+        With `stream`, as in a replay: for that stream alone, by its own clock, and one without rows has none.
+        """
+        if stream is not None:
+            return self._tick_alone(stream, time, offset)
+        if math.isnan(self.began):
+            self.began = time
+        findings = self._forget(time, offset)
+        self._reach(time, offset)
+        for due in self._due.take(time):
+            findings += self._tick_stream(due, self._owned[due], time, offset)
+        return findings
+
+    def _tick_alone(self, stream: str, time: float, offset: int) -> list[Finding]:
+        """A tick of one stream, whose clock no other stream's ticks move.
+
+        It comes before a row of the stream, so it is no reason to forget the stream, however long the pause was.
+        """
+        owned = self._owned.get(stream)
+        if owned is None or offset <= owned.applied:
+            return []
+        owned.time = time
+        return self._tick_stream(stream, owned, time, offset)
+
+    def _tick_stream(self, stream: str, owned: _Owned, time: float, offset: int) -> list[Finding]:
+        monitor = owned.monitor
+        findings: list[Finding] = []
+        if offset > owned.applied and isinstance(monitor, StreamMonitor):
+            found = self._contained(stream, owned, "tick", offset, partial(_ticked, monitor, time))
+            if found is not None:
+                findings = found
+                owned.applied = offset
+                self._changed.add(stream)
+        self._expect(stream, owned)
+        return findings
+
+    def _reach(self, time: float, offset: int) -> None:
+        """A tick that comes again says nothing new; the first one says how late the rows before it are."""
+        if offset <= self._clock_offset:
+            return
+        if math.isnan(self.time):
+            for stream, owned in self._owned.items():
+                monitor = owned.monitor
+                if offset <= owned.applied or not isinstance(monitor, StreamMonitor) or not math.isnan(monitor.clock):
+                    continue
+                monitor.reach(time)
+                if monitor.behind_s is not None:  # else `clock` says the same of the snapshot that stands
+                    self._changed.add(stream)
+                self._expect(stream, owned)
+        self.time, self._clock_offset = time, offset
+
+    def _expect(self, stream: str, owned: _Owned) -> None:
+        """Note from which log time on a tick can change something in this stream."""
+        monitor = owned.monitor
+        if isinstance(monitor, StreamMonitor):
+            self._due.report(stream, monitor.next_due())
+
+    def control(self, control: Control, offset: int) -> list[Finding]:
+        """A decision about one stream takes effect at `offset`; about a stream that is not there it does nothing."""
+        stream, action = control.stream, control.action
+        owned = self._owned.get(stream)
+        if owned is None or offset <= owned.applied:
+            return []
+        if action is Action.REMOVE:
+            end = Resolution(how=Ended.REMOVED, why="stream removed", by=control.by, time=control.time)
+            return self._end(stream, owned, end, offset)
+        findings: list[Finding] = []
+        if isinstance(owned.monitor, Newcomer):
+            if action is Action.SETTINGS:
+                return []  # it takes those that hold when it becomes a monitor
+            findings += self._promote(stream, owned, owned.monitor, offset)
+        if isinstance(owned.monitor, FailedStream) and action in (Action.PIN, Action.DEPLOY):
+            how, why = RESOLVED_BY[action]
+            end = Resolution(how=how, why=why, by=control.by, time=control.time)
+            findings += [resolved(finding, end) for finding in owned.open.values()]
+            owned.open.clear()
+            owned.monitor = self._made(stream, owned.monitor.settings, offset, owned.monitor.events)
+        monitor = owned.monitor
+        assert not isinstance(monitor, Newcomer)
+        found = self._contained(stream, owned, "control", offset, lambda: monitor.control(control))
+        owned.applied = offset
+        self._changed.add(stream)
+        self._expect(stream, owned)
+        return findings + (found or [])
+
+    def close(self) -> list[Finding]:
+        """End of a replay: judge what still waits, stream by stream."""
+        findings: list[Finding] = []
+        for stream, owned in list(self._owned.items()):
+            monitor = owned.monitor
+            if isinstance(monitor, StreamMonitor):
+                findings += self._contained(stream, owned, "close", owned.applied, monitor.close) or []
+        return findings
+
+    def outdated(self) -> list[Control]:
+        """Control rows that bring streams restored under other settings to those they should have now.
+
+        Settings take effect at an offset of the log like everything else, so that a pass over it finds the same.
+        """
+        return [
+            Control(action=Action.SETTINGS, stream=stream, data=wanted.model_dump(mode="json"), by="configuration")
+            for stream, owned in self._owned.items()
+            if not isinstance(owned.monitor, Newcomer)
+            and (wanted := self._settings_for(stream)) != owned.monitor.settings
+        ]
+
+    # One stream
+
+    def _time_of(self, owned: _Owned) -> float:
+        """Where the clock stands that a stream goes by: its own, or that of all."""
+        return self.time if math.isnan(owned.time) else owned.time
+
+    def _hand_back(self, unjudged: Unjudged) -> None:
+        if unjudged.rows is not None:
+            self.unjudged[unjudged.reason] += len(unjudged.rows)
+        self.report(unjudged)
+
+    def _admit(self, stream: str, rows: FeatureBatch, offset: int) -> _Owned | None:
+        """A place for a stream that was not there; None where it cannot have one, which is reported."""
+        if offset <= self._ended_at:
+            return None
+        if len(self._owned) >= self._max_streams and not self._make_room(offset):
+            detail = f"{len(self._owned):,} streams are watched, which is as many as worker.max_streams allows"
+            self._hand_back(Unjudged(stream, TOO_MANY_STREAMS, detail, rows=rows))
+            return None
+        settings = self._settings_for(stream)
+        self._owned[stream] = owned = _Owned(Newcomer(settings))
+        self._ended.discard(stream)
+        if can_wait(settings):
+            self._newcomers[stream] = None
+        else:
+            self._promote(stream, owned, Newcomer(settings), offset)
+        return owned
+
+    def _make_room(self, offset: int) -> bool:
+        """Give up the newcomer that was seen least recently; whether there was one."""
+        if not self._in_order:
+            self._newcomers = dict.fromkeys(sorted(self._newcomers, key=lambda name: self._owned[name].turn))
+            self._in_order = True
+        stream = next(iter(self._newcomers), None)
+        if stream is None:
+            return False
+        owned = self._owned[stream]
+        assert isinstance(owned.monitor, Newcomer)
+        detail = (
+            f"gave way to newer names after {owned.monitor.events} events: there are more than "
+            f"{self._max_streams:,} (worker.max_streams)"
+        )
+        for rows, _ in owned.monitor.rows():
+            self._hand_back(Unjudged(stream, TOO_MANY_STREAMS, detail, rows=rows))
+        self._end(stream, owned, Resolution(how=Ended.FORGOTTEN, why=detail), offset)
+        return True
+
+    def _take(self, stream: str, owned: _Owned, rows: FeatureBatch, offset: int) -> list[Finding]:
+        """Rows of a stream that were not applied before."""
+        findings: list[Finding] = []
+        if isinstance(owned.monitor, Newcomer):
+            if owned.monitor.takes(rows):
+                owned.monitor.hold(rows, self._time_of(owned))
+                self._newcomers[stream] = self._newcomers.pop(stream)
+                return []
+            findings = self._promote(stream, owned, owned.monitor, offset)
+        return findings + self._observe(stream, owned, rows, offset, self._time_of(owned))
+
+    def _promote(self, stream: str, owned: _Owned, newcomer: Newcomer, offset: int) -> list[Finding]:
+        """From here on a monitor watches the stream; it takes what was held."""
+        self._newcomers.pop(stream, None)
+        owned.monitor = self._made(stream, newcomer.settings, offset, 0)
+        return [f for rows, clock in newcomer.rows() for f in self._observe(stream, owned, rows, offset, clock)]
+
+    def _made(self, stream: str, settings: DetectionSettings, offset: int, events: int) -> StreamMonitor | FailedStream:
+        """A monitor of a stream that had so many events before."""
+        try:
+            monitor = StreamMonitor(stream, settings, self._specs)
+        except MemoryError:
+            raise
+        except Exception as error:  # as in `_contained`
+            failure = Failure("create", in_one_line(error), offset, events)
+            self._hand_back(Unjudged(stream, STREAM_FAILED, failure.sentence, "create", None, error))
+            return FailedStream(stream, settings, failure, events, None)
+        monitor.events = events
+        return monitor
+
+    def _observe(self, stream: str, owned: _Owned, rows: FeatureBatch, offset: int, clock: float) -> list[Finding]:
+        """Rows that came when the log's clock stood at `clock` (NaN: before its first tick)."""
+        monitor = owned.monitor
+        if isinstance(monitor, StreamMonitor):
+            if not math.isnan(clock):
+                monitor.reach(clock)
+            return self._contained(stream, owned, "observe", offset, lambda: monitor.observe(rows), rows) or []
+        assert isinstance(monitor, FailedStream)
+        monitor.count(rows)
+        self._hand_back(Unjudged(stream, STREAM_FAILED, monitor.failure.sentence, rows=rows))
+        return []
+
+    def _contained(
+        self,
+        stream: str,
+        owned: _Owned,
+        doing: str,
+        offset: int,
+        call: Callable[[], list[Finding] | None],
+        rows: FeatureBatch | None = None,
+    ) -> list[Finding] | None:
+        """What a call of one stream's monitor finds; where it raises, the stream has failed and the others go on.
+
+        This is the one place where catching every exception is right. A monitor is a few thousand lines that meet
+        whatever an application says; an exception that nobody foresaw there is about this stream alone, and passed on
+        it would take with it the findings of streams that were applied before in the same message, the rows of those
+        behind it, and the ticks of all. Nothing is hidden: the exception is reported (logged, counted, in `oqm
+        streams`), the stream is `unknown`, and its rows are kept in the dead letters. Not caught is lack of memory,
+        which is not the stream's, and what the caller foresees (`InvalidEvent`: a control row that makes no sense).
+        """
+        monitor = owned.monitor
+        seen, first = monitor.events, monitor.events
+        if isinstance(monitor, StreamMonitor):
+            monitor.found = []
+            first -= monitor.waiting
+        try:
+            findings = call()
+        except (MemoryError, InvalidEvent):
+            raise
+        except Exception as error:
+            # What was found before it raised was found in rows before those that it raised on: it stands.
+            findings = list(monitor.found) if isinstance(monitor, StreamMonitor) else []
+            self._fail(stream, owned, Failure(doing, in_one_line(error), offset, first), error, seen, rows)
+        owned.note(findings or [])
+        return findings
+
+    def _fail(
+        self,
+        stream: str,
+        owned: _Owned,
+        failure: Failure,
+        error: Exception,
+        seen: int,
+        rows: FeatureBatch | None = None,
+    ) -> None:
+        """Put a `FailedStream` in the place of a monitor that raised; `seen` events came before these rows."""
+        broken = owned.monitor
+        assert not isinstance(broken, Newcomer)
+        self._due.forget(stream)
+        owned.monitor = failed = FailedStream(stream, broken.settings, failure, seen, broken.last_time)
+        if rows is not None:
+            failed.count(rows)
+        self._changed.add(stream)
+        self._hand_back(Unjudged(stream, STREAM_FAILED, failure.sentence, failure.doing, rows, error))
+
+    def _forget(self, time: float, offset: int) -> list[Finding]:
+        """End the streams that had no event for `forget_after`.
+
+        Looked for once in an hour of log time, and decided by the hour alone, so that a restart within it decides the
+        same. Two looks must agree: one tick of a worker whose clock is wrong must not cost every reference.
+        """
+        hour = time // LOOK_EVERY_S * LOOK_EVERY_S
+        if hour == self._looked:
+            return []
+        self._looked = hour
+        findings: list[Finding] = []
+        for stream, owned in list(self._owned.items()):
+            findings += self._forget_idle(stream, owned, hour, offset)
+        return findings
+
+    def _forget_idle(self, stream: str, owned: _Owned, hour: float, offset: int) -> list[Finding]:
+        """One stream's part of a look."""
+        if offset <= owned.applied or isinstance(owned.monitor, FailedStream):
+            return []  # a stream that failed waits for a person
+        limit = owned.monitor.settings.forget_after
+        seen = self.began if math.isnan(owned.seen) else owned.seen
+        if seen > hour + LOOK_EVERY_S:  # the clock was set back
+            owned.seen = hour
+            self._changed.add(stream)
+        elif hour - seen <= limit:
+            if not math.isnan(owned.doubted):
+                owned.doubted = math.nan
+                self._changed.add(stream)
+        elif math.isnan(owned.doubted):
+            owned.doubted = hour
+            self._changed.add(stream)
+        elif hour > owned.doubted:
+            why = f"no event for {in_words(limit)}, the stream is forgotten"
+            return self._end(stream, owned, Resolution(how=Ended.FORGOTTEN, why=why), offset)
+        return []
+
+    def _end(self, stream: str, owned: _Owned, end: Resolution, offset: int) -> list[Finding]:
+        """The stream is gone; its open findings are resolved."""
+        del self._owned[stream]
+        self._due.forget(stream)
+        self._newcomers.pop(stream, None)
+        self._changed.discard(stream)
+        self._unreadable.discard(stream)
+        if owned.saved:
+            self._ended.add(stream)
+        self._ended_at = max(self._ended_at, offset - 1)
+        return [resolved(finding, end) for finding in owned.open.values()]
+
+    # Outside
+
+    def status(self, stream: str) -> StreamStatus:
+        """Where the stream stands; `unknown` where its monitor cannot say. Raises `KeyError` where there is none."""
+        owned = self._owned[stream]
+        monitor = owned.monitor
+        if isinstance(monitor, Newcomer):
+            return self._status_of(stream, monitor)
+        if isinstance(monitor, FailedStream):
+            return monitor.status(list(owned.open.values()))
+        try:
+            return monitor.status()
+        except MemoryError:
+            raise
+        except Exception as error:  # as in `_contained`; it goes on judging, since only telling how it stands failed
+            detail = f"its state cannot be read: {in_one_line(error)}"
+            if stream not in self._unreadable:
+                self._unreadable.add(stream)
+                self._hand_back(Unjudged(stream, STREAM_FAILED, detail, "status", None, error))
+            return unknown(stream, detail, monitor.events, monitor.last_time, list(owned.open.values()))
+
+    def statuses(self) -> dict[str, StreamStatus]:
+        """Where every stream stands now."""
+        return {stream: self.status(stream) for stream in self._owned}
+
+    def _status_of(self, stream: str, newcomer: Newcomer) -> StreamStatus:
+        """As its monitor would say, without making one for each name."""
+        young = next((status for settings, status in self._young if settings is newcomer.settings), None)
+        if young is None:
+            young = StreamMonitor("", newcomer.settings, self._specs).status()
+            # Streams with the same settings share one object; a few are kept, the latest first.
+            self._young = [(newcomer.settings, young), *self._young[: KNOWN_YOUNG - 1]]
+        events = newcomer.events
+        return msgspec.structs.replace(
+            young, stream=stream, events=events, learned=events, last_event_time=newcomer.last_time
+        )
+
+    def changed(self) -> dict[str, bytes]:
+        """Snapshots of the streams that changed since the last call.
+
+        A stream whose state cannot be written has failed: going on without would lose what it knows at the next
+        restart, and nobody would hear of it.
+        """
+        snapshots = {}
+        for stream in sorted(self._changed):
+            owned = self._owned[stream]
+            record: dict[str, Any] = {
+                "format": FORMAT,
+                "applied": owned.applied,
+                "fence": owned.fence,
+                "seen": None if math.isnan(owned.seen) else owned.seen,
+                "doubted": None if math.isnan(owned.doubted) else owned.doubted,
+            }
+            monitor = owned.monitor
+            if isinstance(monitor, StreamMonitor):
+                try:
+                    record["monitor"] = monitor.snapshot()
+                except MemoryError:
+                    raise
+                except Exception as error:  # as in `_contained`
+                    failure = Failure("snapshot", in_one_line(error), owned.applied, monitor.events)
+                    self._fail(stream, owned, failure, error, monitor.events)
+            if isinstance(owned.monitor, FailedStream):
+                record["failed"] = owned.monitor.plain()
+            elif isinstance(owned.monitor, Newcomer):
+                record["newcomer"] = [owned.turn, *owned.monitor.plain()]
+            record["open"] = [msgspec.to_builtins(finding) for finding in owned.open.values()]
+            snapshots[stream] = msgspec.msgpack.encode(record)
+            owned.saved = True
+        self._changed.clear()
+        return snapshots
+
+    def ended(self) -> set[str]:
+        """Streams that are gone since the last call, of those that `changed` or a restore has named."""
+        ended, self._ended = self._ended, set()
+        return ended
+
+    def restore(self, stream: str, snapshot: bytes, *, new_log: bool = False) -> None:
+        """Take over a stream's snapshot; an older one than what is held is ignored.
+
+        `new_log`: the snapshot is of another incarnation of `oqm.features`; its place in that log says nothing here.
+        """
+        record = decode(snapshot, FORMAT, stream)
+        held = self._owned.get(stream)
+        if held is not None and record["applied"] < held.applied:
+            return
+        settings = self._settings_for(stream)
+        owned = _Owned(self._restored(stream, record, settings))
+        owned.applied = -1 if new_log else record["applied"]
+        owned.fence = {source: {int(p): o for p, o in fence.items()} for source, fence in record["fence"].items()}
+        owned.seen = _number(record.get("seen"))
+        owned.doubted = _number(record.get("doubted"))
+        owned.saved = True
+        owned.open = {plain["id"]: msgspec.convert(plain, Finding) for plain in record.get("open", [])}
+        self._owned[stream] = owned
+        self._newcomers.pop(stream, None)
+        self._due.forget(stream)
+        self._expect(stream, owned)
+        if isinstance(owned.monitor, Newcomer):
+            owned.turn = record["newcomer"][0]
+            self._turn = max(self._turn, owned.turn)
+            self._newcomers[stream] = None
+            self._in_order = False
+
+    def _restored(self, stream: str, record: dict[str, Any], settings: DetectionSettings) -> Watched:
+        if "failed" in record:
+            return FailedStream.from_plain(stream, record["failed"])
+        if "newcomer" in record:
+            return Newcomer.from_plain(record["newcomer"][1:], settings)
+        monitor = StreamMonitor(stream, settings, self._specs)
+        try:
+            monitor.restore(record["monitor"])
+            if "open" not in record:  # a snapshot of before they were kept beside the monitor
+                record["open"] = [msgspec.to_builtins(finding) for finding in monitor.firing()]
+        except (MemoryError, OqmError):
+            raise
+        except Exception as error:  # as in `_contained`: a state that cannot be read is one stream's, not the worker's
+            failure = Failure("restore", in_one_line(error), record["applied"], monitor.events)
+            self._changed.add(stream)
+            self._hand_back(Unjudged(stream, STREAM_FAILED, failure.sentence, "restore", None, error))
+            return FailedStream(stream, settings, failure, monitor.events, None)
+        return monitor
+
+
+def _ticked(monitor: StreamMonitor, time: float) -> list[Finding] | None:
+    """What a tick finds; None where the stream does not wait for one."""
+    return monitor.tick(time) if monitor.waits_for(time) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,1 @@
+"""How many events come: volume and silence."""

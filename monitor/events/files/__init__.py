@@ -1,0 +1,1 @@
+"""Files of events: JSONL, CSV, Parquet."""

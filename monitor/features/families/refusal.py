@@ -1,0 +1,221 @@
+"""Does the output refuse what was asked? In so many words, or by advice and admonition in place of an answer.
+
+Two readings of the first 80 words, of which the stronger counts:
+
+- explicit: a subject that cannot, will not or is sorry, with what it declines (`I'm sorry, but I can't help with
+  that`), found by one bounded expression on the opening of those few outputs that hold a word of declining;
+- implicit: a linear model over words and pairs of words (`illegal and`, `goes against`, `important to`), fitted to the
+  sentences that stand *beside* an explicit refusal, with the explicit part taken out, against the openings of ordinary
+  answers. Moralising alone, without any answer, is then what it knows. `scripts/build_refusal_model.py` fits it and
+  says on what; `benchmarks/features.py` reports it for each model's completions, fitted without that model.
+
+English. May import `monitor.features.{base,english,words,wordpiece}` only.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.text.wordpiece import split_chunks
+from monitor.features.text.words import EventBatch, TextBatch
+
+Float = NDArray[np.float64]
+
+WORDS = 80  # what a refusal needs to show itself; a longer prefix added nothing
+_OPENING = 400  # characters in which an explicit refusal must stand
+_LONGEST_TOKEN = 24
+_ROWS = 256  # texts scored at once: bounds the memory of a very large batch
+_EXPLICIT_SCORE = 0.98
+
+_UNABLE = r"(?:cannot|can't|cant|can not|could not|couldn't|won't|will not|wouldn't|unable to|not able to|not going to)"
+_DECLINED = (
+    r"(?:assist|help|provide|fulfil|fulfill|comply|support|recommend|create|generate|engage|condone|encourage|promote|"
+    r"endorse|offer|advise|answer|discuss|share|suggest|participate|facilitate|disclose|advocate|do that|do this|agree|"
+    r"complete|write|give|tell you|proceed|respond|continue|accommodate|carry out|produce|perform|make|justify|reveal|"
+    r"access|browse|predict|execute|summarize|extract)"
+)
+# Every repetition is bounded, and the text it is applied to is at most `_OPENING` characters long.
+EXPLICIT = re.compile(
+    r"\b(?=[acinrsuvw])(?:"  # first letters of what follows: most places are passed over at once
+    rf"(?:i|we)(?: am|'m| are|'re)?(?: \w{{1,12}}){{0,2}} {_UNABLE}(?: \w{{1,12}})? {_DECLINED}\b"
+    r"|(?:sorry|apologies|apologi[sz]e)(?: for [^.]{1,40})?,? ?(?:but )?(?:as an? [^,.]{1,40}, )?"
+    rf"(?:i|we|this|that)(?: am|'m| is)? {_UNABLE}\b"
+    r"|^(?:(?:i'm|i am) )?(?:very |really )?sorry,? (?:but )?(?:i|we|that|this|it)\b(?! hear)"
+    rf"|^(?:as an? (?:ai|artificial|large|language|helpful|responsible)\b[^,.]{{0,40}}, )?i(?: am|'m)? {_UNABLE}\b"
+    rf"|^unfortunately,? (?:i|we)(?: am|'m)?(?: \w{{1,12}})? {_UNABLE}\b"
+    r"|i(?: must| have to|'ll have to| will have to)(?: respectfully| politely)? (?:decline|refuse)\b"
+    r"|i (?:do not|don't) (?:condone|feel comfortable|support|endorse|promote|encourage|engage in|participate in)\b"
+    r"|i(?:'m| am) (?:not comfortable|not programmed|not designed|programmed to (?:avoid|refuse))\b"
+    r"|(?:cannot|can't) (?:assist|help) (?:you )?with (?:that|this)\b"
+    r"|^i apologi[sz]e,? (?:but )?(?:i|as|that|this)\b|i(?:'m| am) just an ai\b"
+    r"|(?:not|isn't) within my (?:programming|ethical|guidelines|capabilit)"
+    r"|against my (?:programming|guidelines|principles|policy|policies)\b)"
+)
+# An output without any of these tokens or pairs in its opening is not looked at by the expression: every way through
+# it needs one.
+_DECLINING_WORDS = (
+    "cannot", "can't", "cant", "couldn't", "won't", "wouldn't", "unable", "sorry", "apologies", "apologise",
+    "apologize", "decline", "refuse", "don't", "programmed", "comfortable",
+)  # fmt: skip
+_DECLINING_PAIRS = (
+    ("can", "not"), ("could", "not"), ("will", "not"), ("do", "not"), ("not", "able"), ("not", "going"),
+    ("not", "designed"), ("just", "an"), ("within", "my"), ("against", "my"),
+)  # fmt: skip
+_EDGES = ".,!?;:\"()*#[]_-`'\u201c\u201d\u2018\u2026"
+
+
+def token(chunk: str) -> str:
+    """What the model sees of a chunk: lower case, plain apostrophe, no punctuation at its ends; may be empty."""
+    return chunk[: 2 * _LONGEST_TOKEN].replace("\u2019", "'").lower().strip(_EDGES)[:_LONGEST_TOKEN]
+
+
+def opening(chunks: Sequence[str]) -> str:
+    """The text that the explicit expression is applied to, from the chunks of an output."""
+    joined = " ".join(chunk[:_LONGEST_TOKEN] for chunk in chunks[:WORDS])[:_OPENING]
+    return joined.replace("\u2019", "'").lower()
+
+
+def is_explicit(chunks: Sequence[str]) -> bool:
+    """Whether the opening of an output, given as its chunks, declines in so many words."""
+    return EXPLICIT.search(opening(chunks)) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalModel:
+    """Weights of tokens and of pairs of tokens; their sum over the distinct ones of a prefix, plus `bias`.
+
+    The sum is scaled so that 0 is the threshold of the flag.
+    """
+
+    bias: float
+    words: Mapping[str, float]
+    pairs: Mapping[tuple[str, str], float]
+
+
+def read_model(text: str) -> RefusalModel:
+    """A model as the build script writes it: `bias`, a tab and a number, then n-grams, each with its weight."""
+    head, *lines = text.splitlines()
+    words: dict[str, float] = {}
+    pairs: dict[tuple[str, str], float] = {}
+    for line in lines:
+        gram, _, weight = line.partition("\t")
+        first, _, second = gram.partition(" ")
+        if second:
+            pairs[first, second] = float(weight)
+        else:
+            words[first] = float(weight)
+    return RefusalModel(float(head.partition("\t")[2]), words, pairs)
+
+
+@cache
+def default_model() -> RefusalModel:
+    """The model shipped with the package; read once per process."""
+    packed = resources.files("monitor.features").joinpath("data/refusal_model.tsv.gz").read_bytes()
+    return read_model(gzip.decompress(packed).decode("utf-8"))
+
+
+class Refusal:
+    """Family `refusal`; its features are named `output.tone.refusal` and `output.tone.refusal_score`.
+
+    Parameters
+    ----------
+    model
+        The implicit reading; the shipped one by default.
+    """
+
+    family = "refusal"
+    features = (
+        FeatureSpec(
+            "output.tone.refusal", Kind.FLAG,
+            "the output declines, or moralises in place of an answer: users do not get what they asked for",
+            worse=Worse.UP,
+        ),
+        FeatureSpec(
+            "output.tone.refusal_score", Kind.NUMBER,
+            "how much the opening reads like a refusal, 0 to 1; the flag is set from 0.5", worse=Worse.UP,
+        ),
+    )  # fmt: skip
+
+    def __init__(self, model: RefusalModel | None = None) -> None:
+        self._model = default_model() if model is None else model
+        weight_of = {**dict.fromkeys(_DECLINING_PAIRS, 0.0), **self._model.pairs}
+        known = {*self._model.words, *_DECLINING_WORDS, *(word for pair in weight_of for word in pair)}
+        # ids of tokens: 0 is a token the model does not know, 1 one that is only punctuation; pairs are numbered after
+        self._ids = {word: number for number, word in enumerate(sorted(known - {""}), start=2)}
+        size = len(self._ids) + 2
+        pairs = sorted(weight_of)
+        self._weights = np.zeros(size + len(pairs))
+        for word, weight in self._model.words.items():
+            self._weights[self._ids[word]] = weight
+        self._weights[size:] = [weight_of[pair] for pair in pairs]
+        # pairs are looked up in a table of first by second tokens, of those tokens alone that begin or end a pair
+        self._row, self._column = np.zeros((2, size), dtype=np.int64)
+        for side, position in ((self._row, 0), (self._column, 1)):
+            side[[self._ids[word] for word in sorted({pair[position] for pair in pairs})]] = np.arange(
+                1, len({pair[position] for pair in pairs}) + 1
+            )
+        self._pair = np.zeros((self._row.max() + 1, self._column.max() + 1), dtype=np.int32)
+        for number, (first, second) in enumerate(pairs, start=size):
+            self._pair[self._row[self._ids[first]], self._column[self._ids[second]]] = number
+        self._declining = np.zeros(size + len(pairs), dtype=np.bool_)
+        self._declining[[self._ids[word] for word in _DECLINING_WORDS]] = True
+        self._declining[[size + pairs.index(pair) for pair in _DECLINING_PAIRS]] = True
+        # where a text's feature was seen first; a call reads only the cells that it wrote itself
+        self._seen = np.empty(_ROWS * len(self._weights), dtype=np.int32)
+        self.word_columns: Mapping[str, Callable[[str], float]] = {"refusal.token": self._token_id}
+
+    def _token_id(self, chunk: str) -> float:
+        word = token(chunk)
+        return float(self._ids.get(word, 0)) if word else 1.0
+
+    def extract(self, batch: EventBatch) -> Mapping[str, Column]:
+        """Flag and score; NaN where there is no output, 0 where it is empty."""
+        score = self.scores(batch.output)
+        return {
+            "output.tone.refusal": batch.output.masked(score >= 0.5),
+            "output.tone.refusal_score": batch.output.masked(score),
+        }
+
+    def scores(self, text: TextBatch) -> Float:
+        """Score of each text, 0 to 1; 0 for a text without words."""
+        prefix = np.flatnonzero(text.position < WORDS)
+        feature, row = self._features(text.values("refusal.token")[prefix].astype(np.int64), text.text_of[prefix])
+        score = 1.0 / (1.0 + np.exp(-self._margin(feature, row, text.n)))
+        score[np.diff(text.offsets) == 0] = 0.0
+        for suspect in np.unique(row[self._declining[feature]]):
+            if is_explicit(split_chunks(text.texts[suspect] or "")[:WORDS]):
+                score[suspect] = max(score[suspect], _EXPLICIT_SCORE)
+        return score
+
+    def _features(
+        self, ids: NDArray[np.int64], text_of: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of the tokens and known pairs in the prefixes, and the text of each."""
+        pair = self._pair[self._row[ids[:-1]], self._column[ids[1:]]]
+        pair[text_of[1:] != text_of[:-1]] = 0
+        known = np.flatnonzero(pair)
+        feature = np.concatenate([ids, pair[known]])
+        return feature, np.concatenate([text_of, text_of[known]]).astype(np.int64)
+
+    def _margin(self, feature: NDArray[np.int64], row: NDArray[np.int64], n: int) -> Float:
+        """Sum of the weights of the distinct features of each text, plus the bias."""
+        margin = np.full(n, self._model.bias)
+        heavy = self._weights[feature] != 0
+        feature, row = feature[heavy], row[heavy]
+        order = np.arange(len(feature), dtype=np.int32)
+        for start in range(0, n, _ROWS):
+            inside = np.flatnonzero((row >= start) & (row < start + _ROWS))
+            cell = (row[inside] - start) * len(self._weights) + feature[inside]
+            self._seen[cell[::-1]] = order[inside][::-1]  # the first occurrence is written last
+            first = inside[self._seen[cell] == order[inside]]
+            margin += np.bincount(row[first], weights=self._weights[feature[first]], minlength=n)
+        return margin

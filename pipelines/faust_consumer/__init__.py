@@ -1,0 +1,1 @@
+"""Faust's consumer group: the only place that imports Faust."""

@@ -1,0 +1,1 @@
+"""The log `oqm.features`: its message format, ticks, readers."""

@@ -1,0 +1,1 @@
+"""The path without a broker, and what other settings would have found."""

@@ -1,0 +1,150 @@
+"""The path without a broker: events in, findings out, by the same code as in the worker.
+
+`oqm replay` and tests use it. `pass_over` is the same for a log that exists: what detect concludes is a function of
+`oqm.features`, so a pass over that log gives the findings that the workers gave, whatever happened to them meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from typing import Protocol
+
+import numpy as np
+
+from monitor.detection import Finding, PartitionMonitor
+from monitor.detection.records.control import Control
+from monitor.detection.records.log_format import Tick, decode_message
+from monitor.errors import InvalidEvent
+from monitor.events.schema import OutputEvent
+from monitor.features.base import FeatureSpec
+from monitor.features.batch import FeatureBatch
+from monitor.features.featurizer import Featurizer
+from monitor.features.registry import build_featurizer
+from monitor.settings import Settings
+from pipelines.feature_log.ticks import EventTimeTicks
+
+SOURCE = "replay"
+"""Source of a replay's rows, for the fence."""
+
+
+class LogRecord(Protocol):
+    """A message of one detect partition of `oqm.features`."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+    @property
+    def value(self) -> bytes | None: ...  # noqa: D102
+
+
+def featurizer_for(settings: Settings) -> Featurizer:
+    """The featurizer that the settings ask for."""
+    features = settings.features
+    return build_featurizer(features.families, features.embedding, excerpts=features.excerpts)
+
+
+def partition_monitor(
+    settings: Settings, specs: Iterable[FeatureSpec], *, current: Callable[[], Settings] | None = None
+) -> PartitionMonitor:
+    """A detect partition with each stream's own settings; `current` gives them where they may change meanwhile."""
+    now = current or (lambda: settings)
+    return PartitionMonitor(
+        lambda stream: now().for_stream(stream).detection, tuple(specs), settings.worker.max_streams
+    )
+
+
+def replay(
+    events: Iterable[OutputEvent],
+    settings: Settings,
+    *,
+    featurizer: Featurizer | None = None,
+    monitor: PartitionMonitor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Finding]:
+    """Findings in these events, as they are found; time is the events' own, blocks still open at the end are judged.
+
+    Parameters
+    ----------
+    events
+        With id filled in, in the order to be judged.
+    featurizer, monitor
+        Made from the settings where None; a caller that wants the streams' statuses afterwards passes its `monitor`,
+        whose `failed` then says which streams could not be judged, and why.
+    progress
+        Called with the number of events done, after each micro-batch.
+    """
+    featurizer = featurizer or featurizer_for(settings)
+    monitor = monitor or partition_monitor(settings, featurizer.specs)
+    offset = count()
+    done = 0
+    for parts in measured(events, settings, featurizer):
+        for part in parts:
+            yield from apply(monitor, part, next(offset))
+            done += len(part) if isinstance(part, FeatureBatch) else 0
+        if progress is not None:
+            progress(done)
+    yield from monitor.close()
+
+
+def measured(
+    events: Iterable[OutputEvent], settings: Settings, featurizer: Featurizer
+) -> Iterator[list[FeatureBatch | Tick]]:
+    """These events as the log would hold them: the rows of each micro-batch, with the ticks that fall between them."""
+    ticks = EventTimeTicks()
+    done = 0
+    for chunk in _chunks(events, settings.worker.featurize_batch):
+        offsets = np.arange(done, done + len(chunk), dtype=np.int64)
+        partitions = np.zeros(len(chunk), dtype=np.int32)
+        batch = featurizer.featurize(chunk, source=SOURCE, partitions=partitions, offsets=offsets)
+        yield list(ticks.interleave(batch))
+        done += len(chunk)
+
+
+def apply(monitor: PartitionMonitor, content: FeatureBatch | Tick | Control, offset: int) -> list[Finding]:
+    """Apply what stands at `offset` of the log: rows, a tick or a control row."""
+    if isinstance(content, FeatureBatch):
+        return monitor.apply(content, offset)
+    if isinstance(content, Tick):
+        return monitor.tick(content.time, offset, content.stream)
+    return monitor.control(content, offset)
+
+
+def _chunks(events: Iterable[OutputEvent], size: int) -> Iterator[list[OutputEvent]]:
+    chunk: list[OutputEvent] = []
+    for event in events:
+        chunk.append(event)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def pass_over(log: Iterable[LogRecord], monitor: PartitionMonitor, stream: str | None = None) -> Iterator[Finding]:
+    """Findings in one detect partition of an existing log, in order, or in what it holds of one stream.
+
+    Foreign messages are skipped as the worker does. Raises `StateError` for a log of another format version.
+    """
+    for offset, content in contents(log, stream):
+        yield from apply(monitor, content, offset)
+
+
+def contents(
+    log: Iterable[LogRecord], stream: str | None = None
+) -> Iterator[tuple[int, FeatureBatch | Tick | Control]]:
+    """Offset and content of each message of a partition; where a stream is named, what concerns it, and all ticks."""
+    for record in log:
+        try:
+            content = decode_message(record.value or b"")
+        except InvalidEvent:
+            continue
+        if stream is not None and isinstance(content, Control) and content.stream != stream:
+            continue
+        if stream is not None and isinstance(content, Tick) and content.stream not in (None, stream):
+            continue
+        if stream is not None and isinstance(content, FeatureBatch):
+            own = np.flatnonzero([name == stream for name in content.streams])
+            if not len(own):
+                continue
+            content = content.take(own)
+        yield record.offset, content

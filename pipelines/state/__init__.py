@@ -1,0 +1,1 @@
+"""What the pipeline keeps in Kafka: checkpoints, stream status, alerts."""

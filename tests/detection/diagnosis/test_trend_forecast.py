@@ -1,0 +1,98 @@
+"""Forecasts of a full context window: exact where there is a trend, silent where there is none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.detection import FindingKind
+from monitor.detection.diagnosis.trend_forecast import FEWEST, trend, words
+from monitor.features.base import FeatureSpec, Kind, Worse
+from tests.detection.streams import SPECS, calm, fired, replay, watch
+
+SHARE, TURN = "call.context.share", "call.session.turn"
+NONE = np.full(100, np.nan)
+TURNS = np.tile(np.arange(1, 11), 10).astype(float)
+TIMES = 1_700_000_000.0 + 6.0 * np.arange(100)
+
+
+def test_growth_a_turn_is_told_with_the_turn_at_which_the_window_is_full() -> None:
+    assert words(0.256 + 0.031 * TURNS, TURNS, NONE) == "At +3.1 points a turn the window is full at turn 24."
+
+
+def test_growth_over_time_is_told_with_the_time_that_is_left() -> None:
+    # From 0.2 on by a tenth every 300 s: at 594 s it is 0.398, and 1 at 2,400 s.
+    share = 0.2 + (TIMES - TIMES[0]) / 3000
+    assert words(share, NONE, TIMES) == "The window is full at the present rate in 30 min."
+
+
+def test_both_are_told() -> None:
+    times = 1e9 + 60.0 * np.arange(200)
+    turns = np.random.default_rng(1).integers(1, 11, 200).astype(float)
+    share = 0.05 + 0.03 * turns + 0.0015 * np.arange(200)
+    told = words(share, turns, times)
+    assert told.startswith("At +3.")
+    assert ", and at the present rate in " in told
+
+
+def test_a_window_that_is_full_by_now_is_said_to_be() -> None:
+    assert words(0.5 + (TIMES - TIMES[0]) / 1000, NONE, TIMES) == "The window is full at the present rate now."
+
+
+@given(st.floats(0.001, 0.05), st.floats(0.05, 0.4), st.integers(0, 5))
+def test_a_few_odd_rows_move_nothing(slope: float, start: float, seed: int) -> None:
+    share = start + slope * TURNS
+    odd = np.random.default_rng(seed).choice(100, 8, replace=False)
+    share[odd] = 0.9
+    found = trend(TURNS, share, 10.0)
+    exact = (1 - start) / slope
+    if exact > 95:
+        assert found is None or found.full_at == pytest.approx(exact, rel=0.1)
+    else:
+        assert found is not None
+        assert found.slope == pytest.approx(slope, rel=0.1)
+        assert found.full_at == pytest.approx(exact, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("what", "share", "turns"),
+    [
+        ("flat", np.full(100, 0.6), TURNS),
+        ("shrinking", 0.9 - 0.02 * TURNS, TURNS),
+        ("too few", (0.1 + 0.02 * TURNS)[: FEWEST - 1], TURNS[: FEWEST - 1]),
+        ("one turn only", 0.1 + 0.001 * np.arange(100), np.ones(100)),
+        ("never within reach", 0.1 + 0.0001 * TURNS, TURNS),
+        ("unknown", NONE, TURNS),
+        ("no turns", 0.1 + 0.02 * TURNS, NONE),
+    ],
+)
+def test_where_there_is_no_honest_forecast_there_is_none(what: str, share: np.ndarray, turns: np.ndarray) -> None:
+    assert words(share, turns, np.full(len(share), np.nan)) == "", what
+
+
+def test_noise_is_forecast_once_in_a_hundred_at_most() -> None:
+    rng = np.random.default_rng(7)
+    told = sum(
+        bool(words(rng.uniform(0.1, 0.9, 60), rng.integers(1, 9, 60).astype(float), NONE[:60])) for _ in range(400)
+    )
+    assert told <= 4
+
+
+def test_a_finding_about_the_context_carries_the_forecast() -> None:
+    rng = np.random.default_rng(3)
+    traffic = calm(1400, seed=3)
+    turn = rng.integers(1, 11, 1400).astype(float)
+    traffic.columns[TURN] = turn
+    traffic.columns[SHARE] = 0.05 + 0.01 * turn + rng.uniform(0.0, 0.06, 1400)
+    traffic.columns[SHARE][1000:] = 0.03 + 0.03 * turn[1000:] + rng.uniform(-0.01, 0.01, 400)
+    specs = (
+        *SPECS,
+        FeatureSpec(SHARE, Kind.NUMBER, "share of the context window in use", worse=Worse.UP),
+        FeatureSpec(TURN, Kind.NUMBER, "turn of the conversation", "turns"),
+    )
+    first, *_ = fired(replay(watch(specs=specs), traffic))
+    assert first.kind is FindingKind.CONTEXT
+    assert first.title.startswith(f"s: {SHARE} rose from 0.1")
+    assert first.cause.endswith(" At +3.0 points a turn the window is full at turn 33.")

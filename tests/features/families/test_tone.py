@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from monitor.events.schema import OutputEvent
+from monitor.features.families.tone import Tone, default_lexicon
+from monitor.features.text.words import EventBatch, table_for
+
+FAMILY = Tone()
+WORDS = table_for([FAMILY])
+
+
+def measure(*outputs: str | None) -> dict[str, NDArray[np.float32]]:
+    batch = EventBatch([OutputEvent(stream="s", output=output) for output in outputs], WORDS)
+    return {name.removeprefix("output.tone."): np.asarray(column) for name, column in FAMILY.extract(batch).items()}
+
+
+def sentiment(*outputs: str) -> list[float]:
+    return [float(value) for value in measure(*outputs)["sentiment"]]
+
+
+def compound(total: float) -> float:
+    return float(total / np.sqrt(total * total + 15))
+
+
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        ("The plot was good", 1.9),
+        ("The plot was not good", 1.9 * -0.74),
+        ("The plot was very good", 1.9 + 0.293),
+        ("The plot was very very good", 1.9 + 0.293 * 1.95),
+        ("The plot was slightly good", 1.9 - 0.293),
+        ("The plot was VERY good", 1.9 + 0.293 + 0.733),
+        ("The plot was GOOD", 1.9 + 0.733),
+        ("THE PLOT WAS GOOD", 1.9),
+        ("The plot was good!!", 1.9 + 2 * 0.292),
+        ("The plot was bad!!", -2.5 - 2 * 0.292),
+        ("The plot was very bad", -2.5 - 0.293),
+        ("Good plot but bad acting", 0.5 * 1.9 - 1.5 * 2.5),
+        ("We had no problems", -1.7 * -0.74),
+        ("No", -1.2),
+        ("I did not see it", -0.5),
+        ("We met :)", 2.0),
+    ],
+)
+def test_sentiment_follows_vaders_rules(text: str, total: float) -> None:
+    assert sentiment(text) == pytest.approx([compound(total)], abs=1e-5)
+
+
+def test_but_reaches_to_the_end_of_its_sentence_only() -> None:
+    assert sentiment("A good start. A fine day but a bad end. A good cast.") == pytest.approx(
+        [compound((1.9 + 0.5 * 0.8 - 1.5 * 2.5 + 1.9) / np.sqrt(3))], abs=1e-5
+    )
+
+
+def test_negation_does_not_reach_over_the_end_of_a_text() -> None:
+    together = measure("It is not", "good")["sentiment"]
+    assert together[0] == pytest.approx(compound(-0.5), abs=1e-5)
+    assert together[1] == pytest.approx(compound(1.9), abs=1e-5)
+
+
+def test_a_long_happy_text_is_not_saturated() -> None:
+    once, often = sentiment("It is a good day.", "It is a good day. " * 30)
+    assert once < often < 0.96
+
+
+def test_emoji_bear_sentiment() -> None:
+    happy, sad = sentiment("Done 😍", "Done 😭")
+    assert happy > 0 > sad
+
+
+def test_rates_are_per_hundred_words() -> None:
+    found = measure("I am sorry, you might perhaps want to thank us! Damn fucking queue?")
+    words = 13
+    assert found["apology"][0] == pytest.approx(100 / words)
+    assert found["hedging"][0] == pytest.approx(200 / words)
+    assert found["courtesy"][0] == pytest.approx(100 / words)
+    assert found["first_person"][0] == pytest.approx(200 / words)
+    assert found["second_person"][0] == pytest.approx(100 / words)
+    assert found["profanity"][0] == 1
+    assert found["exclamations"][0] == 0.5
+    assert found["questions"][0] == 0.5
+
+
+def test_enthusiasm_counts_strong_words_and_exclamation_marks() -> None:
+    calm, keen = measure("That is a decent result we can use.", "Wow! That is an amazing, wonderful result!")[
+        "enthusiasm"
+    ]
+    assert calm == 0
+    assert keen == pytest.approx(100 * 5 / 7)
+
+
+def test_reading_grade_is_flesch_kincaid() -> None:
+    assert measure("The cat sat on the mat.")["reading_grade"][0] == pytest.approx(0.39 * 6 + 11.8 - 15.59, abs=1e-4)
+    easy, hard = measure(
+        "The cat sat. It ate.",
+        "Notwithstanding considerable deliberation, the administration reconsidered infrastructural implementation.",
+    )["reading_grade"]
+    assert easy < 2 < 12 < hard
+
+
+def test_formality_tells_a_report_from_a_chat() -> None:
+    report, chat = measure(
+        "The implementation of the regulation in the region led to a reduction of emissions.",
+        "hey, yeah so i don't really know what you're doing, lol it's kinda cool",
+    )["formality"]
+    assert report > 60 > 30 > chat
+
+
+def test_without_words_rates_are_missing_and_without_output_everything_is() -> None:
+    nothing, empty, marks = range(3)
+    found = measure(None, "", "?!")
+    assert all(np.isnan(column[nothing]) for column in found.values())
+    for name in ("hedging", "reading_grade", "formality", "enthusiasm"):
+        assert np.isnan(found[name][empty])
+        assert np.isnan(found[name][marks])
+    assert found["sentiment"][empty] == 0
+    assert found["questions"][marks] == 1
+
+
+@settings(max_examples=100)
+@given(
+    outputs=st.lists(
+        st.none()
+        | st.text(max_size=80)
+        | st.lists(
+            st.sampled_from(
+                ["good", "BAD", "not", "no", "but", "very", "you", "sorry", "end.", "wow!", "😀", "\ud800", "a\x00"]
+            ),
+            max_size=20,
+        ).map(" ".join),
+        max_size=6,
+    )
+)
+def test_a_text_measures_the_same_alone_and_in_any_batch(outputs: list[str | None]) -> None:
+    together = measure(*outputs)
+    for row, output in enumerate(outputs):
+        for name, column in measure(output).items():
+            np.testing.assert_array_equal(column[0], together[name][row], err_msg=name)
+
+
+HOSTILE: Sequence[str] = (
+    "x" * 1_000_000,
+    "!" * 1_000_000,
+    "good but not bad no " * 50_000,
+    "no " * 300_000,
+    "\ud800 " * 100_000,
+    "\x00" * 100_000,
+    "\u202e\u0634 " * 100_000,
+    "😀" * 200_000,
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_texts_are_measured(text: str) -> None:
+    found = measure(text)
+    assert -1 <= found["sentiment"][0] <= 1
+
+
+def test_the_lexicon_is_what_its_sources_say() -> None:
+    lexicon = default_lexicon()
+    assert lexicon.valence["good"] == 1.9
+    assert "h" in lexicon.classes["perhaps"]
+    assert "n" in lexicon.classes["never"]
+    assert "b" in lexicon.classes["extremely"]
+    assert "d" in lexicon.classes["hardly"]
+    assert "p" in lexicon.classes["bullshit"]
+    assert not any("p" in lexicon.classes.get(word, "") for word in ("hello", "class", "cock-up", "assess", "rape"))
+    assert "😀" in lexicon.emoji
+
+
+def test_sentiment_agrees_with_vader_where_their_rules_are_the_same() -> None:
+    vader = pytest.importorskip("vaderSentiment.vaderSentiment").SentimentIntensityAnalyzer()
+    texts = [
+        "This is a great phone and I love the screen",
+        "The service was terrible and the food was awful",
+        "Support was extremely helpful and friendly",
+        "It is not a bad camera",
+        "The worst purchase ever",
+    ]
+    assert sentiment(*texts) == pytest.approx([vader.polarity_scores(text)["compound"] for text in texts], abs=0.06)
