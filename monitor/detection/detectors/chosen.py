@@ -42,7 +42,7 @@ AGAIN = 2
 """Times that a drift which is too young, or not sure yet, is judged again, 64 rows later each: 128 rows more show a
 shift of 0.4 standard deviations, which is not far from the floor."""
 PATIENCE, PATIENCE_MOST = 200, 12_800
-"""Rows for which information of a detector is not repeated: as many as for the evidence (`.stream.reference_monitor`)."""
+"""Rows for which information of a detector is not repeated: as many as for the evidence."""
 
 
 class Alone:
