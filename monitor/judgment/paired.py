@@ -27,7 +27,7 @@ import numpy.typing as npt
 from scipy import stats
 
 LOOKS = (1, 2, 4, 8)
-"""Runs of each case after which a verdict is sought: doubling, so that a clear answer costs one run and an open one eight."""
+"""Runs of each case after which a verdict is sought: a clear answer costs one run, an open one eight."""
 THETA = 0.10
 """Share of the baseline that may be lost."""
 ALPHA = 0.05
