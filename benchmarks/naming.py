@@ -22,11 +22,11 @@ from rich.console import Console
 from benchmarks.naming_changes import CHANGES, Change
 from benchmarks.naming_traffic import EVERY_S, LANGUAGES, SOURCES, START, shop
 from benchmarks.report import Report
-from monitor.detection.finding import Finding, State
+from monitor.detection.records.finding import Finding, State
 from monitor.events.schema import OutputEvent
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
-from pipelines.offline import featurizer_for, replay
+from pipelines.replay.replay import featurizer_for, replay
 
 
 @dataclass(frozen=True)
