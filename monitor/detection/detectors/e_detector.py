@@ -9,7 +9,7 @@ Source: Shin, Ramdas, Rinaldo, *E-detectors: a nonparametric framework for seque
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.watched_columns import Layout
 from monitor.detection.detectors.base import Reading, Status
+from monitor.detection.detectors.parameters import check_evidence
 from monitor.detection.evidence.shiryaev_roberts import Evidence
 from monitor.detection.reference.learned_reference import Normal, marks_of
 from monitor.detection.state.snapshot_codec import pack, unpack
@@ -25,19 +26,6 @@ from monitor.errors import StateError
 
 FORMAT = 2
 NAME = "evidence"
-
-
-def check_parameters(parameters: Mapping[str, float]) -> None:
-    """Raise `ValueError` that names the parameter and what it must be."""
-    for name, value in parameters.items():
-        if name == "warmup":
-            if not math.isfinite(value) or value != int(value) or value < 30:
-                raise ValueError(f"evidence warmup must be a whole number >= 30, not {value:g}")
-        elif name == "mean_run_length":
-            if not 1 < value < 1e15:
-                raise ValueError(f"evidence mean_run_length must be > 1 and < 1e15, not {value:g}")
-        else:
-            raise ValueError(f"evidence has no parameter {name!r}; it has mean_run_length, warmup")
 
 
 class EDetector:
@@ -62,7 +50,7 @@ class EDetector:
     """
 
     def __init__(self, warmup: int = 400, mean_run_length: float = 100_000) -> None:
-        check_parameters({"warmup": warmup, "mean_run_length": mean_run_length})
+        check_evidence({"warmup": warmup, "mean_run_length": mean_run_length})
         self.warmup = int(warmup)
         self.mean_run_length = float(mean_run_length)
         self._n = 0
@@ -135,7 +123,7 @@ class EDetector:
             )
         try:
             warmup, mean_run_length = state["parameters"]
-            check_parameters({"warmup": warmup, "mean_run_length": mean_run_length})
+            check_evidence({"warmup": warmup, "mean_run_length": mean_run_length})
             taken = EDetector(warmup, mean_run_length)
             taken._n = int(state["n"])
             taken._gathered = unpack(state["gathered"]).tolist()

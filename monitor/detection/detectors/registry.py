@@ -1,4 +1,7 @@
-"""The explicit table of detectors that `monitor.yaml` can choose per feature. A new one is a module and a line here."""
+"""The explicit table of detectors that `monitor.yaml` can choose per feature. A new one is a module and a line here.
+
+A detector's own module is imported when one is built: settings name and check detectors without loading any.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 from monitor.detection.detectors.base import Detector
-from monitor.detection.detectors.e_detector import EDetector
-from monitor.detection.detectors.e_detector import check_parameters as check_evidence
-from monitor.detection.detectors.river import RANGES, RiverDetector
-from monitor.detection.detectors.river import check_parameters as check_river
+from monitor.detection.detectors.parameters import RANGES, check_evidence, check_river
 from monitor.errors import StateError
 
 EVIDENCE = "evidence"
@@ -40,9 +40,16 @@ class Choice(Protocol):
 def build(name: str, parameters: Mapping[str, float] | None = None) -> Detector:
     """The detector of this name. Raises `ValueError` that says which parameter is wrong."""
     check(name, parameters or {})
+    return _make(name, dict(parameters or {}))
+
+
+def _make(name: str, parameters: dict[str, Any]) -> Detector:
     if name == EVIDENCE:
-        given: dict[str, Any] = dict(parameters or {})
-        return EDetector(**given)
+        from monitor.detection.detectors.e_detector import EDetector
+
+        return EDetector(**parameters)
+    from monitor.detection.detectors.river import RiverDetector
+
     return RiverDetector(name, parameters)
 
 
@@ -89,6 +96,6 @@ def restore(state: dict[str, Any]) -> Detector:
     name = state.get("detector")
     if name not in NAMES:
         raise StateError(f"snapshot of a detector {name!r} that this version does not know")
-    detector = EDetector() if name == EVIDENCE else RiverDetector(str(name))
+    detector = _make(str(name), {})
     detector.restore(state)
     return detector

@@ -17,52 +17,10 @@ from typing import Any
 
 from monitor.detection.detectors import river_state
 from monitor.detection.detectors.base import Reading, Status
+from monitor.detection.detectors.parameters import check_river, typed
 from monitor.errors import StateError
 
 FORMAT = 1
-
-# (lowest, highest) value with a meaning, both exclusive unless integral
-RANGES: dict[str, dict[str, tuple[float, float]]] = {
-    "adwin": {
-        "delta": (0, 1),
-        "clock": (0, 1e9),
-        "max_buckets": (1, 1e3),
-        "min_window_length": (0, 1e6),
-        "grace_period": (0, 1e9),
-    },
-    "page_hinkley": {"min_instances": (0, 1e9), "delta": (0, 1e12), "threshold": (0, 1e12), "alpha": (0, 1.0000001)},
-    "kswin": {"alpha": (0, 1), "window_size": (1, 1e6), "stat_size": (0, 1e6), "seed": (-1, 2**32)},
-}
-INTEGRAL = {
-    "clock",
-    "max_buckets",
-    "min_window_length",
-    "grace_period",
-    "min_instances",
-    "window_size",
-    "stat_size",
-    "seed",
-}
-
-
-def check_parameters(detector: str, parameters: Mapping[str, float]) -> None:
-    """Raise `ValueError` that names the parameter and its range where river itself would accept nonsense."""
-    allowed = RANGES[detector]
-    for name, value in parameters.items():
-        if name not in allowed:
-            raise ValueError(f"{detector} has no parameter {name!r}; it has {', '.join(sorted(allowed))}")
-        low, high = allowed[name]
-        if not low < value < high:
-            raise ValueError(f"{detector} {name} must be > {low:g} and < {high:g}, not {value:g}")
-        if name in INTEGRAL and value != int(value):
-            raise ValueError(f"{detector} {name} must be a whole number, not {value:g}")
-    if detector == "kswin" and parameters.get("window_size", 100) < 2 * parameters.get("stat_size", 30):
-        raise ValueError("kswin window_size must be at least twice stat_size")
-
-
-def typed(parameters: Mapping[str, float]) -> dict[str, float]:
-    """Parameters in the types that river counts and compares them in."""
-    return {k: int(v) if k in INTEGRAL and v == int(v) else float(v) for k, v in parameters.items()}
 
 
 class RiverDetector:
@@ -79,7 +37,7 @@ class RiverDetector:
     def __init__(self, detector: str, parameters: Mapping[str, float] | None = None) -> None:
         self.detector = detector
         self.parameters = typed(parameters or {})
-        check_parameters(detector, self.parameters)
+        check_river(detector, self.parameters)
         self._n = 0
         self._inner = self._fresh(self.parameters)
         self._last = Reading(Status.WARMING, 0.0, self._threshold(), 0)
@@ -145,7 +103,7 @@ class RiverDetector:
             )
         try:
             parameters = typed(state["parameters"])
-            check_parameters(self.detector, parameters)
+            check_river(self.detector, parameters)
             count = int(state["n"])
             status, score, threshold, n = state["last"]
             last = Reading(Status(status), float(score), float(threshold), int(n))
