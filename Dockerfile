@@ -10,7 +10,7 @@ COPY monitor monitor
 COPY pipelines pipelines
 COPY config config
 RUN python -m build --wheel --no-isolation --outdir /wheels . \
- && /opt/oqm/bin/pip install --no-cache-dir --constraint constraints.txt /wheels/*.whl
+ && /opt/oqm/bin/pip install --no-cache-dir --constraint constraints.txt "$(ls /wheels/*.whl)[monitor]"
 
 FROM python:3.11.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin oqm

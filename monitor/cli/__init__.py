@@ -7,6 +7,8 @@ the feature tables. The top layer: nothing imports this package.
 from __future__ import annotations
 
 import os
+import sys
+from importlib.util import find_spec
 
 __all__ = ["main"]
 
@@ -15,6 +17,10 @@ def main() -> None:
     """Entry point of the console script."""
     # Before numpy is loaded: its matrices are small here, and threads that wait for one another take twice the time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if find_spec("typer") is None or find_spec("faust") is None:
+        # The base install is the publishing client alone; typer and faust come with everything else.
+        sys.stderr.write("oqm: only the publishing client is installed: pip install 'output-quality-monitor[monitor]'\n")
+        sys.exit(2)
     from monitor.cli.app import main as run
 
     run()

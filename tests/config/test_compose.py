@@ -82,7 +82,7 @@ def test_the_constraints_hold_every_dependency_in_a_version_that_it_allows() -> 
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = dict(re.fullmatch(r"([a-z0-9._-]+)==(\S+)", line).groups() for line in lines if not line.startswith("#"))  # type: ignore[union-attr]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for text in [*project["dependencies"], "build", "hatchling"]:
+    for text in [*project["dependencies"], *project["optional-dependencies"]["monitor"], "build", "hatchling"]:
         wanted = Requirement(text)
         assert canonicalize_name(wanted.name) in pinned, f"{wanted.name}: write constraints.txt again"
         assert wanted.specifier.contains(pinned[canonicalize_name(wanted.name)]), wanted
