@@ -19,7 +19,8 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if find_spec("typer") is None or find_spec("faust") is None:
         # The base install is the publishing client alone; typer and faust come with everything else.
-        sys.stderr.write("oqm: only the publishing client is installed: pip install 'output-quality-monitor[monitor]'\n")
+        what = "oqm: only the publishing client is installed"
+        sys.stderr.write(f"{what}: pip install 'output-quality-monitor[monitor]'\n")
         sys.exit(2)
     from monitor.cli.app import main as run
 
