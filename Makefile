@@ -4,6 +4,8 @@
 #   make demo    the whole path in two minutes: needs Python >= 3.11 and nothing else
 #   make faults  20 workers killed or frozen, broker and receiver failing, on a real Kafka; prints the account
 #   make flood   two minutes of more than a worker can carry, and its memory meanwhile
+#   make docs    the documentation as a site, in build/site
+#   make quick   lint, types and the tests of single modules: no broker, two minutes
 #   make test    the gate, here and in CI: lint, layers, types, tests (on a real Kafka broker where Java is there)
 
 PYTHON ?= python3
@@ -18,7 +20,7 @@ DEMO_ARGS ?=
 FAULTS_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test venv lint types tests kafka faults flood wheel clean
+.PHONY: help demo test quick docs venv lint types tests kafka faults flood wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -44,6 +46,11 @@ demo: $(VENV)/.demo
 	$(BIN)/oqm demo $(DEMO_ARGS)
 
 test: lint types tests
+
+# An answer within two minutes, without a broker: lint, layers, types, and the tests of single modules.
+quick: lint types
+	$(BIN)/pytest --quiet -m "not kafka and not embedded and not slow" --numprocesses=2 --dist=loadgroup \
+		tests/features tests/events tests/publisher tests/settings tests/config_values tests/judgment tests/docs tests/alerting tests/sinks
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -71,6 +78,11 @@ faults: kafka
 
 flood: kafka
 	$(BIN)/python -m tests.faults.flood
+
+# An environment of its own: nothing that builds a site is needed to run or test the monitor.
+docs: $(VENV)/.created
+	test -x .venv-docs/bin/mkdocs || ($(PYTHON) -m venv .venv-docs && $(BIN)/uv pip install --quiet --python .venv-docs/bin/python 'mkdocs-material>=9.6,<10')
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m build --wheel --installer uv

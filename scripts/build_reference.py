@@ -1,0 +1,101 @@
+"""Writes docs/reference from the code: configuration, command line, features, metrics.
+
+python -m scripts.build_reference            # a test says so where a page is out of date
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from monitor.cli.app import build_app
+from monitor.features.registry import default_extractors
+from monitor.settings_example import example
+from monitor.telemetry.metrics import METRICS
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
+_NOTE = "<!-- Written by `python -m scripts.build_reference`; do not edit. -->\n"
+
+
+def configuration() -> str:
+    """Every setting with its default and meaning."""
+    text = "Every setting has a default, and an empty file works. `oqm check-config FILE` reports mistakes with their lines."
+    return f"# Configuration\n\n{_NOTE}\n{text}\n\n```yaml\n{example()}```\n"
+
+
+def cell(text: str) -> str:
+    """Text that fits into a cell of a table."""
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def command_line() -> str:
+    """Every command with its arguments and options."""
+    parts = [f"# Command line\n\n{_NOTE}"]
+    group: Any = typer.main.get_command(build_app())
+    parts.extend(_command(f"oqm {name}", group.commands[name]) for name in sorted(group.commands))
+    return "\n".join(parts)
+
+
+def _command(name: str, command: Any) -> str:
+    help_text = (command.help or "").strip()
+    lines = [f"## {name}\n", help_text, ""]
+    rows = []
+    for parameter in command.params:
+        if parameter.name == "help":
+            continue
+        flags = ", ".join(f"`{flag}`" for flag in parameter.opts) if parameter.param_type_name == "option" else ""
+        metavar = parameter.metavar or (parameter.name or "").upper()
+        shown = f"{flags} {metavar if not getattr(parameter, 'is_flag', False) else ''}".strip() or f"`{metavar}`"
+        rows.append(f"| {cell(shown)} | {cell(getattr(parameter, 'help', None) or '')} |")
+    if rows:
+        lines += ["| argument or option | meaning |", "|---|---|", *rows, ""]
+    for sub, inner in sorted(getattr(command, "commands", {}).items()):
+        lines.append(_command(f"{name} {sub}", inner))
+    return "\n".join(lines)
+
+
+def features() -> str:
+    """Every feature by family."""
+    lines = [f"# Features\n\n{_NOTE}"]
+    for extractor in default_extractors():
+        lines += [
+            f"## {extractor.family}\n",
+            "| feature | kind | unit | hurts when | meaning |",
+            "|---|---|---|---|---|",
+        ]
+        for spec in extractor.features:
+            fault = (
+                "true, as a fault" if spec.failure else {"up": "it rises", "down": "it falls"}.get(spec.worse.value, "")
+            )
+            lines.append(f"| `{spec.name}` | {spec.kind.value} | {spec.unit} | {fault} | {cell(spec.meaning)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def metrics() -> str:
+    """Every metric."""
+    lines = [f"# Metrics\n\n{_NOTE}", "| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{m.name}` | {m.kind.value} | {', '.join(m.labels)} | {cell(m.meaning)} |" for m in METRICS]
+    return "\n".join([*lines, ""])
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration,
+    "cli.md": command_line,
+    "features.md": features,
+    "metrics.md": metrics,
+}
+
+
+def main() -> None:
+    """Write all pages."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
