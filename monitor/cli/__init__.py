@@ -17,8 +17,8 @@ def main() -> None:
     """Entry point of the console script."""
     # Before numpy is loaded: its matrices are small here, and threads that wait for one another take twice the time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    if find_spec("typer") is None or find_spec("faust") is None:
-        # The base install is the publishing client alone; typer and faust come with everything else.
+    if find_spec("typer") is None or find_spec("pydantic") is None:
+        # The base install is the publishing client alone; these two come with everything else.
         what = "oqm: only the publishing client is installed"
         sys.stderr.write(f"{what}: pip install 'output-quality-monitor[monitor]'\n")
         sys.exit(2)
