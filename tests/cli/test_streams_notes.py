@@ -15,7 +15,8 @@ from tests.telemetry.numbers import status
 def test_a_record_has_a_note_only_where_something_is_not_judged() -> None:
     on_time = status("a")
     late = msgspec.structs.replace(on_time, behind_s=3 * 86_400.0)
-    assert set(streams.as_record(on_time)) == {"stream", "state", "events", "last_event_time", "firing"}
+    fields = {"stream", "state", "events", "last_event_time", "firing", "learned", "learns", "young"}
+    assert set(streams.as_record(on_time)) == fields
     record = streams.as_record(late)
     assert record["times_behind_s"] == 3 * 86_400.0
     assert record["note"] == "times lie 3 days behind: volume and silence are not judged"

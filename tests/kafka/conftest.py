@@ -16,6 +16,10 @@ from pipelines.kafka.topics import private_topics, temporary_topics
 from tests.kafka.installation import Installation
 
 
+collect_ignore = ["publishing_processes.py"]
+"""A script that tests run: it asks for its arguments when it is imported, so it holds no doctests."""
+
+
 @pytest.fixture(scope="session")
 def kafka_broker() -> Iterator[ApacheKafka]:
     """Apache Kafka; skips where Java or Maven is missing, fails there where OQM_REQUIRE_KAFKA=1."""
