@@ -22,7 +22,7 @@ _NOTE = "<!-- Written by `python -m scripts.build_reference`; do not edit. -->\n
 
 def configuration() -> str:
     """Every setting with its default and meaning."""
-    text = "Every setting has a default, and an empty file works. `oqm check-config FILE` reports mistakes with their lines."
+    text = "Every setting has a default, and an empty file works. `oqm check-config FILE` reports each mistake by line."
     return f"# Configuration\n\n{_NOTE}\n{text}\n\n```yaml\n{example()}```\n"
 
 

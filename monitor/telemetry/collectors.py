@@ -23,6 +23,8 @@ from monitor.telemetry import metrics
 from monitor.telemetry.histogram import Histogram
 from monitor.telemetry.metrics import Metric, MetricKind
 
+_NO_TIME_UNITS = dict.fromkeys(("milliseconds", "microseconds", "nanoseconds"), 0)
+"""Each unit has its number from the start, as states of findings have: a rate needs a value before the first rise."""
 _MOST_BUDGETS = 1_000
 """Streams whose budget is exported: people marked that many false, and the most overspent come first."""
 
@@ -245,7 +247,7 @@ class WorkerCollector(Collector):
         yield _family(metrics.DEPENDENCY_CALLS, dict(n.dependency_calls).items())
         yield _histogram(metrics.DEPENDENCY_SECONDS, (((name,), h) for name, h in dict(n.dependency_seconds).items()))
         yield _family(metrics.CLAMPED, [((), n.clamped)])
-        yield _family(metrics.TIME_UNITS, _by_name(n.time_units))
+        yield _family(metrics.TIME_UNITS, _by_name({**_NO_TIME_UNITS, **n.time_units}))
         yield _family(metrics.MESSAGES, _by_name(n.messages))
         yield _family(metrics.BATCHES, _by_name(n.batches))
         yield _family(metrics.BUSY, _by_name(n.busy_s))

@@ -15,7 +15,6 @@ from pipelines.brokers.apache import missing_tools
 from pipelines.kafka.topics import private_topics, temporary_topics
 from tests.kafka.installation import Installation
 
-
 collect_ignore = ["publishing_processes.py"]
 """A script that tests run: it asks for its arguments when it is imported, so it holds no doctests."""
 
