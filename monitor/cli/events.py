@@ -143,10 +143,11 @@ def _found(
 
 def _show(found: list[Output], stream: str, *, json: bool) -> None:
     from monitor.alerting.rendering.terminal_text import plain
+    from monitor.events.schema import as_published
 
     if json:
         for output in found:
-            print_json(as_record(output.event))
+            print_json(as_published(output.event))
         return
     if not found:
         notes().print(f"no outputs of {stream} there; oqm streams lists the streams", markup=False, soft_wrap=True)
@@ -175,14 +176,6 @@ def _excerpt(text: str) -> str:
     return text if len(text) <= _EXCERPT_CHARS else f"{text[: _EXCERPT_CHARS - 1]}…"
 
 
-def as_record(event: OutputEvent) -> dict[str, Any]:
-    """The event as an application would publish it: unknown fields beside the known ones."""
-    import msgspec
-
-    fields: dict[str, Any] = msgspec.to_builtins(event)
-    return {**fields.pop("extra", {}), **fields}
-
-
 def group() -> typer.Typer:
     """The command group `oqm event`."""
     app = typer.Typer(help="One output in full.", no_args_is_help=True, rich_markup_mode="markdown")
@@ -200,6 +193,7 @@ def show(
     config: ConfigFile = None,
 ) -> None:
     """Show one output in full, as the application published it."""
+    from monitor.events.schema import as_published
     from monitor.settings import load_settings
     from pipelines.kafka.outputs import outputs_of
 
@@ -216,16 +210,17 @@ def show(
         )
         raise typer.Exit(EXIT_NONE)
     if json:
-        print_json(as_record(output.event))
+        print_json(as_published(output.event))
         return
     _show_whole(output, settings.topics.outputs.name)
 
 
 def _show_whole(output: Output, topic: str) -> None:
     from monitor.alerting.rendering.terminal_text import plain
+    from monitor.events.schema import as_published
 
     event, console = output.event, tables()
-    fields = as_record(event)
+    fields = as_published(event)
     texts = {name: fields.pop(name, None) for name in ("input", "output", "error")}
     prompt = (fields.get("prompt") or {}).pop("text", None)
     width = max(len(name) for name in [*fields, "place"]) + 2

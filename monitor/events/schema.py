@@ -121,3 +121,9 @@ class OutputEvent(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unkno
     action: dict[str, Any] | None = None
     attributes: dict[str, Any] = msgspec.field(default_factory=dict)
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+def as_published(event: OutputEvent) -> dict[str, Any]:
+    """The event's fields as an application would publish them: unknown ones beside the known ones."""
+    fields: dict[str, Any] = msgspec.to_builtins(event)
+    return {**fields.pop("extra", {}), **fields}

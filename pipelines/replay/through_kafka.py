@@ -10,7 +10,6 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
 
 import msgspec
 from kafka import KafkaProducer
@@ -19,7 +18,7 @@ from kafka.errors import KafkaError
 from monitor.detection import Finding, StreamMonitor
 from monitor.detection.stream.failed_stream import FailedStream
 from monitor.errors import BrokerError
-from monitor.events.schema import OutputEvent
+from monitor.events.schema import OutputEvent, as_published
 from monitor.settings import Broker, Settings, Topics
 from pipelines.kafka.connection import client_options, unreachable
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES, private_topics, temporary_topics
@@ -31,9 +30,8 @@ _POLL_S = 0.1
 
 
 def event_bytes(event: OutputEvent) -> bytes:
-    """The event as an application would publish it: unknown fields beside the known ones."""
-    fields: dict[str, Any] = msgspec.to_builtins(event)
-    return msgspec.json.encode({**fields.pop("extra", {}), **fields})
+    """The event as an application would publish it."""
+    return msgspec.json.encode(as_published(event))
 
 
 def single_partition(topics: Topics, run: str) -> Topics:
