@@ -43,7 +43,7 @@ EXAMPLES = {
 """,
     "sinks": """\
 # Keys of every sink: name (unique), routes (globs), min_severity (info, warning, critical). Slack, PagerDuty and e-mail
-# are told once of one cause in many streams (per: incident), a webhook of each alert (per: alert). A route that no sink
+# get one message for one cause in many streams (per: incident), a webhook one per alert (per: alert). A route no sink
 # takes is an error. Secrets from files: url_file, secret_file, password_file, routing_key_file, header_files. Types:
 #   - type: webhook                   # monitor/sinks/webhook/README.md
 #     name: chat

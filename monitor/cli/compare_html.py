@@ -6,6 +6,7 @@ Texts of outputs are shown as text only: everything is escaped.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ _FOOT = (
 )
 
 
-def _table(rows: object) -> str:
+def _table(rows: Sequence[Difference]) -> str:
     from monitor.cli.compare import name_of, sides_of
 
     lines = [
@@ -77,7 +78,7 @@ def _table(rows: object) -> str:
         "<th class='n'>difference, 95 %</th><th class='n wide'>x floor</th><th class='wide'>meaning</th></tr></thead>"
         "<tbody>"
     ]
-    for one in rows:  # type: ignore[attr-defined]
+    for one in rows:
         before, after, interval = map(escape, sides_of(one))
         lines.append(
             f"<tr><td class='name {one.outcome.value}'>{_breakable(name_of(one))}<br><small class='note'>"

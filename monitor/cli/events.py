@@ -72,6 +72,7 @@ def command(
         raise ConfigError("name a STREAM, or give --alert ID or --around ID; oqm streams lists the streams")
     settings = connection.over(load_settings(config))
     now = time.time()
+    span = None if since is None else _span(since, until, now)
     entry = None if alert is None else _alert(settings, alert)
     if entry is not None:
         if stream not in (None, entry.alert.stream):
@@ -83,7 +84,7 @@ def command(
             assert centre is not None
             stream = centre[1]
         assert stream is not None
-        found = _found(outputs, stream, centre, since, until, limit, now)
+        found = _found(outputs, stream, centre, span, limit, now)
         _show(found, stream, json=json)
         if outputs.unreadable:
             notes().print(f"{outputs.unreadable:,} messages were no output events: oqm deadletter list", soft_wrap=True)
@@ -122,8 +123,7 @@ def _found(
     outputs: Outputs,
     stream: str,
     centre: tuple[float, str] | None,
-    since: str | None,
-    until: str | None,
+    span: tuple[float, float | None] | None,
     limit: int,
     now: float,
 ) -> list[Output]:
@@ -132,13 +132,18 @@ def _found(
     wanted, hint = of_stream(stream), plain_part(stream)
     if centre is not None:
         return outputs.around(wanted, centre[0], limit, hint=hint)
-    if since is None:
+    if span is None:
         return outputs.newest(wanted, limit, now, hint)
+    return outputs.since(wanted, *span, limit, hint)
+
+
+def _span(since: str, until: str | None, now: float) -> tuple[float, float | None]:
+    """Both moments in seconds since 1970; wrong ones are refused before Kafka is asked for anything."""
     start = parse_moment(since, now, "--since")
     stop = None if until is None else parse_moment(until, now, "--until")
     if stop is not None and stop <= start:
         raise ConfigError(f"--until {until}: must be later than --since {since}")
-    return outputs.since(wanted, start, stop, limit, hint)
+    return start, stop
 
 
 def _show(found: list[Output], stream: str, *, json: bool) -> None:

@@ -161,7 +161,7 @@ class DetectionSettings(BaseModel):
         90 * SECONDS["d"],
         ge=SECONDS["d"],
         validate_default=True,
-        description="a stream without an event for so long is removed, and its open alerts are resolved",
+        description="a stream without an event for this long is removed, and its open alerts are resolved",
     )
 
     @model_validator(mode="after")

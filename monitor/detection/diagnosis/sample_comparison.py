@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -337,7 +337,7 @@ def _categories(
         (len(a), len(b)),
         common[most],
     )
-    return _replaced(one, effect=math.copysign(effect, moved[most]))
+    return replace(one, effect=math.copysign(effect, moved[most]))
 
 
 def _permuted(
@@ -379,22 +379,6 @@ def _difference(
     return Difference(spec, statistic, before, after, low, high, effect, p, outcome, value, rows)
 
 
-def _replaced(one: Difference, *, effect: float | None = None, outcome: Outcome | None = None) -> Difference:
-    return Difference(
-        one.spec,
-        one.statistic,
-        one.before,
-        one.after,
-        one.low,
-        one.high,
-        one.effect if effect is None else effect,
-        one.p,
-        one.outcome if outcome is None else outcome,
-        one.value,
-        one.rows,
-    )
-
-
 def _decided(found: Sequence[Difference]) -> list[Difference]:
     """With the outcome of those that are significant after Holm's correction for their number."""
     decided = list(found)
@@ -403,7 +387,7 @@ def _decided(found: Sequence[Difference]) -> list[Difference]:
         if found[k].p > ALPHA / (len(found) - rank):
             break
         large = abs(found[k].effect) >= 1.0
-        decided[k] = _replaced(found[k], outcome=Outcome.CHANGED if large else Outcome.SMALL)
+        decided[k] = replace(found[k], outcome=Outcome.CHANGED if large else Outcome.SMALL)
     return decided
 
 
