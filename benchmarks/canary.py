@@ -17,7 +17,7 @@ from benchmarks.corpora import Corpus
 from benchmarks.report import Report, figure, median, per_100k, poisson_interval
 from benchmarks.watching import BEFORE, Plan, chunks, monitor, seeded
 from monitor.detection import Finding, FindingKind, State, StreamMonitor
-from monitor.detection.columns.stream_rows import Rows
+from monitor.detection.columns.stream_rows import StreamRows
 from monitor.features.batch import FeatureBatch, concat
 
 Ints = NDArray[np.intp]
@@ -81,7 +81,7 @@ def told(new: NDArray[np.bool_]) -> list[dict[str, str]]:
 class ComparisonsAlone(StreamMonitor):
     """A monitor that compares versions and judges nothing else: the same findings of them in a third of the time."""
 
-    def _judge(self, rows: Rows, first: int) -> list[Finding]:
+    def _judge(self, rows: StreamRows, first: int) -> list[Finding]:
         if not self._main.warm:
             return super()._judge(rows, first)
         indices = np.arange(first, first + len(rows), dtype=np.int64)

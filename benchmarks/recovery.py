@@ -31,7 +31,7 @@ from benchmarks.watching import BEFORE, Plan, seeded
 from monitor.detection import DetectionSettings, Finding, State, StreamMonitor
 from monitor.detection.columns.recent_rows import LENGTH
 from monitor.detection.records.finding import base_name
-from monitor.detection.stream.reference_monitor import RECOVERED, Context, Track
+from monitor.detection.stream.reference_monitor import RECOVERED, Context, ReferenceMonitor
 from monitor.features.batch import FeatureBatch
 
 Floats = NDArray[np.float64]
@@ -130,9 +130,9 @@ class Stream:
 @contextmanager
 def rule_until_93e1875() -> Iterator[None]:
     """Alerts resolve as they did until then: by the last `recovery` events alone."""
-    now = Track._recover
+    now = ReferenceMonitor._recover
 
-    def until_then(self: Track, context: Context, taken: int) -> list[Finding]:
+    def until_then(self: ReferenceMonitor, context: Context, taken: int) -> list[Finding]:
         if not self.open:
             return []
         self._within += taken
@@ -141,11 +141,11 @@ def rule_until_93e1875() -> Iterator[None]:
             return []
         return [] if self._beyond_floor(context, shown, RECOVERED) else self._end(context, shown)
 
-    Track._recover = until_then  # type: ignore[method-assign]
+    ReferenceMonitor._recover = until_then  # type: ignore[method-assign]
     try:
         yield
     finally:
-        Track._recover = now  # type: ignore[method-assign]
+        ReferenceMonitor._recover = now  # type: ignore[method-assign]
 
 
 @dataclass

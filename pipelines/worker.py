@@ -42,7 +42,7 @@ from monitor.telemetry.server import (
     worker_registry,
 )
 from monitor.telemetry.worker_stats import WorkerStats
-from pipelines.faust_consumer.consumer import Flow
+from pipelines.faust_consumer.consumer import FaustConsumer
 from pipelines.feature_log.ticks import TICK_EVERY_S, EventTimeTicks
 from pipelines.kafka.dead_letters import DeadLetterBox
 from pipelines.kafka.ordered_buffer import Intake
@@ -151,7 +151,7 @@ class Worker:
         self.stages: dict[Role, Stage] = {}
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._flow: Flow
+        self._flow: FaustConsumer
         self._ended: asyncio.Future[None] | None = None
         self._stop_asked = threading.Event()
         self._stuck = stuck
@@ -197,7 +197,7 @@ class Worker:
                 sinks = self._build_sinks() if Role.NOTIFY in self.roles else []
                 stack.push_async_callback(self._close_sinks)
             self.stages = stages = await asyncio.to_thread(self._stages, topics, producer, letters, sinks, pool)
-            flow = Flow(
+            flow = FaustConsumer(
                 broker=self.settings.broker,
                 group=self._group,
                 stages=stages.values(),
@@ -215,7 +215,7 @@ class Worker:
                 stack.enter_context(self._metrics())
             await self._run(flow, stages)
 
-    def _parts(self, flow: Flow, stages: Mapping[Role, Stage]) -> dict[str, Part]:
+    def _parts(self, flow: FaustConsumer, stages: Mapping[Role, Stage]) -> dict[str, Part]:
         """What the watchdog looks at."""
         broker, topic = self.settings.broker, self.settings.topics.features.name
 
@@ -247,7 +247,7 @@ class Worker:
         parts["the end of the worker"] = Part(lambda: self._stop_asked.is_set(), self._stop_asked.is_set)
         return parts
 
-    async def _beat(self, flow: Flow) -> None:
+    async def _beat(self, flow: FaustConsumer) -> None:
         self._beats += 1
         flow.beat()
 
@@ -333,7 +333,7 @@ class Worker:
     def _readiness(self) -> Readiness:
         return worker_readiness(self.stats, self._clock())
 
-    async def _run(self, flow: Flow, stages: dict[Role, Stage]) -> None:
+    async def _run(self, flow: FaustConsumer, stages: dict[Role, Stage]) -> None:
         assert self._ended is not None
         # Not awaited alone: it returns once the group has let this worker in, which may take a broker half a minute.
         starting = asyncio.get_running_loop().create_task(flow.app.start(), name="start")
@@ -386,7 +386,7 @@ class Worker:
             await asyncio.sleep(seconds)
             await act()
 
-    async def _look(self, flow: Flow, stages: dict[Role, Stage]) -> None:
+    async def _look(self, flow: FaustConsumer, stages: dict[Role, Stage]) -> None:
         """Write what is due, tell the group, and look after the flow."""
         self._looks += 1
         if flow.app.crashed:

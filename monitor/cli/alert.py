@@ -22,7 +22,7 @@ from monitor.cli.reference import By, user_name
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from monitor.alerting.lifecycle.annotation import Action
+    from monitor.alerting.lifecycle.annotation import AnnotationAction
     from monitor.detection.records.finding import State
     from monitor.settings import Settings
     from monitor.sinks.base import Sink
@@ -83,9 +83,9 @@ def show(connection: Connection, identity: Id, json: AsJson = False, config: Con
 @with_connection
 def ack(connection: Connection, identity: Id, by: By = None, config: ConfigFile = None) -> None:
     """Take an alert: receivers that call people stop, and a snooze of it ends without a word."""
-    from monitor.alerting.lifecycle.annotation import Action
+    from monitor.alerting.lifecycle.annotation import AnnotationAction
 
-    _say(_settings(connection, config), identity, Action.ACK, by, None, "taken")
+    _say(_settings(connection, config), identity, AnnotationAction.ACK, by, None, "taken")
 
 
 @with_connection
@@ -99,7 +99,7 @@ def snooze(
     config: ConfigFile = None,
 ) -> None:
     """Put an alert off: the same cause is not told again until then, and if it fires still, it is told anew."""
-    from monitor.alerting.lifecycle.annotation import Action
+    from monitor.alerting.lifecycle.annotation import AnnotationAction
     from monitor.config_values.durations import parse_duration
 
     try:
@@ -110,15 +110,15 @@ def snooze(
         raise ConfigError(f"--for {duration}: must be at most 30d; what nobody wants to hear of is a false alarm")
     until = time.time() + seconds
     what = f"put off until {_moment(until)}" if seconds else "no longer put off"
-    _say(_settings(connection, config), identity, Action.SNOOZE, by, until, what)
+    _say(_settings(connection, config), identity, AnnotationAction.SNOOZE, by, until, what)
 
 
 @with_connection
 def false_alarm(connection: Connection, identity: Id, by: By = None, config: ConfigFile = None) -> None:
     """Say that nothing was wrong: receivers are told that it is over, and it counts against the stream's budget."""
-    from monitor.alerting.lifecycle.annotation import Action
+    from monitor.alerting.lifecycle.annotation import AnnotationAction
 
-    _say(_settings(connection, config), identity, Action.FALSE_ALARM, by, None, "marked false")
+    _say(_settings(connection, config), identity, AnnotationAction.FALSE_ALARM, by, None, "marked false")
 
 
 def send_sample(
@@ -196,12 +196,14 @@ def _chosen(entries: Sequence[Entry], identity: str) -> list[Entry]:
     return begun
 
 
-def _say(settings: Settings, identity: str, action: Action, by: str | None, until: float | None, what: str) -> None:
-    from monitor.alerting.lifecycle.annotation import Action, Annotation
+def _say(
+    settings: Settings, identity: str, action: AnnotationAction, by: str | None, until: float | None, what: str
+) -> None:
+    from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction
     from pipelines.state.alert_log import annotate
 
     chosen = _chosen(_read(settings), identity)
-    if action is not Action.FALSE_ALARM:
+    if action is not AnnotationAction.FALSE_ALARM:
         over = [entry for entry in chosen if not entry.fires]
         chosen = [entry for entry in chosen if entry.fires]
         if not chosen:

@@ -62,7 +62,7 @@ def deploy(connection: Connection, stream: Stream, by: By = None, config: Config
 
 
 def _decide(connection: Connection, config: ConfigFile, action: str, stream: str, by: str | None) -> None:
-    from monitor.detection.records.control import Action, Control
+    from monitor.detection.records.control import Control, ControlAction
     from monitor.settings import load_settings
 
     if not stream.strip():
@@ -71,7 +71,7 @@ def _decide(connection: Connection, config: ConfigFile, action: str, stream: str
     status = known_stream(settings, stream)
     if action == "accept":
         _can_accept(settings, status)
-    decide(settings, Control(action=Action(action), stream=stream, time=time.time(), by=by or user_name()))
+    decide(settings, Control(action=ControlAction(action), stream=stream, time=time.time(), by=by or user_name()))
 
 
 def decide(settings: Settings, control: Control) -> None:

@@ -80,12 +80,12 @@ def remove(connection: Connection, stream: Stream, by: By = None, config: Config
 
     Should events come again, it is a new stream.
     """
-    from monitor.detection.records.control import Action, Control
+    from monitor.detection.records.control import Control, ControlAction
     from monitor.settings import load_settings
 
     settings = connection.over(load_settings(config))
     known_stream(settings, stream)
-    decide(settings, Control(action=Action.REMOVE, stream=stream, time=time.time(), by=by or user_name()))
+    decide(settings, Control(action=ControlAction.REMOVE, stream=stream, time=time.time(), by=by or user_name()))
 
 
 def _nothing_before(ctx: typer.Context) -> None:

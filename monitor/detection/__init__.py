@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from monitor.detection.detectors.base import Detector, Reading, Status
     from monitor.detection.detectors.e_detector import EDetector
-    from monitor.detection.records.control import Action, Control
+    from monitor.detection.records.control import Control, ControlAction
     from monitor.detection.records.finding import Finding, FindingKind, State
     from monitor.detection.records.status import FeatureStatus, StreamState, StreamStatus
     from monitor.detection.settings import DetectionSettings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.detection.stream.stream_monitor import StreamMonitor
 
 _HOMES = {
-    "Action": "records.control",
+    "ControlAction": "records.control",
     "Control": "records.control",
     "DetectionSettings": "settings",
     "Detector": "detectors.base",
@@ -37,8 +37,8 @@ _HOMES = {
 }
 
 __all__ = [
-    "Action",
     "Control",
+    "ControlAction",
     "DetectionSettings",
     "Detector",
     "EDetector",

@@ -54,7 +54,7 @@ _REPAIR_EVERY_S = 0.5
 _QUEUE = 32
 
 
-class Flow:
+class FaustConsumer:
     """A Faust app and the stages it feeds."""
 
     def __init__(

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from monitor.config_values.plain_errors import first_sentence
 from monitor.detection import DetectionSettings, Finding, PartitionMonitor, State, StreamMonitor
-from monitor.detection.records.control import Action, Control
+from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.log_format import Tick
 from monitor.detection.settings import VOLUME_FLOORS, parse_budget
 from monitor.errors import ConfigError
@@ -170,7 +170,7 @@ class WhatIf:
 
     def apply(self, content: FeatureBatch | Tick | Control, offset: int) -> None:
         """What stands at `offset` of the log takes effect for every candidate."""
-        if isinstance(content, Control) and content.action is Action.SETTINGS:
+        if isinstance(content, Control) and content.action is ControlAction.SETTINGS:
             return
         for monitor, found in zip(self._monitors, self._found, strict=True):
             _gather(found, apply(monitor, content, offset))

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from monitor.demo.assistant import ANSWER, TRIAGE, SupportAssistant
-from monitor.detection.records.control import Action, Control
+from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.log_format import Message, decode_message, partition_for
 from monitor.detection.records.status import StreamState, StreamStatus
 from pipelines.brokers import EmbeddedBroker
@@ -167,7 +167,7 @@ DECISIONS = [*(("reference", action) for action in ("pin", "accept", "deploy")),
 @pytest.mark.parametrize("command", DECISIONS, ids="-".join)
 def test_a_decision_stands_in_the_log(broker: EmbeddedBroker, config: Path, command: tuple[str, str]) -> None:
     at = ("--broker", broker.address, "--config", str(config))
-    action = Action(command[1])
+    action = ControlAction(command[1])
     assert oqm("topics", *at).returncode == 0
     write_status(broker, config, "shop/answer", StreamState.DRIFT, firing=True)
     done = oqm(*command, "shop/answer", "--by", "ada", *at)

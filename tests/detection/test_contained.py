@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.detection import Action, Control, Finding, PartitionMonitor, State, StreamMonitor, StreamState
+from monitor.detection import Control, ControlAction, Finding, PartitionMonitor, State, StreamMonitor, StreamState
 from monitor.detection.detectors import river
 from monitor.detection.settings import DetectorChoice
 from monitor.detection.stream import reference_monitor
@@ -46,7 +46,7 @@ class Log:
     def tick(self, time: float) -> list[Finding]:
         return self._went(self.monitor.tick(time, self.offset))
 
-    def decide(self, action: Action, stream: str = "b", **data: Any) -> list[Finding]:
+    def decide(self, action: ControlAction, stream: str = "b", **data: Any) -> list[Finding]:
         control = Control(action=action, stream=stream, by="ada", data=data)
         return self._went(self.monitor.control(control, self.offset))
 
@@ -152,8 +152,8 @@ def open_and_failed() -> tuple[Log, Finding]:
     return log, change
 
 
-@pytest.mark.parametrize("action", [Action.PIN, Action.DEPLOY])
-def test_a_person_starts_it_again_and_its_open_alerts_end_then(action: Action) -> None:
+@pytest.mark.parametrize("action", [ControlAction.PIN, ControlAction.DEPLOY])
+def test_a_person_starts_it_again_and_its_open_alerts_end_then(action: ControlAction) -> None:
     log, change = open_and_failed()
     [ended] = log.decide(action)
     assert (ended.id, ended.state) == (change.id, State.RESOLVED)
@@ -170,13 +170,13 @@ def test_a_person_starts_it_again_and_its_open_alerts_end_then(action: Action) -
     assert log.monitor.failed == {}
 
 
-@pytest.mark.parametrize("action", [Action.ACCEPT, Action.SETTINGS])
-def test_other_decisions_do_not_make_it_fine(action: Action) -> None:
+@pytest.mark.parametrize("action", [ControlAction.ACCEPT, ControlAction.SETTINGS])
+def test_other_decisions_do_not_make_it_fine(action: ControlAction) -> None:
     log, change = open_and_failed()
-    assert log.decide(action, **({"recovery": 77} if action is Action.SETTINGS else {})) == []
+    assert log.decide(action, **({"recovery": 77} if action is ControlAction.SETTINGS else {})) == []
     assert log.state() is StreamState.UNKNOWN
     assert log.monitor.status("b").firing == [change.id]
-    assert log.monitor.stream("b").settings.recovery == (77 if action is Action.SETTINGS else SETTINGS.recovery)
+    assert log.monitor.stream("b").settings.recovery == (77 if action is ControlAction.SETTINGS else SETTINGS.recovery)
 
 
 def test_a_checkpoint_holds_no_half_changed_state_and_a_restart_concludes_the_same() -> None:
@@ -195,7 +195,7 @@ def test_a_checkpoint_holds_no_half_changed_state_and_a_restart_concludes_the_sa
         assert [i for one in handed if one.rows is not None for i in one.rows.ids] == [
             f"b-{i}" for i in range(700, 800)
         ]
-        pin = Control(action=Action.PIN, stream="b")
+        pin = Control(action=ControlAction.PIN, stream="b")
         assert [finding.id for finding in monitor.control(pin, 10)] == [change.id]
     assert taken.changed() == log.monitor.changed()
 
@@ -289,12 +289,12 @@ def test_a_detector_that_raises_costs_its_stream_alone(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("diagnosis", ["_examine", "judge"])
 def test_a_diagnosis_that_raises_costs_its_stream_alone(diagnosis: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = getattr(reference_monitor.Track, diagnosis)
+    real = getattr(reference_monitor.ReferenceMonitor, diagnosis)
 
-    def raising(self: reference_monitor.Track, context: Any, *more: Any, **named: Any) -> Any:
+    def raising(self: reference_monitor.ReferenceMonitor, context: Any, *more: Any, **named: Any) -> Any:
         return boom() if context.stream == "a" else real(self, context, *more, **named)
 
-    monkeypatch.setattr(reference_monitor.Track, diagnosis, raising)
+    monkeypatch.setattr(reference_monitor.ReferenceMonitor, diagnosis, raising)
     log, streams = Log(), traffic()
     for first in range(0, N, 100):
         log.rows(*(t.batch(first, first + 100) for t in streams.values()))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.detection.columns.watched_columns import ANY_FAILURE, Flag, FlagKind, Layout
-from monitor.detection.evidence.directional_bet import LeaningBet
-from monitor.detection.reference.learned_reference import Normal, marks_of
+from monitor.detection.columns.watched_columns import ANY_FAILURE, Flag, FlagKind, WatchedColumns
+from monitor.detection.evidence.directional_bet import DirectionalBet
+from monitor.detection.reference.learned_reference import LearnedReference, marks_of
 from monitor.detection.reference.reference import Joint, Reference
 from monitor.features.base import FeatureSpec, Kind
 
@@ -17,10 +17,10 @@ FLAG, FAULT = "output.format.closing_boilerplate", "output.format.truncated"
 
 def learned(flags: NDArray[np.float64], *, fault: bool) -> Reference:
     """A reference of one flag, from its rows (n, 1)."""
-    layout = Layout([], [Flag(FAULT if fault else FLAG, FlagKind.DECLARED, failure=fault)], 0 if fault else 1)
+    layout = WatchedColumns([], [Flag(FAULT if fault else FLAG, FlagKind.DECLARED, failure=fault)], 0 if fault else 1)
     n = len(flags)
     marks = marks_of(np.arange(n, dtype=np.uint64))
-    return Normal.learn(layout, np.empty((n, 0), np.float16), flags, [()] * n, marks, 1).reference
+    return LearnedReference.learn(layout, np.empty((n, 0), np.float16), flags, [()] * n, marks, 1).reference
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.15, 0.3])
@@ -53,7 +53,7 @@ def test_bets_on_a_skewed_flag_in_the_whitened_view_are_fair(rate: float) -> Non
 
     def growth(joint: Joint, tilt: float) -> float:
         """The mean factor by which the fastest bet on one row grows evidence, from this lean."""
-        bet = LeaningBet(joint)
+        bet = DirectionalBet(joint)
         factors = []
         for score in u:
             bet.lean[:] = tilt
@@ -80,6 +80,6 @@ def test_faults_do_not_join_the_whitened_view() -> None:
     class NoCategories:
         columns: dict[str, list[str]] = {}  # noqa: RUF012
 
-    layout = Layout.learn(specs, values, tuple(spec.name for spec in specs), NoCategories())  # type: ignore[arg-type]
+    layout = WatchedColumns.learn(specs, values, tuple(spec.name for spec in specs), NoCategories())  # type: ignore[arg-type]
     assert [flag.feature for flag in layout.flags[: layout.common]] == [FLAG]
     assert ANY_FAILURE in {flag.feature for flag in layout.flags}

@@ -9,9 +9,9 @@ import pytest
 
 from monitor.detection import DetectionSettings, Finding, FindingKind, State, StreamState
 from monitor.detection.diagnosis.attribution import COMPARED
-from monitor.detection.records.control import Action, Control
+from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.finding import Driver, Ended, Severity, finding_id
-from monitor.detection.reference.learned_reference import Normal
+from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.settings import Floors
 from tests.detection.streams import (
     ASKED,
@@ -338,13 +338,13 @@ def test_a_provisional_reference_matures_while_the_change_lasts(pinned: bool) ->
     """So what is normal in a change that nobody accepts is known as well as before it."""
     monitor = watch()
     if pinned:
-        monitor.control(Control(action=Action.PIN, stream="s"))
+        monitor.control(Control(action=ControlAction.PIN, stream="s"))
     traffic = calm(4000, 61)
     for name in (CHARS, WORDS):
         traffic[name][AT:] *= 2
     replay(monitor, traffic)
     track = decoded(monitor.snapshot())["main"]
-    original, provisional = (Normal.from_plain(track[which]).reference for which in ("original", "active"))
+    original, provisional = (LearnedReference.from_plain(track[which]).reference for which in ("original", "active"))
     assert provisional.n >= SETTINGS.mature
     assert provisional.frozen
     assert (original.n == SETTINGS.warmup) == pinned

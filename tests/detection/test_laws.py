@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.detection import Action, Control, DetectionSettings, Finding, State, StreamMonitor
+from monitor.detection import Control, ControlAction, DetectionSettings, Finding, State, StreamMonitor
 from monitor.detection.settings import DetectorChoice
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
@@ -350,7 +350,7 @@ def _states() -> dict[str, StreamMonitor]:
     assert fired(silent.tick(1_000_000.0 + 400))
     accepted = made["accepted while learning"] = watch()
     replay(accepted, traffic, 0, 560)
-    accepted.control(Control(action=Action.ACCEPT, stream="s"))
+    accepted.control(Control(action=ControlAction.ACCEPT, stream="s"))
     river = made["river"] = watch(RIVER)
     replay(river, traffic, 0, 777)
     return made

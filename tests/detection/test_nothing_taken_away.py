@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.detection import Action, Control, DetectionSettings, Finding, State, StreamMonitor
+from monitor.detection import Control, ControlAction, DetectionSettings, Finding, State, StreamMonitor
 from monitor.detection.records.finding import Driver
 from monitor.detection.settings import DetectorChoice, Floors
 from monitor.detection.state.snapshot_codec import squeeze
@@ -138,7 +138,7 @@ def test_after_accept_it_is_calm_matures_and_finds_the_next_change(detector: str
     monitor = watch(choosing((CHARS, detector, PARAMETERS[detector])))
     traffic = twice_changed()
     assert len(fired(replay(monitor, traffic, 0, 1100))) == 1
-    assert len(monitor.control(Control(action=Action.ACCEPT, stream="s"))) == 1
+    assert len(monitor.control(Control(action=ControlAction.ACCEPT, stream="s"))) == 1
     assert fired(replay(monitor, traffic, 1100, 3000)) == []
     reference = decoded(monitor.snapshot())["main"]["original"][0]
     assert reference[7] is not None, "frozen, as after 600 calm rows"
@@ -154,7 +154,7 @@ def test_the_number_itself_is_watched_against_the_new_normal(detector: str) -> N
     traffic[CHARS][2600:] *= 3
     monitor = watch(choosing((CHARS, detector, PARAMETERS[detector])))
     replay(monitor, traffic, 0, 1100)
-    monitor.control(Control(action=Action.ACCEPT, stream="s"))
+    monitor.control(Control(action=ControlAction.ACCEPT, stream="s"))
     assert fired(replay(monitor, traffic, 1100, 2600)) == []
     found = fired(replay(monitor, traffic, 2600))
     assert found
@@ -170,7 +170,7 @@ def test_a_change_fires_once_however_it_ends(detector: str, ends: str) -> None:
     monitor = watch(choosing((CHARS, detector, PARAMETERS[detector])))
     found = replay(monitor, traffic, 0, 1100)
     if ends in ("is pinned", "is deployed"):
-        action = Action.PIN if ends == "is pinned" else Action.DEPLOY
+        action = ControlAction.PIN if ends == "is pinned" else ControlAction.DEPLOY
         found += monitor.control(Control(action=action, stream="s"))
     found += replay(monitor, traffic, 1100)
     expected = [State.FIRING] if ends == "lasts" else [State.FIRING, State.RESOLVED]
@@ -247,12 +247,12 @@ def test_settings_that_no_longer_choose_a_detector_leave_no_number_unwatched() -
     traffic[CHARS][2600:] *= 2.5
     monitor = watch(choosing((CHARS, "page_hinkley", UNHEARD)))
     replay(monitor, traffic, 0, 1500)
-    monitor.control(Control(action=Action.SETTINGS, stream="s", data={"detectors": []}))
+    monitor.control(Control(action=ControlAction.SETTINGS, stream="s", data={"detectors": []}))
     assert decoded(monitor.snapshot())["main"]["alone"][CHARS]["detector"] == "evidence"
     assert replay(monitor, traffic, 1500, 2600) == []
     found = fired(replay(monitor, traffic, 2600))
     assert CHARS in named(found[0])
-    monitor.control(Control(action=Action.DEPLOY, stream="s"))
+    monitor.control(Control(action=ControlAction.DEPLOY, stream="s"))
     again = calm(600, 99)
     again.ids = [f"again-{i}" for i in again.ids]
     replay(monitor, again)
@@ -266,7 +266,7 @@ def test_settings_that_choose_a_detector_take_effect_at_once_and_survive_a_resta
     traffic = calm(1400, 61)
     replay(monitor, traffic, 0, 600)
     choice = [{"features": CHARS, "detector": "adwin"}]
-    monitor.control(Control(action=Action.SETTINGS, stream="s", data={"detectors": choice}))
+    monitor.control(Control(action=ControlAction.SETTINGS, stream="s", data={"detectors": choice}))
     replay(monitor, traffic, 600, 800)
     assert decoded(monitor.snapshot())["main"]["alone"][CHARS]["n"] > 100
     restored = watch()

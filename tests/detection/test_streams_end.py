@@ -8,7 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from monitor.detection import Action, Control, DetectionSettings, PartitionMonitor, State, StreamMonitor, StreamState
+from monitor.detection import (
+    Control,
+    ControlAction,
+    DetectionSettings,
+    PartitionMonitor,
+    State,
+    StreamMonitor,
+    StreamState,
+)
 from monitor.detection.settings import Objective
 from monitor.detection.stream.failed_stream import TOO_MANY_STREAMS, Unjudged
 from monitor.detection.stream.newcomer import FEW
@@ -23,7 +31,7 @@ def partition(settings: DetectionSettings = SETTINGS, most: int = 20_000) -> Par
     return PartitionMonitor(lambda _: settings, SPECS, most)
 
 
-def control(action: Action, stream: str) -> Control:
+def control(action: ControlAction, stream: str) -> Control:
     return Control(action=action, stream=stream, by="ada")
 
 
@@ -36,8 +44,8 @@ def shifting(stream: str = "s") -> Traffic:
 # By a decision
 
 
-@pytest.mark.parametrize("action", list(Action))
-def test_a_decision_about_a_stream_that_is_not_there_creates_nothing(action: Action) -> None:
+@pytest.mark.parametrize("action", list(ControlAction))
+def test_a_decision_about_a_stream_that_is_not_there_creates_nothing(action: ControlAction) -> None:
     monitor = partition()
     monitor.apply(calm(100, 1).batch(), 0)
     assert monitor.control(control(action, "typo"), 1) == []
@@ -51,7 +59,7 @@ def test_a_stream_that_is_removed_is_gone_and_its_alerts_are_over() -> None:
     [change] = fired(monitor.apply(shifting().batch(), 0))
     monitor.apply(calm(100, 2, stream="other").batch(), 1)
     monitor.changed()
-    [ended] = monitor.control(control(Action.REMOVE, "s"), 2)
+    [ended] = monitor.control(control(ControlAction.REMOVE, "s"), 2)
     assert (ended.id, ended.state) == (change.id, State.RESOLVED)
     assert ended.cause.endswith("Resolved: stream removed by ada.")
     assert set(monitor.streams) == {"other"}
@@ -67,7 +75,7 @@ def test_a_stream_that_is_removed_is_gone_and_its_alerts_are_over() -> None:
 def test_a_stream_that_was_never_written_needs_no_tombstone() -> None:
     monitor = partition()
     monitor.apply(shifting().batch(0, 100), 0)
-    monitor.control(control(Action.REMOVE, "s"), 1)
+    monitor.control(control(ControlAction.REMOVE, "s"), 1)
     assert (monitor.changed(), monitor.ended()) == ({}, set())
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.lifecycle.annotation import Action, Annotation, encode
+from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction, encode
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.alerting.rendering.samples import sample_alert
 from monitor.detection.records.finding import State
@@ -33,7 +33,7 @@ async def idle(bench: Bench) -> None:
         await asyncio.sleep(0)
 
 
-async def say(bench: Bench, action: Action, until: float | None = None) -> None:
+async def say(bench: Bench, action: AnnotationAction, until: float | None = None) -> None:
     said = Annotation(fingerprint=FIRING.fingerprint, action=action, time=START, by="ada", until=until)
     await bench.log.send([Outgoing("alerts", encode(said), FIRING.fingerprint.encode())])
 
@@ -41,8 +41,8 @@ async def say(bench: Bench, action: Action, until: float | None = None) -> None:
 async def test_taking_it_is_told_to_the_pager_alone_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, Pager(name="pager"), Receiver(name="chat"))
     await bench.publish(FIRING)
-    await say(bench, Action.ACK)
-    await say(bench, Action.ACK)
+    await say(bench, AnnotationAction.ACK)
+    await say(bench, AnnotationAction.ACK)
     await bench.run()
     bench.restart()
     await bench.run()
@@ -54,7 +54,7 @@ async def test_taking_it_is_told_to_the_pager_alone_and_once(monkeypatch: pytest
 async def test_a_snoozed_alert_is_told_again_at_its_end_even_by_another_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, Receiver())
     await bench.publish(FIRING)
-    await say(bench, Action.SNOOZE, until=START + 3_600)
+    await say(bench, AnnotationAction.SNOOZE, until=START + 3_600)
     await bench.run()
     await bench.notify.idle()
     assert bench.receivers[0].got == [FIRING.transition]
@@ -101,7 +101,7 @@ async def test_what_was_held_back_by_settings_that_are_gone_is_told(monkeypatch:
 async def test_a_false_alarm_is_over_and_spends_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, Receiver())
     await bench.publish(FIRING)
-    await say(bench, Action.FALSE_ALARM)
+    await say(bench, AnnotationAction.FALSE_ALARM)
     await bench.publish(RESOLVED)
     await bench.run()
     await bench.notify.idle()

@@ -10,7 +10,7 @@ import pytest
 
 from monitor.settings import Settings
 from pipelines import worker as module
-from pipelines.faust_consumer.consumer import Flow
+from pipelines.faust_consumer.consumer import FaustConsumer
 from pipelines.stages.base import Stage
 from pipelines.worker import Role, Worker
 
@@ -40,7 +40,7 @@ async def test_a_write_that_waits_for_kafka_does_not_keep_its_absence_from_being
 ) -> None:
     monkeypatch.setattr(module, "_WRITE_WITHIN_S", 0.0)
     away, worker = Away(), Worker(Settings(), sinks=[])
-    flow, stages = cast(Flow, away), {Role.DETECT: cast(Stage, away)}
+    flow, stages = cast(FaustConsumer, away), {Role.DETECT: cast(Stage, away)}
     for _ in range(3):
         await worker._look(flow, stages)
     assert (away.writes, away.told, away.looked) == (1, 3, 3)

@@ -18,7 +18,7 @@ from monitor.alerting.alert import Alert
 RECORD = "annotation"
 
 
-class Action(StrEnum):
+class AnnotationAction(StrEnum):
     """What is said."""
 
     ACK = "ack"
@@ -33,7 +33,7 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     fingerprint: str
-    action: Action
+    action: AnnotationAction
     time: float
     by: str
     until: float | None = None

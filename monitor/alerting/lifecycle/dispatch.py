@@ -19,10 +19,10 @@ from typing import TypeAlias
 import msgspec
 
 from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, transition_key
-from monitor.alerting.lifecycle.annotation import Action, Annotation
+from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.flapping import FlapDamping, Flaps
-from monitor.alerting.lifecycle.incident_fanout import Audience, Fleet, Telling
+from monitor.alerting.lifecycle.incident_fanout import Audience, IncidentFanout, Telling
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.alerting.rendering.terminal_text import plain
 from monitor.detection.records.finding import State
@@ -94,8 +94,8 @@ class Dispatch:
         self._snoozed: dict[Cause, float] = {}
         self._flaps: dict[Cause, Flaps] = {}
         self._told_as_flapping: dict[Cause, str] = {}
-        self._fleets: dict[tuple[str, str, int], Fleet] = {}
-        self._fleet_of: dict[str, Fleet] = {}
+        self._fleets: dict[tuple[str, str, int], IncidentFanout] = {}
+        self._fleet_of: dict[str, IncidentFanout] = {}
 
     def use_windows(self, windows: Sequence[MaintenanceWindow]) -> None:
         """Other maintenance windows from now on; what they no longer hold back is due at once."""
@@ -161,17 +161,17 @@ class Dispatch:
         known = self.book.get(said.fingerprint)
         entry = self._said.setdefault(said.fingerprint, Said())
         match said.action:
-            case Action.ACK:
+            case AnnotationAction.ACK:
                 entry.acked_by, entry.acked_at = said.by, said.time
                 opened = self._open.get(said.fingerprint)
                 return self._acknowledged(opened.alert) if opened is not None and opened.told else []
-            case Action.SNOOZE:
+            case AnnotationAction.SNOOZE:
                 entry.snoozed_until, entry.snoozed_by, entry.snoozed_at = said.until, said.by, said.time
                 entry.reminded = False
                 if known is not None and said.until is not None:
                     self._snoozed[cause_of(known)] = said.until
                 return []
-            case Action.FALSE_ALARM:
+            case AnnotationAction.FALSE_ALARM:
                 entry.false_by = said.by
                 if known is None:
                     return []
@@ -207,7 +207,7 @@ class Dispatch:
         if fleet is not None and not fleet.over:
             self._fleet_of[entry.alert.fingerprint] = fleet
             return fleet.joins(entry.alert, time)
-        self._fleets[entry.fleet] = self._fleet_of[entry.alert.fingerprint] = Fleet(entry.alert, time)
+        self._fleets[entry.fleet] = self._fleet_of[entry.alert.fingerprint] = IncidentFanout(entry.alert, time)
         return [Telling(entry.alert)]
 
     def _over(self, alert: Alert, entry: _Open | None) -> list[Telling]:

@@ -1,4 +1,4 @@
-"""`Fleet`: one cause seen in many streams is one incident to those whom it wakes.
+"""`IncidentFanout`: one cause seen in many streams is one incident to those whom it wakes.
 
 A provider's update shows in two hundred streams within a minute. Receivers that take every alert (Alertmanager, a
 webhook) get two hundred and group them by the label `incident`. Receivers that reach people (Slack, PagerDuty, mail)
@@ -36,7 +36,7 @@ class Telling(msgspec.Struct, frozen=True):
     to: Audience = Audience.EVERYONE
 
 
-class Fleet:
+class IncidentFanout:
     """Alerts of one incident and route, one of each stream, as receivers that take one an incident know them.
 
     They know it by its lead, the first alert that they were told of: its id stays the incident's id there when the lead

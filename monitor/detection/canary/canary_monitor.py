@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.normal_scores import expand
-from monitor.detection.columns.recent_rows import VERSIONS, History, each_once, segments_of
-from monitor.detection.columns.stream_rows import Rows
+from monitor.detection.columns.recent_rows import VERSIONS, RecentRows, each_once, segments_of
+from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import FlagKind
 from monitor.detection.diagnosis import attribution, explain
 from monitor.detection.diagnosis.change_point import TEMPER, Shift
@@ -48,7 +48,7 @@ from monitor.detection.records.finding import (
     finding_id,
     resolved,
 )
-from monitor.detection.reference.learned_reference import Normal
+from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Joint, Reference
 from monitor.detection.state.snapshot_codec import pack, unpack
@@ -169,10 +169,10 @@ class _Difference:
         return difference
 
 
-class _Pair:
+class _VersionPair:
     """One comparison: an attribute, its older and its newer value, and what their rows say."""
 
-    def __init__(self, attribute: str, old: str, new: str, firsts: tuple[int, int], normal: Normal) -> None:
+    def __init__(self, attribute: str, old: str, new: str, firsts: tuple[int, int], normal: LearnedReference) -> None:
         self.attribute = attribute
         self.old = old
         self.new = new
@@ -183,7 +183,7 @@ class _Pair:
         self._repetitions = Repetitions()
         self._begin(normal, first)
 
-    def _begin(self, normal: Normal, since: int) -> None:
+    def _begin(self, normal: LearnedReference, since: int) -> None:
         reference = normal.reference
         d = len(reference.mean)
         self._basis = normal.version
@@ -210,7 +210,8 @@ class _Pair:
         return self._test.total()
 
     def take(
-        self, context: Context, rows: Rows, indices: NDArray[np.int64], y: Array, normal: Normal, history: History,
+        self, context: Context, rows: StreamRows, indices: NDArray[np.int64], y: Array,
+        normal: LearnedReference, history: RecentRows,
         threshold: float, paged: bool,
     ) -> list[Finding]:  # fmt: skip
         """Rows of the stream, those of other versions too; what the comparison brought to light.
@@ -273,7 +274,13 @@ class _Pair:
     # Findings
 
     def _examine(
-        self, context: Context, reference: Reference, history: History, raised: RaisedAt, threshold: float, paged: bool
+        self,
+        context: Context,
+        reference: Reference,
+        history: RecentRows,
+        raised: RaisedAt,
+        threshold: float,
+        paged: bool,
     ) -> list[Finding]:
         moved = self._difference.shift(reference)
         changes = self._changes(context, reference, history, moved, (2.5, 1.5, 0.0) if moved.rows <= FEW else (2.5,))
@@ -293,7 +300,9 @@ class _Pair:
         self._quiet = [self._rows + self._quiet[1], min(2 * self._quiet[1], PATIENCE_MOST)]
         return [] if told else [finding]
 
-    def confirm(self, context: Context, normal: Normal, history: History, drift: Finding) -> Finding | None:
+    def confirm(
+        self, context: Context, normal: LearnedReference, history: RecentRows, drift: Finding
+    ) -> Finding | None:
         """The finding that the versions differ, where a drift was laid to the new one and their rows bear it out."""
         if self.open is not None or normal.version != self._basis or not self._difference.weight:
             return None
@@ -327,7 +336,7 @@ class _Pair:
         return np.asarray([reference.layout.name(j) in named for j in range(len(reference.mean))], dtype=bool)
 
     def _changes(
-        self, context: Context, reference: Reference, history: History, moved: Shift, sureties: Sequence[float]
+        self, context: Context, reference: Reference, history: RecentRows, moved: Shift, sureties: Sequence[float]
     ) -> list[FeatureChange]:
         effect = np.where(reference.is_input, 0.0, explain.effects(reference, moved, context.settings.floors))
         kept = self._kept(history)
@@ -344,7 +353,7 @@ class _Pair:
                 break
         return changes
 
-    def _kept(self, history: History) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def _kept(self, history: RecentRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Positions among the rows that the stream holds, of the old version and of the new one."""
         values = [dict(segments).get(self.attribute) for segments in history.segments]
         since = history.indices >= self._difference.since
@@ -355,7 +364,7 @@ class _Pair:
         return old, new
 
     def _sides(
-        self, spec: FeatureSpec | None, reference: Reference, history: History,
+        self, spec: FeatureSpec | None, reference: Reference, history: RecentRows,
         kept: tuple[NDArray[np.intp], NDArray[np.intp]], j: int,
     ) -> tuple[float | None, float | None]:  # fmt: skip
         """Column j of the old version and of the new one: medians of what is held, or rates of all that came."""
@@ -392,7 +401,7 @@ class _Pair:
         return float(np.sqrt(np.maximum((u * u - 1 / self._difference.weight).sum(), 0.0)))
 
     def _finding(
-        self, context: Context, reference: Reference, history: History, fires: bool, driver: Driver,
+        self, context: Context, reference: Reference, history: RecentRows, fires: bool, driver: Driver,
         changes: list[FeatureChange], raised: RaisedAt, certainty: tuple[float, float],
     ) -> Finding:  # fmt: skip
         began = self._began(history, raised.index)
@@ -420,7 +429,7 @@ class _Pair:
             excerpts_after=[history.excerpt(at) for at in after if at >= held],
         )
 
-    def _began(self, history: History, raised: int) -> BeganAt:
+    def _began(self, history: RecentRows, raised: int) -> BeganAt:
         """From the new version's first row on, unless the versions had agreed for a while; with a 90 % interval."""
         starts = np.asarray([start for start, _ in self._gains] or [float(self.first)])
         total = np.cumsum(np.asarray([gain for _, gain in self._gains] or [0.0])[::-1])[::-1]
@@ -445,7 +454,7 @@ class _Pair:
         title = f"{context.stream}: {self.attribute}={self.new} differs from {self.old}: {parts[0]}"
         return title, f"Since event {began}, {versions}: {'; '.join(parts)}{more}. {why}"
 
-    def _examples(self, reference: Reference, history: History) -> tuple[list[int], list[int]]:
+    def _examples(self, reference: Reference, history: RecentRows) -> tuple[list[int], list[int]]:
         """Rows that the stream holds: of the old version the most usual, of the new one those furthest from it."""
         old, new = self._kept(history)
         mean = self._difference.sums[1] / max(int(self._difference.counts[0]), 1)
@@ -515,7 +524,7 @@ class _Pair:
         ]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> _Pair:
+    def from_plain(cls, plain: list[Any]) -> _VersionPair:
         """The comparison that `plain` described."""
         names, found, repetitions, test, difference, window, waiting, counts, *later = plain
         pair = cls.__new__(cls)
@@ -535,7 +544,7 @@ class _Pair:
         return pair
 
 
-class Canary:
+class CanaryMonitor:
     """All comparisons of one stream.
 
     Attributes
@@ -545,7 +554,7 @@ class Canary:
     """
 
     def __init__(self) -> None:
-        self.pairs: list[_Pair] = []
+        self.pairs: list[_VersionPair] = []
         self._versions: dict[str, _Versions] = {}
         self._accepted: list[tuple[str, str, str]] = []
 
@@ -559,7 +568,9 @@ class Canary:
         """Findings that fire now."""
         return [pair.open for pair in self.pairs if pair.open is not None]
 
-    def note(self, attributes: Sequence[str], rows: Rows, indices: NDArray[np.int64]) -> list[tuple[str, str, str]]:
+    def note(
+        self, attributes: Sequence[str], rows: StreamRows, indices: NDArray[np.int64]
+    ) -> list[tuple[str, str, str]]:
         """Remember which versions came when; attribute, older and newer value of those that run at the same time."""
         mixed = []
         there = {name for mapping in each_once(rows.segments).values() for name in mapping}
@@ -574,7 +585,8 @@ class Canary:
         return mixed
 
     def judge(
-        self, context: Context, rows: Rows, indices: NDArray[np.int64], normal: Normal, history: History, asked: float,
+        self, context: Context, rows: StreamRows, indices: NDArray[np.int64], normal: LearnedReference,
+        history: RecentRows, asked: float,
         firing: Sequence[Finding],
     ) -> list[Finding]:  # fmt: skip
         """Take rows with their stream indices; what they say of versions that run at the same time.
@@ -597,7 +609,7 @@ class Canary:
             findings += self._end(pair, int(indices[-1]), context.settings.canary)
         return findings
 
-    def _compare(self, attribute: str, old: str, new: str, *, normal: Normal) -> None:
+    def _compare(self, attribute: str, old: str, new: str, *, normal: LearnedReference) -> None:
         known = self._versions[attribute].known
         if len(self.pairs) >= MOST_PAIRS or (attribute, old, new) in self._accepted or not {old, new} <= set(known):
             return
@@ -605,9 +617,9 @@ class Canary:
         for pair in self.pairs:
             if firsts == pair.firsts or (pair.attribute, pair.new) == (attribute, new):
                 return  # the same rows under another attribute's name, or this version is being compared
-        self.pairs.append(_Pair(attribute, old, new, firsts, normal))
+        self.pairs.append(_VersionPair(attribute, old, new, firsts, normal))
 
-    def _end(self, pair: _Pair, now: int, attributes: Sequence[str]) -> list[Finding]:
+    def _end(self, pair: _VersionPair, now: int, attributes: Sequence[str]) -> list[Finding]:
         """End a comparison of which one side is gone."""
         versions = self._versions[pair.attribute]
         known = versions.known
@@ -623,7 +635,9 @@ class Canary:
             why = f"{pair.attribute}={gone[0]} has not come for {GONE:,} events"
         return pair.resolve(Resolution(how=Ended.REPLACED, why=why, index=now))
 
-    def confirm(self, context: Context, normal: Normal, history: History, drift: Finding) -> Finding | None:
+    def confirm(
+        self, context: Context, normal: LearnedReference, history: RecentRows, drift: Finding
+    ) -> Finding | None:
         """What a drift that was laid to a version becomes where that version runs beside another."""
         pair = self._of(drift.segment)
         return None if pair is None else pair.confirm(context, normal, history, drift)
@@ -633,7 +647,7 @@ class Canary:
         pair = self._of(segment)
         return pair is not None and pair.open is not None
 
-    def _of(self, segment: dict[str, str] | None) -> _Pair | None:
+    def _of(self, segment: dict[str, str] | None) -> _VersionPair | None:
         """The comparison whose new version a segment names, under whichever attribute."""
         if not segment or len(segment) != 1:
             return None
@@ -675,7 +689,7 @@ class Canary:
         ]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Canary:
+    def from_plain(cls, plain: list[Any]) -> CanaryMonitor:
         """The comparisons that `plain` described."""
         versions, pairs, accepted = plain
         canary = cls()
@@ -683,7 +697,7 @@ class Canary:
             own = canary._versions[name] = _Versions()
             own.known = {value: list(places) for value, places in known.items()}
             own.latest, own.wide = latest, wide
-        canary.pairs = [_Pair.from_plain(pair) for pair in pairs]
+        canary.pairs = [_VersionPair.from_plain(pair) for pair in pairs]
         canary._accepted = [(attribute, old, new) for attribute, old, new in accepted]
         return canary
 
@@ -711,7 +725,7 @@ def _scores(reference: Reference, y: Array) -> Array:
     return scores
 
 
-def _median(history: History, rows: NDArray[np.intp], column: int) -> float | None:
+def _median(history: RecentRows, rows: NDArray[np.intp], column: int) -> float | None:
     values = expand(history.numbers[rows, column])
     values = values[np.isfinite(values)]
     return explain.rounded(float(np.median(values))) if len(values) else None

@@ -1,4 +1,4 @@
-"""`Dependencies`: the external dependencies of a stream that are watched one by one.
+"""`DependencyColumns`: the external dependencies of a stream that are watched one by one.
 
 They are the commonest in the stream's reference; what others do shows in the sums over all of an event's calls.
 
@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from monitor.detection.columns.normal_scores import compress
-from monitor.detection.columns.stream_rows import Rows
+from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import ABSENT
 from monitor.detection.reference.young_reference import least_rows
 from monitor.features.base import FeatureSpec
@@ -26,7 +26,7 @@ FEWEST = 20
 """The same for a short warm-up, of which a tenth will do as of one of 400: what is watched is chosen once."""
 
 
-class Dependencies:
+class DependencyColumns:
     """Chosen from the rows of a warm-up, and the same until another.
 
     Attributes
@@ -42,14 +42,14 @@ class Dependencies:
         self.specs: tuple[FeatureSpec, ...] = tuple(spec for name in names for spec in dependency_specs(name))
 
     @classmethod
-    def of(cls, rows: Rows) -> Dependencies:
+    def of(cls, rows: StreamRows) -> DependencyColumns:
         """The dependencies that these rows, a stream's reference, call most."""
         called = Counter(name for calls in rows.calls or () for name in calls)
         least = least_rows(LEAST, len(rows), FEWEST)
         common = sorted((-count, name) for name, count in called.items() if count >= least)
         return cls(tuple(name for _, name in common[:MOST]))
 
-    def told_apart(self, rows: Rows) -> Rows:
+    def told_apart(self, rows: StreamRows) -> StreamRows:
         """The rows (n) with the columns of each dependency, all without a value where a row did not call it."""
         if not self.names:
             return rows.without_calls()

@@ -1,4 +1,4 @@
-"""`RareValues`: the values of categories that have no flag of their own, for the words of a finding.
+"""`RareCategories`: the values of categories that have no flag of their own, for the words of a finding.
 
 Detection watches a category by flags: one of the values that are common in the reference, or another one. That is
 enough to find a change and too little to name it, since `other` is no finish reason. So the last rows' other values are
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.columns.watched_columns import MISSING, FlagKind, Layout
+from monitor.detection.columns.watched_columns import MISSING, FlagKind, WatchedColumns
 
 MOST = 512
 """Values kept, over all categories of a stream."""
@@ -25,7 +25,7 @@ NONE = "none"
 """What a missing value is called."""
 
 
-class RareValues:
+class RareCategories:
     """Other values of categories, with the stream index of the row that had each, oldest first."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class RareValues:
 
     def observe(
         self,
-        layout: Layout,
+        layout: WatchedColumns,
         flags: NDArray[np.float64],
         categories: Mapping[str, Sequence[str | None]],
         indices: NDArray[np.int64],
@@ -61,7 +61,7 @@ class RareValues:
         return [list(held) for held in self._held]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> RareValues:
+    def from_plain(cls, plain: list[Any]) -> RareCategories:
         """What `plain` described."""
         values = cls()
         values._held.extend((index, feature, value) for index, feature, value in plain)

@@ -94,7 +94,7 @@ def _pieces(texts: list[str]) -> list[_Piece]:
     return pieces
 
 
-class History:
+class RecentRows:
     """A bounded record of rows, oldest first: the last `LENGTH`, however they came.
 
     Attributes
@@ -217,7 +217,7 @@ class History:
         ]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> History:
+    def from_plain(cls, plain: list[Any]) -> RecentRows:
         """The history that `plain` described."""
         flags, indices, numbers, true, missing, times, marks, ids, excerpts, distinct, codes = plain
         history = cls(0, flags)

@@ -35,7 +35,7 @@ C = TypeVar("C")
 
 
 @dataclass
-class Rows:
+class StreamRows:
     """n rows in stream order: values float16 (n, k) compressed, categories, times, ids, digests, segments, excerpts.
 
     `calls` is what each row says of the dependencies it called, until they have columns of their own (`Dependencies`).
@@ -55,7 +55,7 @@ class Rows:
         return len(self.ids)
 
     @classmethod
-    def of(cls, batch: FeatureBatch, distances: NDArray[np.float64], wanted: frozenset[str]) -> Rows:
+    def of(cls, batch: FeatureBatch, distances: NDArray[np.float64], wanted: frozenset[str]) -> StreamRows:
         """A batch's rows, with the distances to the centre (n) as one more column; of all only the wanted columns."""
         names, places = _chosen(_with_distance(tuple(batch.names)), wanted)
         values = np.concatenate([batch.values, distances[:, None]], axis=1)[:, places]
@@ -89,7 +89,7 @@ class Rows:
         """A column's compressed values (n); None if there is no such column."""
         return self.values[:, self.names.index(name)] if name in self.names else None
 
-    def only(self, wanted: frozenset[str]) -> Rows:
+    def only(self, wanted: frozenset[str]) -> StreamRows:
         """The rows with those of these columns that they have."""
         names, places = _chosen(self.names, wanted)
         categories = _wanted(self.categories, wanted)
@@ -97,10 +97,10 @@ class Rows:
             return self
         return replace(self, names=names, values=self.values[:, places], categories=categories)
 
-    def part(self, start: int, stop: int | None = None) -> Rows:
+    def part(self, start: int, stop: int | None = None) -> StreamRows:
         """Rows from `start` to `stop`, which keep no others in memory."""
         cut = slice(start, stop)
-        return Rows(
+        return StreamRows(
             self.names,
             self.values[cut].copy(),
             {name: column[cut] for name, column in self.categories.items()},
@@ -112,9 +112,9 @@ class Rows:
             None if self.calls is None else self.calls[cut],
         )
 
-    def take(self, chosen: NDArray[np.intp]) -> Rows:
+    def take(self, chosen: NDArray[np.intp]) -> StreamRows:
         """The rows at these positions."""
-        return Rows(
+        return StreamRows(
             self.names,
             self.values[chosen],
             {name: [column[i] for i in chosen] for name, column in self.categories.items()},
@@ -126,16 +126,16 @@ class Rows:
             None if self.calls is None else [self.calls[i] for i in chosen],
         )
 
-    def thinned(self) -> Rows:
+    def thinned(self) -> StreamRows:
         """Rows that are gathered for a reference, without the excerpts that nobody will quote of so many."""
         pairs = zip(self.excerpts, quotable(len(self)).tolist(), strict=True)
         return replace(self, excerpts=[excerpt if quoted else NO_EXCERPT for excerpt, quoted in pairs])
 
-    def without_calls(self) -> Rows:
+    def without_calls(self) -> StreamRows:
         """The rows without what they say of single dependencies."""
         return self if self.calls is None else replace(self, calls=None)
 
-    def joined(self, other: Rows) -> Rows:
+    def joined(self, other: StreamRows) -> StreamRows:
         """These rows and then the other's, whose columns may differ: what one does not measure is absent there.
 
         Absent (infinite, or `ABSENT`) is not missing: it says nothing of the event, only of the worker's version.
@@ -154,7 +154,7 @@ class Rows:
             ]
             for name in {**self.categories, **other.categories}
         }
-        return Rows(
+        return StreamRows(
             names,
             np.concatenate([values, more]),
             categories,
@@ -185,7 +185,7 @@ class Rows:
         ]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Rows:
+    def from_plain(cls, plain: list[Any]) -> StreamRows:
         """The rows that `plain` described."""
         names, values, categories, times, ids, digests, segments, excerpts, *more = plain
         calls = more[0] if more else None
@@ -233,7 +233,7 @@ def quotable(n: int) -> NDArray[np.bool_]:
     return quoted
 
 
-def _aligned(rows: Rows, names: tuple[str, ...]) -> NDArray[np.float16]:
+def _aligned(rows: StreamRows, names: tuple[str, ...]) -> NDArray[np.float16]:
     position = {name: j for j, name in enumerate(rows.names)}
     out = np.full((len(rows), len(names)), np.inf, dtype=np.float16)
     for j, name in enumerate(names):

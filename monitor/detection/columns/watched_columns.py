@@ -106,7 +106,7 @@ def family(name: str) -> str:
     return name.rsplit(".", 1)[0]
 
 
-class Layout:
+class WatchedColumns:
     """Which columns of a batch are watched, and how.
 
     Attributes
@@ -132,7 +132,7 @@ class Layout:
     @classmethod
     def learn(
         cls, specs: Sequence[FeatureSpec], values: NDArray[Any], names: tuple[str, ...], codes: Categories
-    ) -> Layout:
+    ) -> WatchedColumns:
         """Decide from a reference's rows: compressed values (n, k), and its categories."""
         column = {name: j for j, name in enumerate(names)}
         numbers: list[str] = []
@@ -232,7 +232,7 @@ class Layout:
         return [self.numbers, [[f.feature, f.kind.value, f.value, f.failure] for f in self.flags], self.common]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Layout:
+    def from_plain(cls, plain: list[Any]) -> WatchedColumns:
         """The layout that `plain` described."""
         numbers, flags, common = plain
         return cls(
@@ -250,7 +250,7 @@ def _tail(seen: NDArray[Any]) -> float:
 class _Places:
     """Where a layout's columns stand among a batch's, worked out once per set of columns."""
 
-    def __init__(self, layout: Layout, names: tuple[str, ...]) -> None:
+    def __init__(self, layout: WatchedColumns, names: tuple[str, ...]) -> None:
         column = {name: j for j, name in enumerate(names)}
         self.numbers = np.asarray([column.get(name, -1) for name in layout.numbers], dtype=np.intp)
         any_failure = next((m for m, flag in enumerate(layout.flags) if flag.kind is FlagKind.ANY_FAILURE), None)

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from monitor.detection.columns.normal_scores import compress
-from monitor.detection.columns.watched_columns import Layout
+from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.detectors.base import Reading, Status
 from monitor.detection.detectors.parameters import check_evidence
 from monitor.detection.evidence.shiryaev_roberts import Evidence
-from monitor.detection.reference.learned_reference import Normal, marks_of
+from monitor.detection.reference.learned_reference import LearnedReference, marks_of
 from monitor.detection.state.snapshot_codec import pack, unpack
 from monitor.errors import StateError
 
@@ -55,7 +55,7 @@ class EDetector:
         self.mean_run_length = float(mean_run_length)
         self._n = 0
         self._gathered: list[float] = []
-        self._normal: Normal | None = None
+        self._normal: LearnedReference | None = None
         self._evidence: Evidence | None = None
         self._last = Reading(Status.WARMING, 0.0, self.mean_run_length, 0)
 
@@ -91,8 +91,8 @@ class EDetector:
         values = compress(np.asarray(self._gathered)[:, None])
         digests = np.asarray([_digest(value) for value in self._gathered], dtype=np.uint64)
         flags = np.empty((len(values), 0))
-        layout, marks = Layout(["value"], [], 0), marks_of(digests)
-        self._normal = Normal.learn(layout, values, flags, [()] * len(values), marks, 1)
+        layout, marks = WatchedColumns(["value"], [], 0), marks_of(digests)
+        self._normal = LearnedReference.learn(layout, values, flags, [()] * len(values), marks, 1)
         self._gathered = []
         self._begin()
 
@@ -128,7 +128,7 @@ class EDetector:
             taken._n = int(state["n"])
             taken._gathered = unpack(state["gathered"]).tolist()
             if state["normal"] is not None:
-                taken._normal = Normal.from_plain(state["normal"])
+                taken._normal = LearnedReference.from_plain(state["normal"])
                 taken._begin()
                 assert taken._evidence is not None
                 taken._evidence.restore(state["evidence"])

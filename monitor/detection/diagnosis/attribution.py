@@ -19,7 +19,7 @@ from monitor.detection.columns.recent_rows import VERSIONS, Segments
 from monitor.detection.diagnosis.change_point import Shift
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Joint, Reference
-from monitor.detection.reference.segment_means import SegmentTable, beyond
+from monitor.detection.reference.segment_means import SegmentMeans, beyond
 
 Array = NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class Attribution:
 
 def attribute(
     reference: Reference,
-    table: SegmentTable,
+    table: SegmentMeans,
     y: Array,
     segments: Sequence[Segments],
     moved: Shift,
@@ -156,7 +156,7 @@ def attribute(
 
 def _strangers(
     reference: Reference,
-    table: SegmentTable,
+    table: SegmentMeans,
     y: Array,
     members: dict[tuple[str, str], list[int]],
     columns: NDArray[np.intp],
@@ -197,7 +197,7 @@ def _effect(reference: Reference, columns: NDArray[np.intp], y: Array, base: Arr
 
 def _along(
     reference: Reference,
-    table: SegmentTable,
+    table: SegmentMeans,
     moved: Shift,
     columns: NDArray[np.intp],
     y: Array,
@@ -218,7 +218,7 @@ def _along(
     return np.asarray(np.clip(z, -CLIP, CLIP) @ np.sign(moved.size[columns]))
 
 
-def _rest_mean(table: SegmentTable, name: str, segments: Sequence[Segments], rows: NDArray[np.intp]) -> Array | None:
+def _rest_mean(table: SegmentMeans, name: str, segments: Sequence[Segments], rows: NDArray[np.intp]) -> Array | None:
     """What the reference says of rows with these values of an attribute."""
     total = np.zeros(table.d)
     weight = 0
@@ -233,7 +233,7 @@ def _rest_mean(table: SegmentTable, name: str, segments: Sequence[Segments], row
 
 def _is_mix(
     reference: Reference,
-    table: SegmentTable,
+    table: SegmentMeans,
     y: Array,
     members: dict[tuple[str, str], list[int]],
     columns: NDArray[np.intp],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.rare_categories import is_value, shown
-from monitor.detection.columns.watched_columns import ANY_FAILURE, FlagKind, Layout
+from monitor.detection.columns.watched_columns import ANY_FAILURE, FlagKind, WatchedColumns
 from monitor.detection.diagnosis.attribution import Attribution
 from monitor.detection.diagnosis.change_point import Shift, widening
 from monitor.detection.records.finding import (
@@ -437,7 +437,7 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
     return f"{change.name} {verb} from {number(change.before)} to {number(change.after)}{unit}{relative}"
 
 
-def is_shown_by(layout: Layout, j: int, change: FeatureChange) -> bool:
+def is_shown_by(layout: WatchedColumns, j: int, change: FeatureChange) -> bool:
     """Whether the rate of column j is what a change says of its feature before and after."""
     flag = layout.flag(j)
     if flag is None or layout.name(j) != change.name:

@@ -26,7 +26,7 @@ STEP = (-2.0, 3.0)
 _RATES, _STEP = LEAN_RATES.astype(np.float32), np.array(STEP, dtype=np.float32)
 
 
-class Leaning:
+class DirectionalEvidence:
     """What a tilt earns and costs on one whitened view."""
 
     def __init__(self, joint: Joint) -> None:
@@ -101,12 +101,12 @@ def _log_bets(
     return out
 
 
-class LeaningBet:
+class DirectionalBet:
     """The joint bet on one whitened view: state is where recent scores lean, (3 rates, m)."""
 
     def __init__(self, joint: Joint) -> None:
         self._project = joint.project
-        self._leaning = Leaning(joint)
+        self._leaning = DirectionalEvidence(joint)
         self._floor = (np.float32(ZONE_JOINT) + joint.error)[None]
         self.lean: Array32 = np.zeros((len(LEAN_RATES), joint.project.shape[1]), dtype=np.float32)
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import VERSIONS, Segments, each_once
-from monitor.detection.evidence.directional_bet import LEAN_RATES, ZONE_JOINT, Leaning
+from monitor.detection.evidence.directional_bet import LEAN_RATES, ZONE_JOINT, DirectionalEvidence
 from monitor.detection.reference.reference import Array32, Joint
-from monitor.detection.reference.segment_means import ENOUGH, SegmentTable, beyond
+from monitor.detection.reference.segment_means import ENOUGH, SegmentMeans, beyond
 from monitor.detection.state.snapshot_codec import pack, unpack
 
 Array = NDArray[np.float64]
@@ -34,7 +34,7 @@ SMALLEST = 40
 Versions are the same thing mostly, and a few rows of one will do."""
 
 
-def chosen(table: SegmentTable) -> list[str]:
+def chosen(table: SegmentMeans) -> list[str]:
     """The attributes to bet within: those with several segments, smaller names first, and then versions."""
     names = [name for name in table.attributes() if name not in VERSIONS]
     several = [name for name in names if 2 <= len(_known(table, name)) <= MOST_SEGMENTS]
@@ -43,12 +43,12 @@ def chosen(table: SegmentTable) -> list[str]:
     return sorted(several)[: MOST_ATTRIBUTES - bool(versions)] + versions[:1]
 
 
-def _known(table: SegmentTable, attribute: str) -> list[str]:
+def _known(table: SegmentMeans, attribute: str) -> list[str]:
     least = ENOUGH if attribute in VERSIONS else SMALLEST
     return [value for value in table.values(attribute) if table.mean(attribute, value, least) is not None]
 
 
-class WithinBet:
+class SegmentBet:
     """The joint bet of one attribute: state is where each of its segments leans, (3 rates, segments, m).
 
     Attributes
@@ -57,9 +57,9 @@ class WithinBet:
         The segments, in the order of their leans.
     """
 
-    def __init__(self, joint: Joint, attribute: str, table: SegmentTable, mean: NDArray[np.floating[Any]]) -> None:
+    def __init__(self, joint: Joint, attribute: str, table: SegmentMeans, mean: NDArray[np.floating[Any]]) -> None:
         self.attribute = attribute
-        self._leaning = Leaning(joint)
+        self._leaning = DirectionalEvidence(joint)
         self._opens = attribute in VERSIONS
         known = _known(table, attribute)[:MOST_SEGMENTS]
         # Rows of a version that has been there alone are all rows, on which the joint bet leans already.

@@ -27,11 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.evidence.directional_bet import LEAN_RATES, LeaningBet
-from monitor.detection.evidence.segment_bet import WithinBet, chosen
+from monitor.detection.evidence.directional_bet import LEAN_RATES, DirectionalBet
+from monitor.detection.evidence.segment_bet import SegmentBet, chosen
 from monitor.detection.reference.moments import CLIP, GRAIN, PLACES
 from monitor.detection.reference.reference import Array32, Rates, View
-from monitor.detection.reference.segment_means import SegmentTable
+from monitor.detection.reference.segment_means import SegmentMeans
 from monitor.detection.state.jit import compiled
 from monitor.detection.state.snapshot_codec import pack, unpack
 
@@ -65,12 +65,12 @@ class Evidence:
         Shiryaev-Roberts sums, one per bet, and their weights, one in all.
     """
 
-    def __init__(self, view: View, mean: NDArray[np.floating[Any]], segments: SegmentTable | None = None) -> None:
+    def __init__(self, view: View, mean: NDArray[np.floating[Any]], segments: SegmentMeans | None = None) -> None:
         self.view = view
         self._mean = mean.astype(np.float32, copy=False)
-        self.leaning = [LeaningBet(joint) for joint in view.joints]
+        self.leaning = [DirectionalBet(joint) for joint in view.joints]
         within = chosen(segments) if segments is not None and view.joints else []
-        self.within = [WithinBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
+        self.within = [SegmentBet(view.joints[-1], name, segments, mean) for name in within if segments is not None]
         rates, rate = _rate_bets(view.rates)
         failures, failure = _rate_bets(view.failures, FAULTS_SLOW_FIRST)
         self._rates = rates.joined(failures)
@@ -166,7 +166,7 @@ class Evidence:
         value = bet.furthest()
         return None if value is None else (bet.attribute, value)
 
-    def renewed(self, view: View, mean: NDArray[np.floating[Any]], segments: SegmentTable | None = None) -> Evidence:
+    def renewed(self, view: View, mean: NDArray[np.floating[Any]], segments: SegmentMeans | None = None) -> Evidence:
         """The same sums with the bets of a reference that matured; where bets lean is learned anew."""
         new = Evidence(view, mean, segments)
         same = [bet.attribute for bet in new.within] == [bet.attribute for bet in self.within]

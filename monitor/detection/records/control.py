@@ -12,7 +12,7 @@ from monitor.detection.settings import DetectionSettings
 from monitor.errors import InvalidEvent
 
 
-class Action(StrEnum):
+class ControlAction(StrEnum):
     """What a person or a deployment tells a stream."""
 
     PIN = "pin"  # learn a new reference from the next events and never mature it further without another pin
@@ -25,7 +25,7 @@ class Action(StrEnum):
 class Control(msgspec.Struct, frozen=True, kw_only=True):
     """One control row. `time` is seconds since 1970; `by` says who, for the record."""
 
-    action: Action
+    action: ControlAction
     stream: str
     time: float | None = None
     by: str = ""

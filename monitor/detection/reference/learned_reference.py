@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.normal_scores import RankMap
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.columns.watched_columns import Layout
+from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.reference.moments import UNIT, Moments
 from monitor.detection.reference.reference import Reference, base_of
-from monitor.detection.reference.segment_means import SegmentTable
-from monitor.detection.reference.stratification import Strata
+from monitor.detection.reference.segment_means import SegmentMeans
+from monitor.detection.reference.stratification import Stratification
 from monitor.detection.state.snapshot_codec import pack, unpack
 
 Array = NDArray[np.float64]
@@ -55,10 +55,10 @@ def marks_of(digests: NDArray[np.uint64]) -> NDArray[np.uint16]:
     return ((digests * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 14)).astype(np.uint16)
 
 
-class Normal:
+class LearnedReference:
     """A reference, learned from the rows it is given and maturing with calm ones."""
 
-    def __init__(self, reference: Reference, segments: SegmentTable, distinct: DistinctCounter, version: int) -> None:
+    def __init__(self, reference: Reference, segments: SegmentMeans, distinct: DistinctCounter, version: int) -> None:
         self.reference = reference
         self.segments = segments
         self.version = version
@@ -67,20 +67,20 @@ class Normal:
     @classmethod
     def learn(
         cls,
-        layout: Layout,
+        layout: WatchedColumns,
         numbers: NDArray[np.float16],
         flags: Array,
         segments: Sequence[Segments],
         marks: NDArray[np.uint16],
         version: int,
         excluded: frozenset[str] = frozenset(),
-    ) -> Normal:
+    ) -> LearnedReference:
         """Learn from rows: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
         ranks = RankMap.learn(numbers)
         seen = np.isfinite(flags)
         fill = np.where(seen.any(0), np.where(seen, flags, 0).sum(0) / np.maximum(seen.sum(0), 1), 0.0)
         z = ranks.scores(numbers)
-        strata = Strata.learn(z, segments)
+        strata = Stratification.learn(z, segments)
         y = np.concatenate([strata.take_off(z, segments), np.where(seen, flags, fill)], axis=1)
         moments = Moments(y.shape[1], numbers.shape[1] + layout.common, numbers.shape[1])
         base = base_of(numbers.shape[1], fill)
@@ -89,7 +89,7 @@ class Normal:
             moments.add(y[start : start + UNIT] - base)
         counter = DistinctCounter()
         counter.add(marks)
-        table = SegmentTable(y.shape[1])
+        table = SegmentMeans(y.shape[1])
         table.add(y, segments)
         return cls(Reference(layout, ranks, strata, moments, counter.count(), fill, excluded), table, counter, version)
 
@@ -121,12 +121,12 @@ class Normal:
         ]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Normal:
+    def from_plain(cls, plain: list[Any]) -> LearnedReference:
         """The reference in use that `plain` described."""
         reference, segments, distinct, version = plain
         return cls(
             Reference.from_plain(reference),
-            SegmentTable.from_plain(segments),
+            SegmentMeans.from_plain(segments),
             DistinctCounter.from_plain(distinct),
             version,
         )

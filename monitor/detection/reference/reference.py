@@ -25,9 +25,9 @@ from scipy.special import betaincinv, ndtr, ndtri
 
 from monitor.detection.columns.normal_scores import RankMap
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.columns.watched_columns import ANY_FAILURE, FlagKind, Layout
+from monitor.detection.columns.watched_columns import ANY_FAILURE, FlagKind, WatchedColumns
 from monitor.detection.reference.moments import CLIP, PLACE, SCALES, SPREAD, Moments
-from monitor.detection.reference.stratification import Strata
+from monitor.detection.reference.stratification import Stratification
 from monitor.detection.reference.young_reference import GROWN
 from monitor.detection.state.snapshot_codec import pack, unpack
 from monitor.features.families.dependencies import is_keyed
@@ -181,9 +181,9 @@ class Reference:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: WatchedColumns,
         ranks: RankMap,
-        strata: Strata,
+        strata: Stratification,
         moments: Moments,
         distinct: float,
         fill: Array,
@@ -457,9 +457,9 @@ class Reference:
         """The reference that `plain` described."""
         layout, ranks, strata, moments, distinct, fill, excluded, derived = plain
         return cls(
-            Layout.from_plain(layout),
+            WatchedColumns.from_plain(layout),
             RankMap.from_plain(ranks),
-            Strata.from_plain(strata),
+            Stratification.from_plain(strata),
             Moments.from_plain(moments),
             distinct,
             unpack(fill),

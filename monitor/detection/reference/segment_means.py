@@ -30,7 +30,7 @@ def beyond(away: NDArray[np.floating[Any]], error: NDArray[np.floating[Any]]) ->
     return np.asarray(away * np.maximum(0.0, 1.0 - (error / np.maximum(np.abs(away), 1e-9)) ** 2))
 
 
-class SegmentTable:
+class SegmentMeans:
     """Counts and sums of rows by attribute value."""
 
     def __init__(self, d: int) -> None:
@@ -61,7 +61,7 @@ class SegmentTable:
                     del self._cells[attribute]
                     self._wide.add(attribute)
 
-    def merge(self, other: SegmentTable) -> None:
+    def merge(self, other: SegmentMeans) -> None:
         """Add another's counts and sums."""
         self.n += other.n
         self._wide |= other._wide
@@ -109,7 +109,7 @@ class SegmentTable:
         return [self.d, self.n, cells, sorted(self._wide)]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> SegmentTable:
+    def from_plain(cls, plain: list[Any]) -> SegmentMeans:
         """The table that `plain` described."""
         d, n, cells, wide = plain
         table = cls(d)

@@ -32,7 +32,7 @@ NEVER = frozenset(VERSIONS) - {"prompt.name"}
 """A version is what is watched; taking its mean off would hide what it changes."""
 
 
-class Strata:
+class Stratification:
     """Mean scores by class of one attribute; nothing to take off where there is no such attribute.
 
     Attributes
@@ -48,7 +48,7 @@ class Strata:
         self.offsets = offsets or {}
 
     @classmethod
-    def learn(cls, scores: Array, segments: Sequence[Segments]) -> Strata:
+    def learn(cls, scores: Array, segments: Sequence[Segments]) -> Stratification:
         """Choose the attribute that explains most of scores (n, k), if any is worth it."""
         n = len(scores)
         smallest = least_rows(SMALLEST, n, FEWEST)
@@ -86,7 +86,7 @@ class Strata:
         return [self.attribute, {value: pack(offset) for value, offset in self.offsets.items()}]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Strata:
+    def from_plain(cls, plain: list[Any]) -> Stratification:
         """The strata that `plain` described."""
         attribute, offsets = plain
         return cls(attribute, {value: unpack(offset) for value, offset in offsets.items()})

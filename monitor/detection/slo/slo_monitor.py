@@ -1,4 +1,4 @@
-"""`Objectives`: a stream's service level objectives, from rows to findings.
+"""`SloMonitor`: a stream's service level objectives, from rows to findings.
 
 Each objective has its own counts (`monitor.detection.slo.burn_rate`) and at most one finding that holds; a graver one
 takes its place. It ends when the short window of its rule is fine. One that goes with a drift finding that is told is
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.config_values.durations import in_words
 from monitor.detection.columns.normal_scores import compress
-from monitor.detection.columns.stream_rows import Rows
+from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.diagnosis import alert_correlation, explain
 from monitor.detection.records.finding import (
     EXAMPLES,
@@ -78,7 +78,7 @@ class _Watch:
         return watch
 
 
-class Objectives:
+class SloMonitor:
     """Watches a stream's objectives, which its settings say anew each time."""
 
     def __init__(self, stream: str) -> None:
@@ -92,7 +92,11 @@ class Objectives:
         return [finding for finding in held if finding is not None and finding.state is State.FIRING]
 
     def observe(
-        self, rows: Rows, indices: NDArray[np.int64], objectives: Sequence[Objective], drifts: Sequence[Finding] = ()
+        self,
+        rows: StreamRows,
+        indices: NDArray[np.int64],
+        objectives: Sequence[Objective],
+        drifts: Sequence[Finding] = (),
     ) -> list[Finding]:
         """Take rows with their stream indices (n), while these drift findings are told."""
         found = self._take_up(objectives)
@@ -234,7 +238,7 @@ class Objectives:
         return {name: watch.plain() for name, watch in self._watches.items()}
 
     @classmethod
-    def from_plain(cls, stream: str, plain: dict[str, Any]) -> Objectives:
+    def from_plain(cls, stream: str, plain: dict[str, Any]) -> SloMonitor:
         """The watches that `plain` described; they go on bit for bit."""
         watched = cls(stream)
         watched._watches = {name: _Watch.from_plain(held) for name, held in plain.items()}

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.detection.records.control import Action, Control, settings_after
+from monitor.detection.records.control import Control, ControlAction, settings_after
 from monitor.detection.records.finding import Finding
 from monitor.detection.records.status import OpenAlert, StreamState, StreamStatus
 from monitor.detection.settings import DetectionSettings
@@ -112,7 +112,7 @@ class FailedStream:
 
     def control(self, control: Control) -> list[Finding]:
         """Settings are taken over; a decision about the reference does nothing here (pin and deploy: the partition)."""
-        if control.action is Action.SETTINGS:
+        if control.action is ControlAction.SETTINGS:
             self.settings = settings_after(self.settings, control)
         return []
 

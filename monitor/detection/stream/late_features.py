@@ -1,4 +1,4 @@
-"""`Late`: features that came after a track's reference was learned, watched beside it.
+"""`LateFeatures`: features that came after a track's reference was learned, watched beside it.
 
 A new version of the software measures more, an application sends a column that it did not send before, or changed
 settings include what they left out. The layout of a reference is fixed, so what comes later could not be judged until
@@ -6,17 +6,18 @@ the next reference; and learning a new one for its sake would make the whole str
 
 - Rows in which such a feature is measured are *gathered*, as many as a first reference takes (`warmup`), while the
   track goes on as if they were not there: its evidence is the same bit for bit.
-- Then they are the reference of a *group*: a `Track` that sees the late features alone, learns their moments and bets
-  on them. What is asked (the inputs that the first reference knows) is part of a group's reference, so that outputs
-  that follow other inputs are explained by them; but on those inputs only the first track bets. Late features of the
-  input have a group apart from those of outputs and calls.
+- Then they are the reference of a *group*: a `ReferenceMonitor` that sees the late features alone, learns their
+  moments and bets on them. What is asked (the inputs that the first reference knows) is part of a group's reference,
+  so that outputs that follow other inputs are explained by them; but on those inputs only the first track bets. Late
+  features of the input have a group apart from those of outputs and calls.
 - With the next reference of the stream (a deploy or a pin) all features are in one reference again, and groups end.
   A group's reference matures as the first one does, or stays as first learned where that one is pinned; `accept`,
   provisional references and recovery are those of any track.
 
 A feature measured in less than `ENOUGH` of a reference's rows is left out of it and comes late: few rows tell little
 of it, and the standard errors of a reference are those of all its rows. A feature that is not measured any more is
-absent from the rows, which says nothing (`Rows.joined`); rows without any feature of a group do not reach the group.
+absent from the rows, which says nothing (`StreamRows.joined`); rows without any feature of a group do not reach the
+group.
 
 The alert budget. While there are groups they have `SHARE` of the stream's budget together, in equal parts, and the
 track has the rest: evidence is averaged with these weights, so the threshold of the track rises by a factor of
@@ -37,7 +38,7 @@ Features of single dependencies do not come late: they are chosen with a referen
 (`monitor.detection.columns.dependency_columns`). Groups are bounded (`MOST_GROUPS`): beyond, the youngest one is
 gathered again together with what is new.
 
-Called by `monitor.detection.stream.stream_monitor`, one `Late` for each of its tracks. Pure.
+Called by `monitor.detection.stream.stream_monitor`, one `LateFeatures` for each of its tracks. Pure.
 """
 
 from __future__ import annotations
@@ -49,12 +50,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.columns.stream_rows import Rows
+from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import UNCOUNTED, watched
 from monitor.detection.diagnosis.alert_correlation import OUTLASTS
 from monitor.detection.records.finding import Driver, Finding, Resolution, State
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.stream.reference_monitor import Context, Track
+from monitor.detection.stream.reference_monitor import Context, ReferenceMonitor
 from monitor.features.base import FeatureSpec
 from monitor.features.families.dependencies import is_keyed
 
@@ -75,7 +76,7 @@ class _Looked(NamedTuple):
     found: tuple[FeatureSpec, ...]
 
 
-class Late:
+class LateFeatures:
     """What came after one track's reference.
 
     Attributes
@@ -92,11 +93,11 @@ class Late:
     __slots__ = ("_closed_at", "_gathered", "_learned_open", "_looked", "_open", "groups", "held", "waiting")
 
     def __init__(self) -> None:
-        self.groups: list[Track] = []
+        self.groups: list[ReferenceMonitor] = []
         self.held: dict[str, int] = {}
         self.waiting: list[str] = []
         self._learned_open: list[bool] = []  # of each group, whether it was learned while the track had a finding open
-        self._gathered: tuple[str, Rows, NDArray[np.int64]] | None = None
+        self._gathered: tuple[str, StreamRows, NDArray[np.int64]] | None = None
         self._open = False
         self._closed_at = 0
         self._looked: _Looked | None = None
@@ -119,7 +120,9 @@ class Late:
         """What a group's evidence is multiplied by to stand beside the track's, with the track's threshold."""
         return SHARE / max(1, len(self.groups))
 
-    def judge(self, context: Context, track: Track, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
+    def judge(
+        self, context: Context, track: ReferenceMonitor, rows: StreamRows, indices: NDArray[np.int64]
+    ) -> list[Finding]:
         """Take rows that the track has just judged, with their stream indices (n); what groups found in them."""
         self._follow(track)
         candidates = self._candidates(context, track, rows)
@@ -163,7 +166,7 @@ class Late:
         self._open = False
         self._learned_open = [False] * len(self.groups)
 
-    def _follow(self, track: Track) -> None:
+    def _follow(self, track: ReferenceMonitor) -> None:
         """Note whether the track has a finding open, and what that means for what is gathered or was."""
         now = bool(track.open)
         if now == self._open:
@@ -178,13 +181,13 @@ class Late:
         self.held = {own: since for own, since in self.held.items() if own not in ids}
         self._keep([group for group in self.groups if group not in gone])
 
-    def _keep(self, groups: list[Track]) -> None:
+    def _keep(self, groups: list[ReferenceMonitor]) -> None:
         """These groups and no others."""
         flags = dict(zip(map(id, self.groups), self._learned_open, strict=True))
         self.groups, self._learned_open = groups, [flags.get(id(group), self._open) for group in groups]
         self._looked = None
 
-    def _told(self, context: Context, track: Track, found: Sequence[tuple[Finding, bool]]) -> list[Finding]:
+    def _told(self, context: Context, track: ReferenceMonitor, found: Sequence[tuple[Finding, bool]]) -> list[Finding]:
         """What is told now: of the findings that waited for these rows, of those found in them, of those held back.
 
         With each finding goes whether its group was learned while the track had one open.
@@ -220,7 +223,7 @@ class Late:
 
     # What is new
 
-    def _candidates(self, context: Context, track: Track, rows: Rows) -> tuple[FeatureSpec, ...]:
+    def _candidates(self, context: Context, track: ReferenceMonitor, rows: StreamRows) -> tuple[FeatureSpec, ...]:
         """Features of these columns that are to be watched and that neither the track nor a group knows."""
         last = self._looked
         if (
@@ -244,9 +247,9 @@ class Late:
     def _gather(
         self,
         context: Context,
-        track: Track,
+        track: ReferenceMonitor,
         candidates: Sequence[FeatureSpec],
-        rows: Rows,
+        rows: StreamRows,
         indices: NDArray[np.int64],
     ) -> None:
         """Gather the rows in which the foremost candidate is measured; enough of them make groups."""
@@ -277,7 +280,7 @@ class Late:
         late_inputs = [spec for spec in candidates if spec.side == INPUT_SIDE]
         others = [spec for spec in candidates if spec.side != INPUT_SIDE]
         for own, declared in ((late_inputs, late_inputs), (others, [*inputs, *others])):
-            group = Track(pinned=track.pinned, inputs=own is late_inputs)
+            group = ReferenceMonitor(pinned=track.pinned, inputs=own is late_inputs)
             if own:
                 group.warm_up(replace(context, declared=declared), part, where)
                 if group.features_known() & {spec.name for spec in own}:
@@ -296,20 +299,20 @@ class Late:
         }
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> Late:
+    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> LateFeatures:
         """What `plain` described; it goes on bit for bit."""
         late = cls()
-        late.groups = [Track.from_plain(group, settings) for group, _ in plain["groups"]]
+        late.groups = [ReferenceMonitor.from_plain(group, settings) for group, _ in plain["groups"]]
         late._learned_open = [there for _, there in plain["groups"]]
         if plain["gathered"] is not None:
             foremost, rows, indices = plain["gathered"]
-            late._gathered = (foremost, Rows.from_plain(rows), np.asarray(indices, dtype=np.int64))
+            late._gathered = (foremost, StreamRows.from_plain(rows), np.asarray(indices, dtype=np.int64))
         late.held, late.waiting = dict(plain["held"][0]), list(plain["held"][1])
         late._open, late._closed_at = plain["open"]
         return late
 
 
-def _tells_of(track: Track, finding: Finding) -> bool:
+def _tells_of(track: ReferenceMonitor, finding: Finding) -> bool:
     """Whether a finding of the track that fires tells of the change that a group found."""
     return _same((known for known in track.open if known.state is State.FIRING), finding)
 
@@ -319,14 +322,14 @@ def _same(known: Iterable[Finding], finding: Finding) -> bool:
     return any(finding.began_at.low <= one.raised_at.index for one in known)
 
 
-def _measured(rows: Rows, specs: Sequence[FeatureSpec]) -> NDArray[np.bool_]:
+def _measured(rows: StreamRows, specs: Sequence[FeatureSpec]) -> NDArray[np.bool_]:
     """Where each of these features is measured (n, specs); a distance is where it has a value."""
     columns = [rows.present(spec.name) if spec.name in UNCOUNTED else rows.measured(spec) for spec in specs]
     return np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), dtype=bool)
 
 
 def _judged(
-    context: Context, group: Track, rows: Rows, indices: NDArray[np.int64], chosen: NDArray[np.bool_]
+    context: Context, group: ReferenceMonitor, rows: StreamRows, indices: NDArray[np.int64], chosen: NDArray[np.bool_]
 ) -> list[Finding]:
     """What a group finds in the chosen rows (n)."""
     if not chosen.all():

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from monitor.config_values.durations import in_words
-from monitor.detection.records.control import Action, Control
+from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.finding import Ended, Finding, Resolution, State, resolved
 from monitor.detection.records.status import StreamStatus
 from monitor.detection.settings import DetectionSettings
@@ -292,15 +292,15 @@ class PartitionMonitor:
         owned = self._owned.get(stream)
         if owned is None or offset <= owned.applied:
             return []
-        if action is Action.REMOVE:
+        if action is ControlAction.REMOVE:
             end = Resolution(how=Ended.REMOVED, why="stream removed", by=control.by, time=control.time)
             return self._end(stream, owned, end, offset)
         findings: list[Finding] = []
         if isinstance(owned.monitor, Newcomer):
-            if action is Action.SETTINGS:
+            if action is ControlAction.SETTINGS:
                 return []  # it takes those that hold when it becomes a monitor
             findings += self._promote(stream, owned, owned.monitor, offset)
-        if isinstance(owned.monitor, FailedStream) and action in (Action.PIN, Action.DEPLOY):
+        if isinstance(owned.monitor, FailedStream) and action in (ControlAction.PIN, ControlAction.DEPLOY):
             how, why = RESOLVED_BY[action]
             end = Resolution(how=how, why=why, by=control.by, time=control.time)
             findings += [resolved(finding, end) for finding in owned.open.values()]
@@ -329,7 +329,9 @@ class PartitionMonitor:
         Settings take effect at an offset of the log like everything else, so that a pass over it finds the same.
         """
         return [
-            Control(action=Action.SETTINGS, stream=stream, data=wanted.model_dump(mode="json"), by="configuration")
+            Control(
+                action=ControlAction.SETTINGS, stream=stream, data=wanted.model_dump(mode="json"), by="configuration"
+            )
             for stream, owned in self._owned.items()
             if not isinstance(owned.monitor, Newcomer)
             and (wanted := self._settings_for(stream)) != owned.monitor.settings

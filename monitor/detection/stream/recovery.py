@@ -1,11 +1,11 @@
 """`Recovery`: the test of whether a change that fires has ended, with a stated error.
 
-`Track` starts one when a finding fires, and feeds it every row from then on. For each column that the finding is about
-it compares two hypotheses row by row: "back at the original reference" and "still changed, by at least as much as the
-changed rows show". The likelihood ratio of the two adds up over all rows since the change was last seen (a
-Shiryaev-Roberts sum over every moment at which the change may have ended), so a low rate gets as many rows as it
-takes: about log(threshold) / KL divergence. In traffic that stays changed, the sum less the number of pieces is a
-supermartingale, so by Doob's inequality at most `WRONG` of such alerts resolve within `WITHIN` events.
+`ReferenceMonitor` starts one when a finding fires, and feeds it every row from then on. For each column that the
+finding is about it compares two hypotheses row by row: "back at the original reference" and "still changed, by at
+least as much as the changed rows show". The likelihood ratio of the two adds up over all rows since the change was
+last seen (a Shiryaev-Roberts sum over every moment at which the change may have ended), so a low rate gets as many
+rows as it takes: about log(threshold) / KL divergence. In traffic that stays changed, the sum less the number of
+pieces is a supermartingale, so by Doob's inequality at most `WRONG` of such alerts resolve within `WITHIN` events.
 
 What is known of a column:
 

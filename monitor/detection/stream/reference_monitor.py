@@ -1,4 +1,4 @@
-"""`Track`: rows of one kind held against one reference, from evidence to findings.
+"""`ReferenceMonitor`: rows of one kind held against one reference, from evidence to findings.
 
 A stream has one track. It gets another when its traffic turns out to hold a segment that the reference never saw (a new
 task, say): such rows are learned and judged apart, so that their coming is no change of behaviour, and a change of
@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.normal_scores import expand
-from monitor.detection.columns.rare_categories import RareValues
-from monitor.detection.columns.recent_rows import LENGTH, History, Segments, segments_of
-from monitor.detection.columns.stream_rows import Rows
-from monitor.detection.columns.watched_columns import ENDINGS, Categories, FlagKind, Layout, watched
+from monitor.detection.columns.rare_categories import RareCategories
+from monitor.detection.columns.recent_rows import LENGTH, RecentRows, Segments, segments_of
+from monitor.detection.columns.stream_rows import StreamRows
+from monitor.detection.columns.watched_columns import ENDINGS, Categories, FlagKind, WatchedColumns, watched
 from monitor.detection.detectors.chosen import Alone
 from monitor.detection.diagnosis import attribution, change_point, explain, trend_forecast
 from monitor.detection.diagnosis.alert_correlation import GOES_ON
@@ -53,7 +53,7 @@ from monitor.detection.records.finding import (
     resolved,
 )
 from monitor.detection.records.status import FeatureStatus, SegmentShare
-from monitor.detection.reference.learned_reference import Normal, marks_of
+from monitor.detection.reference.learned_reference import LearnedReference, marks_of
 from monitor.detection.reference.moments import UNIT
 from monitor.detection.reference.reference import Reference
 from monitor.detection.settings import DetectionSettings
@@ -134,7 +134,7 @@ class _Told(NamedTuple):
     changes: list[FeatureChange]
     laid: attribution.Attribution
     began: BeganAt
-    normal: Normal
+    normal: LearnedReference
     rows: NDArray[np.intp]
 
 
@@ -149,7 +149,7 @@ class Context:
     threshold: float
 
 
-class Track:
+class ReferenceMonitor:
     """Judges rows against a reference that it learned from `warm_up`.
 
     Parameters
@@ -175,10 +175,10 @@ class Track:
         self.open: list[Finding] = []
         self.strangers: list[tuple[str, str]] = []
         self._version = 0
-        self._original: Normal | None = None
-        self._active: Normal | None = None
+        self._original: LearnedReference | None = None
+        self._active: LearnedReference | None = None
         self._learning = False
-        self._history = History(0, 0)
+        self._history = RecentRows(0, 0)
         self._since = 0
         self._normal_from = 0
         self._outputs: Evidence | None = None
@@ -190,7 +190,7 @@ class Track:
         self._recovery: Recovery | None = None
         self._calm = 0
         self._repetitions = Repetitions()
-        self._rare = RareValues()
+        self._rare = RareCategories()
         self._stepped = 0
 
     @property
@@ -209,7 +209,7 @@ class Track:
         return self.pinned and self._active is self._original
 
     @property
-    def original(self) -> Normal | None:
+    def original(self) -> LearnedReference | None:
         """What is normal: the reference as learned or accepted, not a provisional one."""
         return self._original
 
@@ -218,33 +218,33 @@ class Track:
         return frozenset() if self._original is None else self._original.reference.layout.features()
 
     @property
-    def history(self) -> History:
+    def history(self) -> RecentRows:
         """The last rows."""
         return self._history
 
     # Rows
 
-    def warm_up(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> None:
+    def warm_up(self, context: Context, rows: StreamRows, indices: NDArray[np.int64]) -> None:
         """Learn the reference from these rows, whose stream indices are given (n)."""
         used = [
             spec
             for spec in watched(context.declared, context.settings.features, context.settings.exclude)
             if is_keyed(spec.name) or spec.name == SHAPE or rows.measured(spec).mean() >= ENOUGH
         ]
-        layout = Layout.learn(used, rows.values, rows.names, Categories(rows.categories))
+        layout = WatchedColumns.learn(used, rows.values, rows.names, Categories(rows.categories))
         numbers, flags = columns_of(layout, rows)
         excluded = Alone.excluded(layout.numbers, context.settings)
         self._version += 1
         where = segments_of(rows.segments)
-        self._original = self._active = Normal.learn(
+        self._original = self._active = LearnedReference.learn(
             layout, numbers, flags, where, marks_of(rows.digests), self._version, excluded
         )
-        self._history = History(len(layout.numbers), len(layout.flags))
+        self._history = RecentRows(len(layout.numbers), len(layout.flags))
         self._keep(rows, indices, numbers, flags, where)
         self._examples = self._typical(len(self._history))
         self._begin_evidence(context.settings, len(self._history))
 
-    def judge(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
+    def judge(self, context: Context, rows: StreamRows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
         """Take a block's rows with their stream indices; what they brought to light, and how many were taken.
 
         Rows behind one that brought strangers to light are left: some of them are no longer this track's.
@@ -257,7 +257,7 @@ class Track:
             start += taken
         return findings, start
 
-    def _block(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
+    def _block(self, context: Context, rows: StreamRows, indices: NDArray[np.int64]) -> tuple[list[Finding], int]:
         """Judge rows up to the first crossing; how many were taken."""
         assert self._active is not None
         reference = self._active.reference
@@ -371,7 +371,7 @@ class Track:
 
     def _keep(
         self,
-        rows: Rows,
+        rows: StreamRows,
         indices: NDArray[np.int64],
         numbers: NDArray[np.float16],
         flags: Array,
@@ -702,7 +702,7 @@ class Track:
     # After a finding
 
     def _learn_on(
-        self, context: Context, rows: Rows, indices: NDArray[np.int64], numbers: NDArray[np.float16], flags: Array
+        self, context: Context, rows: StreamRows, indices: NDArray[np.int64], numbers: NDArray[np.float16], flags: Array
     ) -> list[Finding]:
         """Gather changed rows until they make a provisional reference."""
         assert self._active is not None
@@ -714,7 +714,7 @@ class Track:
         history = self._history
         self._version += 1
         reference = self._active.reference
-        self._active = Normal.learn(
+        self._active = LearnedReference.learn(
             reference.layout,
             history.numbers[-gathered:],
             history.flag_values(-gathered),
@@ -1053,18 +1053,18 @@ class Track:
         }
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> Track:
+    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> ReferenceMonitor:
         """The track that `plain` described; it goes on bit for bit.
 
         Detectors of single numbers are those that the settings choose, whatever `plain` says of others.
         """
         track = cls(pinned=plain["pinned"], inputs="inputs" in plain.get("views", ("inputs",)))
         track.seen, track._version, track._since, track._within, track._calm = plain["counts"]
-        track._original = None if plain["original"] is None else Normal.from_plain(plain["original"])
-        track._active = track._original if plain["active"] is None else Normal.from_plain(plain["active"])
+        track._original = None if plain["original"] is None else LearnedReference.from_plain(plain["original"])
+        track._active = track._original if plain["active"] is None else LearnedReference.from_plain(plain["active"])
         track._learning = plain["learning"]
         track._repetitions = Repetitions.from_plain(plain["repetitions"])
-        track._history = History.from_plain(plain["history"])
+        track._history = RecentRows.from_plain(plain["history"])
         if track._active is not None:
             reference = track._active.reference
             track._outputs = Evidence(reference.outputs, reference.mean, track._active.segments)
@@ -1075,7 +1075,7 @@ class Track:
             waiting = plain.get("alone_waiting")
             track._alone.restore(plain["alone"], waiting, reference, settings, track._usual_numbers())
         track.open = [msgspec.convert(f, Finding) for f in plain["open"]]
-        track._rare = RareValues.from_plain(plain.get("rare", []))
+        track._rare = RareCategories.from_plain(plain.get("rare", []))
         track._stepped = plain.get("stepped", 0)
         tested = plain.get("recovery")
         track._recovery = None if tested is None else Recovery.from_plain(tested)
@@ -1092,7 +1092,7 @@ def _common(segments: Sequence[Segments], attribute: str) -> str | None:
     return None
 
 
-def columns_of(layout: Layout, rows: Rows) -> tuple[NDArray[np.float16], Array]:
+def columns_of(layout: WatchedColumns, rows: StreamRows) -> tuple[NDArray[np.float16], Array]:
     """Rows as a layout takes them: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
     place = layout.number_columns(rows.names)
     numbers = rows.values[:, place]

@@ -2,7 +2,8 @@
 
 A stream warms up on its first events, which become its reference. From then on rows are judged in blocks that the log
 alone decides (`LEAST_BLOCK` rows, of a busy stream those of half a second, or what has waited when a tick says its time
-is up), so how rows were cut into batches changes nothing. What a block brings to light is worked out by a `Track`.
+is up), so how rows were cut into batches changes nothing. What a block brings to light is worked out by a
+`ReferenceMonitor`.
 
 Pure: time comes with rows and ticks.
 """
@@ -18,23 +19,23 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.canary.canary_monitor import Canary
-from monitor.detection.columns.dependency_columns import Dependencies
+from monitor.detection.canary.canary_monitor import CanaryMonitor
+from monitor.detection.columns.dependency_columns import DependencyColumns
 from monitor.detection.columns.duplicates import RecentEvents
 from monitor.detection.columns.recent_rows import Segments, segments_of
-from monitor.detection.columns.stream_rows import DISTANCE, Centre, Rows
+from monitor.detection.columns.stream_rows import DISTANCE, Centre, StreamRows
 from monitor.detection.columns.watched_columns import watched
 from monitor.detection.diagnosis import alert_correlation
-from monitor.detection.records.control import Action, Control, settings_after
+from monitor.detection.records.control import Control, ControlAction, settings_after
 from monitor.detection.records.finding import Ended, Finding, Resolution, State
 from monitor.detection.records.status import FeatureStatus, OpenAlert, StreamState, StreamStatus
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.slo.slo_monitor import ERROR, LATENCY, Objectives
+from monitor.detection.slo.slo_monitor import ERROR, LATENCY, SloMonitor
 from monitor.detection.state.snapshot_codec import squeeze, unsqueeze
 from monitor.detection.stream import warmup_check
-from monitor.detection.stream.late_features import Late
-from monitor.detection.stream.reference_monitor import INPUT, RECENT, RELEARN, Context, Track, finite, log10
-from monitor.detection.volume.volume_monitor import VolumeWatch
+from monitor.detection.stream.late_features import LateFeatures
+from monitor.detection.stream.reference_monitor import INPUT, RECENT, RELEARN, Context, ReferenceMonitor, finite, log10
+from monitor.detection.volume.volume_monitor import VolumeMonitor
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
@@ -58,9 +59,9 @@ ROUNDING_S = 1e-3
 MOST_SEGMENTS = 4
 """Segments that are learned and judged apart; rows of further ones stay with the rest."""
 RESOLVED_BY = {
-    Action.ACCEPT: (Ended.ACCEPTED, "accepted as the new normal"),
-    Action.DEPLOY: (Ended.DEPLOYED, "a deploy was marked"),
-    Action.PIN: (Ended.PINNED, "a new reference was pinned"),
+    ControlAction.ACCEPT: (Ended.ACCEPTED, "accepted as the new normal"),
+    ControlAction.DEPLOY: (Ended.DEPLOYED, "a deploy was marked"),
+    ControlAction.PIN: (Ended.PINNED, "a new reference was pinned"),
 }
 
 _REJOINED = Resolution(how=Ended.REPLACED, why="its version is judged with the others again")
@@ -102,18 +103,18 @@ class StreamMonitor:
         self._declared, _ = _known(tuple(_default_specs() if specs is None else specs), (DISTANCE,))
         self._recent = RecentEvents()
         self._centre = Centre(self.settings.warmup)
-        self._waiting: Rows | None = None
+        self._waiting: StreamRows | None = None
         self._last_time = math.nan
         self._idle: float | None = None  # time of the first tick since the last event
         self._rate = 0.0
-        self._volume = VolumeWatch(stream)
-        self._main = Track()
-        self._apart: dict[tuple[str, str], Track] = {}
-        self._gathering: dict[tuple[str, str], tuple[Rows, NDArray[np.int64]] | None] = {}
-        self._late: dict[tuple[str, str] | None, Late] = {}  # by the segment of its track; None: the main one's
-        self._canary = Canary()
-        self._depend_on(Dependencies())
-        self._objectives = Objectives(stream)
+        self._volume = VolumeMonitor(stream)
+        self._main = ReferenceMonitor()
+        self._apart: dict[tuple[str, str], ReferenceMonitor] = {}
+        self._gathering: dict[tuple[str, str], tuple[StreamRows, NDArray[np.int64]] | None] = {}
+        self._late: dict[tuple[str, str] | None, LateFeatures] = {}  # by the segment of its track; None: the main one's
+        self._canary = CanaryMonitor()
+        self._depend_on(DependencyColumns())
+        self._objectives = SloMonitor(stream)
         self._held: list[Finding] = []
         self._untold: dict[str, int | None] = {}  # what holds and is information, and since when nothing tells it
 
@@ -129,7 +130,7 @@ class StreamMonitor:
                 return []
             batch = batch.take(np.flatnonzero(keep))
         embeddings = batch.embeddings if DISTANCE.name in self._columns else None
-        rows = Rows.of(batch, self._centre.distances(embeddings, len(batch)), self._columns)
+        rows = StreamRows.of(batch, self._centre.distances(embeddings, len(batch)), self._columns)
         seen = self.events
         self.events += len(rows)
         self._idle = None
@@ -222,10 +223,10 @@ class StreamMonitor:
         Raises `InvalidEvent` for settings that make no sense, before anything has changed.
         """
         settings = self.settings
-        if control.action is Action.SETTINGS:
+        if control.action is ControlAction.SETTINGS:
             settings = settings_after(settings, control)
         findings = self.found = self.close()
-        if control.action is Action.SETTINGS:
+        if control.action is ControlAction.SETTINGS:
             self.settings = settings
             for track in self._tracks():
                 track.choose(settings)
@@ -242,10 +243,10 @@ class StreamMonitor:
         for track in self._tracks():
             findings += self._once(self._tell(track.resolve(why)))
             track.accept()
-        findings += self._canary.accept(why) if control.action is Action.ACCEPT else self._canary.resolve(why)
+        findings += self._canary.accept(why) if control.action is ControlAction.ACCEPT else self._canary.resolve(why)
         findings += self._volume.decide(why)
-        if control.action is not Action.ACCEPT:
-            self._main = Track(pinned=control.action is Action.PIN)
+        if control.action is not ControlAction.ACCEPT:
+            self._main = ReferenceMonitor(pinned=control.action is ControlAction.PIN)
             self._apart, self._gathering, self._late = {}, {}, {}
             self._waiting = None
         return findings
@@ -268,7 +269,7 @@ class StreamMonitor:
         late = all(late.settled for late in self._late.values())
         return late and self._main.settled and not (self._apart or self._gathering or self._canary.pairs)
 
-    def _held_back(self, rows: Rows) -> Rows:
+    def _held_back(self, rows: StreamRows) -> StreamRows:
         """Rows that wait, without what nobody will look at."""
         rows = rows.only(self._columns)
         return rows if self._main.warm else rows.thinned()
@@ -293,11 +294,11 @@ class StreamMonitor:
 
     # Blocks
 
-    def _judge(self, rows: Rows, first: int) -> list[Finding]:
+    def _judge(self, rows: StreamRows, first: int) -> list[Finding]:
         """Rows of one block; `first` is the stream index of the first."""
         rows = rows.only(self._columns)
         if not self._main.warm:
-            self._depend_on(Dependencies.of(rows))
+            self._depend_on(DependencyColumns.of(rows))
         rows = self._dependencies.told_apart(rows)
         context = self._context()
         indices = np.arange(first, first + len(rows), dtype=np.int64)
@@ -317,7 +318,7 @@ class StreamMonitor:
         findings = self._once(self._judge_versions(context, rows, indices, findings))
         return burning + findings + self._outlasting(int(indices[-1]))
 
-    def _learn(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
+    def _learn(self, context: Context, rows: StreamRows, indices: NDArray[np.int64]) -> list[Finding]:
         """Learn the reference; from the rows outside of a stretch that differs from the rest, and say so."""
         pinned = self._main.pinned
         self._main.warm_up(context, rows, indices)
@@ -326,7 +327,7 @@ class StreamMonitor:
         if stretch is None:
             return []
         usual = np.flatnonzero(~stretch.inside(len(rows)))
-        clean = Track(pinned=pinned)
+        clean = ReferenceMonitor(pinned=pinned)
         clean.warm_up(context, rows.take(usual), indices[usual])
         assert clean.original is not None
         finding = warmup_check.report(context, clean.original.reference, rows, indices, stretch)
@@ -335,7 +336,7 @@ class StreamMonitor:
         self._main = clean
         return [finding]
 
-    def _judge_apart(self, context: Context, rows: Rows, indices: NDArray[np.int64]) -> list[Finding]:
+    def _judge_apart(self, context: Context, rows: StreamRows, indices: NDArray[np.int64]) -> list[Finding]:
         groups: dict[tuple[str, str] | None, list[int]] = {}
         known = [*self._apart, *self._gathering]
         for row, segments in enumerate(rows.segments):
@@ -356,8 +357,8 @@ class StreamMonitor:
     def _judge_track(
         self,
         context: Context,
-        track: Track,
-        rows: Rows,
+        track: ReferenceMonitor,
+        rows: StreamRows,
         indices: NDArray[np.int64],
         own: tuple[str, str] | None = None,
     ) -> list[Finding]:
@@ -367,7 +368,7 @@ class StreamMonitor:
         """
         late = self._late.get(own)
         if late is None:
-            late = self._late[own] = Late()
+            late = self._late[own] = LateFeatures()
         findings, taken = track.judge(late.context_of_track(context), rows, indices)
         findings += late.judge(context, track, rows if taken == len(rows) else rows.part(0, taken), indices[:taken])
         fresh = [pair for pair in track.strangers if pair not in self._gathering and pair not in self._apart]
@@ -381,20 +382,20 @@ class StreamMonitor:
             return findings + self._judge_apart(context, rows, indices)
         return findings + self._judge_track(context, track, rows, indices, own)
 
-    def _gather(self, context: Context, own: tuple[str, str], rows: Rows, indices: NDArray[np.int64]) -> None:
+    def _gather(self, context: Context, own: tuple[str, str], rows: StreamRows, indices: NDArray[np.int64]) -> None:
         held = self._gathering[own]
         if held is not None:
             rows, indices = held[0].joined(rows), np.concatenate([held[1], indices])
         rows = rows.thinned()
         self._gathering[own] = (rows, indices)
         if len(rows) >= RELEARN:
-            track = Track()
+            track = ReferenceMonitor()
             track.warm_up(context, rows, indices)
             self._apart[own] = track
             del self._gathering[own]
 
     def _judge_versions(
-        self, context: Context, rows: Rows, indices: NDArray[np.int64], findings: list[Finding]
+        self, context: Context, rows: StreamRows, indices: NDArray[np.int64], findings: list[Finding]
     ) -> list[Finding]:
         """Compare versions that run at the same time; a drift that is theirs is told as the difference of the two."""
         normal, history = self._main.original, self._main.history
@@ -475,11 +476,11 @@ class StreamMonitor:
         """Findings of drift that fire, as far as they are told."""
         return [f for f in self._firing() if f.id not in self._untold] + self._canary.open
 
-    def _tracks(self) -> tuple[Track, ...]:
+    def _tracks(self) -> tuple[ReferenceMonitor, ...]:
         """The tracks of rows, and then those of late features."""
         return (*self._tracks_of_rows(), *(group for late in self._late.values() for group in late.groups))
 
-    def _tracks_of_rows(self) -> tuple[Track, ...]:
+    def _tracks_of_rows(self) -> tuple[ReferenceMonitor, ...]:
         """The main track and those of segments; a row belongs to exactly one of them."""
         return (self._main, *self._apart.values())
 
@@ -492,7 +493,7 @@ class StreamMonitor:
         asked = self.mean_run_length() / (1 - self._canary.share)
         return Context(self.stream, self.settings, self._watched, self._specs, asked)
 
-    def _depend_on(self, dependencies: Dependencies) -> None:
+    def _depend_on(self, dependencies: DependencyColumns) -> None:
         self._dependencies = dependencies
         self._watched, self._specs = _known(self._declared, dependencies.specs)
         self._columns = _columns(self._declared, self.settings.features, self.settings.exclude)
@@ -608,26 +609,26 @@ class StreamMonitor:
         self._last_time, self._rate = state["times"]
         self._recent = RecentEvents.from_plain(state["recent"])
         self._centre = Centre.from_plain(state["centre"])
-        self._waiting = None if state["waiting"] is None else Rows.from_plain(state["waiting"])
+        self._waiting = None if state["waiting"] is None else StreamRows.from_plain(state["waiting"])
         if "volume" in state:
-            self._volume = VolumeWatch.from_plain(self.stream, state["volume"], self._last_time)
+            self._volume = VolumeMonitor.from_plain(self.stream, state["volume"], self._last_time)
         else:
-            self._volume = VolumeWatch(self.stream)
+            self._volume = VolumeMonitor(self.stream)
             self._volume.silence = None if state["silence"] is None else msgspec.convert(state["silence"], Finding)
-        self._main = Track.from_plain(state["main"], self.settings)
-        self._apart = {(a, v): Track.from_plain(plain, self.settings) for (a, v), plain in state["apart"]}
+        self._main = ReferenceMonitor.from_plain(state["main"], self.settings)
+        self._apart = {(a, v): ReferenceMonitor.from_plain(plain, self.settings) for (a, v), plain in state["apart"]}
         self._gathering = {
-            (a, v): None if held is None else (Rows.from_plain(held[0]), np.asarray(held[1], dtype=np.int64))
+            (a, v): None if held is None else (StreamRows.from_plain(held[0]), np.asarray(held[1], dtype=np.int64))
             for (a, v), held in state["gathering"]
         }
         self._late = {
-            None if own is None else (own[0], own[1]): Late.from_plain(plain, self.settings)
+            None if own is None else (own[0], own[1]): LateFeatures.from_plain(plain, self.settings)
             for own, plain in state.get("late", [])
         }
-        self._canary = Canary.from_plain(state["canary"]) if "canary" in state else Canary()
+        self._canary = CanaryMonitor.from_plain(state["canary"]) if "canary" in state else CanaryMonitor()
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
-        self._depend_on(Dependencies(tuple(state.get("dependencies", ()))))
-        self._objectives = Objectives.from_plain(self.stream, state.get("slo", {}))
+        self._depend_on(DependencyColumns(tuple(state.get("dependencies", ()))))
+        self._objectives = SloMonitor.from_plain(self.stream, state.get("slo", {}))
         self._untold = dict(state.get("untold", []))
         self._idle = state.get("idle")
         self.clock = state.get("clock", math.nan)

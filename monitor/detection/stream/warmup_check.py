@@ -23,7 +23,7 @@ from scipy.special import ndtri
 
 from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.recent_rows import segments_of
-from monitor.detection.columns.stream_rows import Rows, quotable
+from monitor.detection.columns.stream_rows import StreamRows, quotable
 from monitor.detection.diagnosis import explain
 from monitor.detection.diagnosis.change_point import TEMPER, shift
 from monitor.detection.records.finding import (
@@ -82,7 +82,7 @@ class Stretch:
         return inside
 
 
-def incident(reference: Reference, learned_from: Rows) -> Stretch | None:
+def incident(reference: Reference, learned_from: StreamRows) -> Stretch | None:
     """The stretch of the rows, from which the reference was learned, that differs from the rest, if any does.
 
     A burst of one question is none: rows that repeat an earlier one do not count.
@@ -105,7 +105,7 @@ def incident(reference: Reference, learned_from: Rows) -> Stretch | None:
 
 
 def report(
-    context: Context, clean: Reference, rows: Rows, indices: NDArray[np.int64], stretch: Stretch
+    context: Context, clean: Reference, rows: StreamRows, indices: NDArray[np.int64], stretch: Stretch
 ) -> Finding | None:
     """What is said of a stretch that was left out of a reference learned from the rest of a warm-up's rows (n).
 

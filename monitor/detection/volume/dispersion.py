@@ -1,4 +1,4 @@
-"""`Spread`: how far a stream's counts stray from what is usual, over blocks of 1 to 64 windows.
+"""`Dispersion`: how far a stream's counts stray from what is usual, over blocks of 1 to 64 windows.
 
 The dispersion of a scale is the variance of a block's rate, relative and beyond Poisson's: the parameter of a
 negative-binomial count, by moments (Noufaily et al. 2013 use it so for outbreaks of disease). A rate that wanders keeps
@@ -30,7 +30,7 @@ MOST_BELOW = 1.6
 dispersion d between 0.1 and 5 it is m / (1 - m / 2)^2 = d, to a tenth."""
 
 
-class Spread:
+class Dispersion:
     """Dispersion at each scale, below what is usual (`side` -1) or above (1)."""
 
     def __init__(self, side: int) -> None:
@@ -60,7 +60,7 @@ class Spread:
         return [self._side, self._mean, self._blocks]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Spread:
+    def from_plain(cls, plain: list[Any]) -> Dispersion:
         """What `plain` described."""
         spread = cls(plain[0])
         _, spread._mean, spread._blocks = plain

@@ -1,4 +1,4 @@
-"""`Windows`: rows of a stream counted in windows of event time, from their times alone.
+"""`EventWindows`: rows of a stream counted in windows of event time, from their times alone.
 
 Two windows are open at a time. Rows that are later still count for the older of the two, so that rows out of order lose
 no event; and a time counts as reached when the row before has reached it, too, so that a single time far ahead opens no
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Windows:
+class EventWindows:
     """Windows of `width` seconds, aligned to 1970.
 
     Attributes
@@ -92,7 +92,7 @@ class Windows:
         return [self.width, self.began, self.reached, self.last, self.place, self.counts, self.taken, self._whole]
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Windows:
+    def from_plain(cls, plain: list[Any]) -> EventWindows:
         """The windows that `plain` described; they go on bit for bit."""
         windows = cls(plain[0])
         _, windows.began, windows.reached, windows.last, windows.place, counts, windows.taken, windows._whole = plain

@@ -38,7 +38,7 @@ block of windows that can tell a fall of a busy stream."""
 
 
 class Lateness:
-    """Whether the times of one stream lie far behind the log's clock. `VolumeWatch` asks it about each row."""
+    """Whether the times of one stream lie far behind the log's clock. `VolumeMonitor` asks it about each row."""
 
     def __init__(self) -> None:
         self._on_time = math.nan  # the clock when the last event came that was on time; NaN: none was yet

@@ -39,8 +39,8 @@ from numpy.typing import NDArray
 from scipy.special import betainc
 
 from monitor.detection.state.snapshot_codec import pack, unpack
-from monitor.detection.volume.dispersion import SCALES, Spread
-from monitor.detection.volume.event_windows import Windows
+from monitor.detection.volume.dispersion import SCALES, Dispersion
+from monitor.detection.volume.event_windows import EventWindows
 from monitor.detection.volume.hour_of_week import DAY_S, HOUR_S, MONDAY_S, WEEK_HOURS, HourOfWeek, Usual, hour_of
 
 Array = NDArray[np.float64]
@@ -142,10 +142,10 @@ class Volume:
         self.open: Change | None = None
         self.ended: list[float] = []  # times at which changes ended within the last call of `observe`
         self._asked = (0.5, (1.0, 30 * DAY_S))
-        self._windows = Windows(WIDTHS_S[0])
+        self._windows = EventWindows(WIDTHS_S[0])
         self._last: Array = np.empty((0, 7))  # windows that were closed, latest last
         self._shape = HourOfWeek()
-        self._spreads = {-1: Spread(-1), 1: Spread(1)}
+        self._spreads = {-1: Dispersion(-1), 1: Dispersion(1)}
         self._held: list[tuple[float, float, float, list[tuple[int, int, float, float]]]] = []
         self._ahead: _Ahead | None = None
 
@@ -353,7 +353,7 @@ class Volume:
             return
         self._windows.width = width
         self._windows.jump(time)
-        self._spreads = {-1: Spread(-1), 1: Spread(1)}
+        self._spreads = {-1: Dispersion(-1), 1: Dispersion(1)}
         self._restart()
 
     def _close(self, start: float, count: float) -> list[Change | None]:
@@ -539,9 +539,9 @@ class Volume:
         volume = cls()
         change, windows, last, shape, spreads, held = plain
         volume.open = None if change is None else msgspec.convert(change, Change)
-        volume._windows, volume._last = Windows.from_plain(windows), unpack(last)
+        volume._windows, volume._last = EventWindows.from_plain(windows), unpack(last)
         volume._shape = HourOfWeek.from_plain(shape)
-        volume._spreads = {side: Spread.from_plain(spread) for side, spread in zip((-1, 1), spreads, strict=True)}
+        volume._spreads = {side: Dispersion.from_plain(spread) for side, spread in zip((-1, 1), spreads, strict=True)}
         volume._held = [(at, count, peak, [tuple(b) for b in blocks]) for at, count, peak, blocks in held]
         return volume
 

@@ -44,7 +44,7 @@ CONFIRM_S = 60.0
 silent at its first tick; the rows that wait for it come within the minute."""
 
 
-class VolumeWatch:
+class VolumeMonitor:
     """Findings about the volume of one stream: one of kind `volume`, and one of `silence`.
 
     Attributes
@@ -193,7 +193,7 @@ class VolumeWatch:
         return [*findings, self._doubted, self._volume.plain(), self._lateness.plain()]
 
     @classmethod
-    def from_plain(cls, stream: str, plain: list[Any], last_time: float) -> VolumeWatch:
+    def from_plain(cls, stream: str, plain: list[Any], last_time: float) -> VolumeMonitor:
         """The watch that `plain` described; it goes on bit for bit. `last_time` is that of the latest event."""
         watch = cls(stream)
         *findings, watch._doubted, volume = plain[:4]

@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 
 from monitor.alerting.alert import Alert, from_finding, resolved_because
 from monitor.alerting.alert import encode as encode_alert
-from monitor.alerting.lifecycle.annotation import Action, Annotation, decode_record, encode
+from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction, decode_record, encode
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.budget import spent
 from monitor.alerting.lifecycle.dispatch import Dispatch, FalseAlarm, Held, is_acknowledgement
@@ -33,7 +33,7 @@ def alert(number: int = 0, state: State = State.FIRING, stream: str = "bot/answe
     return from_finding(msgspec.structs.replace(finding, id=f"{stream}-{number}"))
 
 
-def say(action: Action, time: float, number: int = 0, until: float | None = None) -> Annotation:
+def say(action: AnnotationAction, time: float, number: int = 0, until: float | None = None) -> Annotation:
     return Annotation(fingerprint=f"bot/answer-{number}", action=action, time=time, by="ada", until=until)
 
 
@@ -91,7 +91,7 @@ def test_what_was_told_before_a_window_is_resolved_in_it() -> None:
 def test_a_snooze_keeps_the_cause_quiet_and_tells_it_again_at_its_end() -> None:
     desk = dispatch()
     desk.alert(alert(), T)
-    assert desk.annotation(say(Action.SNOOZE, T + 1, until=T + 2 * HOUR)) == []
+    assert desk.annotation(say(AnnotationAction.SNOOZE, T + 1, until=T + 2 * HOUR)) == []
     assert desk.due(T + 2 * HOUR - 1) == []
     assert told(desk.due(T + 2 * HOUR)) == [f"bot/answer-0:firing:{int(T + 2 * HOUR)}"]
     assert desk.due(T + 3 * HOUR) == []
@@ -100,7 +100,7 @@ def test_a_snooze_keeps_the_cause_quiet_and_tells_it_again_at_its_end() -> None:
 def test_the_same_trouble_again_during_a_snooze_waits_for_its_end() -> None:
     desk = dispatch()
     desk.alert(alert(), T)
-    desk.annotation(say(Action.SNOOZE, T + 1, until=T + 2 * HOUR))
+    desk.annotation(say(AnnotationAction.SNOOZE, T + 1, until=T + 2 * HOUR))
     assert told(desk.alert(alert(state=State.RESOLVED), T + 2)) == ["bot/answer-0:resolved"]
     assert desk.alert(alert(1), T + 3) == []
     assert desk.held("bot/answer-1", T + 4) is Held.SNOOZE
@@ -110,26 +110,26 @@ def test_the_same_trouble_again_during_a_snooze_waits_for_its_end() -> None:
 def test_a_snooze_that_somebody_takes_over_is_not_reminded_of() -> None:
     desk = dispatch()
     desk.alert(alert(), T)
-    desk.annotation(say(Action.ACK, T + 1))
-    desk.annotation(say(Action.SNOOZE, T + 2, until=T + HOUR))
+    desk.annotation(say(AnnotationAction.ACK, T + 1))
+    desk.annotation(say(AnnotationAction.SNOOZE, T + 2, until=T + HOUR))
     assert len(desk.due(T + HOUR)) == 1  # acknowledged before: who snoozes wants to hear of it
-    desk.annotation(say(Action.SNOOZE, T + HOUR + 1, until=T + 2 * HOUR))
-    desk.annotation(say(Action.ACK, T + HOUR + 2))
+    desk.annotation(say(AnnotationAction.SNOOZE, T + HOUR + 1, until=T + 2 * HOUR))
+    desk.annotation(say(AnnotationAction.ACK, T + HOUR + 2))
     assert desk.due(T + 2 * HOUR) == []
 
 
 def test_a_snooze_can_be_ended() -> None:
     desk = dispatch()
     desk.alert(alert(), T)
-    desk.annotation(say(Action.SNOOZE, T, until=T + 9 * HOUR))
-    desk.annotation(say(Action.SNOOZE, T + 5, until=T + 5))
+    desk.annotation(say(AnnotationAction.SNOOZE, T, until=T + 9 * HOUR))
+    desk.annotation(say(AnnotationAction.SNOOZE, T + 5, until=T + 5))
     assert told(desk.due(T + 6)) == [f"bot/answer-0:firing:{int(T + 5)}"]
 
 
 def test_taking_an_alert_is_told_to_those_who_call_people() -> None:
     desk = dispatch()
     desk.alert(alert(), T)
-    ((one, _),) = map(astuple, desk.annotation(say(Action.ACK, T + 1)))
+    ((one, _),) = map(astuple, desk.annotation(say(AnnotationAction.ACK, T + 1)))
     assert is_acknowledgement(one)
     assert one.fingerprint == "bot/answer-0"
     assert desk.said("bot/answer-0").acked_by == "ada"
@@ -139,11 +139,11 @@ def test_taking_an_alert_is_told_to_those_who_call_people() -> None:
 def test_a_false_alarm_is_over_at_once_and_counted_once() -> None:
     desk = dispatch()
     desk.alert(alert(), T)
-    ((over, _),) = map(astuple, desk.annotation(say(Action.FALSE_ALARM, T + 1)))
+    ((over, _),) = map(astuple, desk.annotation(say(AnnotationAction.FALSE_ALARM, T + 1)))
     assert over.transition == "bot/answer-0:resolved"
     assert resolved_because(over) == "marked a false alarm by ada"
     assert "marked a false alarm by ada" in block(over)
-    assert desk.annotation(say(Action.FALSE_ALARM, T + 2)) == []
+    assert desk.annotation(say(AnnotationAction.FALSE_ALARM, T + 2)) == []
     assert desk.alert(alert(state=State.RESOLVED), T + 3) == []
     assert desk.firing() == []
     assert desk.false_alarms == {"bot/answer-0": FalseAlarm("bot/answer", "silent_update", T + 1)}
@@ -153,7 +153,7 @@ def test_an_alert_that_has_resolved_can_still_be_called_false() -> None:
     desk = dispatch()
     desk.alert(alert(), T)
     desk.alert(alert(state=State.RESOLVED), T + 1)
-    assert desk.annotation(say(Action.FALSE_ALARM, T + 2)) == []
+    assert desk.annotation(say(AnnotationAction.FALSE_ALARM, T + 2)) == []
     assert len(desk.false_alarms) == 1
 
 
@@ -217,7 +217,7 @@ def test_calling_the_flapping_alert_false_ends_it() -> None:
     desk = dispatch(after=1)
     cycle(desk, 0, T)
     desk.alert(alert(1), T + 100)
-    assert told(desk.annotation(say(Action.FALSE_ALARM, T + 200, 1))) == ["bot/answer-1:resolved"]
+    assert told(desk.annotation(say(AnnotationAction.FALSE_ALARM, T + 200, 1))) == ["bot/answer-1:resolved"]
     assert desk.firing() == []
     assert told(desk.alert(alert(2), T + 300)) == ["bot/answer-2:firing"]
 
@@ -242,7 +242,11 @@ def replayed(events: list[tuple[str, int, float]], *, ask: bool) -> tuple[set[st
         if what in ("fire", "resolve"):
             said += desk.alert(alert(number, State.FIRING if what == "fire" else State.RESOLVED), now)
         else:
-            action = {"ack": Action.ACK, "snooze": Action.SNOOZE, "false": Action.FALSE_ALARM}[what]
+            action = {
+                "ack": AnnotationAction.ACK,
+                "snooze": AnnotationAction.SNOOZE,
+                "false": AnnotationAction.FALSE_ALARM,
+            }[what]
             said += desk.annotation(say(action, now, number, until=now + 1_500))
     said += desk.due(now + 1)
     return set(told(said)), desk, now
@@ -272,7 +276,7 @@ def test_whatever_was_told_is_told_to_be_over_in_the_end(events: list[tuple[str,
 
 
 def test_a_record_of_the_log_is_an_alert_or_an_annotation() -> None:
-    said = say(Action.SNOOZE, T, until=T + 1)
+    said = say(AnnotationAction.SNOOZE, T, until=T + 1)
     assert decode_record(encode(said)) == said
     assert decode_record(encode_alert(alert())) == alert()
     for junk in (b"", b"[]", b"{}", b'{"record": "annotation"}', b'{"record": 7}', b"\xff"):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.alerting.alert import Alert, from_finding, resolved_because
-from monitor.alerting.lifecycle.annotation import Action, Annotation
+from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.dispatch import Dispatch, is_acknowledgement
 from monitor.alerting.lifecycle.incident_fanout import SETTLED_S, Audience, Telling
@@ -74,7 +74,7 @@ class Ears:
     def wait(self, until: float) -> list[str]:
         return self.hear(self.desk.due(T + until))
 
-    def say(self, action: Action, stream: str, at: float) -> list[str]:
+    def say(self, action: AnnotationAction, stream: str, at: float) -> list[str]:
         said = Annotation(fingerprint=f"{stream}-0", action=action, time=T + at, by="ada")
         return self.hear(self.desk.annotation(said))
 
@@ -178,7 +178,7 @@ def test_who_takes_one_alert_of_it_takes_the_incident() -> None:
     ears = Ears()
     ears.fire("a")
     ears.fire("b", 1)
-    assert ears.say(Action.ACK, "b", 2) == ["a-0:acknowledged"]
+    assert ears.say(AnnotationAction.ACK, "b", 2) == ["a-0:acknowledged"]
     assert "b-0:acknowledged" in ears.each
     assert ears.latest is not None
     assert is_acknowledgement(ears.latest)
@@ -188,9 +188,9 @@ def test_a_false_alarm_in_one_stream_leaves_the_others() -> None:
     ears = Ears()
     ears.fire("a")
     ears.fire("b", 1)
-    assert ears.say(Action.FALSE_ALARM, "a", 2) == []
+    assert ears.say(AnnotationAction.FALSE_ALARM, "a", 2) == []
     assert ears.each[-1] == "a-0:resolved"
-    assert ears.say(Action.FALSE_ALARM, "b", 3) == ["a-0:resolved"]
+    assert ears.say(AnnotationAction.FALSE_ALARM, "b", 3) == ["a-0:resolved"]
 
 
 def test_a_stream_in_maintenance_does_not_lead() -> None:
@@ -221,7 +221,7 @@ def test_both_hear_of_an_end_of_all_that_they_heard_of_once(events: list[tuple[s
         elif what == "resolve":
             ears.resolve(stream, now, number=number)
         else:
-            ears.say({"false": Action.FALSE_ALARM, "ack": Action.ACK}[what], stream, now)
+            ears.say({"false": AnnotationAction.FALSE_ALARM, "ack": AnnotationAction.ACK}[what], stream, now)
     for stream in "abcd":
         for number in range(3):
             ears.resolve(stream, now + 1, number=number)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from monitor.detection import Action, Control, DetectionSettings, Finding, FindingKind, State, StreamMonitor
+from monitor.detection import Control, ControlAction, DetectionSettings, Finding, FindingKind, State, StreamMonitor
 from monitor.detection.canary.canary_monitor import GONE
 from monitor.detection.records.finding import Driver
 from tests.detection.streams import (
@@ -281,7 +281,7 @@ def test_a_difference_that_is_accepted_is_not_told_again() -> None:
     longer(traffic, new)
     monitor = watch()
     assert len(of_canary(replay(monitor, traffic, 0, 1000))) == 1
-    ended = monitor.control(Control(action=Action.ACCEPT, stream="s"))
+    ended = monitor.control(Control(action=ControlAction.ACCEPT, stream="s"))
     assert [f.kind for f in ended] == [FindingKind.CANARY]
     assert "accepted" in ended[0].cause
     assert fired(replay(monitor, traffic, 1000)) == []
@@ -292,7 +292,7 @@ def test_a_pinned_reference_begins_all_anew() -> None:
     longer(traffic, new)
     monitor = watch()
     replay(monitor, traffic, 0, 1000)
-    assert of_canary(monitor.control(Control(action=Action.PIN, stream="s")), State.RESOLVED)
+    assert of_canary(monitor.control(Control(action=ControlAction.PIN, stream="s")), State.RESOLVED)
     again = of_canary(replay(monitor, traffic, 1000))
     assert len(again) == 1
     assert again[0].raised_at.index >= 1200

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.detection.columns.recent_rows import EXCERPTS, LENGTH, NAMED, History
+from monitor.detection.columns.recent_rows import EXCERPTS, LENGTH, NAMED, RecentRows
 
 ROWS, K, M = 1000, 3, 11
 _RNG = np.random.default_rng(1)
@@ -19,8 +19,8 @@ ALL = np.arange(ROWS)
 EVERY_OTHER = np.arange(0, 2 * ROWS, 2)
 
 
-def history(cuts: list[int], indices: np.ndarray = ALL, ids: list[str] = IDS) -> History:
-    held = History(K, M)
+def history(cuts: list[int], indices: np.ndarray = ALL, ids: list[str] = IDS) -> RecentRows:
+    held = RecentRows(K, M)
     for start, stop in zip([0, *sorted(cuts)], [*sorted(cuts), ROWS], strict=True):
         part = slice(start, stop)
         times, marks = indices[part] / 2.0, indices[part].astype(np.uint16)
@@ -52,7 +52,7 @@ def test_the_last_rows_are_held(cuts: list[int], indices: np.ndarray) -> None:
 @pytest.mark.parametrize("cuts", [[100, 700, 990], [100, 700], [100, 955]], ids=["few", "many", "ids replaced"])
 def test_a_restored_history_goes_on_as_the_original(cuts: list[int], indices: np.ndarray) -> None:
     original = history(cuts, indices)
-    restored = History.from_plain(original.plain())
+    restored = RecentRows.from_plain(original.plain())
     for held in (original, restored):
         more = (NUMBERS[:5], FLAGS[:5], np.zeros(5), np.zeros(5, dtype=np.uint16))
         held.append(5000 + np.arange(5), *more, IDS[:5], SEGMENTS[:5], [("", "")] * 5)
@@ -63,6 +63,6 @@ def test_a_restored_history_goes_on_as_the_original(cuts: list[int], indices: np
 
 def test_ids_that_are_no_text_are_held() -> None:
     odd = [f"\udcff{i}" for i in range(ROWS)]
-    held = History.from_plain(history([900], ids=odd).plain())
+    held = RecentRows.from_plain(history([900], ids=odd).plain())
     assert held.event_id(-1) == odd[-1]
     assert held.excerpt(LENGTH - 2).event_id == odd[-2]

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.normal_scores import RankMap, compress
 from monitor.detection.columns.recent_rows import LENGTH
-from monitor.detection.columns.watched_columns import Flag, FlagKind, Layout
+from monitor.detection.columns.watched_columns import Flag, FlagKind, WatchedColumns
 from monitor.detection.diagnosis import explain
 from monitor.detection.diagnosis.change_point import shift, surest_flag
 from monitor.detection.reference.moments import UNIT, Moments
 from monitor.detection.reference.reference import Reference
-from monitor.detection.reference.stratification import Strata
+from monitor.detection.reference.stratification import Stratification
 from monitor.detection.settings import Floors
 
 FAULT = Flag("output.length.empty", FlagKind.DECLARED, failure=True)
@@ -28,7 +28,7 @@ def reference(values: NDArray[np.float64], faults: NDArray[np.float64] | None = 
     moments = Moments(2, 1, 1)
     for start in range(0, len(y), UNIT):
         moments.add(y[start : start + UNIT])
-    return Reference(Layout(["value"], [FAULT], 0), ranks, Strata(), moments, len(values), np.zeros(1))
+    return Reference(WatchedColumns(["value"], [FAULT], 0), ranks, Stratification(), moments, len(values), np.zeros(1))
 
 
 def autoregressive(n: int, rho: float, seed: int) -> NDArray[np.float64]:

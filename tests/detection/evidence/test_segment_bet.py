@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.evidence.directional_bet import LEAN_RATES, LeaningBet
-from monitor.detection.evidence.segment_bet import MOST_SEGMENTS, WithinBet, chosen
+from monitor.detection.evidence.directional_bet import LEAN_RATES, DirectionalBet
+from monitor.detection.evidence.segment_bet import MOST_SEGMENTS, SegmentBet, chosen
 from monitor.detection.reference.reference import Joint
-from monitor.detection.reference.segment_means import SegmentTable
+from monitor.detection.reference.segment_means import SegmentMeans
 from tests.detection.streams import CHARS, WORDS, calm, fired, replay, watch
 
 M = 4
@@ -27,16 +27,16 @@ def where(tenants: list[str]) -> list[Segments]:
     return [(("attributes.tenant", tenant),) for tenant in tenants]
 
 
-def table(rows: int = 300, seed: int = 0, attribute: str = "attributes.tenant") -> SegmentTable:
+def table(rows: int = 300, seed: int = 0, attribute: str = "attributes.tenant") -> SegmentMeans:
     """A reference in which all tenants are alike, exactly."""
     y = np.zeros((rows, M))
-    held = SegmentTable(M)
+    held = SegmentMeans(M)
     held.add(y, [((attribute, TENANTS[row % 3]),) for row in range(rows)])
     return held
 
 
-def a_bet(attribute: str = "attributes.tenant") -> WithinBet:
-    return WithinBet(joint(), attribute, table(), np.zeros(M))
+def a_bet(attribute: str = "attributes.tenant") -> SegmentBet:
+    return SegmentBet(joint(), attribute, table(), np.zeros(M))
 
 
 @given(seed=st.integers(0, 1000), blocks=st.lists(st.integers(1, 32), min_size=1, max_size=6))
@@ -44,7 +44,7 @@ def test_rows_of_a_segment_are_bet_on_as_if_they_were_alone(seed: int, blocks: l
     rng = np.random.default_rng(seed)
     wide = joint()
     wide.error = wide.error * np.sqrt(3)  # a third of the reference's rows
-    alone = {tenant: LeaningBet(wide) for tenant in TENANTS}
+    alone = {tenant: DirectionalBet(wide) for tenant in TENANTS}
     # What a bet pays for is the reference's error alone; what it leans by is the same.
     together = a_bet()
     for rows in blocks:
@@ -61,13 +61,13 @@ def test_rows_of_a_segment_are_bet_on_as_if_they_were_alone(seed: int, blocks: l
 @pytest.mark.parametrize("every", [3, 30, 120], ids=lambda every: f"one row in {every}")
 def test_a_segment_of_another_kind_than_the_rest_is_held_against_itself(every: int) -> None:
     """Tenant b has always been two standard deviations away, however small it is: that is no lean."""
-    held = SegmentTable(M)
+    held = SegmentMeans(M)
     tenants = ["b" if row % every == 1 else "a" for row in range(3000)]
     y = np.where(np.asarray(tenants)[:, None] == "b", 2.0, 0.0) * np.ones(M)
     held.add(y, where(tenants))
     sure = joint()
     sure.error[:] = 3000**-0.5
-    bet = WithinBet(sure, "attributes.tenant", held, y.mean(0))
+    bet = SegmentBet(sure, "attributes.tenant", held, y.mean(0))
     assert np.abs(bet.log_bets(y[:256] - y.mean(0), np.ones(256), where(tenants[:256]))).max() < 0.02
 
 
@@ -79,9 +79,9 @@ def test_rows_without_a_known_segment_are_not_bet_on() -> None:
 
 
 def test_a_new_version_is_bet_on_and_one_that_was_there_alone_is_not() -> None:
-    held = SegmentTable(M)
+    held = SegmentMeans(M)
     held.add(np.zeros((300, M)), [(("model.version", "1"),)] * 300)
-    bet = WithinBet(joint(), "model.version", held, np.zeros(M))
+    bet = SegmentBet(joint(), "model.version", held, np.zeros(M))
     rows: list[Segments] = [(("model.version", str(1 + row % 2)),) for row in range(32)]
     bets = bet.log_bets(np.full((32, M), 2.0), np.ones(32), rows)
     assert not bets[::2].any()
@@ -90,9 +90,9 @@ def test_a_new_version_is_bet_on_and_one_that_was_there_alone_is_not() -> None:
 
 
 def test_segments_are_bounded() -> None:
-    held = SegmentTable(M)
+    held = SegmentMeans(M)
     held.add(np.zeros((300, M)), [(("model.version", "0"),)] * 300)
-    bet = WithinBet(joint(), "model.version", held, np.zeros(M))
+    bet = SegmentBet(joint(), "model.version", held, np.zeros(M))
     for version in range(1, 40):
         bet.log_bets(np.ones((1, M)), np.ones(1), [(("model.version", str(version)),)])
     assert len(bet.values) == MOST_SEGMENTS
@@ -131,7 +131,7 @@ def test_tables_merge_to_what_one_would_hold(seed: int, cut: int) -> None:
         (("task", str(t)), ("user", str(u)))
         for t, u in zip(rng.integers(0, 3, 60), rng.integers(0, 40, 60), strict=True)
     ]
-    whole, first, second = SegmentTable(M), SegmentTable(M), SegmentTable(M)
+    whole, first, second = SegmentMeans(M), SegmentMeans(M), SegmentMeans(M)
     whole.add(y, segments)
     first.add(y[:cut], segments[:cut])
     second.add(y[cut:], segments[cut:])

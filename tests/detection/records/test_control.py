@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.detection import Action, Control, Finding, State, StreamMonitor, StreamState
+from monitor.detection import Control, ControlAction, Finding, State, StreamMonitor, StreamState
 from monitor.errors import InvalidEvent
 from tests.detection.streams import (
     CHARS,
@@ -22,7 +22,7 @@ from tests.detection.streams import (
 )
 
 
-def told(monitor: StreamMonitor, action: Action, **data: object) -> list[Finding]:
+def told(monitor: StreamMonitor, action: ControlAction, **data: object) -> list[Finding]:
     return monitor.control(Control(action=action, stream="s", time=1_000_000.0, by="test", data=data))
 
 
@@ -41,7 +41,7 @@ def test_accepting_makes_what_fires_the_new_normal(stop: int) -> None:
     monitor = watch()
     found = replay(monitor, traffic, 0, stop)
     assert len(fired(found)) == 1
-    resolved = told(monitor, Action.ACCEPT)
+    resolved = told(monitor, ControlAction.ACCEPT)
     assert [f.state for f in resolved] == [State.RESOLVED]
     assert resolved[0].id == found[0].id
     assert "accepted" in resolved[0].cause
@@ -60,7 +60,7 @@ def test_going_back_to_what_was_normal_before_accepting_fires() -> None:
     traffic[WORDS][1200:] /= 2
     monitor = watch()
     replay(monitor, traffic, 0, 900)
-    told(monitor, Action.ACCEPT)
+    told(monitor, ControlAction.ACCEPT)
     found = fired(replay(monitor, traffic, 900))
     assert len(found) == 1
     assert 1200 <= found[0].raised_at.index < 1260
@@ -73,13 +73,13 @@ def test_accepting_a_calm_stream_changes_nothing() -> None:
     for monitor in (told_so, left_alone):
         replay(monitor, traffic, 0, 896)
     assert WARMUP + 32 * 21 + 24 == 896  # rows wait, which accepting judges first
-    assert told(told_so, Action.ACCEPT) == left_alone.close() == []
+    assert told(told_so, ControlAction.ACCEPT) == left_alone.close() == []
     assert told_so.snapshot() == left_alone.snapshot()
     assert replay(told_so, traffic, 896) == []
 
 
-@pytest.mark.parametrize("action", [Action.DEPLOY, Action.PIN])
-def test_a_deploy_or_a_pin_learns_anew_from_the_next_event_on(action: Action) -> None:
+@pytest.mark.parametrize("action", [ControlAction.DEPLOY, ControlAction.PIN])
+def test_a_deploy_or_a_pin_learns_anew_from_the_next_event_on(action: ControlAction) -> None:
     traffic = longer(1500, 605)
     traffic[LATENCY][1200:] *= 1.7
     monitor = watch()
@@ -96,8 +96,8 @@ def test_a_deploy_or_a_pin_learns_anew_from_the_next_event_on(action: Action) ->
     assert monitor.status().events == 1500
 
 
-@pytest.mark.parametrize("action", [Action.DEPLOY, Action.PIN, Action.ACCEPT])
-def test_a_decision_resolves_what_fires(action: Action) -> None:
+@pytest.mark.parametrize("action", [ControlAction.DEPLOY, ControlAction.PIN, ControlAction.ACCEPT])
+def test_a_decision_resolves_what_fires(action: ControlAction) -> None:
     monitor = watch()
     found = fired(replay(monitor, longer(700, 500), 0, 700))
     assert monitor.status().firing == [found[0].id]
@@ -112,7 +112,7 @@ def test_a_decision_judges_the_rows_before_it_first() -> None:
     traffic[WORDS][617:] *= 10
     monitor = watch()
     assert replay(monitor, traffic) == []
-    states = [f.state for f in told(monitor, Action.DEPLOY)]
+    states = [f.state for f in told(monitor, ControlAction.DEPLOY)]
     assert states == [State.FIRING, State.RESOLVED]
 
 
@@ -120,14 +120,14 @@ def test_a_pinned_reference_never_matures() -> None:
     """So evidence of a pinned stream does not depend on what a longer reference would have learned."""
     traffic = calm(1400, 13)
 
-    def evidence(action: Action, mature: int) -> float:
+    def evidence(action: ControlAction, mature: int) -> float:
         monitor = watch(SETTINGS.model_copy(update={"mature": mature}))
         told(monitor, action)
         replay(monitor, traffic)
         return monitor.status().log_evidence
 
-    assert evidence(Action.PIN, 2000) == evidence(Action.PIN, 0) == evidence(Action.DEPLOY, 0)
-    assert evidence(Action.DEPLOY, 2000) != evidence(Action.PIN, 2000)
+    assert evidence(ControlAction.PIN, 2000) == evidence(ControlAction.PIN, 0) == evidence(ControlAction.DEPLOY, 0)
+    assert evidence(ControlAction.DEPLOY, 2000) != evidence(ControlAction.PIN, 2000)
 
 
 def test_settings_apply_from_where_they_stand_and_leave_the_others_alone() -> None:
@@ -136,7 +136,7 @@ def test_settings_apply_from_where_they_stand_and_leave_the_others_alone() -> No
     monitor = watch()
     assert replay(monitor, traffic, 0, 700) == []
     before = monitor.settings
-    assert told(monitor, Action.SETTINGS, alert_on=["output"], alert_budget="1 per 60d") == []
+    assert told(monitor, ControlAction.SETTINGS, alert_on=["output"], alert_budget="1 per 60d") == []
     assert monitor.settings.alert_on == ("output",)
     assert monitor.settings.alert_budget == (1.0, 60 * 86400.0)
     assert monitor.settings.warmup == before.warmup
@@ -155,7 +155,7 @@ def test_settings_that_ask_for_more_within_the_warm_up_begin_it_anew() -> None:
     for monitor in (narrow, wide):
         replay(monitor, traffic, 0, 150)
     assert len(narrow.snapshot()) < len(wide.snapshot())
-    told(narrow, Action.SETTINGS, features=["*"])
+    told(narrow, ControlAction.SETTINGS, features=["*"])
     assert narrow.status().state is StreamState.WARMING
     replay(narrow, traffic, 150, 150 + WARMUP - 1)
     assert narrow.status().state is StreamState.WARMING
@@ -166,7 +166,7 @@ def test_settings_that_ask_for_more_within_the_warm_up_begin_it_anew() -> None:
 
 def test_settings_survive_a_snapshot() -> None:
     monitor = watch()
-    told(monitor, Action.SETTINGS, silence_after=30, alert_budget="0.12345678901 per 1234567.25s")
+    told(monitor, ControlAction.SETTINGS, silence_after=30, alert_budget="0.12345678901 per 1234567.25s")
     restored = watch()
     restored.restore(monitor.snapshot())
     assert restored.settings == monitor.settings
@@ -182,6 +182,6 @@ def test_settings_that_make_no_sense_are_refused_and_change_nothing() -> None:
     before = monitor.snapshot()
     for data in ({"warmup": 5}, {"alert_budget": "often"}, {"no_such": 1}):
         with pytest.raises(InvalidEvent, match="wrong_settings"):
-            told(monitor, Action.SETTINGS, **data)
+            told(monitor, ControlAction.SETTINGS, **data)
     assert monitor.snapshot() == before
     assert fired(monitor.close())

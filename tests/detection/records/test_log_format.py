@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from monitor.detection.records.control import Action, Control
+from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.log_format import (
     Tick,
     decode_message,
@@ -149,13 +149,13 @@ def test_ticks_survive_the_round_trip(time: float) -> None:
 
 
 @given(
-    st.sampled_from(Action),
+    st.sampled_from(ControlAction),
     st.text(max_size=8),
     st.none() | st.floats(allow_nan=False),
     st.dictionaries(st.text(max_size=4), st.none() | st.booleans() | st.text(max_size=4) | st.lists(st.integers(0, 9))),
 )
 def test_control_rows_survive_the_round_trip(
-    action: Action, stream: str, time: float | None, data: dict[str, Any]
+    action: ControlAction, stream: str, time: float | None, data: dict[str, Any]
 ) -> None:
     control = Control(action=action, stream=stream, time=time, by="me", data=data)
     assert decode_message(encode_control(control)) == control

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.detection import Action, Control, DetectionSettings
+from monitor.detection import Control, ControlAction, DetectionSettings
 from monitor.detection.records.status import OpenAlert
 from monitor.detection.stream.reference_monitor import MOST_SHARES
 from tests.detection.streams import CHARS, WORDS, calm, fired, replay, watch
@@ -89,7 +89,7 @@ def test_a_status_says_how_far_the_stream_has_learned() -> None:
     assert seen(0, 140) == ("warming", 140, 200, False)
     assert seen(140, 200) == ("stable", 200, 200, True)
     assert seen(200, 1400) == ("stable", 200, 200, False)
-    monitor.control(Control(action=Action.DEPLOY, stream="s"))
+    monitor.control(Control(action=ControlAction.DEPLOY, stream="s"))
     assert seen(0, 0) == ("warming", 0, 200, False)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitor.detection import Action, Control, DetectionSettings, Finding, FindingKind, State, StreamMonitor
+from monitor.detection import Control, ControlAction, DetectionSettings, Finding, FindingKind, State, StreamMonitor
 from monitor.detection.diagnosis import alert_correlation
 from monitor.detection.records.finding import BeganAt, Ended, Examples, FeatureChange, RaisedAt, Severity
 from monitor.detection.settings import Objective
@@ -238,7 +238,7 @@ def test_an_objective_that_is_taken_back_ends_its_finding() -> None:
     made[ERROR][every_nth(made, 2, 5000, 6000)] = 1.0
     monitor = watch(SERVED)
     shown(monitor, made, stop=6000)
-    monitor.control(Control(stream="s", action=Action.SETTINGS, data={"slo": []}))
+    monitor.control(Control(stream="s", action=ControlAction.SETTINGS, data={"slo": []}))
     [ended] = shown(monitor, made, 6000, 6100)
     assert ended.state is State.RESOLVED
 
@@ -333,7 +333,7 @@ def test_a_burn_graver_than_its_drift_says_both_and_then_a_drift_as_grave_is_inf
 def test_a_burn_that_outlasts_its_drift_fires_then() -> None:
     made, monitor = drift_first(), cared_for(SERVED)
     drift, burn = shown(monitor, made, stop=600)
-    [ended] = monitor.control(Control(stream="s", action=Action.ACCEPT))
+    [ended] = monitor.control(Control(stream="s", action=ControlAction.ACCEPT))
     assert (ended.id, ended.state) == (drift.id, State.RESOLVED)
     assert monitor.status().firing == []
     [fired] = shown(monitor, made, 600, 940)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.detection.columns.normal_scores import RankMap, compress
-from monitor.detection.evidence.directional_bet import LEAN_RATES, STEP, ZONE_JOINT, LeaningBet
+from monitor.detection.evidence.directional_bet import LEAN_RATES, STEP, ZONE_JOINT, DirectionalBet
 from monitor.detection.evidence.shiryaev_roberts import Evidence
 from monitor.detection.reference.moments import CLIP, PLACES, log_tilts
 from monitor.detection.reference.reference import Joint
@@ -43,7 +43,7 @@ def test_leaning_bets_are_those_of_the_formula(seed: int, m: int, cut: int) -> N
     parts = (np.eye(m), rng.uniform(1, 3, m), axes, rng.uniform(0, 4, axes.shape[1]), rng.uniform(0, 0.1, m))
     joint = Joint(*(part.astype(np.float32) for part in parts))
     u, counts = rng.normal(0.6, 1, (100, m)).astype(np.float32), rng.choice([1.0, 0.5], 100).astype(np.float32)
-    bet = LeaningBet(joint)
+    bet = DirectionalBet(joint)
     bets = np.concatenate([bet.log_bets(u[:cut], counts[:cut]), bet.log_bets(u[cut:], counts[cut:])])
     np.testing.assert_allclose(bets, log_bets(joint, u.astype(float), counts.astype(float)), atol=1e-4)
 
@@ -57,7 +57,7 @@ def test_evidence_of_single_numbers_and_flags_is_that_of_the_formula(missing: bo
     counts = rng.choice([1.0, 0.5, 0.25], rows)
     absent = rng.random((rows, 1)) < 0.2 if missing else None
     evidence = Evidence(normal.outputs, normal.mean)
-    leaning = [LeaningBet(joint) for joint in normal.outputs.joints]
+    leaning = [DirectionalBet(joint) for joint in normal.outputs.joints]
     centred = (y - normal.mean).astype(np.float32)
     logs = [bet.log_bets(bet.whitened(centred), counts.astype(np.float32)).astype(float) for bet in leaning]
     single = log_tilts(np.clip(y[:, :1], -CLIP, CLIP))[:, :, 0] - normal.outputs.singles.log_norm[:, 0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.arrivals import DAY_MINUTES, MINUTE_S, START
-from monitor.detection import Action, Control, Finding, PartitionMonitor, StreamMonitor
+from monitor.detection import Control, ControlAction, Finding, PartitionMonitor, StreamMonitor
 from monitor.detection.settings import Objective
 from monitor.detection.stream.due_times import SPARE, DueTimes
 from monitor.features.batch import FeatureBatch, concat
@@ -82,9 +82,9 @@ def _log() -> list[tuple[float, FeatureBatch | Control | None]]:
             batch.source = name
             found.append((float(comes[min(start + 16, len(comes)) - 1]), batch))
     found += [(time, None) for time in np.arange(START, START + 9000.0, TICK_S).tolist()]
-    shorter = Control(action=Action.SETTINGS, stream="slow", data={"silence_after": 600.0})
+    shorter = Control(action=ControlAction.SETTINGS, stream="slow", data={"silence_after": 600.0})
     found.append((START + 3000.0, shorter))
-    found.append((START + 5000.0, Control(action=Action.DEPLOY, stream="busy")))
+    found.append((START + 5000.0, Control(action=ControlAction.DEPLOY, stream="busy")))
     return sorted(found, key=lambda each: each[0])
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.detection import Action, Control, DetectionSettings, Finding, State, StreamMonitor
+from monitor.detection import Control, ControlAction, DetectionSettings, Finding, State, StreamMonitor
 from monitor.detection.settings import DetectorChoice
 from monitor.detection.state.snapshot_codec import squeeze
 from monitor.detection.stream.late_features import MOST_GROUPS
@@ -110,7 +110,7 @@ def test_a_change_in_a_late_feature_fires_and_names_it(what: str, pinned: bool) 
     moved(traffic, what, 1400)
     monitor = upgraded()
     if pinned:
-        monitor.control(Control(action=Action.PIN, stream="s"))
+        monitor.control(Control(action=ControlAction.PIN, stream="s"))
     assert sent(monitor, traffic, 0, 1400) == [], "its coming is no change"
     found = fired(sent(monitor, traffic, 1400, 1800))
     assert len(found) == 1
@@ -133,7 +133,7 @@ def test_a_feature_that_settings_include_later_is_watched() -> None:
     traffic = with_late(calm(1800, 3))
     moved(traffic, "flag", 1400)
     assert replay(monitor, traffic, 0, 600) == []
-    monitor.control(Control(action=Action.SETTINGS, stream="s", data={"exclude": []}))
+    monitor.control(Control(action=ControlAction.SETTINGS, stream="s", data={"exclude": []}))
     assert replay(monitor, traffic, 600, 1400) == []
     assert {WARMTH.name, CHECK.name, SENTIMENT} <= set(monitor.status().features)
     found = fired(replay(monitor, traffic, 1400))
@@ -214,7 +214,7 @@ def test_accept_makes_both_normal() -> None:
     traffic[WARMTH.name][2800:] += 3.0
     monitor = upgraded()
     assert len(sent(monitor, traffic, 0, 1800)) == 1
-    assert [f.state for f in monitor.control(Control(action=Action.ACCEPT, stream="s"))] == [State.RESOLVED]
+    assert [f.state for f in monitor.control(Control(action=ControlAction.ACCEPT, stream="s"))] == [State.RESOLVED]
     assert fired(sent(monitor, traffic, 1800, 2800)) == []
     assert len(fired(sent(monitor, traffic, 2800, 3400))) == 1
 
@@ -270,7 +270,7 @@ def test_the_next_reference_holds_everything() -> None:
     monitor = upgraded()
     sent(monitor, traffic, 0, 1000)
     assert decoded(monitor.snapshot())["late"]
-    monitor.control(Control(action=Action.DEPLOY, stream="s"))
+    monitor.control(Control(action=ControlAction.DEPLOY, stream="s"))
     assert sent(monitor, traffic, 1000, 1400) == []
     assert not decoded(monitor.snapshot())["late"]
     traffic[WARMTH.name][1400:] += 3

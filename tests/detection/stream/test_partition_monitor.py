@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.detection import Action, Control, DetectionSettings, Finding, PartitionMonitor, StreamMonitor
+from monitor.detection import Control, ControlAction, DetectionSettings, Finding, PartitionMonitor, StreamMonitor
 from monitor.errors import StateError
 from monitor.features.batch import FeatureBatch, concat
 from tests.detection.streams import CHARS, SETTINGS, SPECS, WORDS, Traffic, calm, fired, watch
@@ -133,7 +133,7 @@ def test_rows_out_of_order_within_a_message_are_below_the_fence() -> None:
 
 def test_ticks_and_decisions_delivered_again_change_nothing() -> None:
     traffic = shifting("s")
-    deploy = Control(action=Action.DEPLOY, stream="s", time=1_000_600.0)
+    deploy = Control(action=ControlAction.DEPLOY, stream="s", time=1_000_600.0)
     once, again = partition(), partition()
     found: list[Finding] = []
     for monitor in (once, again):
@@ -236,7 +236,7 @@ def test_streams_restored_under_other_settings_are_told_in_the_log() -> None:
     for stream, snapshot in before.changed().items():
         after.restore(stream, snapshot)
     [control] = after.outdated()
-    assert (control.action, control.data["recovery"]) == (Action.SETTINGS, 77)
+    assert (control.action, control.data["recovery"]) == (ControlAction.SETTINGS, 77)
     after.control(control, 1)
     assert after.outdated() == []
     assert before.outdated() == []

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from monitor.detection import Action, Control, Finding, State
+from monitor.detection import Control, ControlAction, Finding, State
 from monitor.detection.records.finding import Ended
 from monitor.detection.stream.recovery import LIMIT, PIECE, WITHIN, Column, Measure
 from tests.detection.streams import (
@@ -133,12 +133,14 @@ def test_the_state_of_a_test_is_small() -> None:
 @pytest.mark.parametrize(
     ("action", "how", "why"),
     [
-        (Action.ACCEPT, Ended.ACCEPTED, "accepted as the new normal by ada"),
-        (Action.DEPLOY, Ended.DEPLOYED, "a deploy was marked by ada"),
-        (Action.PIN, Ended.PINNED, "a new reference was pinned by ada"),
+        (ControlAction.ACCEPT, Ended.ACCEPTED, "accepted as the new normal by ada"),
+        (ControlAction.DEPLOY, Ended.DEPLOYED, "a deploy was marked by ada"),
+        (ControlAction.PIN, Ended.PINNED, "a new reference was pinned by ada"),
     ],
 )
-def test_a_decision_is_named_with_who_took_it_and_how_long_it_lasted(action: Action, how: Ended, why: str) -> None:
+def test_a_decision_is_named_with_who_took_it_and_how_long_it_lasted(
+    action: ControlAction, how: Ended, why: str
+) -> None:
     monitor = watch()
     traffic = rare(EMPTY, 0.5, 3)
     found = replay(monitor, traffic, 0, 1_200)

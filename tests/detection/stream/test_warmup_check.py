@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.detection import Action, Control, DetectionSettings, Finding, FindingKind, State
+from monitor.detection import Control, ControlAction, DetectionSettings, Finding, FindingKind, State
 from tests.detection.streams import (
     ASKED,
     CHARS,
@@ -109,7 +109,7 @@ def test_a_pinned_reference_is_checked_as_well() -> None:
     traffic = with_incident(700, 100, "long")
     monitor = watch(DEFAULT)
     replay(monitor, traffic, 0, 500)
-    monitor.control(Control(action=Action.PIN, stream="s"))
+    monitor.control(Control(action=ControlAction.PIN, stream="s"))
     (said,) = about_the_reference(replay(monitor, traffic, 500))
     assert abs(said.began_at.index - 700) <= 15
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.detection.volume.dispersion import SCALES, Spread
+from monitor.detection.volume.dispersion import SCALES, Dispersion
 from monitor.detection.volume.hour_of_week import HOUR_S, WEEK_HOURS, HourOfWeek, hour_of
 
 MONDAY = 1_700_438_400.0
@@ -65,7 +65,7 @@ def test_dispersion_is_found_and_falls_with_the_length_of_blocks_where_bursts_ar
 ) -> None:
     rng = np.random.default_rng(3)
     counts = rng.poisson(100 * rng.gamma(1 / dispersion, dispersion, 8000))
-    spread = Spread(side)
+    spread = Dispersion(side)
     for place, scale in enumerate(SCALES[:4]):
         for block in counts.reshape(-1, scale):
             spread.take(place, float(block.sum()), 100.0 * scale)
@@ -76,7 +76,7 @@ def test_dispersion_is_found_and_falls_with_the_length_of_blocks_where_bursts_ar
 
 def test_a_rate_that_goes_far_for_long_keeps_its_dispersion() -> None:
     levels = np.random.default_rng(4).lognormal(-0.125, 0.5, 500).repeat(8)
-    spread = Spread(-1)
+    spread = Dispersion(-1)
     for place, scale in enumerate(SCALES[:4]):
         for block in levels.reshape(-1, scale):
             spread.take(place, 100.0 * float(block.sum()), 100.0 * scale)
@@ -85,5 +85,5 @@ def test_a_rate_that_goes_far_for_long_keeps_its_dispersion() -> None:
 
 
 def test_of_little_known_a_rate_may_wander() -> None:
-    fresh = Spread(-1).dispersions()
+    fresh = Dispersion(-1).dispersions()
     assert (fresh == fresh[0]).all()

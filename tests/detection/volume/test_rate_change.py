@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from benchmarks import arrivals, corpora
 from benchmarks.arrivals import DAY_MINUTES, KINDS, MINUTE_S, START
 from monitor.detection import (
-    Action,
     Control,
+    ControlAction,
     DetectionSettings,
     Finding,
     FindingKind,
@@ -463,8 +463,8 @@ def test_settings_say_what_pages(change: dict[str, object], state: State | None)
     assert monitor.status().firing == ([found[0].id] if state is State.FIRING else [])
 
 
-@pytest.mark.parametrize("action", [Action.ACCEPT, Action.DEPLOY])
-def test_decisions_make_the_new_rate_the_usual_one(action: Action) -> None:
+@pytest.mark.parametrize("action", [ControlAction.ACCEPT, ControlAction.DEPLOY])
+def test_decisions_make_the_new_rate_the_usual_one(action: ControlAction) -> None:
     times = bent("steady", TWENTY_MINUTES, 60.0, 0.2, after=0.2)
     at = int(np.searchsorted(times, START + 40 * MINUTE_S))
     monitor = watch()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from monitor.detection import DetectionSettings, State
-from monitor.detection.records.control import Action, Control
+from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.log_format import Tick, encode, encode_control, encode_tick
 from monitor.errors import ConfigError
 from monitor.features.featurizer import Featurizer
@@ -144,7 +144,7 @@ def test_the_log_gives_the_outcomes_of_the_events(featurizer: Featurizer) -> Non
 
 def test_a_candidate_outlasts_settings_that_stand_in_the_log(featurizer: Featurizer) -> None:
     deaf = {"floors": {"number": 1000, "flag": 1, "failure": 1, "category": 1}}
-    changed = Control(action=Action.SETTINGS, stream=STREAM, data=deaf)
+    changed = Control(action=ControlAction.SETTINGS, stream=STREAM, data=deaf)
     log = log_of(featurizer, 400, (3, changed))
     configured, tried = try_on_log(log, settings(), [candidate("floors.number=0.3")], featurizer.specs)
     assert configured.fired
@@ -156,7 +156,7 @@ def test_decisions_in_the_log_hold_for_every_candidate(featurizer: Featurizer) -
     messages = log_of(featurizer, 520)
     place = next(i for i, message in enumerate(messages) if b"bot/answer-500" in (message.value or b""))
     # All that came before is forgotten, and what is left is too little to learn from.
-    pinned = log_of(featurizer, 520, (place, Control(action=Action.PIN, stream=STREAM)))
+    pinned = log_of(featurizer, 520, (place, Control(action=ControlAction.PIN, stream=STREAM)))
     for log, fires in ((messages, True), (pinned, False)):
         outcomes = try_on_log(log, settings(), candidates, featurizer.specs)
         assert [bool(outcome.fired) for outcome in outcomes] == [fires] * 3

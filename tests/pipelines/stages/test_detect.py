@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord
 
 from monitor.alerting.alert import from_finding
 from monitor.alerting.rendering.samples import sample_finding
-from monitor.detection import Action, Control, Finding, PartitionMonitor, State, StreamMonitor
+from monitor.detection import Control, ControlAction, Finding, PartitionMonitor, State, StreamMonitor
 from monitor.detection.records.log_format import decode_message, encode, encode_control, encode_tick
 from monitor.detection.stream.failed_stream import Unjudged
 from monitor.features.batch import FeatureBatch, concat
@@ -386,7 +386,7 @@ async def test_a_stream_that_is_removed_leaves_the_state_topic_and_the_metrics(
     worker, log = Worker(monkeypatch), three_streams()
     await worker.run(log)
     assert set(worker.stats.statuses) == {"a", "b", "c"}
-    control = Control(action=Action.REMOVE, stream="a", by="ada")
+    control = Control(action=ControlAction.REMOVE, stream="a", by="ada")
     worker.detect.intake.offer([Record(0, len(log), encode_control(control))])
     running = asyncio.create_task(worker.detect.run())
     while worker.detect.applied != {0: len(log) + 1}:  # noqa: ASYNC110  the stage tells nobody
