@@ -40,12 +40,35 @@ class Worse(StrEnum):
     EITHER = "either"
 
 
+class Role(StrEnum):
+    """What it means when a feature changes. The kind and the title of a finding follow from the roles of what moved
+    (`monitor.detection.records.finding_kinds`), so that detection knows no feature by its name."""
+
+    STYLE = "style"  # how an output is written: length, tone, formatting
+    MEANING = "meaning"  # one direction of an embedding: which way it moved says nothing to a person
+    LANGUAGE = "language"
+    REFUSAL = "refusal"
+    FORMAT = "format"  # what a program that reads outputs fails on: broken JSON, a missing key
+    TRUNCATION = "truncation"
+    REPETITION = "repetition"
+    PRIVACY = "privacy"  # personal data or a secret in an output
+    CONTENT_FAULT = "content_fault"  # what no user may see: a placeholder left in, an insult
+    FACTS = "facts"  # amounts, durations, dates and other values that an output states
+    TOOLS = "tools"  # which tool is called, and with what
+    LATENCY = "latency"
+    ERROR = "error"
+    DEPENDENCY = "dependency"
+    CONTEXT = "context"  # how much is sent to the model: tokens of the input, turns of the session
+    COST = "cost"
+    FEEDBACK = "feedback"  # what users or the application itself say of an output
+
+
 class FeatureSpec(msgspec.Struct, frozen=True):
     """Declaration of one feature.
 
     `name` is `<side>.<family>.<name>` with side input, output or call. `unit` is empty for pure numbers. `meaning` is
     one line for people on call. `failure` marks flags whose being true is a fault in itself (empty output, error):
-    they have the lower effect floor.
+    they have the lower effect floor. `role` says what a change of it means.
     """
 
     name: str
@@ -54,6 +77,7 @@ class FeatureSpec(msgspec.Struct, frozen=True):
     unit: str = ""
     worse: Worse = Worse.EITHER
     failure: bool = False
+    role: Role = Role.STYLE
 
     @property
     def side(self) -> str:
