@@ -32,6 +32,9 @@ EXAMPLES = {
 #     alert_budget: 1 per 7d
 #     floors: {flag: 0.05}
 #     exclude: ["output.repetition.*"]
+#     criteria:                       # checked on every output (docs/howto/check_outputs.md)
+#       - {name: order_json, check: {json_schema: schemas/order.json}}
+#       - {name: concise, check: {feature: output.length.words, most: 120}}
 """,
     "maintenance": """\
 #   - match: "batch/*"                # glob on the stream's name; none: every stream

@@ -60,6 +60,7 @@ class Role(StrEnum):
     DEPENDENCY = "dependency"
     CONTEXT = "context"  # how much is sent to the model: tokens of the input, turns of the session
     COST = "cost"
+    CHECK = "check"  # an output violates a criterion that the user wrote
     FEEDBACK = "feedback"  # what users or the application itself say of an output
 
 
