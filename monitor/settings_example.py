@@ -33,7 +33,7 @@ EXAMPLES = {
 #     floors: {flag: 0.05}
 #     exclude: ["output.repetition.*"]
 #     criteria:                       # checked on every output (docs/howto/check_outputs.md)
-#       - {name: order_json, check: {json_schema: schemas/order.json}}
+#       - {name: has_total, check: {json_field: order.total, type: number}}
 #       - {name: concise, check: {feature: output.length.words, most: 120}}
 """,
     "maintenance": """\
