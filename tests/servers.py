@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -63,6 +64,56 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def _postgres_program(name: str) -> str:
+    """Debian keeps the server's programs off the PATH, in a folder by version; the newest one wins."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4]))
+    return str(found[-1]) if found else program(name)
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """A real PostgreSQL with an empty database; gives its URL. As it refuses root, it runs as `postgres` then."""
+    initdb, server = _postgres_program("initdb"), _postgres_program("postgres")
+    data, port = folder / "data", free_port()
+    data.mkdir()
+    user: dict[str, str] = {}
+    if os.geteuid() == 0:
+        user = {"user": "postgres", "group": "postgres"}
+        for path in (data, *folder.parents, folder):  # temporary folders are closed to other users
+            if path == data or (path.stat().st_uid == 0 and str(path).startswith("/tmp/")):
+                path.chmod(path.stat().st_mode | 0o011)
+        shutil.chown(data, "postgres", "postgres")
+    made = subprocess.run(
+        [initdb, "-D", str(data), "-U", "oqm", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        capture_output=True, text=True, cwd="/", **user,  # type: ignore[call-overload]
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    command = [server, "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(data)]
+    with (folder / "postgres.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **user)  # type: ignore[call-overload]
+        try:
+            limit = time.monotonic() + 60
+            while not _accepts(port):
+                if process.poll() is not None or time.monotonic() > limit:
+                    pytest.fail(f"postgres did not start:\n{(folder / 'postgres.log').read_text()[-3000:]}")
+                time.sleep(0.05)
+            yield f"postgresql://oqm@127.0.0.1:{port}/postgres"
+        finally:
+            process.send_signal(signal.SIGINT)  # fast shutdown: open connections are ended
+            process.wait(30)
+
+
+def _accepts(port: int) -> bool:
+    """Whether PostgreSQL answers a start-up packet, and not that it is still starting."""
+    import psycopg
+
+    try:
+        psycopg.connect(f"postgresql://oqm@127.0.0.1:{port}/postgres", connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 @contextmanager

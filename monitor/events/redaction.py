@@ -116,10 +116,21 @@ def _piece(text: str | None, limit: int) -> str:
     return piece if piece.isascii() else piece.encode("utf-8", "replace").decode()
 
 
+def mask(text: str) -> str:
+    """A whole text with secrets and personal data replaced by `[masked ...]`, the rest exact; it may get longer."""
+    return "".join(_parts(text, len(text)))
+
+
 def _masked(piece: str, limit: int) -> str:
+    # Text beyond the limit stays out even where masks have made room: its own secrets may be cut by the margin.
+    return "".join(_parts(piece, limit))[:limit]
+
+
+def _parts(piece: str, limit: int) -> list[str]:
+    """The piece up to `limit`, with masks in place of what is sensitive."""
     spans = find_sensitive(piece)
     if not spans:
-        return piece[:limit]
+        return [piece[:limit]]
     spans.sort()
     parts: list[str] = []
     position = 0
@@ -130,9 +141,8 @@ def _masked(piece: str, limit: int) -> str:
             parts.append(piece[position:start])
             parts.append(f"[masked {kind}]")
         position = max(position, end)
-    # Text beyond the limit stays out even where masks have made room: its own secrets may be cut by the margin.
     parts.append(piece[position:limit])
-    return "".join(parts)[:limit]
+    return parts
 
 
 # Three letters in lower case of which one set stands in whatever `find_sensitive` finds by a word or prefix; rare ones

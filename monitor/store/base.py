@@ -1,0 +1,44 @@
+"""What a trace store is, for the worker that writes it and the commands that read it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from monitor.errors import OqmError
+from monitor.store.query import Search, StoredOutput
+from monitor.store.records import Incoming
+
+
+class StoreError(OqmError):
+    """The store cannot be opened, read or written; the message says which, why, and what to do."""
+
+
+class TraceStore(Protocol):
+    """Rows of outputs with the position in the log that they come from.
+
+    All methods block, and raise `StoreError` where the database does not answer or refuses. One thread writes.
+    """
+
+    def positions(self, topic: str) -> dict[int, int]:
+        """The next position to be read of each partition of the topic with this id."""
+        ...
+
+    def write(self, incoming: Incoming) -> None:
+        """Write rows and positions so that after a death at any moment each message is one row, and none is lost."""
+        ...
+
+    def find(self, event: str) -> list[StoredOutput]:
+        """The outputs with an id, the newest first."""
+        ...
+
+    def search(self, search: Search) -> list[StoredOutput]:
+        """The outputs that a search asks for, the newest first."""
+        ...
+
+    def drop_before(self, day: int) -> int:
+        """Remove the rows of all days before `day` (days since 1970), by whole days. Returns how many days."""
+        ...
+
+    def close(self) -> None:
+        """Release connections and files."""
+        ...

@@ -1,0 +1,126 @@
+"""The trace store in PostgreSQL: tables partitioned by day. A day ends by dropping its partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor.store import migrate, sql
+from monitor.store.base import StoreError
+from monitor.store.query import Search, StoredOutput
+from monitor.store.records import Incoming
+from monitor.store.tables import BY_DAY
+
+LOCK = 0x6F716D  # "oqm": key of the advisory lock under which schema and partitions change
+CONNECT_TIMEOUT_S = 10
+
+
+class PostgresStore:
+    """`monitor.store.base.TraceStore` in the database at `url` (postgresql://user:password@host/database)."""
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        try:
+            import psycopg  # noqa: F401
+        except ImportError:
+            raise StoreError("PostgreSQL needs the extra: pip install 'output-quality-monitor[postgres]'") from None
+        parsed = make_url(url).set(drivername="postgresql+psycopg")
+        self._shown = parsed.render_as_string(hide_password=True).replace("+psycopg", "")
+        arguments: dict[str, object] = {"connect_timeout": CONNECT_TIMEOUT_S}
+        if read_only:
+            arguments["options"] = "-c default_transaction_read_only=on"
+        self._engine = create_engine(parsed, pool_pre_ping=True, pool_size=2, connect_args=arguments)
+        self._known_days: set[int] = set()
+        try:
+            self._prepare(read_only=read_only)
+        except StoreError:
+            self.close()
+            raise
+
+    def _prepare(self, *, read_only: bool) -> None:
+        with self._transaction() as connection:
+            if read_only:
+                migrate.refuse_other_schema(connection)
+            else:
+                _lock(connection)
+                migrate.upgrade(connection)
+
+    def positions(self, topic: str) -> dict[int, int]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return sql.read_positions(connection, topic)
+
+    def write(self, incoming: Incoming) -> None:
+        """As the protocol says: rows and positions in one transaction."""
+        tables = (incoming.outputs, incoming.violations, incoming.alerts)
+        days = {row["day"] for rows in tables for row in rows}
+        if days - self._known_days:
+            self._make_partitions(days - self._known_days)
+        with self._transaction() as connection:
+            for table, rows in zip(BY_DAY, tables, strict=True):
+                sql.insert_new(connection, table, rows)
+            sql.write_prompts(connection, incoming)
+            sql.write_positions(connection, incoming)
+
+    def find(self, event: str) -> list[StoredOutput]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return [sql.with_prompt(connection, one) for one in sql.stored(connection, sql.finding(event))]
+
+    def search(self, search: Search) -> list[StoredOutput]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return [sql.with_prompt(connection, one) for one in sql.stored(connection, sql.searching(search))]
+
+    def drop_before(self, day: int) -> int:
+        """As the protocol says."""
+        dropped: set[int] = set()
+        with self._transaction() as connection:
+            _lock(connection)
+            for name in _partitions(connection):
+                of_day = int(name.rpartition("_")[2])
+                if of_day < day:
+                    connection.execute(text(f"drop table {name}"))
+                    dropped.add(of_day)
+        self._known_days -= dropped
+        return len(dropped)
+
+    def close(self) -> None:
+        """As the protocol says."""
+        self._engine.dispose()
+
+    def _make_partitions(self, days: set[int]) -> None:
+        with self._transaction() as connection:
+            _lock(connection)
+            for day in sorted(days):
+                for table in BY_DAY:
+                    connection.execute(
+                        text(
+                            f"create table if not exists {table.name}_{day} partition of {table.name} "
+                            f"for values from ({day}) to ({day + 1})"
+                        )
+                    )
+        self._known_days |= days
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            why = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise StoreError(f"trace store {self._shown}: {why}") from error
+
+
+def _lock(connection: Connection) -> None:
+    """Hold the lock under which schema and partitions change, to the end of the transaction."""
+    connection.execute(text(f"select pg_advisory_xact_lock({LOCK})"))
+
+
+def _partitions(connection: Connection) -> list[str]:
+    names = ", ".join(f"'{table.name}'::regclass" for table in BY_DAY)
+    found = connection.execute(text(f"select inhrelid::regclass::text from pg_inherits where inhparent in ({names})"))
+    return [name for (name,) in found]

@@ -1,0 +1,140 @@
+"""Rows of the store from messages of the log. Called by the worker's store stage. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from monitor.events.schema import OutputEvent, as_published
+from monitor.store.privacy import FieldPolicy, Keep, Privacy, kept
+
+DAY_S = 86_400.0
+
+_COLUMNS = frozenset({"stream", "id", "time", "input", "output"})
+"""Fields of an event that have columns; `fields` has the others."""
+_METADATA = frozenset(
+    {"model", "prompt", "finish_reason", "usage", "cost_usd", "latency", "session", "trace", "reasoning", "causes"}
+)
+"""Fields that the application's code sets, not people: always kept as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a message stands in the log: id of its topic, partition, offset, and Kafka's time in seconds since 1970."""
+
+    topic: str
+    partition: int
+    position: int
+    time: float
+
+    @property
+    def day(self) -> int:
+        """Days since 1970."""
+        return int(self.time // DAY_S)
+
+    def columns(self) -> dict[str, Any]:
+        """The columns that name a row."""
+        return {"day": self.day, "topic": self.topic, "partition": self.partition, "position": self.position}
+
+
+@dataclass(slots=True)
+class Incoming:
+    """What one transaction writes.
+
+    Attributes
+    ----------
+    outputs, violations, alerts
+        Rows of the tables of those names.
+    prompts
+        Texts of prompts by their hashes.
+    positions
+        The next position to be read, by topic id and partition.
+    """
+
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    violations: list[dict[str, Any]] = field(default_factory=list)
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    prompts: dict[str, str] = field(default_factory=dict)
+    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def add_output(self, event: OutputEvent, place: Place, privacy: Privacy) -> None:
+        """An output event, in the form that the policy of its stream allows."""
+        policy = privacy.policy(event.stream)
+        key = privacy.hash_key.get_secret_value().encode() if privacy.hash_key is not None else b""
+        prompt_hash = self._prompt(event, policy, key)
+        published = as_published(event)
+        fields = {
+            name: _kept_field(name, value, policy, key) for name, value in published.items() if name not in _COLUMNS
+        }
+        if "prompt" in fields:
+            fields["prompt"] = {name: value for name, value in published["prompt"].items() if name != "text"}
+        self.outputs.append(
+            {
+                **place.columns(),
+                "stream": event.stream,
+                "event": event.id or "",
+                "time": event.time if event.time is not None else place.time,
+                "version": version_of(event),
+                "session": event.session.id,
+                "trace": event.trace.trace_id,
+                "input": _storable(kept(event.input, policy.input, key)),
+                "output": _storable(kept(event.output, policy.output, key)),
+                "prompt": prompt_hash,
+                "fields": _json({name: value for name, value in fields.items() if value is not None}),
+            }
+        )
+
+    def _prompt(self, event: OutputEvent, policy: FieldPolicy, key: bytes) -> str | None:
+        text = event.prompt.text
+        if text is None:
+            return event.prompt.hash
+        digest = event.prompt.hash or f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+        if policy.prompt is not Keep.NONE and digest not in self.prompts:
+            self.prompts[digest] = _storable(kept(text, policy.prompt, key)) or ""
+        return digest
+
+
+def _kept_field(name: str, value: Any, policy: FieldPolicy, key: bytes) -> Any:
+    if name in _METADATA:
+        return value
+    if name in ("steps", "calls", "action"):
+        return kept(value, policy.steps, key)
+    if name == "error":
+        return kept(value, policy.output, key)
+    return kept(value, policy.attributes, key)
+
+
+def version_of(event: OutputEvent) -> str | None:
+    """Model and prompt with their versions as people write them: `gpt-4.1 2026-05-01, answer 3`."""
+    model = " ".join(filter(None, (event.model.name, event.model.version)))
+    prompt = " ".join(filter(None, (event.prompt.name, event.prompt.version)))
+    return ", ".join(filter(None, (model, prompt))) or None
+
+
+def _storable(text: Any) -> str | None:
+    """A text that both databases take: no NUL, which PostgreSQL refuses, and no half of a surrogate pair."""
+    if text is None:
+        return None
+    clean: str = text.replace("\0", "\ufffd")
+    return clean if clean.isascii() else clean.encode("utf-8", "replace").decode()
+
+
+def _json(value: Any) -> str:
+    try:
+        text = msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # half of a surrogate pair somewhere inside
+        text = msgspec.json.encode(_clean(value)).decode()
+    return text.replace("\\u0000", "\\ufffd")
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _storable(value)
+    if isinstance(value, dict):
+        return {_storable(name): _clean(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value

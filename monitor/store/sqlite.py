@@ -1,0 +1,170 @@
+"""The trace store in SQLite: a folder with one file a day, and one for what has no day.
+
+    traces/index.sqlite              prompts, and how far the log has been read
+    traces/2026-11-30.sqlite         outputs, violations and alerts of that day
+
+A day ends by deleting its file, which gives the space back at once. Rows are written day by day, each in a transaction
+of its file, and the positions last: after a death in between, the same messages come again and their rows are there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor.store import migrate, sql
+from monitor.store.base import StoreError
+from monitor.store.query import MAX_RESULTS, Search, StoredOutput
+from monitor.store.records import Incoming
+from monitor.store.tables import BY_DAY
+
+INDEX = "index.sqlite"
+MAX_OPEN_FILES = 8  # days that are kept open: writes go to the last ones, and each open file takes memory for its pages
+BUSY_TIMEOUT_S = 10.0  # how long a writer waits for a reader's checkpoint; a reader never waits for the writer (WAL)
+
+
+class SqliteStore:
+    """`monitor.store.base.TraceStore` in a folder. `read_only` never writes a file, not even a new schema."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self._folder = folder
+        self._read_only = read_only
+        self._engines: dict[str, Engine] = {}
+        if read_only:
+            if not (folder / INDEX).is_file():
+                raise StoreError(f"{folder}: holds no trace store; a worker with the role store writes it")
+        else:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(f"{folder}: cannot be made: {error.strerror}") from None
+
+    def positions(self, topic: str) -> dict[int, int]:
+        """As the protocol says."""
+        with self._transaction(INDEX) as connection:
+            return sql.read_positions(connection, topic)
+
+    def write(self, incoming: Incoming) -> None:
+        """As the protocol says."""
+        rows = {table.name: rows for table, rows in zip(BY_DAY, _by_table(incoming), strict=True)}
+        days = sorted({row["day"] for several in rows.values() for row in several})
+        for day in days:
+            with self._transaction(_file_of(day)) as connection:
+                for table in BY_DAY:
+                    sql.insert_new(connection, table, [row for row in rows[table.name] if row["day"] == day])
+        with self._transaction(INDEX) as connection:
+            sql.write_prompts(connection, incoming)
+            sql.write_positions(connection, incoming)
+
+    def find(self, event: str) -> list[StoredOutput]:
+        """As the protocol says."""
+        return self._newest(sql.finding(event), 0)
+
+    def search(self, search: Search) -> list[StoredOutput]:
+        """As the protocol says."""
+        # An event's own time may lie before the day that its message came; never after, beyond a clock's error.
+        since = None if search.since is None else int(search.since // 86_400) - 1
+        return self._newest(sql.searching(search), min(search.limit, MAX_RESULTS), since)
+
+    def drop_before(self, day: int) -> int:
+        """As the protocol says."""
+        dropped = 0
+        for name in self._days():
+            if _day_of(name) < day:
+                self._forget(name)
+                for path in (f"{name}-wal", f"{name}-shm", name):
+                    (self._folder / path).unlink(missing_ok=True)
+                dropped += 1
+        return dropped
+
+    def close(self) -> None:
+        """As the protocol says."""
+        for name in list(self._engines):
+            self._forget(name)
+
+    def _newest(self, statement: Select[Any], limit: int, since: int | None = None) -> list[StoredOutput]:
+        """What a statement finds, in the files from the newest day on; `limit` 0: all of it."""
+        found: list[StoredOutput] = []
+        for name in reversed(self._days()):
+            if (limit and len(found) >= limit) or (since is not None and _day_of(name) < since):
+                break
+            with self._transaction(name) as connection:
+                found += sql.stored(connection, statement)
+        found.sort(key=lambda one: -one.time)
+        return [self._with_prompt(one) for one in (found[:limit] if limit else found)]
+
+    def _with_prompt(self, one: StoredOutput) -> StoredOutput:
+        if one.prompt_text is None:
+            return one
+        with self._transaction(INDEX) as connection:
+            return sql.with_prompt(connection, one)
+
+    def _days(self) -> list[str]:
+        return sorted(path.name for path in self._folder.glob("????-??-??.sqlite"))
+
+    def _forget(self, name: str) -> None:
+        engine = self._engines.pop(name, None)
+        if engine is not None:
+            engine.dispose()
+
+    @contextmanager
+    def _transaction(self, name: str) -> Iterator[Connection]:
+        try:
+            with self._engine(name).begin() as connection:
+                yield connection
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            why = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise StoreError(f"trace store {self._folder / name}: {why}") from error
+
+    def _engine(self, name: str) -> Engine:
+        engine = self._engines.pop(name, None)
+        if engine is None:
+            engine = self._opened(name)
+        self._engines[name] = engine  # the last one is the one used last
+        while len(self._engines) > MAX_OPEN_FILES:
+            self._forget(next(iter(self._engines)))
+        return engine
+
+    def _opened(self, name: str) -> Engine:
+        path = (self._folder / name).absolute()
+        mode = "ro" if self._read_only else "rwc"
+        engine = create_engine(
+            f"sqlite:///file:{path.as_posix()}?mode={mode}&uri=true", connect_args={"timeout": BUSY_TIMEOUT_S}
+        )
+        event.listen(engine, "connect", _set_up_reader if self._read_only else _set_up_writer)
+        try:
+            with engine.begin() as connection:
+                (migrate.refuse_other_schema if self._read_only else migrate.upgrade)(connection)
+        except (SQLAlchemyError, StoreError):
+            engine.dispose()
+            raise
+        return engine
+
+
+def _set_up_writer(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("pragma journal_mode = wal")  # readers see the state before, and never wait
+    # `normal`: a power failure may lose the last transactions, whose messages are then read again from the log.
+    connection.execute("pragma synchronous = normal")
+
+
+def _set_up_reader(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("pragma query_only = on")
+
+
+def _by_table(incoming: Incoming) -> tuple[Sequence[Mapping[str, Any]], ...]:
+    return incoming.outputs, incoming.violations, incoming.alerts
+
+
+def _file_of(day: int) -> str:
+    return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day):%Y-%m-%d}.sqlite"
+
+
+def _day_of(name: str) -> int:
+    return (datetime.strptime(name[:10], "%Y-%m-%d").replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)).days

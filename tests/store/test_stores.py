@@ -1,0 +1,188 @@
+"""The contract of a trace store, on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from monitor.events.schema import Call, Model, OutputEvent, Prompt, Session, Trace
+from monitor.store import migrate
+from monitor.store.base import StoreError, TraceStore
+from monitor.store.open import open_store
+from monitor.store.privacy import FieldPolicy, Keep, Privacy
+from monitor.store.query import Search
+from monitor.store.records import Incoming, Place
+from monitor.store.tables import metadata
+
+DAY = 20_000
+NOON = DAY * 86_400.0 + 43_200.0
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[TraceStore]:
+    opened = open_store(address)
+    yield opened
+    opened.close()
+
+
+def event(number: int, **fields: object) -> OutputEvent:
+    given = {"stream": "shop/answers", "output": f"answer {number}", "input": f"question {number}", **fields}
+    return OutputEvent(id=f"e{number}", time=NOON + number, **given)  # type: ignore[arg-type]
+
+
+def incoming(events: list[OutputEvent], first: int = 0, day: int = DAY, privacy: Privacy | None = None) -> Incoming:
+    made = Incoming()
+    for position, one in enumerate(events, start=first):
+        place = Place("topic-id", 0, position, day * 86_400.0 + 43_200.0)
+        made.add_output(one, place, privacy or Privacy())
+    made.positions["topic-id", 0] = first + len(events)
+    return made
+
+
+def test_what_is_written_is_found_whole(store: TraceStore) -> None:
+    one = event(
+        1,
+        model=Model(provider="p", name="m", version="v7"),
+        prompt=Prompt(name="answer", version="3", text="Be brief."),
+        session=Session(id="s-1", turn=2),
+        trace=Trace(trace_id="ab" * 16),
+        calls=[Call(dependency="search", status=200, duration_s=0.5)],
+        attributes={"tenant": "north"},
+        extra={"unknown": [1, {"x": "y"}]},
+    )
+    store.write(incoming([one]))
+    (found,) = store.find("e1")
+    assert (found.stream, found.input, found.output, found.prompt_text) == (
+        "shop/answers", "question 1", "answer 1", "Be brief.",
+    )  # fmt: skip
+    assert found.version == "m v7, answer 3"
+    assert found.fields["calls"] == [{"dependency": "search", "status": 200, "duration_s": 0.5}]
+    assert found.fields["attributes"] == {"tenant": "north"}
+    assert found.fields["unknown"] == [1, {"x": "y"}]
+    assert "text" not in found.fields["prompt"]
+    assert store.find("absent") == []
+
+
+def test_a_message_that_comes_twice_is_one_row_and_positions_never_go_back(store: TraceStore) -> None:
+    events = [event(n) for n in range(10)]
+    store.write(incoming(events))
+    store.write(incoming(events[:5]))
+    store.write(incoming(events[3:], first=3))
+    assert len(store.search(Search(limit=100))) == 10
+    assert store.positions("topic-id") == {0: 10}
+    assert store.positions("another") == {}
+
+
+def test_search(store: TraceStore) -> None:
+    events = [
+        event(n, stream="shop/answers" if n % 2 else "mail_drafts", model=Model(name="m", version=f"v{n // 5}"))
+        for n in range(10)
+    ]
+    made = incoming(events)
+    made.violations.append({**Place("topic-id", 0, 4, NOON).columns(), "criterion": "concise"})
+    store.write(made)
+
+    def ids(**search: object) -> list[str]:
+        return [one.id for one in store.search(Search(**search))]  # type: ignore[arg-type]
+
+    assert ids(limit=3) == ["e9", "e8", "e7"]
+    assert ids(stream="shop/answers") == ["e9", "e7", "e5", "e3", "e1"]
+    assert ids(stream="mail*", since=NOON + 6) == ["e8", "e6"]
+    assert ids(stream="mail.drafts") == []
+    assert ids(stream="m_il*") == []
+    assert ids(until=NOON + 2) == ["e1", "e0"]
+    assert ids(version="V1", until=NOON + 7) == ["e6", "e5"]
+    assert ids(text="ANSWER 7") == ["e7"]
+    assert ids(text="%") == []
+    assert ids(check="concise") == ["e4"]
+    assert store.find("e4")[0].violations == ["concise"]
+
+
+def test_a_day_ends_as_a_whole(store: TraceStore) -> None:
+    store.write(incoming([event(1)], day=DAY))
+    store.write(incoming([event(2)], first=1, day=DAY + 1))
+    assert store.drop_before(DAY + 1) == 1
+    assert [one.id for one in store.search(Search())] == ["e2"]
+    store.write(incoming([event(3)], first=2, day=DAY))  # late messages of a day that ended make it again
+    assert [one.id for one in store.search(Search())] == ["e3", "e2"]
+
+
+def test_hostile_texts_are_stored(store: TraceStore) -> None:
+    texts = ["a\0b", "\ud800", "x" * 1_000_000, "'; drop table output; --", "\U0001f600"]
+    store.write(incoming([event(n, output=one, attributes={one[:9]: one}) for n, one in enumerate(texts)]))
+    found = [store.find(f"e{n}")[0].output for n in range(len(texts))]
+    assert found == ["a\ufffdb", "?", *texts[2:]]
+
+
+def test_a_reader_writes_nothing_and_sees_what_is_there(address: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no trace store|schema none"):
+        open_store(address, read_only=True).search(Search())
+    writer = open_store(address)
+    writer.write(incoming([event(1)]))
+    reader = open_store(address, read_only=True)
+    assert [one.id for one in reader.search(Search())] == ["e1"]
+    writer.write(incoming([event(2)], first=1))
+    assert [one.id for one in reader.search(Search())] == ["e2", "e1"]
+    with pytest.raises(StoreError):
+        reader.write(incoming([event(3)], first=2))
+    reader.close()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["mysql://x/y", "postgresql://127.0.0.1:notaport/x", "postgresql://u:secret@127.0.0.1:1/x"]
+)
+def test_an_address_that_leads_nowhere_is_said_without_its_password(wrong: str) -> None:
+    with pytest.raises(StoreError) as raised:
+        open_store(wrong)
+    assert "secret" not in str(raised.value)
+
+
+def test_migrations_lead_to_the_tables_of_the_code(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'x.sqlite'}")
+    with engine.begin() as connection:
+        migrate.upgrade(connection)
+        migrate.upgrade(connection)  # nothing to do
+    found = inspect(engine)
+    for table in metadata.sorted_tables:
+        columns = {c["name"]: (str(c["type"]), c["nullable"]) for c in found.get_columns(table.name)}
+        assert columns == {c.name: (str(c.type.compile(engine.dialect)), bool(c.nullable)) for c in table.columns}
+        assert {i["name"] for i in found.get_indexes(table.name)} == {i.name for i in table.indexes}
+        assert found.get_pk_constraint(table.name)["constrained_columns"] == [c.name for c in table.primary_key]
+    with engine.begin() as connection:
+        connection.execute(text("update alembic_version set version_num = '9999'"))
+        with pytest.raises(StoreError, match="of a newer version"):
+            migrate.upgrade(connection)
+    engine.dispose()
+
+
+def test_privacy_decides_what_is_kept() -> None:
+    secret = "My card is 4111 1111 1111 1111, call me."
+    privacy = Privacy(
+        hash_key="key",  # type: ignore[arg-type]
+        fields=(
+            FieldPolicy(match="hashed", input=Keep.HASH, output=Keep.NONE, prompt=Keep.NONE, attributes=Keep.NONE),
+            FieldPolicy(match="full", input=Keep.FULL),
+        ),
+    )
+    made = incoming(
+        [
+            event(0, stream="any", input=secret, attributes={"note": secret}),
+            event(1, stream="full", input=secret),
+            event(2, stream="hashed", input=secret, attributes={"note": secret}, prompt=Prompt(text=secret)),
+            event(3, stream="hashed", input=secret),
+        ],
+        privacy=privacy,
+    )
+    masked, full, hashed, again = made.outputs
+    assert masked["input"].startswith("My card is [masked")
+    assert "4111" not in masked["fields"]
+    assert full["input"] == secret
+    assert hashed["output"] is None
+    assert hashed["input"] == again["input"] != secret
+    assert hashed["input"].startswith("hash:")
+    assert "4111" not in str(hashed)
+    assert made.prompts == {}
