@@ -42,20 +42,22 @@ from monitor.telemetry.server import (
     worker_registry,
 )
 from monitor.telemetry.worker_stats import WorkerStats
+from pipelines.build import featurizer_for, partition_monitor
 from pipelines.faust_consumer.consumer import FaustConsumer
 from pipelines.feature_log.ticks import TICK_EVERY_S, EventTimeTicks
 from pipelines.kafka.dead_letters import DeadLetterBox
+from pipelines.kafka.log_reader import answers, read_at
 from pipelines.kafka.ordered_buffer import Intake
 from pipelines.kafka.producer import LogProducer
 from pipelines.kafka.topics import TopicMap, read_topics
 from pipelines.liveness.watchdog import Part, Watchdog, exit_stuck
 from pipelines.reload import compare
-from pipelines.replay.replay import featurizer_for, partition_monitor
 from pipelines.stages.base import Stage
 from pipelines.stages.detect import Detect
 from pipelines.stages.featurize import EventReader, Featurize
 from pipelines.stages.notify.stage import Notify, dispatch_for
-from pipelines.state.checkpoint import DetectCheckpoint, Positions, answers, read_at
+from pipelines.state.checkpoint import DetectCheckpoint
+from pipelines.state.positions import Positions
 
 log = logging.getLogger(__name__)
 

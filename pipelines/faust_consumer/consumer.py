@@ -35,11 +35,11 @@ from faust.types import TP
 from monitor.errors import BrokerError, OqmError
 from monitor.settings import Broker
 from monitor.telemetry.worker_stats import WorkerStats
+from pipelines.faust_consumer.options import faust_options
 from pipelines.faust_consumer.transport import RunSchema, RunTransport
-from pipelines.kafka.connection import faust_options
+from pipelines.kafka.log_reader import read_at
 from pipelines.kafka.ordered_buffer import Intake
 from pipelines.stages.base import Stage
-from pipelines.state.checkpoint import read_at
 
 log = logging.getLogger(__name__)
 

@@ -28,11 +28,11 @@ from monitor.detection.stream.failed_stream import FailedStream, Unjudged
 from monitor.errors import InvalidEvent, OqmError
 from monitor.features.batch import FeatureBatch
 from monitor.telemetry.worker_stats import WorkerStats
+from pipelines.feature_log.apply import apply
 from pipelines.kafka.dead_letters import PROCESSING_FAILED, DeadLetter, DeadLetterBox
 from pipelines.kafka.ordered_buffer import Batch, Intake, Message
 from pipelines.kafka.producer import LogProducer, Outgoing
 from pipelines.kafka.topics import TopicMap
-from pipelines.replay.replay import apply
 from pipelines.stages.base import Stage
 from pipelines.stages.stream_letters import letters_of
 from pipelines.state.checkpoint import DetectCheckpoint

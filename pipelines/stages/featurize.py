@@ -33,7 +33,7 @@ from pipelines.kafka.ordered_buffer import Batch, Intake, Message
 from pipelines.kafka.producer import LogProducer, Outgoing
 from pipelines.kafka.topics import TopicFacts, TopicMap
 from pipelines.stages.base import Stage
-from pipelines.state.checkpoint import Positions
+from pipelines.state.positions import Positions
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from monitor.alerting.lifecycle.incident_fanout import Audience
 from monitor.detection.records.finding import State
 from monitor.settings import Settings
 from monitor.sinks.routing import in_words, unrouted
+from pipelines.kafka.log_reader import read_to_end
 from pipelines.kafka.producer import LogProducer, Outgoing
 from pipelines.kafka.topics import read_topics
 from pipelines.stages.notify.stage import Outcome, decode_outbox, dispatch_for
-from pipelines.state.checkpoint import read_to_end
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,12 +37,13 @@ from monitor.sinks.base import Acknowledges, KeepsAlive, Sink, TellsPeople
 from monitor.sinks.routing import in_words, unrouted
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.kafka.dead_letters import DeadLetter, DeadLetterBox
+from pipelines.kafka.log_reader import read_to_end
 from pipelines.kafka.ordered_buffer import Batch, Intake, Message
 from pipelines.kafka.producer import LogProducer, Outgoing
 from pipelines.kafka.topics import TopicMap
 from pipelines.stages.base import Stage
 from pipelines.stages.notify.circuit_breaker import Circuit, wait_before
-from pipelines.state.checkpoint import Positions, read_to_end
+from pipelines.state.positions import Positions
 
 log = logging.getLogger(__name__)
 

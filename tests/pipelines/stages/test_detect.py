@@ -28,7 +28,8 @@ from pipelines.replay.replay import pass_over
 from pipelines.stages import detect as module
 from pipelines.stages.detect import Detect
 from pipelines.stages.stream_letters import MOST_HEADER_BYTES, letters_of
-from pipelines.state.checkpoint import DetectCheckpoint, PositionRecord, Restored, StreamRecord, stream_of
+from pipelines.state.checkpoint import DetectCheckpoint, Restored
+from pipelines.state.records import PositionRecord, StreamRecord, stream_of
 from tests.detection.streams import CHARS, SETTINGS, SPECS, calm
 from tests.pipelines.records import Clock, Record
 from tests.pipelines.rows import rows_at

@@ -1,0 +1,27 @@
+"""Objects built as the settings say: the featurizer, the monitor of a detect partition, the dispatch of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from monitor.detection import PartitionMonitor
+from monitor.features.base import FeatureSpec
+from monitor.features.featurizer import Featurizer
+from monitor.features.registry import build_featurizer
+from monitor.settings import Settings
+
+
+def featurizer_for(settings: Settings) -> Featurizer:
+    """The featurizer that the settings ask for."""
+    features = settings.features
+    return build_featurizer(features.families, features.embedding, excerpts=features.excerpts)
+
+
+def partition_monitor(
+    settings: Settings, specs: Iterable[FeatureSpec], *, current: Callable[[], Settings] | None = None
+) -> PartitionMonitor:
+    """A detect partition with each stream's own settings; `current` gives them where they may change meanwhile."""
+    now = current or (lambda: settings)
+    return PartitionMonitor(
+        lambda stream: now().for_stream(stream).detection, tuple(specs), settings.worker.max_streams
+    )
