@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from monitor.alerting.lifecycle.book import AlertBook
+from monitor.alerting.lifecycle.dispatch import Dispatch
 from monitor.detection import PartitionMonitor
 from monitor.features.base import FeatureSpec
 from monitor.features.featurizer import Featurizer
@@ -25,3 +27,9 @@ def partition_monitor(
     return PartitionMonitor(
         lambda stream: now().for_stream(stream).detection, tuple(specs), settings.worker.max_streams
     )
+
+
+def dispatch_for(settings: Settings) -> Dispatch:
+    """What decides, for the alerts of one partition, which transition is sent to whom and when."""
+    alerting = settings.alerting
+    return Dispatch(AlertBook(alerting.group_window), settings.maintenance, alerting.flapping)
