@@ -30,8 +30,8 @@ from monitor.detection import Finding
 from monitor.errors import BrokerError, ConfigError
 from monitor.settings import Settings
 from monitor.sinks.base import Sink
-from monitor.sinks.build import build_sinks
-from monitor.sinks.settings import AnySinkConfig
+from monitor.sinks.config import SinkConfig
+from monitor.sinks.registry import build_sinks
 from monitor.telemetry.server import (
     Health,
     MetricsServer,
@@ -145,7 +145,7 @@ class Worker:
         self._next_port = next_port
         self._reread = reread
         self._reloading = asyncio.Lock()
-        self._built: dict[str, tuple[AnySinkConfig, Sink]] = {}
+        self._built: dict[str, tuple[SinkConfig, Sink]] = {}
         self._event_time = event_time
         self._on_findings = on_findings
         self.stages: dict[Role, Stage] = {}
@@ -293,7 +293,7 @@ class Worker:
 
     def _build_sinks(self) -> list[Sink]:
         """The sinks of the settings, those whose configuration has not changed as they are."""
-        built: dict[str, tuple[AnySinkConfig, Sink]] = {}
+        built: dict[str, tuple[SinkConfig, Sink]] = {}
         for config in self.settings.sinks:
             before = self._built.get(config.name)
             if before is not None and before[0] == config:

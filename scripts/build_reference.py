@@ -1,11 +1,13 @@
-"""Writes docs/reference from the code: configuration, command line, features, metrics.
+"""Writes docs/reference from the code: configuration, command line, features, metrics, sinks.
 
 python -m scripts.build_reference            # a test says so where a page is out of date
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import typer
 
 from monitor.cli.app import build_app
 from monitor.features.registry import default_extractors
-from monitor.settings_example import example
+from monitor.sinks.registry import SINKS, SinkType
 from monitor.telemetry.metrics import METRICS
+from scripts.settings_example import example
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 _NOTE = "<!-- Written by `python -m scripts.build_reference`; do not edit. -->\n"
@@ -82,11 +85,30 @@ def metrics() -> str:
     return "\n".join([*lines, ""])
 
 
+def sinks(kinds: Sequence[SinkType] = SINKS) -> str:
+    """Every sink with its settings and an example."""
+    lines = [f"# Sinks\n\n{_NOTE}", "Where alerts go: entries of `sinks` in `monitor.yaml`.\n"]
+    for kind in kinds:
+        about = (kind.config.__doc__ or "").strip()
+        lines += [f"## {kind.name}\n", f"{about} Details: `monitor/sinks/{kind.name}/README.md`.\n"]
+        lines += ["```yaml", "sinks:", f"  - type: {kind.name}"]
+        lines += [textwrap.indent(kind.config.EXAMPLE, "    ") + "```\n"]
+        lines += ["| setting | default | meaning |", "|---|---|---|"]
+        defaults = kind.config.model_construct().model_dump(mode="json")
+        for name, field in kind.config.model_fields.items():
+            if name != "type":
+                default = "required" if field.is_required() else f"`{json.dumps(defaults[name])}`"
+                lines.append(f"| `{name}` | {default} | {cell(field.description or '')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "cli.md": command_line,
     "features.md": features,
     "metrics.md": metrics,
+    "sinks.md": sinks,
 }
 
 

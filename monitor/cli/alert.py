@@ -267,7 +267,7 @@ def _moment(time: float | None) -> str:
 
 
 def _sink(settings: Settings, name: str) -> Sink:
-    from monitor.sinks.build import build_sinks
+    from monitor.sinks.registry import build_sinks
 
     configs = [config for config in settings.sinks if config.name == name]
     if not configs:

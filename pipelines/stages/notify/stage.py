@@ -33,7 +33,7 @@ from monitor.alerting.lifecycle.incident_fanout import Audience, Telling
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery, StateError
 from monitor.settings import Broker, Delivery, Settings
-from monitor.sinks.base import Acknowledges, KeepsAlive, Sink, TellsPeople
+from monitor.sinks.base import Acknowledges, KeepsAlive, NotifiesPeople, Sink
 from monitor.sinks.routing import in_words, unrouted
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.kafka.dead_letters import DeadLetter, DeadLetterBox
@@ -97,7 +97,7 @@ def decode_outbox(key: bytes, value: bytes) -> tuple[OutboxKey, OutboxRecord]:
 
 
 def _audience(sink: Sink) -> Audience:
-    return Audience.INCIDENT if isinstance(sink, TellsPeople) and sink.per == "incident" else Audience.EACH
+    return Audience.INCIDENT if isinstance(sink, NotifiesPeople) and sink.per == "incident" else Audience.EACH
 
 
 class _Noted(msgspec.Struct, frozen=True):

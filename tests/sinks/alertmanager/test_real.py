@@ -36,7 +36,7 @@ def real(tmp_path: Path) -> Iterator[str]:
 
 def sink(url: str, **data: object) -> AlertmanagerSink:
     config = AlertmanagerSinkConfig.model_validate({"type": "alertmanager", "urls": [url], **data})
-    return AlertmanagerSink(config, time.time)
+    return AlertmanagerSink(config)
 
 
 def in_seconds(folder: Path, page: str, wait: str = "1s") -> Path:

@@ -11,6 +11,7 @@ import pytest
 
 from monitor.alerting.rendering.samples import sample_alert
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
+from monitor.sinks.base import Resources
 from monitor.sinks.email.config import EmailSinkConfig
 from monitor.sinks.email.sink import EmailSink
 from monitor.testing.sinks import check_failure, check_sink
@@ -25,7 +26,7 @@ def sink(port: int, **data: object) -> EmailSink:
         "type": "email", "host": "127.0.0.1", "port": port, "security": "none", "timeout": 5,
         "sender": "oqm@example.org", "recipients": ["a@example.org", "b@example.org"], **data,
     }  # fmt: skip
-    return EmailSink(EmailSinkConfig.model_validate(config), lambda: NOW)
+    return EmailSink(EmailSinkConfig.model_validate(config), Resources(clock=lambda: NOW))
 
 
 @pytest.fixture(scope="module")
