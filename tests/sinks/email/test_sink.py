@@ -161,6 +161,37 @@ async def test_a_server_that_does_not_answer_is_tried_again(answer: bytes, then:
     await asyncio.sleep(0.05)  # for the other end to notice
 
 
+@openssl
+async def test_a_server_that_takes_no_login_gets_no_mail(certificate: tuple[Path, ssl.SSLContext]) -> None:
+    ca_file, context = certificate
+    async with smtp_server(context) as box:
+        data = {"security": "starttls", "ca_file": str(ca_file), "username": USER, "password": PASSWORD}
+        await check_failure(sink(box.port, host="localhost", **data), PermanentDelivery, secrets=[PASSWORD])
+        assert not box.envelopes
+
+
+async def test_a_delivery_that_is_cancelled_closes_its_connection() -> None:
+    connected, closed = asyncio.Event(), asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        await reader.readline()  # EHLO, which stays without an answer
+        connected.set()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    sending = asyncio.create_task(sink(server.sockets[0].getsockname()[1], timeout=60).send(sample_alert()))
+    await connected.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    await asyncio.wait_for(closed.wait(), 30)
+    server.close()
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
