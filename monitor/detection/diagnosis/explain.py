@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +26,7 @@ from monitor.detection.records.finding import (
     Severity,
     base_name,
 )
+from monitor.detection.records.finding_kinds import KINDS, Trigger, is_upstream, kind_of_call
 from monitor.detection.reference.reference import Reference
 from monitor.detection.settings import Floors
 from monitor.events.content import TOOL_FINISHES
@@ -40,17 +40,6 @@ WHOLE = 4.0
 """Floors by which a number must move for its tail to have moved with it; less is what a longer tail alone does."""
 Sides: TypeAlias = tuple[float | None, float | None]
 """A column before and after."""
-CALL_KINDS = {
-    Role.DEPENDENCY: FindingKind.DEPENDENCY,
-    Role.ERROR: FindingKind.ERRORS,
-    Role.FINISH: FindingKind.ERRORS,
-    Role.CONTEXT: FindingKind.CONTEXT,
-    Role.SESSION: FindingKind.CONTEXT,
-    Role.LATENCY: FindingKind.LATENCY,
-}
-"""Kind of a change around the model, by the role of what moved."""
-UPSTREAM = (Role.DEPENDENCY, Role.ERROR, Role.FINISH)
-"""What breaks these breaks outputs too, so outputs that moved with them are their consequence; causes come first."""
 NEARLY = 0.7
 """Share of the surest change's standard errors that a change has which decides on driver and kind, too: noise, of which
 there is always some among the changes, has less."""
@@ -70,8 +59,6 @@ ORDINARY_FINISHES = TOOL_FINISHES | {
 own value rises, and says so."""
 SIZES = frozenset({Role.LENGTH, Role.EMPTY})
 """What says how long outputs are."""
-SHAPES = frozenset({Role.FORMAT, Role.LAYOUT, Role.TRUNCATION, Role.CONTENT_FAULT})
-"""What the runbook for a changed format covers."""
 UNPARSED = 0.2
 """Share of the events that a program no longer reads, from which on that is what happened, whatever is surer."""
 MOST_TIMES_AS_MUCH = 10
@@ -80,18 +67,8 @@ MOST_TIMES = 2
 """Times whose quantiles a finding tells."""
 FEWEST_TIMES = 8
 """Rows from which they are told."""
-LEADS = {
-    FindingKind.DEPENDENCY: (Role.DEPENDENCY,),
-    FindingKind.ERRORS: (Role.ERROR, Role.FINISH),
-    FindingKind.CONTEXT: (Role.CONTEXT,),
-    FindingKind.LATENCY: (Role.LATENCY,),
-    FindingKind.FORMAT: (Role.FORMAT,),
-    FindingKind.REFUSAL: (Role.REFUSAL,),
-    # More tool calls, where these two are the kind: outputs that hold no text are what follows from them.
-    FindingKind.DRIFT: (Role.FINISH,),
-    FindingKind.SILENT_UPDATE: (Role.FINISH,),
-}
-"""Roles that a finding of a kind names first, in the order of their features' `lead`: what names the cause."""
+FIRST = 3
+"""Changes that a finding puts into words, and by which its kind and runbook are chosen."""
 _TAIL_PLACE, _REST_PLACE, _OPAQUE_PLACE, _MISSING_PLACE = -1, 1_000, 1_001, 1_002
 """Places in what a finding says, around those by `lead`."""
 
@@ -265,7 +242,7 @@ def decisive(
         change
         for change in changes
         if sure.get(change.name, most)
-        >= (min(CAUSE, NEARLY * most) if features.role(change.name) in UPSTREAM else NEARLY * most)
+        >= (min(CAUSE, NEARLY * most) if is_upstream(features.role(change.name)) else NEARLY * most)
     ]
 
 
@@ -275,7 +252,7 @@ def driver_of(decisive: Sequence[FeatureChange], features: DeclaredFeatures) -> 
     Latency, tokens and cost follow outputs, so they are the driver only where no output moved, or a single one that is
     less sure and says nothing of length; errors and dependencies come first.
     """
-    if any(features.role(change.name) in UPSTREAM and not _ends_ordinarily(change, features) for change in decisive):
+    if any(is_upstream(features.role(change.name)) and not _ends_ordinarily(change, features) for change in decisive):
         return Driver.CALL
     moved = [change for change in decisive if side_of(change.name) == "output"]
     output = len(moved) > 1 or any(c is decisive[0] or features.role(c.name) in SIZES for c in moved)
@@ -295,18 +272,20 @@ def kind_of(
     if driver is Driver.MIX:
         return FindingKind.MIX_SHIFT
     if driver is Driver.CALL:
-        faults = [features.role(change.name) for change in changes if not _ends_ordinarily(change, features)]
-        surest = {features.role(change.name) for change in decisive if not _ends_ordinarily(change, features)}
-        upstream = (role for role in UPSTREAM if role in surest)
-        found = next((role for role in chain(upstream, faults) if role in CALL_KINDS), None)
+        found = _kind_of_call(changes, decisive, features)
         if found is not None:
-            return CALL_KINDS[found]
-    if any(_refuses(change, features) for change in changes[:3]):
-        return FindingKind.REFUSAL
-    if any(features.role(change.name) is Role.FORMAT for change in decisive) or any(
-        _breaks(change, features) for change in changes
-    ):
-        return FindingKind.FORMAT
+            return found
+    for kind, info in KINDS.items():
+        if info.trigger is Trigger.FLAG_AMONG_FIRST:
+            fits = any(_is_flag(change, info.roles, features) for change in changes[:FIRST])
+        elif info.trigger is Trigger.DECISIVE:
+            fits = any(features.role(change.name) in info.roles for change in decisive) or any(
+                _breaks(change, info.roles, features) for change in changes
+            )
+        else:
+            continue
+        if fits:
+            return kind
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
     return FindingKind.DRIFT
@@ -317,21 +296,38 @@ def _ends_ordinarily(change: FeatureChange, features: DeclaredFeatures) -> bool:
     return features.role(change.name) is Role.FINISH and str(change.value).lower() in ORDINARY_FINISHES
 
 
-def _refuses(change: FeatureChange, features: DeclaredFeatures) -> bool:
-    """Whether the share of refusals changed: a flag says so, a score that moved within its range does not."""
+def _kind_of_call(
+    changes: Sequence[FeatureChange], decisive: Sequence[FeatureChange], features: DeclaredFeatures
+) -> FindingKind | None:
+    """The kind of a change of the call around the model: a decisive one that is upstream, else the first that has one.
+
+    More or fewer calls that end as they should are left out.
+    """
+    surest = {features.role(change.name) for change in decisive if not _ends_ordinarily(change, features)}
+    for kind, info in KINDS.items():
+        if info.upstream and surest.intersection(info.roles):
+            return kind
+    named = (kind_of_call(features.role(each.name)) for each in changes if not _ends_ordinarily(each, features))
+    return next((kind for kind in named if kind is not None), None)
+
+
+def _is_flag(change: FeatureChange, roles: Sequence[Role], features: DeclaredFeatures) -> bool:
+    """Whether the rate of a flag of these roles changed: a score that moved within its range does not count."""
     spec = features.get(change.name)
-    return spec is not None and spec.role is Role.REFUSAL and spec.kind is Kind.FLAG
+    return spec is not None and spec.role in roles and spec.kind is Kind.FLAG
 
 
-def _breaks(change: FeatureChange, features: DeclaredFeatures) -> bool:
-    """Whether many more events than before cannot be parsed: flags alone say how many (a shape may be a new one)."""
+def _breaks(change: FeatureChange, roles: Sequence[Role], features: DeclaredFeatures) -> bool:
+    """Whether a flag of these roles became a fault in many more events: flags alone say in how many.
+
+    A category that moved far, as the keys of a JSON output, may only have got a new value.
+    """
     spec = features.get(change.name)
     if spec is None:
         return False
     worse = -1 if spec.worse is Worse.DOWN else 1
     return (
-        spec.role is Role.FORMAT
-        and spec.kind is Kind.FLAG
+        _is_flag(change, roles, features)
         and isinstance(change.before, float)
         and isinstance(change.after, float)
         and worse * (change.after - change.before) >= UNPARSED
@@ -342,8 +338,7 @@ def told_in(known: Finding, change: FeatureChange, features: DeclaredFeatures) -
     """Whether a finding told of this change already: the same feature, or another of its kind, moved the same way."""
     name = base_name(change.name)
     same = [other for other in known.features if base_name(other.name) == name]
-    role = features.role(name)
-    if not same and role is not None and CALL_KINDS.get(role) is known.kind:
+    if not same and kind_of_call(features.role(name)) is known.kind:
         same = known.features[:1]
     return any(other.effect * change.effect > 0 for other in same)
 
@@ -355,12 +350,9 @@ def is_failure_or_missing(change: FeatureChange) -> bool:
 
 def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange], features: DeclaredFeatures | None = None) -> str:
     """Path of the runbook: of the kind, or of what broke where that says more."""
-    roles = [] if features is None else [features.role(change.name) for change in changes[:3]]
-    if kind in (FindingKind.DRIFT, FindingKind.SILENT_UPDATE) and sum(role in SHAPES for role in roles) >= 2:
-        return "runbooks/format.md"
-    if kind is FindingKind.INPUT_DRIFT and Role.NOISE in roles:
-        return "runbooks/prompt_brittleness.md"
-    return f"runbooks/{kind.value}.md"
+    roles = [] if features is None else [features.role(change.name) for change in changes[:FIRST]]
+    narrower = (each.name for each in KINDS[kind].narrower if sum(r in each.roles for r in roles) >= each.at_least)
+    return f"runbooks/{next(narrower, kind.value)}.md"
 
 
 def times(
@@ -505,7 +497,7 @@ def _place(change: FeatureChange, kind: FindingKind, features: DeclaredFeatures)
         return _MISSING_PLACE
     if spec is not None and spec.opaque:
         return _OPAQUE_PLACE
-    leads = spec is not None and spec.lead is not None and spec.role in LEADS.get(kind, ())
+    leads = spec is not None and spec.lead is not None and spec.role in KINDS[kind].leads
     return spec.lead if leads and spec is not None and spec.lead is not None else _REST_PLACE
 
 
