@@ -25,7 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from monitor.alerting.alert import from_finding
+from monitor.alerting.from_finding import from_finding
 from monitor.detection import Finding
 from monitor.errors import BrokerError, ConfigError
 from monitor.settings import Settings

@@ -5,17 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerting.alert import (
-    Alert,
-    cause_alone,
-    decode,
-    encode,
-    from_finding,
-    resolved_because,
-    resolved_in_full,
-    transition_key,
-    unit_beside,
-)
+from monitor.alerting.alert import Alert, decode, encode, transition_key
+from monitor.alerting.from_finding import from_finding
+from monitor.alerting.rendering.alert_facts import cause_alone, resolved_because, resolved_in_full, unit_beside
 from monitor.alerting.rendering.links import PLACEHOLDERS, LinkTemplates, fill
 from monitor.alerting.rendering.next_steps import next_steps
 from monitor.alerting.rendering.samples import SPECS, sample_alert, sample_finding

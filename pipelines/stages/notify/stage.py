@@ -28,9 +28,11 @@ from monitor.alerting.alert import Alert
 from monitor.alerting.lifecycle.annotation import Annotation, decode_record
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.budget import spent
-from monitor.alerting.lifecycle.dispatch import Dispatch, FalseAlarm, Held, is_acknowledgement
-from monitor.alerting.lifecycle.incident_fanout import Audience, Telling
+from monitor.alerting.lifecycle.dispatch import Dispatch
+from monitor.alerting.lifecycle.incident_fanout import Audience, Notification
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
+from monitor.alerting.lifecycle.responses import DeferralReason, FalseAlarm
+from monitor.alerting.lifecycle.transitions import is_acknowledgement
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery, StateError
 from monitor.settings import Broker, Delivery, Settings
 from monitor.sinks.base import Acknowledges, KeepsAlive, NotifiesPeople, Sink
@@ -229,7 +231,7 @@ class Notify(Stage):
             forgotten = [one for one in dispatch.standing() if one.alert.transition not in told]
             await self._tell(self._wanted(partition, forgotten))
 
-    def _apply(self, dispatch: Dispatch, message: Message) -> list[Telling]:
+    def _apply(self, dispatch: Dispatch, message: Message) -> list[Notification]:
         record = decode_record(message.value or b"")
         if isinstance(record, Annotation):
             return dispatch.annotation(record)
@@ -253,7 +255,7 @@ class Notify(Stage):
         self._stats.batches[self.name] += 1
         self._stats.progress_at = self._clock()
 
-    def _wanted(self, partition: int, told: Iterable[Telling]) -> list[_Pending]:
+    def _wanted(self, partition: int, told: Iterable[Notification]) -> list[_Pending]:
         """A delivery for each sink that takes it and has not been given it before."""
         wanted = []
         now = self._clock()
@@ -407,10 +409,10 @@ class Notify(Stage):
 
     def _count(self, now: float) -> None:
         # Every reason has its number, 0 too: a series that comes and goes cannot be seen to fall.
-        held = dict.fromkeys((reason.value for reason in Held), 0) if self._dispatches else {}
+        held = dict.fromkeys((reason.value for reason in DeferralReason), 0) if self._dispatches else {}
         alarms: list[FalseAlarm] = []
         for dispatch in self._dispatches.values():
-            for reason, count in dispatch.held_back(now).items():
+            for reason, count in dispatch.deferred(now).items():
                 held[reason.value] += count
             alarms += dispatch.false_alarms.values()
         self._stats.held_back = held
