@@ -34,6 +34,9 @@ EXAMPLES = {
 #     alert_budget: 1 per 7d
 #     floors: {flag: 0.05}
 #     exclude: ["output.repetition.*"]
+#     criteria:                       # checked on every output (docs/howto/check_outputs.md)
+#       - {name: has_total, check: {json_field: order.total, type: number}}
+#       - {name: concise, check: {feature: output.length.words, most: 120}}
 """,
     "maintenance": """\
 #   - match: "batch/*"                # glob on the stream's name; none: every stream

@@ -13,6 +13,7 @@ import typer
 
 from monitor.cli import (
     alert,
+    check,
     check_config,
     compare,
     deadletter,
@@ -52,6 +53,7 @@ def build_app() -> typer.Typer:
     app.command("replay")(replay.command)
     app.command("features")(features.command)
     app.command("compare")(compare.command)
+    app.command("check")(check.command)
     app.command("publish")(publish.command)
     app.command("topics")(topics.command)
     app.command("events")(events.command)

@@ -41,6 +41,15 @@ ColumnMap = Annotated[
         show_default=False,
     ),
 ]
+CriteriaOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--criteria",
+        metavar="FILE",
+        help="Check every output against the criteria in this file, too (docs/howto/check_outputs.md).",
+        show_default=False,
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N records.", show_default=False)
 ]

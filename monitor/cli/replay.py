@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.connection import Connection, with_optional_connection
-from monitor.cli.options import AsJson, ColumnMap, ConfigFile, Limit, StreamName, column_map, existing
+from monitor.cli.options import AsJson, ColumnMap, ConfigFile, CriteriaOption, Limit, StreamName, column_map, existing
 from monitor.cli.output import Rejected, notes, print_json, progress, say_understood, tables
 from monitor.cli.watched import Watched, nothing_judged, watched_line, watched_streams
 from monitor.errors import ConfigError
@@ -62,6 +62,7 @@ def command(
     stream: StreamName = None,
     map: ColumnMap = None,
     limit: Limit = None,
+    criteria: CriteriaOption = None,
     past: Past = False,
     what_if: WhatIfs = False,
     tries: Tries = None,
@@ -82,8 +83,13 @@ def command(
     stream's past is read from oqm.features, where it has been measured already.
     """
     from monitor.settings import load_settings
+    from monitor.settings.criteria_file import load_criteria, with_criteria
 
     settings = load_settings(config)
+    if criteria is not None:
+        if past:
+            raise ConfigError("--criteria checks the outputs of files; --past reads what was measured when they came")
+        settings = with_criteria(settings, load_criteria(criteria))
     _fits_together(files, past, limit, map, bool(what_if or tries), connection)
     source: _Files | _Past
     if past:

@@ -201,7 +201,8 @@ def _extras(annotation: Any) -> Iterator[Any]:
 
 
 def _has_tag(model: type[BaseModel], tag: str) -> bool:
-    return any(
+    """Whether a union's tag chooses this model: by a field that holds it, or by the name of the class."""
+    return model.__name__ == tag or any(
         get_origin(field.annotation) is Literal and tag in get_args(field.annotation)
         for field in model.model_fields.values()
     )

@@ -66,6 +66,7 @@ class Role(StrEnum):
     SESSION = "session"  # where in a conversation the call stands: a context grows with its turns
     NOISE = "noise"  # how far an input is from clean text: misspelling, odd characters
     COST = "cost"
+    CHECK = "check"  # an output violates a criterion that the user wrote
     FEEDBACK = "feedback"  # what users or the application itself say of an output
 
 

@@ -8,7 +8,8 @@ neighbours in this package only.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,24 @@ EMBEDDER = "embedder"
 """Counts the events that the embedder failed on, among the failures by family."""
 
 
+class DependentFamily(Protocol):
+    """A family that reads the features of others (`monitor.criteria.family`); it is asked last, and never raises."""
+
+    @property
+    def features(self) -> tuple[FeatureSpec, ...]:
+        """What the family measures: flags, in column order."""
+        ...
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Events that it failed on so far, by feature."""
+        ...
+
+    def extract(self, batch: EventBatch, column: Callable[[str], Column | None]) -> Mapping[str, NDArray[np.float32]]:
+        """Columns by name; `column` gives the values of a feature of another family, None where nothing measures it."""
+        ...
+
+
 class Featurizer:
     """Measures events. One per worker thread; holds no state but memories that only save time.
 
@@ -40,6 +59,8 @@ class Featurizer:
         Replaces the static embedding; `NoEmbedding` turns embeddings off.
     excerpts
         Whether batches carry masked excerpts of input and output.
+    checks
+        What is computed from the other features; its columns come last.
 
     Attributes
     ----------
@@ -50,10 +71,17 @@ class Featurizer:
     """
 
     def __init__(
-        self, extractors: Sequence[Extractor], *, embedder: Embedder | None = None, excerpts: bool = True
+        self,
+        extractors: Sequence[Extractor],
+        *,
+        embedder: Embedder | None = None,
+        excerpts: bool = True,
+        checks: DependentFamily | None = None,
     ) -> None:
         self.extractors = tuple(extractors)
-        self.specs: tuple[FeatureSpec, ...] = tuple(spec for family in extractors for spec in family.features)
+        self._checks = checks
+        declared = [spec for family in extractors for spec in family.features]
+        self.specs: tuple[FeatureSpec, ...] = (*declared, *(checks.features if checks is not None else ()))
         names = Counter(spec.name for spec in self.specs)
         repeated = sorted(name for name, count in names.items() if count > 1)
         if repeated:
@@ -61,7 +89,7 @@ class Featurizer:
         self._scalars = tuple(spec.name for spec in self.specs if spec.kind not in (Kind.CATEGORY, Kind.VECTOR))
         self._position = {name: position for position, name in enumerate(self._scalars)}
         self._categories = tuple(spec.name for spec in self.specs if spec.kind is Kind.CATEGORY)
-        self._table = table_for(extractors)
+        self._table = table_for(extractors if checks is None else (*extractors, checks))
         self._owner = {name: family.family for family in extractors for name in family.word_columns}
         self._embedder = embedder
         self._excerpts = excerpts
@@ -72,7 +100,7 @@ class Featurizer:
     def failures(self) -> Counter[str]:
         """Failures so far, by family."""
         words = Counter({f"{self._owner.get(name, 'words')}.word": n for name, n in self._table.failures.items()})
-        return self._failed + words
+        return self._failed + words + (self._checks.failures if self._checks is not None else Counter())
 
     def featurize(
         self,
@@ -100,6 +128,8 @@ class Featurizer:
                         categories[spec.name][rows] = [None if v is None else str(v) for v in columns[spec.name]]
                     elif spec.kind is not Kind.VECTOR:
                         values[rows, self._position[spec.name]] = columns[spec.name]
+            if self._checks is not None:
+                self._check(self._checks, batch, values[rows], {name: c[rows] for name, c in categories.items()})
             vectors.append(self._embeddings(batch))
         values[~np.isfinite(values)] = np.nan
         embeddings = np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float16)
@@ -120,6 +150,22 @@ class Featurizer:
             embeddings=embeddings if embeddings.shape[1] else None,
             calls=calls_of(events) if self._calls else None,
         )
+
+    def _check(
+        self,
+        checks: DependentFamily,
+        batch: EventBatch,
+        values: NDArray[np.float32],
+        categories: Mapping[str, Sequence[str | None]],
+    ) -> None:
+        """Fills the columns of `checks` in `values` (n, k), a view of the micro-batch's rows."""
+
+        def column(name: str) -> Column | None:
+            position = self._position.get(name)
+            return values[:, position] if position is not None else categories.get(name)
+
+        for name, flags in checks.extract(batch, column).items():
+            values[:, self._position[name]] = flags
 
     def _embeddings(self, batch: EventBatch) -> NDArray[np.float16]:
         """(n, d): the outputs' embeddings; zero, as of an empty text, for an event on which the embedder fails."""

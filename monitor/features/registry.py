@@ -19,7 +19,7 @@ from monitor.features.families.overlap import Overlap
 from monitor.features.families.refusal import Refusal
 from monitor.features.families.repetition import Repetition
 from monitor.features.families.tone import Tone
-from monitor.features.featurizer import Featurizer
+from monitor.features.featurizer import DependentFamily, Featurizer
 from monitor.features.text.static_table import default_table
 from monitor.features.text.words import Embedder
 
@@ -54,7 +54,13 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
     return tuple(family for family in table if any(fnmatchcase(family.family, glob) for glob in families))
 
 
-def build_featurizer(families: Sequence[str] = ("*",), embedding: str = STATIC, *, excerpts: bool = True) -> Featurizer:
+def build_featurizer(
+    families: Sequence[str] = ("*",),
+    embedding: str = STATIC,
+    *,
+    excerpts: bool = True,
+    checks: DependentFamily | None = None,
+) -> Featurizer:
     """The featurizer that configuration asks for.
 
     `embedding` is `static`, `off`, or the name or folder of a sentence-transformers model (the extra `transformers`).
@@ -67,4 +73,4 @@ def build_featurizer(families: Sequence[str] = ("*",), embedding: str = STATIC, 
         from monitor.features.text.transformer import TransformerEmbedder
 
         embedder = TransformerEmbedder(embedding)
-    return Featurizer(default_extractors(families, embedder), embedder=embedder, excerpts=excerpts)
+    return Featurizer(default_extractors(families, embedder), embedder=embedder, excerpts=excerpts, checks=checks)

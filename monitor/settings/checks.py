@@ -26,8 +26,9 @@ from monitor.settings import Settings, load_settings, read_settings_text
 from monitor.settings.yaml_loader import durations_without_unit, lines_of
 from monitor.sinks.config import SinkConfig
 
-DYNAMIC = ("call.dependency.",)
-"""Beginnings of features whose names depend on the traffic: a glob over them may match what is not known yet."""
+DYNAMIC = ("call.dependency.", "output.check.")
+"""Beginnings of features whose names depend on the traffic or the criteria: a glob over them may match what is not
+known here."""
 LEAST_STUCK_AFTER_S = 60.0
 """A micro-batch of 1,024 outputs may take half a minute with a transformer: a worker must not end itself during one."""
 _SEVERITIES = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
@@ -156,6 +157,7 @@ def _features(settings: Settings) -> Iterator[Problem]:
         yield from _model(embedding)
     if not known:
         return
+    yield from _features_of_checks(settings)
     every = [spec.name for extractor in default_extractors() for spec in extractor.features]
     measured = [
         spec.name
@@ -193,6 +195,17 @@ def _features(settings: Settings) -> Iterator[Problem]:
             and not any(glob.startswith(DYNAMIC) for glob in detection.features)
         ):
             yield Problem((*at, "features"), "features and exclude together leave nothing to watch")
+
+
+def _features_of_checks(settings: Settings) -> Iterator[Problem]:
+    """Checks of features that nothing measures."""
+    from monitor.features.registry import default_extractors
+
+    specs = {spec.name: spec for extractor in default_extractors() for spec in extractor.features}
+    for index, override in enumerate(settings.streams):
+        for place, criterion in enumerate(override.criteria):
+            if (wrong := criterion.check.wrong_features(specs)) is not None:
+                yield Problem(("streams", index, "criteria", place, "check"), wrong)
 
 
 def _is_watched(name: str, detection: DetectionSettings) -> bool:

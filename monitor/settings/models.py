@@ -30,6 +30,7 @@ from monitor.config_values.checked_text import matching
 from monitor.config_values.durations import Duration
 from monitor.config_values.plain_errors import MisplacedError, first_sentence
 from monitor.config_values.secret_files import SecretText, secrets_from_files
+from monitor.criteria.criterion import Criterion
 from monitor.detection.settings import DetectionSettings
 from monitor.errors import ConfigError
 from monitor.settings.yaml_loader import parse
@@ -221,6 +222,17 @@ class StreamOverride(DetectionSettings):
     match: str = Field(min_length=1, description="glob on the stream's name")
     owner: str | None = Field(None, description="who answers for these streams")
     route: str | None = Field(None, min_length=1, description="which sinks get their alerts (sinks[].routes)")
+    criteria: tuple[Criterion, ...] = Field(
+        (), max_length=100, description="what is expected of each output; a later entry of the same name replaces it"
+    )
+
+    @model_validator(mode="after")
+    def _different_names(self) -> StreamOverride:
+        names = [criterion.name for criterion in self.criteria]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise MisplacedError(f"two criteria have the name {name}", "criteria", index, "name")
+        return self
 
 
 class StreamSettings(Part):
@@ -345,6 +357,19 @@ class Settings(Part):
         detection, owner, route = self._merged[matching]
         return StreamSettings.model_construct(stream=name, owner=owner, route=route, detection=detection)
 
+    @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """All criteria of the file, in its order."""
+        return tuple(criterion for override in self.streams for criterion in override.criteria)
+
+    def criteria_of(self, name: str) -> tuple[Criterion, ...]:
+        """The criteria of a stream: those of each matching override; of several with one name, the last."""
+        found: dict[str, Criterion] = {}
+        for override in self.streams:
+            if override.criteria and fnmatchcase(name, override.match):
+                found.update((criterion.name, criterion) for criterion in override.criteria)
+        return tuple(found.values())
+
     def merged(self, index: int) -> tuple[DetectionSettings, str, str]:
         """Detection settings, owner and route of a stream that only the override at `index` matches."""
         return self._merge((index,))
@@ -358,7 +383,7 @@ class Settings(Part):
             override = self.streams[index]
             owner = override.owner if override.owner is not None else owner
             route = override.route if override.route is not None else route
-            given = override.model_dump(exclude_unset=True, exclude={"match", "owner", "route"})
+            given = override.model_dump(exclude_unset=True, exclude={"match", "owner", "route", "criteria"})
             data = overlay(data, given)
         try:
             return DetectionSettings.model_validate(data), owner, route

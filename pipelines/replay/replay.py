@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from monitor.criteria.family import CheckFamily, refuse_unknown_features
 from monitor.detection import Finding, PartitionMonitor
 from monitor.detection.records.control import Control
 from monitor.detection.records.log_format import Tick, decode_message
@@ -38,9 +39,15 @@ class LogRecord(Protocol):
 
 
 def featurizer_for(settings: Settings) -> Featurizer:
-    """The featurizer that the settings ask for."""
+    """The featurizer that the settings ask for, with the checks of their criteria.
+
+    Raises `ConfigError` where a check asks for a feature that nothing measures.
+    """
     features = settings.features
-    return build_featurizer(features.families, features.embedding, excerpts=features.excerpts)
+    checks = CheckFamily(settings.criteria_of, settings.criteria) if settings.criteria else None
+    featurizer = build_featurizer(features.families, features.embedding, excerpts=features.excerpts, checks=checks)
+    refuse_unknown_features(settings.criteria, featurizer.specs)
+    return featurizer
 
 
 def partition_monitor(

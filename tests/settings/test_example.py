@@ -59,4 +59,4 @@ def test_the_examples_in_comments_are_valid(section: str, tmp_path: object) -> N
     secrets = {"OQM_WEBHOOK_SECRET": "s", "OQM_WEBHOOK_TOKEN": "t", "OQM_SMTP_PASSWORD": "p"}
     secrets |= {"OQM_SLACK_WEBHOOK": "https://hooks.example/services/T/B/x", "OQM_PAGERDUTY_KEY": "k" * 32}
     settings = load_settings(path, environ=secrets)
-    assert len(getattr(settings, section)) == sum(line.lstrip().startswith("- ") for line in lines)
+    assert len(getattr(settings, section)) == sum(line.startswith("  - ") for line in lines)

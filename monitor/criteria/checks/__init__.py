@@ -1,0 +1,1 @@
+"""The checks: one module each, and one line each in `monitor.criteria.registry`."""

@@ -1,0 +1,65 @@
+"""`contains` and `not_contains`: texts that must be, or must not be, in the output."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from monitor.criteria.base import Check, Compiled, by_text
+
+Texts = str | Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1, max_length=100)]
+"""One text, or up to 100: each is looked for in each output, so their number bounds the time."""
+
+
+class ContainsCheck(Check):
+    """All of the texts must be in the output."""
+
+    key: ClassVar[str] = "contains"
+    example: ClassVar[str] = '{contains: ["Kind regards"]}'
+
+    contains: Texts = Field(description="a text, or several, that the output must hold")
+    ignore_case: bool = Field(False, description="whether upper and lower case are the same")
+
+    def compiled(self) -> Compiled:
+        """The check made ready."""
+        wanted = _folded(self.contains, "contains", ignore_case=self.ignore_case)
+        if self.ignore_case:
+            return by_text(lambda text: not all(one in text.casefold() for one in wanted))
+        return by_text(lambda text: not all(one in text for one in wanted))
+
+    def violation(self) -> str:
+        """What an output that fails does."""
+        return f"does not contain {_listed(self.contains)}"
+
+
+class NotContainsCheck(Check):
+    """None of the texts may be in the output."""
+
+    key: ClassVar[str] = "not_contains"
+    example: ClassVar[str] = '{not_contains: ["lorem ipsum", "TODO"], ignore_case: true}'
+
+    not_contains: Texts = Field(description="a text, or several, that the output must not hold")
+    ignore_case: bool = Field(False, description="whether upper and lower case are the same")
+
+    def compiled(self) -> Compiled:
+        """The check made ready."""
+        refused = _folded(self.not_contains, "not_contains", ignore_case=self.ignore_case)
+        if self.ignore_case:
+            return by_text(lambda text: any(one in text.casefold() for one in refused))
+        return by_text(lambda text: any(one in text for one in refused))
+
+    def violation(self) -> str:
+        """What an output that fails does."""
+        return f"contains {_listed(self.not_contains)}"
+
+
+def _folded(texts: str | tuple[str, ...], setting: str, *, ignore_case: bool) -> tuple[str, ...]:
+    several = (texts,) if isinstance(texts, str) else texts
+    if not all(several):
+        raise ValueError(f"{setting} must not be empty: an empty text is in every output")
+    return tuple(map(str.casefold, several)) if ignore_case else several
+
+
+def _listed(texts: str | tuple[str, ...]) -> str:
+    return repr(texts) if isinstance(texts, str) else " or ".join(map(repr, texts))
