@@ -67,7 +67,7 @@ tests: $(VENV)/.dev kafka
 # and Maven those tests skip and say so.
 kafka: $(VENV)/.dev
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
-		$(BIN)/python -c 'from pipelines.brokers.apache import fetch_jars; fetch_jars()'; \
+		$(BIN)/python -c 'from tests.brokers.apache import fetch_jars; fetch_jars()'; \
 	else \
 		echo "make test: NO REAL KAFKA: Java and Maven are not on the PATH, so the tests marked kafka will skip."; \
 	fi

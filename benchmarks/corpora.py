@@ -5,23 +5,19 @@ Public sources, so that anyone can fetch them and get the same tables:
 alpacaeval   results of 12 models on the 805 AlpacaEval instructions: github.com/tatsu-lab/alpaca_eval, folder `results`
              (repository Apache-2.0, instructions CC BY-NC 4.0)
 llmdrift     GPT-3.5 and GPT-4, March and June 2023, on the same prompts: github.com/lchen001/LLMDrift (Apache-2.0)
-azure        one hour of two production LLM services, arrival times and token counts:
-             github.com/Azure/AzurePublicDataset, `AzureLLMInferenceTrace_{code,conv}.csv` (CC BY 4.0)
+
+The production hour of two LLM services that some benchmarks use as well is read by `tests.azure_trace`.
 
 A kept batch is found by a hash of the data file and of the code that measures, so it is never stale.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -105,31 +101,6 @@ def broken(data: Path) -> dict[str, Corpus]:
     return _corpora(data / "alpacaeval.jsonl.gz", by_task=False, breaking=True)
 
 
-@dataclass(frozen=True)
-class Trace:
-    """Requests of one service in order of arrival: times in seconds (n) and tokens of input and output (n)."""
-
-    service: str
-    times: NDArray[np.float64]
-    tokens_in: NDArray[np.float64]
-    tokens_out: NDArray[np.float64]
-
-
-def azure(data: Path) -> list[Trace]:
-    """The two services of the production hour."""
-    rows = _read(data / "azure_llm_trace_2023.jsonl.gz")
-    traces = []
-    for service in sorted({str(row["service"]) for row in rows}):
-        own = sorted(
-            (datetime.fromisoformat(str(r["ts"])[:26]).timestamp(), float(r["tokens_in"]), float(r["tokens_out"]))
-            for r in rows
-            if r["service"] == service
-        )
-        times, tokens_in, tokens_out = np.asarray(own).T
-        traces.append(Trace(service, times, tokens_in, tokens_out))
-    return traces
-
-
 class _Entry(msgspec.Struct):
     name: str
     tasks: list[str]
@@ -202,11 +173,6 @@ def _fingerprint(path: Path, featurizer: Featurizer) -> str:
     digest.update(Path(__file__).read_bytes())
     digest.update(repr(featurizer.specs).encode())
     return digest.hexdigest()
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def drawn(

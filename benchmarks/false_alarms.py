@@ -20,6 +20,7 @@ from benchmarks.report import Report, per_100k, poisson_interval
 from benchmarks.watching import BEFORE, Alarms, Plan, alarms, heard_all, listen, monitor, seeded
 from monitor.detection import Finding, State
 from monitor.features.batch import FeatureBatch, concat
+from tests.azure_trace import Trace, read_traces
 
 Ints = NDArray[np.intp]
 
@@ -128,7 +129,7 @@ def _hour(
     times the budget counts the events of 30 days at the trace's own rate.
     """
     rows: list[list[object]] = []
-    for trace in corpora.azure(plan.data):
+    for trace in read_traces(plan.data):
         streams = [
             (corpus, scenarios.production_hour(corpus, seeded("hour", trace.service, corpus.name), trace))
             for corpus in (models[:2] if plan.quick else models)
@@ -153,7 +154,7 @@ def _hour(
     return rows
 
 
-def _token_counts(corpus: Corpus, trace: corpora.Trace) -> FeatureBatch:
+def _token_counts(corpus: Corpus, trace: Trace) -> FeatureBatch:
     """The trace itself: a call without text, all else missing."""
     n = len(trace.times)
     batch = drawn(corpus.batch, np.zeros(n, dtype=np.intp), "t")

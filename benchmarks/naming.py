@@ -26,7 +26,8 @@ from monitor.detection.records.finding import Finding, State
 from monitor.events.schema import OutputEvent
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
-from pipelines.replay.replay import featurizer_for, replay
+from pipelines.build import featurizer_for
+from pipelines.replay.replay import replay
 
 
 @dataclass(frozen=True)

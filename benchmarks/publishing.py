@@ -95,7 +95,7 @@ def main() -> int:
     """Measure and print."""
     options = load.parser(__doc__, repeat=3).parse_args()
 
-    from pipelines.brokers import ApacheKafka
+    from tests.brokers.apache import ApacheKafka
 
     report = Report(Console())
     with ApacheKafka() as broker:

@@ -19,6 +19,7 @@ from benchmarks.report import Report, figure, median
 from benchmarks.watching import Plan, monitor, seeded
 from monitor.detection import DetectionSettings, Finding, FindingKind, State
 from monitor.features.batch import FeatureBatch, concat
+from tests.azure_trace import read_traces
 
 Ints = NDArray[np.intp]
 WARMUP = DetectionSettings().warmup
@@ -48,7 +49,7 @@ def references(plan: Plan, report: Report) -> None:
         said = sum(_said(*_ordinary(name, draw, models[i % len(models)], i)) for i in range(count))
         rows.append([name, count, said, "-", "-", "-"])
         said_of_ordinary, checked = said_of_ordinary + said, checked + count
-    for trace in corpora.azure(plan.data):
+    for trace in read_traces(plan.data):
         said = 0
         for i in range(count // 2):
             rng = seeded("reference of an hour", trace.service, i)

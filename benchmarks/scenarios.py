@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.stats import norm, rankdata
 
-from benchmarks.corpora import Corpus, Trace
+from benchmarks.corpora import Corpus
+from tests.azure_trace import Trace
 
 DAY = 3_333
 """Events in a day of a stream that carries 100,000 a month."""

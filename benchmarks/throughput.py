@@ -206,7 +206,7 @@ def main() -> int:
     parser.add_argument("--profile", metavar="FILE", help="write cProfile statistics of the monitor's main thread")
     options = parser.parse_args()
 
-    from pipelines.brokers import ApacheKafka
+    from tests.brokers.apache import ApacheKafka
 
     report = Report(Console())
     with contextlib.ExitStack() as stack:

@@ -16,10 +16,10 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.arrivals import DAY_MINUTES, KINDS, MINUTE_S, START, changed, times_of
 from monitor.detection.volume.hour_of_week import DAY_S
 from monitor.detection.volume.rate_change import NIGHT_S, WEEK_S, Volume
 from monitor.detection.volume.volume_monitor import CONFIRM_S
+from tests.detection.arrivals import DAY_MINUTES, KINDS, MINUTE_S, START, changed, times_of
 
 Array = NDArray[np.float64]
 

@@ -1,7 +1,13 @@
-"""The rules of `conftest.py` and `shared_data.py` themselves: what is required may not be skipped over in silence."""
+"""Rules of the tests themselves.
+
+What is required may not be skipped without a word (`conftest.py`, `shared_data.py`). Code that is only for measuring or
+testing stays on its side: tests do not import `benchmarks`, and what is installed imports neither. `make quick` tests
+each folder of `tests/` that needs no broker.
+"""
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -12,6 +18,7 @@ import pytest
 from tests.shared_data import shared
 
 CONFTEST = Path(__file__).parent / "conftest.py"
+ROOT = Path(__file__).parents[1]
 
 
 def run_pytest(folder: Path, test: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -56,3 +63,24 @@ def test_missing_shared_data_skips_or_fails(tmp_path: Path, monkeypatch: pytest.
         shared("nothing.jsonl")
     (tmp_path / "there.jsonl").touch()
     assert shared("there.jsonl") == tmp_path / "there.jsonl"
+
+
+def imported(source: Path) -> set[str]:
+    """The top-level packages that a module imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("folders", "forbidden"),
+    [(("tests",), {"benchmarks"}), (("monitor", "pipelines"), {"benchmarks", "scripts", "tests"})],
+)
+def test_nothing_depends_on_what_is_built_on_top_of_it(folders: tuple[str, ...], forbidden: set[str]) -> None:
+    sources = [source for folder in folders for source in (ROOT / folder).rglob("*.py")]
+    assert len(sources) > 50
+    assert {str(source.relative_to(ROOT)): found for source in sources if (found := imported(source) & forbidden)} == {}

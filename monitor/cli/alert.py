@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from monitor.detection.records.finding import State
     from monitor.settings import Settings
     from monitor.sinks.base import Sink
-    from pipelines.state.alert_log import Entry
+    from pipelines.stages.notify.alert_log import Entry
 
 Id = Annotated[str, typer.Argument(help="The alert's id, its first characters, or the id of an incident: all of its.")]
 
@@ -177,7 +177,7 @@ def _settings(connection: Connection, config: ConfigFile) -> Settings:
 
 
 def _read(settings: Settings) -> list[Entry]:
-    from pipelines.state.alert_log import read_alerts
+    from pipelines.stages.notify.alert_log import read_alerts
 
     return asyncio.run(read_alerts(settings, time.time()))
 
@@ -201,7 +201,7 @@ def _say(
     settings: Settings, identity: str, action: AnnotationAction, by: str | None, until: float | None, what: str
 ) -> None:
     from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction
-    from pipelines.state.alert_log import annotate
+    from pipelines.stages.notify.alert_log import annotate
 
     chosen = _chosen(_read(settings), identity)
     if action is not AnnotationAction.FALSE_ALARM:

@@ -70,7 +70,7 @@ def command(
     """
     from monitor.settings import load_settings
     from monitor.settings.criteria_file import load_criteria, with_criteria
-    from pipelines.replay.replay import featurizer_for
+    from pipelines.build import featurizer_for
 
     settings = load_settings(config)
     if criteria is not None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.events.schema import OutputEvent
     from monitor.settings import Settings
     from pipelines.kafka.outputs import Output, Outputs
-    from pipelines.state.alert_log import Entry
+    from pipelines.stages.notify.alert_log import Entry
 
 EXIT_NONE = 1
 """Nothing was found: the answer is "no"."""
@@ -97,7 +97,7 @@ def _alert(settings: Settings, identity: str) -> Entry:
     import asyncio
 
     from monitor.cli.alert import _chosen
-    from pipelines.state.alert_log import read_alerts
+    from pipelines.stages.notify.alert_log import read_alerts
 
     return _chosen(asyncio.run(read_alerts(settings, time.time())), identity)[0]
 

@@ -105,7 +105,7 @@ def known_stream(settings: Settings, stream: str) -> StreamStatus:
 def _can_accept(settings: Settings, status: StreamStatus) -> None:
     """Exit with 1 where there is nothing to accept: then the decision would do nothing, or another thing than meant."""
     from monitor.detection.records.status import StreamState
-    from pipelines.state.alert_log import read_alerts
+    from pipelines.stages.notify.alert_log import read_alerts
 
     if status.state is StreamState.UNKNOWN:
         raise refusal(

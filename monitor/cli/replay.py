@@ -209,7 +209,8 @@ class _Files(_Source):
 
     def findings(self) -> Iterator[Finding]:
         """What is found, in order."""
-        from pipelines.replay.replay import featurizer_for, partition_monitor, replay
+        from pipelines.build import featurizer_for, partition_monitor
+        from pipelines.replay.replay import replay
         from pipelines.replay.through_kafka import replay_through_broker
 
         with self._events() as events, _bar("replay") as bar:
@@ -234,7 +235,7 @@ class _Files(_Source):
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """What each candidate would have raised."""
-        from pipelines.replay.replay import featurizer_for
+        from pipelines.build import featurizer_for
         from pipelines.replay.what_if import try_on_events
 
         with self._events() as events, _bar("what if") as bar:
@@ -265,8 +266,9 @@ class _Past(_Source):
 
     def findings(self) -> Iterator[Finding]:
         """What a pass over the log finds, in order."""
+        from pipelines.build import featurizer_for, partition_monitor
         from pipelines.feature_log.reader import past_of
-        from pipelines.replay.replay import featurizer_for, partition_monitor, pass_over
+        from pipelines.replay.replay import pass_over
 
         specs = featurizer_for(self.settings).specs
         with _bar("past") as bar:
@@ -279,8 +281,8 @@ class _Past(_Source):
 
     def outcomes(self, candidates: Sequence[Candidate]) -> list[Outcome]:
         """What each candidate would have raised."""
+        from pipelines.build import featurizer_for
         from pipelines.feature_log.reader import past_of
-        from pipelines.replay.replay import featurizer_for
         from pipelines.replay.what_if import try_on_log
 
         specs = featurizer_for(self.settings).specs

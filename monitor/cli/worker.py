@@ -82,7 +82,8 @@ def command(
     """
     from monitor.settings import Settings
     from monitor.settings.checks import load_checked
-    from pipelines import worker
+    from pipelines.roles import Role as WorkerRole
+    from pipelines.worker import run_worker
 
     if metrics_host is not None and not metrics_host.strip():
         raise ConfigError("--metrics-host is empty: give an address, or leave the option out for the file's")
@@ -99,8 +100,8 @@ def command(
         for warning in warnings:
             log.warning("%s", warning)
         chosen = {Role.ALL} if not role else set(role)
-        roles = [one for one in worker.Role if Role.ALL in chosen or Role(one.value) in chosen]
-        worker.run_worker(
+        roles = [one for one in WorkerRole if Role.ALL in chosen or Role(one.value) in chosen]
+        run_worker(
             settings,
             roles,
             metrics_port=metrics_port,

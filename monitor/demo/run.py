@@ -19,6 +19,8 @@ from rich.text import Text
 from monitor.alerting.alert import Alert, decode
 from monitor.alerting.rendering.plain_text import block
 from monitor.demo.assistant import ANSWER, OBJECTIVES, TRIAGE, SupportAssistant
+from monitor.demo.broker_process import free_port
+from monitor.demo.embedded_broker import EmbeddedBroker
 from monitor.demo.faults import Fault
 from monitor.demo.metrics import WorkerMetrics
 from monitor.demo.screen import Screen, View
@@ -28,7 +30,6 @@ from monitor.detection.records.finding import State
 from monitor.detection.settings import DetectionSettings
 from monitor.publisher import OutputPublisher
 from monitor.settings import Broker, Settings
-from pipelines.brokers import EmbeddedBroker, free_port
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.topics import ensure_topics, private_topics, temporary_topics
 

@@ -1,4 +1,4 @@
-"""The Faust app: one agent a stage, each handing raw messages to its `Intake`; and what happens on a rebalance.
+"""The Faust app: one agent a stage, each handing raw messages to its `OrderedBuffer`; and what happens on a rebalance.
 
 Nothing is made at import: `build_app` makes an app. What Faust 0.15.3 does and how this lives with it:
 
@@ -16,6 +16,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,11 +36,11 @@ from faust.types import TP
 from monitor.errors import BrokerError, OqmError
 from monitor.settings import Broker
 from monitor.telemetry.worker_stats import WorkerStats
+from pipelines.faust_consumer.options import faust_options
 from pipelines.faust_consumer.transport import RunSchema, RunTransport
-from pipelines.kafka.connection import faust_options
-from pipelines.kafka.ordered_buffer import Intake
+from pipelines.kafka.log_reader import read_at
+from pipelines.kafka.ordered_buffer import OrderedBuffer
 from pipelines.stages.base import Stage
-from pipelines.state.checkpoint import read_at
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +55,40 @@ _REPAIR_EVERY_S = 0.5
 _QUEUE = 32
 
 
+@dataclass(frozen=True)
+class GroupMembership:
+    """The consumer group that the worker is a member of, and after how many seconds without a sign it is removed."""
+
+    name: str
+    session_timeout_s: float
+
+
 class FaustConsumer:
-    """A Faust app and the stages it feeds."""
+    """A Faust app and the stages it feeds.
+
+    Parameters
+    ----------
+    broker, group
+        Where Kafka is, and the consumer group.
+    stages
+        What takes the messages; each has another topic.
+    stats
+        What `/metrics` shows: lag, whether Kafka answers.
+    fail
+        Called with what ends the worker.
+    folder
+        For Faust's own files; removed when the worker ends.
+    clock
+        Seconds since 1970.
+    """
 
     def __init__(
         self,
-        *,
         broker: Broker,
-        group: str,
+        group: GroupMembership,
         stages: Iterable[Stage],
         stats: WorkerStats,
         fail: Callable[[BaseException], None],
-        session_timeout_s: float,
         folder: Path,
         clock: Callable[[], float],
     ) -> None:
@@ -82,16 +105,17 @@ class FaustConsumer:
         self._telling: asyncio.Task[None] | None = None
         self._answered_at = time.monotonic()
         self._ending = False
-        self._paused_after_s = session_timeout_s / 2
+        self._paused_after_s = group.session_timeout_s / 2
         self._beat_at = self._woke_at = time.monotonic()
         self._unsure = False
         self.restores = 0
         """Rises with each attempt to restore; for the watchdog."""
-        self.app = self._build(group, session_timeout_s, folder)
+        self.app = self._build(group, folder)
 
-    def _build(self, group: str, session_timeout_s: float, folder: Path) -> faust.App:
+    def _build(self, group: GroupMembership, folder: Path) -> faust.App:
+        session_timeout_s = group.session_timeout_s
         app = faust.App(
-            group,
+            group.name,
             **faust_options(self._broker),
             broker_session_timeout=session_timeout_s,
             # Kafka's own rule: a third of the session at most.
@@ -114,7 +138,7 @@ class FaustConsumer:
         app.transport = RunTransport(app.conf.broker_consumer, app)
         for name, stage in self._stages.items():
             topic = app.topic(name, schema=RunSchema(), acks=False, internal=False)
-            app.agent(topic, name=stage.name)(_feeder(stage.intake))
+            app.agent(topic, name=stage.name)(_feeder(stage.buffer))
         app.on_rebalance_complete.connect(self._restore, weak=False)
         app.on_partitions_revoked.connect(self._settle, weak=False)
         return app
@@ -141,7 +165,7 @@ class FaustConsumer:
         self._answered_at = now
         self._stats.assigned = True
         self._unsure = False
-        shares = ", ".join(f"{stage.name} {len(stage.intake.next)}" for stage in self._stages.values())
+        shares = ", ".join(f"{stage.name} {len(stage.buffer.next)}" for stage in self._stages.values())
         log.info("worker ready, partitions: %s", shares)
 
     async def _settle(self, *_: Any, **__: Any) -> None:
@@ -155,6 +179,11 @@ class FaustConsumer:
         except OqmError as error:
             self._fail(error)
 
+    @property
+    def assigned(self) -> bool:
+        """Whether partitions are assigned and their state is restored."""
+        return self._stats.assigned
+
     def beat(self) -> None:
         """The event loop turns: called several times a second."""
         now = time.monotonic()
@@ -163,7 +192,7 @@ class FaustConsumer:
             self._woke_at, self._unsure = now, True
         self._beat_at = now
 
-    def sure(self) -> bool:
+    def is_owner(self) -> bool:
         """Whether what was owned is owned still: not from a standstill on until the group has answered again.
 
         A worker that wakes after SIGSTOP, or with its virtual machine, finds its timers due before it hears that its
@@ -195,8 +224,8 @@ class FaustConsumer:
 
     async def _repair(self, tp: TP, came: int | None) -> None:
         async with self._repairing:
-            intake = self._stages[tp.topic].intake
-            epoch, expected = intake.epoch, intake.next.get(tp.partition)
+            buffer = self._stages[tp.topic].buffer
+            epoch, expected = buffer.epoch, buffer.next.get(tp.partition)
             self._repaired_at[tp] = self._heard_at[tp] = time.monotonic()
             if expected is None:
                 return
@@ -206,14 +235,14 @@ class FaustConsumer:
             except BrokerError as error:
                 log.info("%s: not set back to %d for now: %s", tp, expected, error)
                 return
-            if intake.epoch != epoch or intake.next.get(tp.partition) != expected:
+            if buffer.epoch != epoch or buffer.next.get(tp.partition) != expected:
                 return
             if expected < start:
                 gone = start - expected
                 log.error("%s: %d messages from offset %d are gone from the log, not applied", tp, gone, expected)
                 self._stats.lost[tp.topic] += gone
             if first is not None and first > expected:
-                intake.next[tp.partition] = expected = first
+                buffer.next[tp.partition] = expected = first
             if first is None:
                 return  # nothing to come back to yet
             self._stats.repairs[tp.topic] += 1
@@ -234,9 +263,9 @@ class FaustConsumer:
             for stage in self._stages.values()
         }
         for name, stage in self._stages.items():
-            for partition, following in stage.intake.next.items():
+            for partition, following in stage.buffer.next.items():
                 tp = TP(name, partition)
-                lag[name, partition] = max(0, self._end(tp) - following) + stage.intake.held(partition)
+                lag[name, partition] = max(0, self._end(tp) - following) + stage.buffer.held(partition)
         self._stats.lag = lag
         await self._tell_group()
 
@@ -281,9 +310,9 @@ class FaustConsumer:
         """Where nothing comes although the log holds more, set the flow back to the position (Faust drops messages)."""
         now = time.monotonic()
         for name, stage in self._stages.items():
-            for partition, following in list(stage.intake.next.items()):
+            for partition, following in list(stage.buffer.next.items()):
                 tp = TP(name, partition)
-                waiting = stage.intake.full or not stage.intake.idle
+                waiting = stage.buffer.full or not stage.buffer.idle
                 if waiting or self._moved(tp, following) or self._end(tp) <= following:
                     self._heard_at[tp] = now
                 elif now - self._heard_at.get(tp, now) > _STALLED_AFTER_S and not self._repairing.locked():
@@ -300,11 +329,11 @@ class FaustConsumer:
         return before != following
 
 
-def _feeder(intake: Intake) -> Callable[[Any], Any]:
+def _feeder(buffer: OrderedBuffer) -> Callable[[Any], Any]:
     async def feed(stream: Any) -> None:
         async for records in stream:
-            intake.offer(records)
-            if intake.full:
-                await intake.room()
+            buffer.offer(records)
+            if buffer.full:
+                await buffer.room()
 
     return feed

@@ -54,7 +54,7 @@ def in_time_order(
 ) -> list[tuple[TP, Sequence[ConsumerRecord[Any, Any]]]]:
     """The runs of all partitions, oldest first; a partition's own stay in their order.
 
-    So that the intake, which takes the oldest message it holds, has all partitions to choose from.
+    So that the buffer, which takes the oldest message it holds, has all partitions to choose from.
     """
     timed = []
     for tp, records in fetched.items():
@@ -118,7 +118,7 @@ class RunConsumer(Consumer):
         if records is None or self.should_stop:
             return
         if not self.flow_active:
-            # Fetched while the flow was being stopped: dropped, and the intake's position tells what comes next. A
+            # Fetched while the flow was being stopped: dropped, and the buffer's position tells what comes next. A
             # partition may have gone to another worker by now: where that goes on is not ours to say.
             with contextlib.suppress(IllegalStateError):
                 await self.perform_seek()

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import faust
 from aiokafka import AIOKafkaProducer
 from kafka.errors import KafkaError
 
@@ -19,7 +18,8 @@ from monitor.settings import Broker
 from pipelines.kafka.token_provider import AsyncTokens, BlockingTokens
 
 
-def _ssl_context(broker: Broker) -> ssl.SSLContext | None:
+def ssl_context(broker: Broker) -> ssl.SSLContext | None:
+    """The certificates of `broker.ssl`; None where the connection is not encrypted. Raises `ConfigError`."""
     if not broker.security.endswith("SSL"):
         return None
     given = broker.ssl
@@ -36,8 +36,8 @@ def _ssl_context(broker: Broker) -> ssl.SSLContext | None:
 
 def _security(broker: Broker) -> dict[str, Any]:
     """Options that kafka-python and aiokafka name alike."""
-    options: dict[str, Any] = {"security_protocol": broker.security, "ssl_context": _ssl_context(broker)}
-    if _oauth(broker):
+    options: dict[str, Any] = {"security_protocol": broker.security, "ssl_context": ssl_context(broker)}
+    if token_provider(broker):
         options["sasl_mechanism"] = broker.sasl.mechanism
     elif broker.security.startswith("SASL") and broker.sasl.password is not None:
         options["sasl_mechanism"] = broker.sasl.mechanism
@@ -51,7 +51,7 @@ def servers(broker: Broker) -> list[str]:
     return [server.strip() for server in broker.bootstrap.split(",")]
 
 
-def _oauth(broker: Broker) -> str | None:
+def token_provider(broker: Broker) -> str | None:
     """The function that gives tokens, where the broker asks for them."""
     return broker.sasl.token_provider if broker.security.startswith("SASL") else None
 
@@ -59,7 +59,7 @@ def _oauth(broker: Broker) -> str | None:
 def client_options(broker: Broker) -> dict[str, Any]:
     """Keyword arguments of kafka-python's clients."""
     options = {"bootstrap_servers": servers(broker), **_security(broker)}
-    if name := _oauth(broker):
+    if name := token_provider(broker):
         options["sasl_oauth_token_provider"] = BlockingTokens(name)
     return options
 
@@ -67,7 +67,7 @@ def client_options(broker: Broker) -> dict[str, Any]:
 def async_client_options(broker: Broker) -> dict[str, Any]:
     """Keyword arguments of aiokafka's clients: as kafka-python's but for what gives tokens."""
     options = client_options(broker)
-    if name := _oauth(broker):
+    if name := token_provider(broker):
         options["sasl_oauth_token_provider"] = AsyncTokens(name)
     return options
 
@@ -96,24 +96,6 @@ def spaced(producer: AIOKafkaProducer) -> AIOKafkaProducer:
 
     client._metadata_update = spaced_refresh
     return producer
-
-
-def faust_options(broker: Broker) -> dict[str, Any]:
-    """Keyword arguments of `faust.App`."""
-    options: dict[str, Any] = {"broker": [f"kafka://{server}" for server in servers(broker)]}
-    context = _ssl_context(broker)
-    if name := _oauth(broker):
-        options["broker_credentials"] = faust.OAuthCredentials(oauth_cb=AsyncTokens(name), ssl_context=context)
-    elif broker.security.startswith("SASL") and broker.sasl.password is not None:
-        options["broker_credentials"] = faust.SASLCredentials(
-            username=broker.sasl.username,
-            password=broker.sasl.password.get_secret_value(),
-            mechanism=broker.sasl.mechanism,
-            ssl_context=context,
-        )
-    elif context is not None:
-        options["broker_credentials"] = faust.SSLCredentials(context=context)
-    return options
 
 
 @contextmanager

@@ -16,10 +16,9 @@ from kafka.consumer.fetcher import ConsumerRecord
 from monitor.errors import BrokerError
 from monitor.settings import Settings
 from pipelines.kafka.connection import client_options, quiet_client_logs, unreachable
-from pipelines.kafka.dead_letters import REQUEUED
+from pipelines.kafka.dead_letters import EVENTS_HEADER, REQUEUED
 from pipelines.kafka.topic_window import topic_window
 from pipelines.kafka.topics import LARGEST_DEAD_LETTER_BYTES, read_topics
-from pipelines.stages.stream_letters import EVENTS_HEADER
 
 
 class Letter(msgspec.Struct, frozen=True):

@@ -29,6 +29,11 @@ PROCESSING_FAILED = "processing_failed"
 REQUEUED = "oqm-requeued"
 """Header that counts how often a message was sent back, so that one that fails each time is seen."""
 
+STREAM_HEADER = "oqm-stream"
+SOURCE_HEADER = "oqm-source-topic"
+EVENTS_HEADER = "oqm-events"
+"""Of rows that a stream's monitor could not judge: JSON, `[[partition, offset, event id], ...]`, in the rows' order."""
+
 _KEPT_OF_TOO_LARGE = 512 * 2**10
 
 
@@ -63,7 +68,7 @@ def headers_of(letter: DeadLetter, topic: str) -> list[tuple[str, bytes]]:
     ]
 
 
-class DeadLetterBox:
+class DeadLetterWriter:
     """Writes dead letters, counts them by reason, and says when there are too many.
 
     The limit counts only what *our* processing failed on (`processing_failed`): an application that publishes nothing

@@ -1,4 +1,4 @@
-"""`Intake`: the messages of one topic, in order and without a gap, from a Faust agent to the code that applies them.
+"""`OrderedBuffer`: a topic's messages, in order and without a gap, from a Faust agent to the code that applies them.
 
 Why Faust's own order and acknowledgements are not enough (0.15.3, seen): on a plain rebalance a message that was in
 flight when the flow stopped is delivered afterwards; Faust takes the offsets between the committed one and this one
@@ -51,7 +51,7 @@ class Batch:
         return {message.partition: message.offset + 1 for message in self.messages}
 
 
-class Intake:
+class OrderedBuffer:
     """Buffer between an agent and its processing, bounded in messages and in bytes.
 
     Batches are taken oldest first over all partitions. A worker that catches up gets hours of each partition at a time;

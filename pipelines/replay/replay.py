@@ -8,56 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
-from typing import Protocol
 
 import numpy as np
 
-from monitor.criteria.family import CheckFamily, refuse_unknown_features
 from monitor.detection import Finding, PartitionMonitor
-from monitor.detection.records.control import Control
-from monitor.detection.records.log_format import Tick, decode_message
-from monitor.errors import InvalidEvent
+from monitor.detection.records.log_format import Tick
 from monitor.events.schema import OutputEvent
-from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
-from monitor.features.registry import build_featurizer
 from monitor.settings import Settings
+from pipelines.build import featurizer_for, partition_monitor
+from pipelines.feature_log.apply import LogRecord, apply, contents
 from pipelines.feature_log.ticks import EventTimeTicks
 
 SOURCE = "replay"
 """Source of a replay's rows, for the fence."""
-
-
-class LogRecord(Protocol):
-    """A message of one detect partition of `oqm.features`."""
-
-    @property
-    def offset(self) -> int: ...  # noqa: D102
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-
-
-def featurizer_for(settings: Settings) -> Featurizer:
-    """The featurizer that the settings ask for, with the checks of their criteria.
-
-    Raises `ConfigError` where a check asks for a feature that nothing measures.
-    """
-    features = settings.features
-    checks = CheckFamily(settings.criteria_of, settings.criteria) if settings.criteria else None
-    featurizer = build_featurizer(features.families, features.embedding, excerpts=features.excerpts, checks=checks)
-    refuse_unknown_features(settings.criteria, featurizer.specs)
-    return featurizer
-
-
-def partition_monitor(
-    settings: Settings, specs: Iterable[FeatureSpec], *, current: Callable[[], Settings] | None = None
-) -> PartitionMonitor:
-    """A detect partition with each stream's own settings; `current` gives them where they may change meanwhile."""
-    now = current or (lambda: settings)
-    return PartitionMonitor(
-        lambda stream: now().for_stream(stream).detection, tuple(specs), settings.worker.max_streams
-    )
 
 
 def replay(
@@ -107,15 +72,6 @@ def measured(
         done += len(chunk)
 
 
-def apply(monitor: PartitionMonitor, content: FeatureBatch | Tick | Control, offset: int) -> list[Finding]:
-    """Apply what stands at `offset` of the log: rows, a tick or a control row."""
-    if isinstance(content, FeatureBatch):
-        return monitor.apply(content, offset)
-    if isinstance(content, Tick):
-        return monitor.tick(content.time, offset, content.stream)
-    return monitor.control(content, offset)
-
-
 def _chunks(events: Iterable[OutputEvent], size: int) -> Iterator[list[OutputEvent]]:
     chunk: list[OutputEvent] = []
     for event in events:
@@ -134,24 +90,3 @@ def pass_over(log: Iterable[LogRecord], monitor: PartitionMonitor, stream: str |
     """
     for offset, content in contents(log, stream):
         yield from apply(monitor, content, offset)
-
-
-def contents(
-    log: Iterable[LogRecord], stream: str | None = None
-) -> Iterator[tuple[int, FeatureBatch | Tick | Control]]:
-    """Offset and content of each message of a partition; where a stream is named, what concerns it, and all ticks."""
-    for record in log:
-        try:
-            content = decode_message(record.value or b"")
-        except InvalidEvent:
-            continue
-        if stream is not None and isinstance(content, Control) and content.stream != stream:
-            continue
-        if stream is not None and isinstance(content, Tick) and content.stream not in (None, stream):
-            continue
-        if stream is not None and isinstance(content, FeatureBatch):
-            own = np.flatnonzero([name == stream for name in content.streams])
-            if not len(own):
-                continue
-            content = content.take(own)
-        yield record.offset, content

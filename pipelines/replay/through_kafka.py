@@ -22,9 +22,11 @@ from monitor.events.schema import OutputEvent, as_published
 from monitor.settings import Broker, Settings, Topics
 from pipelines.kafka.connection import client_options, unreachable
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES, private_topics, temporary_topics
+from pipelines.roles import Role
+from pipelines.stages.build_stages import ReplayMode
 from pipelines.stages.detect import Detect
 from pipelines.stages.featurize import Featurize
-from pipelines.worker import SESSION_TIMEOUT_S, Role, Worker
+from pipelines.worker import SESSION_TIMEOUT_S, Worker
 
 _POLL_S = 0.1
 
@@ -102,8 +104,7 @@ async def _work(
         settings,
         (Role.FEATURIZE, Role.DETECT),
         session_timeout_s=session_timeout_s,
-        event_time=True,
-        on_findings=found,
+        replay=ReplayMode(on_findings=found),
     )
     working = asyncio.create_task(worker.run())
     outputs = settings.topics.outputs.name

@@ -27,7 +27,8 @@ from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings, overlay
-from pipelines.replay.replay import LogRecord, apply, contents, measured
+from pipelines.feature_log.apply import LogRecord, apply, contents
+from pipelines.replay.replay import measured
 
 AS_CONFIGURED = "as configured"
 BUDGETS = ("1 per 7d", "1 per 90d")

@@ -1,4 +1,4 @@
-"""What the three agents have in common: own a topic's partitions, take batches in order, go on after a rebalance.
+"""What the three agents have in common: own a topic's partitions, take batches in order, continue after a rebalance.
 
 A stage's life: `restore` (awaited before the flow resumes), `run` (a task for the worker's whole life), `settle`
 (before partitions are given back: finish what is in hand, write positions).
@@ -9,10 +9,41 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
 
-from pipelines.kafka.ordered_buffer import Batch, Intake
-from pipelines.kafka.topics import TopicFacts
+from monitor.telemetry.worker_stats import WorkerStats
+from pipelines.kafka.dead_letters import DeadLetterWriter
+from pipelines.kafka.ordered_buffer import Batch, OrderedBuffer
+from pipelines.kafka.producer import LogProducer
+from pipelines.kafka.topics import TopicFacts, TopicMap
+
+
+@dataclass(frozen=True, slots=True)
+class StageServices:
+    """What all stages of a worker share.
+
+    Attributes
+    ----------
+    topics
+        The topics as they are in Kafka.
+    producer, letters
+        Write to the log and to the dead letters; started before the stages, stopped after them.
+    stats
+        What `/metrics` shows.
+    pool
+        One thread, for what computes: the event loop must answer Kafka meanwhile.
+    clock
+        Seconds since 1970.
+    """
+
+    topics: TopicMap
+    producer: LogProducer
+    letters: DeadLetterWriter
+    stats: WorkerStats
+    pool: Executor
+    clock: Callable[[], float]
 
 
 class Stage(ABC):
@@ -20,11 +51,11 @@ class Stage(ABC):
 
     name: str
 
-    def __init__(self, source: TopicFacts, intake: Intake) -> None:
+    def __init__(self, source: TopicFacts, buffer: OrderedBuffer, services: StageServices) -> None:
         self.source = source
-        self.intake = intake
+        self.buffer = buffer
         self.done: dict[int, int] = {}
-        """Per partition the position that has been written; what lag monitors are told."""
+        """Per partition the position that has been written; what lag monitors see."""
         self.steps = 0
         """Rises whenever this stage takes a batch, ends one, or has restored; for the watchdog."""
         self.in_hand: Batch | None = None
@@ -32,6 +63,12 @@ class Stage(ABC):
         self.working_s = 0.0
         """Seconds with a batch in hand, those of ended batches."""
         self._lock = asyncio.Lock()
+        self._topics = services.topics
+        self._producer = services.producer
+        self._letters = services.letters
+        self._stats = services.stats
+        self._pool = services.pool
+        self._clock = services.clock
 
     @property
     def restored(self) -> int:
@@ -42,7 +79,7 @@ class Stage(ABC):
         """Own these partitions from their written positions on."""
         async with self._lock:
             self.done = await self._restored(sorted(partitions))
-            self.intake.assign(self.done)
+            self.buffer.assign(self.done)
             self.steps += 1
 
     @abstractmethod
@@ -53,7 +90,7 @@ class Stage(ABC):
         """Finish what is in hand, write positions, own nothing."""
         async with self._lock:
             # Own nothing first: what would still come belongs to the next owner.
-            self.intake.revoke()
+            self.buffer.revoke()
             await self._write_positions()
 
     @abstractmethod
@@ -63,11 +100,11 @@ class Stage(ABC):
     async def run(self) -> None:
         """Process batches until cancelled. An error here ends the worker."""
         while True:
-            self.in_hand = batch = await self.intake.take()
+            self.in_hand = batch = await self.buffer.take()
             self.steps += 1
             began = time.monotonic()
             async with self._lock:
-                if batch.epoch == self.intake.epoch:
+                if batch.epoch == self.buffer.epoch:
                     await self._process(batch)
             self.in_hand = None
             self.steps += 1
@@ -77,11 +114,11 @@ class Stage(ABC):
     def oldest_ms(self) -> int | None:
         """Kafka's time of the oldest message that has come and is not applied, in ms since 1970; None where none is."""
         batch = self.in_hand
-        return batch.messages[0].timestamp if batch is not None and batch.messages else self.intake.oldest_ms
+        return batch.messages[0].timestamp if batch is not None and batch.messages else self.buffer.oldest_ms
 
     @abstractmethod
     async def _process(self, batch: Batch) -> None:
         """Apply a batch. Called with the lock held."""
 
     async def idle(self) -> None:  # noqa: B027  most stages have nothing to do
-        """Called every few seconds: write what is due although nothing comes; raise what a task of its own met."""
+        """Called every few seconds: write what is due although nothing comes; raise the error of a background task."""

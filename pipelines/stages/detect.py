@@ -12,7 +12,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,13 +26,11 @@ from monitor.detection.records.status import StreamStatus
 from monitor.detection.stream.failed_stream import FailedStream, Unjudged
 from monitor.errors import InvalidEvent, OqmError
 from monitor.features.batch import FeatureBatch
-from monitor.telemetry.worker_stats import WorkerStats
-from pipelines.kafka.dead_letters import PROCESSING_FAILED, DeadLetter, DeadLetterBox
-from pipelines.kafka.ordered_buffer import Batch, Intake, Message
-from pipelines.kafka.producer import LogProducer, Outgoing
-from pipelines.kafka.topics import TopicMap
-from pipelines.replay.replay import apply
-from pipelines.stages.base import Stage
+from pipelines.feature_log.apply import apply
+from pipelines.kafka.dead_letters import PROCESSING_FAILED, DeadLetter
+from pipelines.kafka.ordered_buffer import Batch, Message, OrderedBuffer
+from pipelines.kafka.producer import Outgoing
+from pipelines.stages.base import Stage, StageServices
 from pipelines.stages.stream_letters import letters_of
 from pipelines.state.checkpoint import DetectCheckpoint
 
@@ -57,37 +54,43 @@ class Applied:
 
 
 class Detect(Stage):
-    """The stage behind the detect agent."""
+    """The stage behind the detect agent.
+
+    Parameters
+    ----------
+    services
+        Shared by all stages of the worker.
+    buffer
+        Messages of `oqm.features`.
+    monitor
+        Makes the monitor of one detect partition.
+    alert
+        Makes the alert of a finding.
+    checkpoint
+        Where snapshots and positions are kept.
+    checkpoint_every_s
+        Seconds between two checkpoints, at least.
+    on_findings
+        Called with findings once their alerts are confirmed.
+    """
 
     name = "detect"
 
     def __init__(
         self,
-        *,
-        intake: Intake,
-        topics: TopicMap,
+        services: StageServices,
+        buffer: OrderedBuffer,
         monitor: Callable[[], PartitionMonitor],
         alert: Callable[[Finding], Alert],
-        producer: LogProducer,
         checkpoint: DetectCheckpoint,
         checkpoint_every_s: float,
-        letters: DeadLetterBox,
-        pool: Executor,
-        stats: WorkerStats,
-        clock: Callable[[], float],
         on_findings: Callable[[list[Finding]], None] | None = None,
     ) -> None:
-        super().__init__(topics.features, intake)
-        self._topics = topics
+        super().__init__(services.topics.features, buffer, services)
         self._monitor = monitor
         self._alert = alert
-        self._producer = producer
         self._checkpoint = checkpoint
         self._checkpoint_every_s = checkpoint_every_s
-        self._letters = letters
-        self._pool = pool
-        self._stats = stats
-        self._clock = clock
         self._on_findings = on_findings
         self._monitors: dict[int, PartitionMonitor] = {}
         self._applied: dict[int, int] = {}
@@ -278,7 +281,7 @@ class Detect(Stage):
     async def idle(self) -> None:
         """Write a checkpoint when it is due and nothing comes: called by the worker's timer."""
         due = self._clock() >= self._due_at
-        if due and self.intake.idle and not self._lock.locked():
+        if due and self.buffer.idle and not self._lock.locked():
             async with self._lock:
                 await self._write_positions()
 
@@ -293,7 +296,7 @@ class Detect(Stage):
         """Append the time to every detect partition owned here, and settings that changed since a restore."""
         now = self._clock()
         name = self._topics.features.name
-        owned = list(self.intake.next)
+        owned = list(self.buffer.next)
         changed = [
             Outgoing(name, partition=partition, value=encode_control(control))
             for partition in owned

@@ -12,8 +12,7 @@ import copy
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
@@ -26,14 +25,13 @@ from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
 from monitor.telemetry.call_stats import CallStats
-from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.feature_log.ticks import EventTimeTicks
-from pipelines.kafka.dead_letters import PROCESSING_FAILED, DeadLetter, DeadLetterBox
-from pipelines.kafka.ordered_buffer import Batch, Intake, Message
-from pipelines.kafka.producer import LogProducer, Outgoing
-from pipelines.kafka.topics import TopicFacts, TopicMap
-from pipelines.stages.base import Stage
-from pipelines.state.checkpoint import Positions
+from pipelines.kafka.dead_letters import PROCESSING_FAILED, DeadLetter
+from pipelines.kafka.ordered_buffer import Batch, Message, OrderedBuffer
+from pipelines.kafka.producer import Outgoing
+from pipelines.kafka.topics import TopicFacts
+from pipelines.stages.base import Stage, StageServices
+from pipelines.state.positions import Positions
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +78,11 @@ class EventReader:
         self._ticks = ticks
         self._source = source
         self._partitions = detect_partitions
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Events on which a feature family failed, by family."""
+        return self._featurizer.failures
 
     def read(self, messages: Sequence[Message]) -> Featurized:
         """Decode, measure, encode. Never raises for what a message holds."""
@@ -169,34 +172,32 @@ def _failed(message: Message, error: Exception) -> DeadLetter:
 
 
 class Featurize(Stage):
-    """The stage behind the featurize agent."""
+    """The stage behind the featurize agent.
+
+    Parameters
+    ----------
+    services
+        Shared by all stages of the worker.
+    buffer
+        Messages of `oqm.outputs`.
+    reader
+        Measures them.
+    positions
+        Where this stage's positions are kept.
+    """
 
     name = "featurize"
 
     def __init__(
         self,
-        *,
-        intake: Intake,
-        topics: TopicMap,
+        services: StageServices,
+        buffer: OrderedBuffer,
         reader: EventReader,
-        failures: Callable[[], Counter[str]],
-        producer: LogProducer,
         positions: Positions,
-        letters: DeadLetterBox,
-        pool: Executor,
-        stats: WorkerStats,
-        clock: Callable[[], float],
     ) -> None:
-        super().__init__(topics.outputs, intake)
-        self._topics = topics
+        super().__init__(services.topics.outputs, buffer, services)
         self._reader = reader
-        self._failures = failures
-        self._producer = producer
         self._positions = positions
-        self._letters = letters
-        self._pool = pool
-        self._stats = stats
-        self._clock = clock
         self.log_ends: dict[int, int] = {}
         """Per detect partition the offset after the last message written."""
         self._sent: dict[int, int] = {}
@@ -240,7 +241,7 @@ class Featurize(Stage):
         stats.batches[self.name] += 1
         stats.busy_s[self.name] += result.seconds
         stats.batch_seconds[self.name].observe(result.seconds)
-        stats.feature_failures = self._failures()
+        stats.feature_failures = self._reader.failures
         stats.progress_at = self._clock()
         self._letters.check_share(len(batch.messages), result.letters)
         if self._clock() - self._written_at >= _POSITIONS_EVERY_S:
@@ -259,6 +260,6 @@ class Featurize(Stage):
 
     async def idle(self) -> None:
         """Write positions when nothing comes: called by the worker's timer."""
-        if self.intake.idle and not self._lock.locked():
+        if self.buffer.idle and not self._lock.locked():
             async with self._lock:
                 await self._write_positions()

@@ -16,13 +16,9 @@ import numpy as np
 from monitor.detection.records.log_format import encode
 from monitor.detection.stream.failed_stream import Unjudged
 from monitor.features.batch import FeatureBatch
-from pipelines.kafka.dead_letters import DeadLetter
+from pipelines.kafka.dead_letters import EVENTS_HEADER, SOURCE_HEADER, STREAM_HEADER, DeadLetter
 from pipelines.kafka.topics import TopicFacts
 
-STREAM_HEADER = "oqm-stream"
-SOURCE_HEADER = "oqm-source-topic"
-EVENTS_HEADER = "oqm-events"
-"""JSON: `[[partition, offset, event id], ...]`, in the order of the rows."""
 MOST_HEADER_BYTES = 32 * 2**10
 """Of `EVENTS_HEADER`; a letter that would need more becomes several. Brokers take more, viewers cut it."""
 

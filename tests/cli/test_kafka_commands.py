@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from monitor.demo.assistant import ANSWER, TRIAGE, SupportAssistant
+from monitor.demo.embedded_broker import EmbeddedBroker
 from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.log_format import Message, decode_message, partition_for
 from monitor.detection.records.status import StreamState, StreamStatus
-from pipelines.brokers import EmbeddedBroker
 from tests.cli.run_oqm import json_lines, one_line_of_error, oqm, oqm_process
 
 pytestmark = pytest.mark.embedded

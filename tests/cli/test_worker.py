@@ -19,8 +19,9 @@ from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
 from monitor.alerting.rendering.samples import sample_alert
 from monitor.demo.assistant import SupportAssistant
+from monitor.demo.broker_process import free_port
+from monitor.demo.embedded_broker import EmbeddedBroker
 from monitor.settings import Broker
-from pipelines.brokers import EmbeddedBroker, free_port
 from pipelines.kafka.producer import LogProducer, Outgoing
 from tests.cli.run_oqm import json_lines, oqm, oqm_process
 from tests.cli.worker_process import WorkerProcess, answers

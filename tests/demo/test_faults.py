@@ -17,7 +17,8 @@ from monitor.demo.run import CONFIG
 from monitor.detection.records.finding import Finding, FindingKind, Severity, State
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
-from pipelines.replay.replay import featurizer_for, replay
+from pipelines.build import featurizer_for
+from pipelines.replay.replay import replay
 
 SEEDS = (1,)
 HEALTHY, STRICKEN = 2600, 2200

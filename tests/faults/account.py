@@ -12,9 +12,10 @@ from kafka.consumer.fetcher import ConsumerRecord
 from monitor.alerting.alert import decode, encode
 from monitor.alerting.from_finding import from_finding
 from monitor.detection.records.finding import State
+from pipelines.build import featurizer_for, partition_monitor
 from pipelines.kafka.producer import LogProducer
 from pipelines.kafka.topics import read_topics
-from pipelines.replay.replay import featurizer_for, partition_monitor, pass_over
+from pipelines.replay.replay import pass_over
 from pipelines.state.checkpoint import DetectCheckpoint
 from tests.faults.pager import Pager
 from tests.kafka.installation import Installation

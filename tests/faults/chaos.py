@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
 
-from pipelines.brokers import ApacheKafka
+from tests.brokers.apache import ApacheKafka
 from tests.faults.pager import Mood, Pager
 from tests.kafka.installation import Installation, WorkerProcess
 

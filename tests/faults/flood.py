@@ -23,8 +23,8 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipelines.brokers import ApacheKafka
 from pipelines.kafka.connection import client_options
+from tests.brokers.apache import ApacheKafka
 from tests.kafka.conftest import installed
 from tests.kafka.installation import Installation, WorkerProcess, made_event
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from monitor.settings import Broker, Settings
-from pipelines.brokers import ApacheKafka
 from pipelines.kafka.topics import ensure_topics, private_topics
+from tests.brokers.apache import ApacheKafka
 from tests.faults.account import (
     Account,
     add_dead_letters,

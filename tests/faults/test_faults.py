@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.brokers.apache import missing_tools
+from tests.brokers.apache import missing_tools
 from tests.faults.run import account_of
 
 pytestmark = pytest.mark.kafka

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.events.readers import MAX_BYTES
-from pipelines.brokers import ApacheKafka
+from tests.brokers.apache import ApacheKafka
 from tests.faults.flood import flooded, resident_mib, sample
 from tests.kafka.conftest import installed
 from tests.kafka.installation import Installation, made_event

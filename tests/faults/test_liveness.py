@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.brokers import ApacheKafka
-from pipelines.brokers.apache import missing_tools
 from pipelines.liveness.watchdog import STUCK_EXIT
+from tests.brokers.apache import ApacheKafka, missing_tools
 from tests.kafka.conftest import installed
 from tests.kafka.installation import Installation, WorkerProcess, made_event
 

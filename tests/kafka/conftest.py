@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from monitor.demo.broker_process import BrokerProcess
+from monitor.demo.embedded_broker import EmbeddedBroker
 from monitor.settings import Broker, Settings
-from pipelines.brokers import ApacheKafka, BrokerProcess, EmbeddedBroker
-from pipelines.brokers.apache import missing_tools
 from pipelines.kafka.topics import private_topics, temporary_topics
+from tests.brokers.apache import ApacheKafka, missing_tools
 from tests.kafka.installation import Installation
 
 collect_ignore = ["publishing_processes.py"]

@@ -21,14 +21,15 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from monitor.alerting.alert import Alert, decode
+from monitor.demo.broker_process import free_port
 from monitor.detection import Control, DetectionSettings, Finding
 from monitor.detection.records.log_format import decode_message, partition_for
 from monitor.detection.records.status import StreamStatus
 from monitor.settings import Settings
-from pipelines.brokers.process import free_port
+from pipelines.build import featurizer_for, partition_monitor
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES
-from pipelines.replay.replay import featurizer_for, partition_monitor, pass_over
+from pipelines.replay.replay import pass_over
 from pipelines.state.stream_status import stream_statuses
 
 ROOT = Path(__file__).parents[2]

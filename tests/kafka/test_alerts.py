@@ -13,9 +13,9 @@ import pytest
 from monitor.alerting.alert import Alert, encode
 from monitor.alerting.from_finding import from_finding
 from monitor.alerting.rendering.samples import SPECS, sample_finding
+from monitor.demo.embedded_broker import EmbeddedBroker
 from monitor.detection.records.finding import State
 from monitor.settings import Broker, Settings
-from pipelines.brokers import EmbeddedBroker
 from pipelines.kafka.topics import private_topics, temporary_topics
 from tests.cli.run_oqm import json_lines, one_line_of_error, oqm
 from tests.kafka.installation import Installation

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from kafka import KafkaProducer
 
-from pipelines.brokers import ApacheKafka
 from pipelines.kafka.connection import client_options
+from tests.brokers.apache import ApacheKafka
 from tests.cli.run_oqm import json_lines, one_line_of_error, oqm
 from tests.kafka.conftest import installed
 from tests.kafka.installation import Installation

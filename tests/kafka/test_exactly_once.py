@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.brokers import ApacheKafka
-from pipelines.brokers.apache import missing_tools
+from tests.brokers.apache import ApacheKafka, missing_tools
 from tests.kafka.conftest import installed
 from tests.kafka.installation import Installation, made_event
 

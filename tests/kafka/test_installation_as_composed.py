@@ -30,8 +30,8 @@ from monitor.demo.traffic import Traffic
 from monitor.publisher import OutputPublisher
 from monitor.settings import load_settings
 from monitor.settings.paths import config_dir
-from pipelines.brokers import ApacheKafka
 from pipelines.kafka.topics import delete_topics, private_topics
+from tests.brokers.apache import ApacheKafka
 from tests.cli.run_oqm import json_lines, oqm
 from tests.config.dashboard import PanelQuery, queries
 from tests.kafka.installation import WorkerProcess

@@ -15,9 +15,8 @@ import pytest
 from monitor.demo.assistant import SupportAssistant
 from monitor.errors import BrokerError
 from monitor.settings import Broker, Settings
-from pipelines.brokers import ApacheKafka
-from pipelines.brokers.apache import missing_tools
 from pipelines.kafka.topics import ensure_topics, read_topics
+from tests.brokers.apache import ApacheKafka, missing_tools
 from tests.cli.run_oqm import json_lines, oqm
 from tests.cli.worker_process import WorkerProcess
 

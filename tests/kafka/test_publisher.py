@@ -19,9 +19,8 @@ from kafka.consumer.fetcher import ConsumerRecord
 from monitor.events import OutputEvent, decode_event
 from monitor.publisher import OutputPublisher, Undelivered
 from monitor.settings import Broker, Settings
-from pipelines.brokers import ApacheKafka
-from pipelines.brokers.apache import missing_tools
 from pipelines.kafka.topics import ensure_topics, private_topics
+from tests.brokers.apache import ApacheKafka, missing_tools
 from tests.kafka.installation import Installation
 
 

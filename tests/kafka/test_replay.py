@@ -7,13 +7,14 @@ import uuid
 
 import pytest
 
+from monitor.demo.embedded_broker import EmbeddedBroker
 from monitor.events import decode_event
 from monitor.events.schema import OutputEvent
 from monitor.settings import Broker, Settings
-from pipelines.brokers import ApacheKafka, EmbeddedBroker
 from pipelines.kafka.topics import admin_client
 from pipelines.replay.replay import replay
 from pipelines.replay.through_kafka import replay_through_broker
+from tests.brokers.apache import ApacheKafka
 from tests.kafka.installation import made_event
 
 

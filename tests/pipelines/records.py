@@ -1,8 +1,16 @@
-"""Kafka records for tests that need no Kafka."""
+"""Kafka records, and what stages share, for tests that need no Kafka."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.settings import DeadLetters, Settings
+from monitor.telemetry.worker_stats import WorkerStats
+from pipelines.kafka.dead_letters import DeadLetterWriter
+from pipelines.kafka.topics import TopicMap
+from pipelines.stages.base import StageServices
 
 
 @dataclass
@@ -29,3 +37,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def services(
+    topics: TopicMap, producer: Any, stats: WorkerStats, clock: Clock, letters: DeadLetterWriter | None = None
+) -> StageServices:
+    """What the stages of a worker share, with a producer that is the test's."""
+    letters = letters or DeadLetterWriter(Settings().broker, topics.deadletter.name, DeadLetters(), stats)
+    return StageServices(topics, producer, letters, stats, ThreadPoolExecutor(1), clock)

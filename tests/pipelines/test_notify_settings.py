@@ -145,9 +145,9 @@ async def test_an_unchanged_sink_keeps_its_circuit_and_other_waits_hold_from_now
     bench = Bench(monkeypatch, Receiver([RetryableDelivery("down")] * 10_000))
     await bench.publish(transitions()[0])
     await bench.run()
-    circuit = bench.notify._circuits["hook"]
+    circuit = bench.couriers.circuits["hook"]
     await bench.notify.settings_changed(bench.receivers, (), Delivery(first_retry=7.0, longest_retry=7.0))
-    assert bench.notify._circuits["hook"] is circuit
+    assert bench.couriers.circuits["hook"] is circuit
     bench.slept.clear()
     await settled(bench)
     assert set(bench.slept[2:]) == {7.0}

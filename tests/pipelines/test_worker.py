@@ -11,8 +11,9 @@ import pytest
 from monitor.settings import Settings
 from pipelines import worker as module
 from pipelines.faust_consumer.consumer import FaustConsumer
+from pipelines.roles import Role
 from pipelines.stages.base import Stage
-from pipelines.worker import Role, Worker
+from pipelines.worker import Worker
 
 
 class Away:
@@ -20,7 +21,7 @@ class Away:
 
     def __init__(self) -> None:
         self.app = SimpleNamespace(crashed=False, rebalancing=False)
-        self.intake = SimpleNamespace(idle=True)
+        self.buffer = SimpleNamespace(idle=True)
         self.writes = self.told = self.looked = 0
         self.back = asyncio.Event()
 
@@ -38,7 +39,7 @@ class Away:
 async def test_a_write_that_waits_for_kafka_does_not_keep_its_absence_from_being_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_WRITE_WITHIN_S", 0.0)
+    monkeypatch.setattr(module, "WRITE_WITHIN_S", 0.0)
     away, worker = Away(), Worker(Settings(), sinks=[])
     flow, stages = cast(FaustConsumer, away), {Role.DETECT: cast(Stage, away)}
     for _ in range(3):

@@ -38,7 +38,7 @@ def wait_before(attempt: int, delivery: Delivery, asked_s: float | None, uniform
     return min(wait, SHARE_OF_GIVE_UP * delivery.give_up_after)
 
 
-class Circuit:
+class CircuitBreaker:
     """What is known of one receiver. All times in seconds of one clock."""
 
     def __init__(self, delivery: Delivery, uniform: Callable[[], float]) -> None:

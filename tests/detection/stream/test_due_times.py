@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.arrivals import DAY_MINUTES, MINUTE_S, START
 from monitor.detection import Control, ControlAction, Finding, PartitionMonitor, StreamMonitor
 from monitor.detection.settings import Objective
 from monitor.detection.stream.due_times import SPARE, DueTimes
 from monitor.features.batch import FeatureBatch, concat
+from tests.detection.arrivals import DAY_MINUTES, MINUTE_S, START
 from tests.detection.streams import LATENCY, SETTINGS, SPECS, Traffic, calm
 from tests.detection.volume.test_rate_change import arriving
 

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks.arrivals import DAY_MINUTES, MINUTE_S, START
 from monitor.detection import DetectionSettings, Finding, FindingKind, PartitionMonitor, State
 from monitor.detection.state.snapshot_codec import squeeze
 from monitor.detection.volume.lateness import BEHIND_S, FEWEST_LATE, Lateness
 from monitor.detection.volume.rate_change import Volume
+from tests.detection.arrivals import DAY_MINUTES, MINUTE_S, START
 from tests.detection.streams import SETTINGS, SPECS, Traffic, calm, decoded
 from tests.detection.volume.test_rate_change import arriving
 

@@ -10,8 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks import arrivals, corpora
-from benchmarks.arrivals import DAY_MINUTES, KINDS, MINUTE_S, START
 from monitor.detection import (
     Control,
     ControlAction,
@@ -25,6 +23,9 @@ from monitor.detection import (
 from monitor.detection.settings import Floors
 from monitor.detection.state.snapshot_codec import squeeze
 from monitor.detection.volume.rate_change import Change, Direction, Volume
+from tests.azure_trace import read_traces
+from tests.detection import arrivals
+from tests.detection.arrivals import DAY_MINUTES, KINDS, MINUTE_S, START
 from tests.detection.streams import SETTINGS, Traffic, calm, decoded, replay, watch
 from tests.shared_data import shared
 
@@ -68,7 +69,7 @@ def test_five_days_of_a_busy_stream_raise_nothing(kind: str) -> None:
 
 
 def _azure(service: str) -> Array:
-    [trace] = [t for t in corpora.azure(shared("azure_llm_trace_2023.jsonl.gz").parent) if t.service == service]
+    [trace] = [t for t in read_traces(shared("azure_llm_trace_2023.jsonl.gz").parent) if t.service == service]
     assert len(trace.times) > 5000
     return trace.times
 

@@ -22,6 +22,7 @@ from monitor.features.families.format import (
     short_shape,
 )
 from monitor.features.text.words import EventBatch, table_for
+from tests.features.ifeval import format_agreement
 from tests.shared_data import shared
 
 FAMILY = Format()
@@ -273,11 +274,7 @@ def test_python_of_any_nesting_is_judged_without_a_warning(recwarn: pytest.Warni
 
 
 def test_agreement_with_ifeval() -> None:
-    pytest.importorskip("sklearn")
-    pytest.importorskip("vaderSentiment")
     path = shared("ifeval_gpt4.jsonl.gz")
-    from benchmarks.features import format_agreement
-
     found = format_agreement(path.parent)
     agreement = {name.split(":")[1]: agreed / judged for name, (_, judged, agreed, _) in found.items()}
     for name, bar in {

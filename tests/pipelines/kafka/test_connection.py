@@ -9,10 +9,11 @@ from typing import cast
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from monitor.demo.broker_process import free_port
 from monitor.errors import BrokerError, ConfigError
 from monitor.settings import Broker, Settings
-from pipelines.brokers import free_port
-from pipelines.kafka.connection import BETWEEN_REFRESHES_S, client_options, faust_options, spaced
+from pipelines.faust_consumer.options import faust_options
+from pipelines.kafka.connection import BETWEEN_REFRESHES_S, client_options, spaced
 from pipelines.kafka.topics import ensure_topics, private_topics, read_topics, topic_names
 
 

@@ -4,13 +4,13 @@ import pytest
 
 from monitor.settings import DeadLetters, Settings
 from monitor.telemetry.worker_stats import WorkerStats
-from pipelines.kafka.dead_letters import PROCESSING_FAILED, DeadLetter, DeadLetterBox, TooManyDeadLetters, headers_of
+from pipelines.kafka.dead_letters import PROCESSING_FAILED, DeadLetter, DeadLetterWriter, TooManyDeadLetters, headers_of
 from tests.pipelines.records import Record
 
 
-def box(max_share: float = 0.5) -> DeadLetterBox:
+def box(max_share: float = 0.5) -> DeadLetterWriter:
     limit = DeadLetters(max_share=max_share, window=100)
-    return DeadLetterBox(Settings().broker, "oqm.deadletter", limit, WorkerStats())
+    return DeadLetterWriter(Settings().broker, "oqm.deadletter", limit, WorkerStats())
 
 
 def letters(reason: str, count: int) -> list[DeadLetter]:

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.kafka.ordered_buffer import Intake
+from pipelines.kafka.ordered_buffer import OrderedBuffer
 from tests.pipelines.records import Record
 
 
-def intake(batch: int = 4, linger_s: float = 0.0, **options: int) -> tuple[Intake, list[tuple[int, int]]]:
+def buffer(batch: int = 4, linger_s: float = 0.0, **options: int) -> tuple[OrderedBuffer, list[tuple[int, int]]]:
     gaps: list[tuple[int, int]] = []
-    return Intake(batch, linger_s, lambda partition, offset: gaps.append((partition, offset)), **options), gaps
+    return OrderedBuffer(batch, linger_s, lambda partition, offset: gaps.append((partition, offset)), **options), gaps
 
 
 async def test_messages_come_in_order_and_none_twice() -> None:
-    ours, gaps = intake()
+    ours, gaps = buffer()
     ours.assign({0: 5})
     ours.offer([Record(0, 4), Record(0, 5), Record(0, 6), Record(0, 5)])
     batch = await ours.take()
@@ -27,7 +27,7 @@ async def test_messages_come_in_order_and_none_twice() -> None:
 
 
 async def test_a_gap_is_told_and_nothing_after_it_is_taken() -> None:
-    ours, gaps = intake()
+    ours, gaps = buffer()
     ours.assign({0: 0})
     ours.offer([Record(0, 0), Record(0, 2), Record(0, 3)])
     assert gaps == [(0, 2), (0, 3)]
@@ -37,7 +37,7 @@ async def test_a_gap_is_told_and_nothing_after_it_is_taken() -> None:
 
 
 async def test_partitions_of_others_are_left_alone() -> None:
-    ours, gaps = intake()
+    ours, gaps = buffer()
     ours.assign({1: 0})
     ours.offer([Record(0, 0), Record(1, 0)])
     assert [message.partition for message in (await ours.take()).messages] == [1]
@@ -45,7 +45,7 @@ async def test_partitions_of_others_are_left_alone() -> None:
 
 
 async def test_a_new_assignment_drops_what_was_held() -> None:
-    ours, _ = intake()
+    ours, _ = buffer()
     ours.assign({0: 0})
     ours.offer([Record(0, 0)])
     before = ours.epoch
@@ -58,7 +58,7 @@ async def test_a_new_assignment_drops_what_was_held() -> None:
 
 
 async def test_the_oldest_is_taken_first_over_all_partitions() -> None:
-    ours, _ = intake(batch=6)
+    ours, _ = buffer(batch=6)
     ours.assign({0: 0, 1: 0})
     ours.offer([Record(0, offset, timestamp=10 * offset) for offset in range(3)])
     ours.offer([Record(1, offset, timestamp=10 * offset + 5) for offset in range(3)])
@@ -68,7 +68,7 @@ async def test_the_oldest_is_taken_first_over_all_partitions() -> None:
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50)), max_size=60), st.integers(1, 7))
 def test_a_partition_keeps_its_order_whatever_its_times_say(arrivals: list[tuple[int, int]], batch: int) -> None:
     async def run() -> None:
-        ours, _ = intake(batch=batch)
+        ours, _ = buffer(batch=batch)
         ours.assign(dict.fromkeys(range(4), 0))
         offsets = dict.fromkeys(range(4), 0)
         for partition, timestamp in arrivals:
@@ -87,7 +87,7 @@ def test_a_partition_keeps_its_order_whatever_its_times_say(arrivals: list[tuple
 
 @pytest.mark.parametrize("limits", [{"capacity": 8}, {"max_bytes": 8 * 100}])
 async def test_the_agent_waits_when_the_buffer_is_full(limits: dict[str, int]) -> None:
-    ours, _ = intake(batch=4, **limits)
+    ours, _ = buffer(batch=4, **limits)
     ours.assign({0: 0})
     ours.offer([Record(0, offset, value=b"x" * 100) for offset in range(8)])
     assert ours.full
@@ -99,7 +99,7 @@ async def test_the_agent_waits_when_the_buffer_is_full(limits: dict[str, int]) -
 
 
 async def test_a_large_message_is_a_batch_of_its_own() -> None:
-    ours, _ = intake(batch=10, max_bytes=400)
+    ours, _ = buffer(batch=10, max_bytes=400)
     ours.assign({0: 0})
     ours.offer([Record(0, 0, value=b"x" * 1000), Record(0, 1)])
     assert len((await ours.take()).messages) == 1
@@ -107,7 +107,7 @@ async def test_a_large_message_is_a_batch_of_its_own() -> None:
 
 
 async def test_a_batch_that_is_not_full_comes_after_the_linger() -> None:
-    ours, _ = intake(batch=10, linger_s=0.01)
+    ours, _ = buffer(batch=10, linger_s=0.01)
     ours.assign({0: 0})
     taking = asyncio.create_task(ours.take())
     await asyncio.sleep(0)
@@ -117,7 +117,7 @@ async def test_a_batch_that_is_not_full_comes_after_the_linger() -> None:
 
 
 async def test_what_came_while_a_batch_was_worked_on_waits_for_more_too() -> None:
-    ours, _ = intake(batch=10, linger_s=0.01)
+    ours, _ = buffer(batch=10, linger_s=0.01)
     ours.assign({0: 0})
     ours.offer([Record(0, 0)])
     await asyncio.wait_for(ours.take(), 5)
@@ -129,7 +129,7 @@ async def test_what_came_while_a_batch_was_worked_on_waits_for_more_too() -> Non
 
 
 async def test_a_full_batch_does_not_wait() -> None:
-    ours, _ = intake(batch=2, linger_s=60)
+    ours, _ = buffer(batch=2, linger_s=60)
     ours.assign({0: 0})
     ours.offer([Record(0, 0), Record(0, 1), Record(0, 2)])
     assert [message.offset for message in (await asyncio.wait_for(ours.take(), 5)).messages] == [0, 1]

@@ -14,7 +14,8 @@ import pytest
 from monitor.config_values.token_function import token_function
 from monitor.errors import ConfigError
 from monitor.settings import Broker
-from pipelines.kafka.connection import async_client_options, client_options, faust_options
+from pipelines.faust_consumer.options import faust_options
+from pipelines.kafka.connection import async_client_options, client_options
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from monitor.detection.records.log_format import encode, encode_tick
 from monitor.events import decode_event
 from monitor.events.schema import OutputEvent
 from monitor.settings import Settings
-from pipelines.replay.replay import featurizer_for, partition_monitor, pass_over, replay
+from pipelines.build import featurizer_for, partition_monitor
+from pipelines.replay.replay import pass_over, replay
 from tests.kafka.installation import made_event
 from tests.pipelines.records import Record
 from tests.pipelines.rows import rows_at

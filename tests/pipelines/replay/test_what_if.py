@@ -8,7 +8,8 @@ from monitor.detection.records.log_format import Tick, encode, encode_control, e
 from monitor.errors import ConfigError
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
-from pipelines.replay.replay import featurizer_for, measured, replay
+from pipelines.build import featurizer_for
+from pipelines.replay.replay import measured, replay
 from pipelines.replay.what_if import AS_CONFIGURED, Candidate, Outcome, candidate, grid, try_on_events, try_on_log
 from tests.pipelines.records import Record
 from tests.pipelines.replay.test_replay import events, settings

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -20,17 +19,18 @@ from monitor.detection.stream.failed_stream import Unjudged
 from monitor.features.batch import FeatureBatch, concat
 from monitor.settings import DeadLetters, Settings
 from monitor.telemetry.worker_stats import WorkerStats
-from pipelines.kafka.dead_letters import DeadLetter, DeadLetterBox, headers_of
-from pipelines.kafka.ordered_buffer import Intake
+from pipelines.kafka.dead_letters import DeadLetter, DeadLetterWriter, headers_of
+from pipelines.kafka.ordered_buffer import OrderedBuffer
 from pipelines.kafka.producer import Outgoing
 from pipelines.kafka.topics import TopicFacts, TopicMap
 from pipelines.replay.replay import pass_over
 from pipelines.stages import detect as module
 from pipelines.stages.detect import Detect
 from pipelines.stages.stream_letters import MOST_HEADER_BYTES, letters_of
-from pipelines.state.checkpoint import DetectCheckpoint, PositionRecord, Restored, StreamRecord, stream_of
+from pipelines.state.checkpoint import DetectCheckpoint, Restored
+from pipelines.state.records import PositionRecord, StreamRecord, stream_of
 from tests.detection.streams import CHARS, SETTINGS, SPECS, calm
-from tests.pipelines.records import Clock, Record
+from tests.pipelines.records import Clock, Record, services
 from tests.pipelines.rows import rows_at
 
 EVERY_S = 10.0
@@ -84,26 +84,21 @@ async def detect(kafka: Kafka, clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(checkpoint, "restore", nothing_written)
     stats = WorkerStats()
     stage = Detect(
-        intake=Intake(64, 0.0, lambda *_: None),
-        topics=TOPICS,
+        services(TOPICS, kafka, stats, clock),
+        OrderedBuffer(64, 0.0, lambda *_: None),
         monitor=PartitionMonitor,
         alert=from_finding,
-        producer=kafka,  # type: ignore[arg-type]
         checkpoint=checkpoint,
         checkpoint_every_s=EVERY_S,
-        letters=DeadLetterBox(Settings().broker, "dead", DeadLetters(), stats),
-        pool=ThreadPoolExecutor(1),
-        stats=stats,
-        clock=clock,
     )
     await stage.restore([0])
     messages = [Record(0, offset, encode(rows_at([1.0], first=offset))[0]) for offset in (0, 1)]
-    stage.intake.offer(messages[:1])
+    stage.buffer.offer(messages[:1])
     running = asyncio.create_task(stage.run())
     while stage.applied != {0: 1}:  # noqa: ASYNC110  the stage tells nobody
         await asyncio.sleep(0)
     running.cancel()
-    stage.intake.offer(messages[1:])
+    stage.buffer.offer(messages[1:])
     return stage
 
 
@@ -140,7 +135,7 @@ async def checkpoints_after(passed: Iterable[float], detect: Detect, kafka: Kafk
     for number, seconds in enumerate(passed, start=1):
         clock.now = began + seconds
         if number > 1:
-            detect.intake.offer([Record(0, number, encode(rows_at([1.0], first=number))[0])])
+            detect.buffer.offer([Record(0, number, encode(rows_at([1.0], first=number))[0])])
         while kafka.confirmed.count("alerts") < number:  # noqa: ASYNC110  the stage tells nobody
             await asyncio.sleep(0)
     await detect.settle()
@@ -225,7 +220,7 @@ class Written:
         return [(message.key, message.value is None) for message in self.messages if message.topic == topic]
 
 
-class Letters(DeadLetterBox):
+class Letters(DeadLetterWriter):
     """Keeps what would be written."""
 
     def __init__(self, stats: WorkerStats) -> None:
@@ -249,24 +244,19 @@ class Worker:
 
         monkeypatch.setattr(checkpoint, "restore", from_before)
         self.detect = Detect(
-            intake=Intake(64, 0.0, lambda *_: None),
-            topics=TOPICS,
+            services(TOPICS, self.written, self.stats, Clock(), self.letters),
+            OrderedBuffer(64, 0.0, lambda *_: None),
             monitor=lambda: PartitionMonitor(lambda _: SETTINGS, SPECS, most),
             alert=from_finding,
-            producer=self.written,  # type: ignore[arg-type]
             checkpoint=checkpoint,
             checkpoint_every_s=EVERY_S,
-            letters=self.letters,
-            pool=ThreadPoolExecutor(1),
-            stats=self.stats,
-            clock=Clock(),
             on_findings=self.found.extend,
         )
 
     async def run(self, log: Sequence[Record], end: bool = True) -> None:
         """Apply these messages and, unless the process is to die before it, write a checkpoint."""
         await self.detect.restore([0])
-        self.detect.intake.offer(log)
+        self.detect.buffer.offer(log)
         running = asyncio.create_task(self.detect.run())
         while self.detect.applied.get(0) != log[-1].offset + 1:
             assert not running.done(), running.exception()
@@ -387,7 +377,7 @@ async def test_a_stream_that_is_removed_leaves_the_state_topic_and_the_metrics(
     await worker.run(log)
     assert set(worker.stats.statuses) == {"a", "b", "c"}
     control = Control(action=ControlAction.REMOVE, stream="a", by="ada")
-    worker.detect.intake.offer([Record(0, len(log), encode_control(control))])
+    worker.detect.buffer.offer([Record(0, len(log), encode_control(control))])
     running = asyncio.create_task(worker.detect.run())
     while worker.detect.applied != {0: len(log) + 1}:  # noqa: ASYNC110  the stage tells nobody
         await asyncio.sleep(0.001)

@@ -12,10 +12,10 @@ from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
+from pipelines.build import featurizer_for
 from pipelines.feature_log.ticks import EventTimeTicks
 from pipelines.kafka.dead_letters import PROCESSING_FAILED
 from pipelines.kafka.topics import TopicFacts
-from pipelines.replay.replay import featurizer_for
 from pipelines.stages import featurize as module
 from pipelines.stages.featurize import EventReader, Featurized
 from tests.pipelines.records import Record

@@ -12,8 +12,10 @@ from monitor.errors import StateError
 from monitor.settings import Broker, Settings
 from pipelines.kafka.producer import Outgoing
 from pipelines.kafka.topics import TopicFacts, TopicMap
-from pipelines.state import checkpoint as module
-from pipelines.state.checkpoint import DetectCheckpoint, Positions, read_statuses
+from pipelines.state import checkpoint as checkpoint_module
+from pipelines.state import positions as positions_module
+from pipelines.state.checkpoint import DetectCheckpoint, read_statuses
+from pipelines.state.positions import Positions
 from tests.pipelines.records import Record
 
 BROKER = Settings().broker
@@ -46,7 +48,8 @@ class StateTopic:
 @pytest.fixture
 def state(monkeypatch: pytest.MonkeyPatch) -> StateTopic:
     topic = StateTopic()
-    monkeypatch.setattr(module, "read_to_end", topic.read_to_end)
+    for module in (checkpoint_module, positions_module):
+        monkeypatch.setattr(module, "read_to_end", topic.read_to_end)
     return topic
 
 

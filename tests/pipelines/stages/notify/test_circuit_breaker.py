@@ -6,14 +6,20 @@ import pytest
 
 from monitor.settings import Delivery
 from monitor.telemetry.worker_stats import CircuitState
-from pipelines.stages.notify.circuit_breaker import LONGEST_WISH_S, OPENS_AFTER, SHARE_OF_GIVE_UP, Circuit, wait_before
+from pipelines.stages.notify.circuit_breaker import (
+    LONGEST_WISH_S,
+    OPENS_AFTER,
+    SHARE_OF_GIVE_UP,
+    CircuitBreaker,
+    wait_before,
+)
 
 
-def circuit() -> Circuit:
-    return Circuit(Delivery(), lambda: 1.0)
+def circuit() -> CircuitBreaker:
+    return CircuitBreaker(Delivery(), lambda: 1.0)
 
 
-def opened(at: float = 0.0) -> Circuit:
+def opened(at: float = 0.0) -> CircuitBreaker:
     broken = circuit()
     for _ in range(OPENS_AFTER):
         assert broken.state(at) is CircuitState.CLOSED
@@ -94,7 +100,7 @@ def test_no_wish_leaves_an_alert_without_further_attempts(asked: float, give_up_
     delivery = Delivery(give_up_after=give_up_after)
     longest = SHARE_OF_GIVE_UP * give_up_after
     assert wait_before(1, delivery, asked, lambda: 1.0) == min(LONGEST_WISH_S, longest)
-    asking = Circuit(delivery, lambda: 1.0)
+    asking = CircuitBreaker(delivery, lambda: 1.0)
     asking.failed(0.0, asked)
     assert asking.admit(0.0) <= longest
     asking.failed(0.0, asked)  # one that was under way

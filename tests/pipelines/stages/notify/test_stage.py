@@ -18,15 +18,17 @@ from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.alerting.rendering.samples import SPECS, sample_alert, sample_finding
 from monitor.detection.records.finding import State
 from monitor.errors import PermanentDelivery, RetryableDelivery, StateError
-from monitor.settings import Broker, DeadLetters, Delivery, Settings
+from monitor.settings import Broker, Delivery, Settings
 from monitor.telemetry.worker_stats import CircuitState, WorkerStats
-from pipelines.kafka.dead_letters import DeadLetterBox
-from pipelines.kafka.ordered_buffer import Intake
+from pipelines.kafka.ordered_buffer import OrderedBuffer
 from pipelines.kafka.producer import Outgoing
 from pipelines.kafka.topics import TopicFacts, TopicMap
-from pipelines.stages.notify import stage as module
-from pipelines.stages.notify.stage import Notify, OutboxKey, OutboxRecord, Outcome
-from tests.pipelines.records import Clock, Record
+from pipelines.stages.notify import outbox as outbox_module
+from pipelines.stages.notify import stage as stage_module
+from pipelines.stages.notify.couriers import Couriers, Timing
+from pipelines.stages.notify.outbox import Outbox, OutboxKey, OutboxRecord, Outcome
+from pipelines.stages.notify.stage import AlertPolicy, Notify
+from tests.pipelines.records import Clock, Record, services
 
 TOPICS = TopicMap(*(TopicFacts(name, name, 1) for name in ("out", "feat", "alerts", "dead", "state", "outbox")))
 
@@ -114,27 +116,29 @@ class Bench:
         self.windows: list[MaintenanceWindow] = []
         self.sure = True
         self.delivery = Delivery()
-        monkeypatch.setattr(module, "read_to_end", self.log.read_to_end)
+        for module in (outbox_module, stage_module):
+            monkeypatch.setattr(module, "read_to_end", self.log.read_to_end)
         self.restart()
 
     def restart(self) -> None:
         self.stats = WorkerStats()
+        self.outbox = Outbox(Settings().broker, TOPICS.outbox.name, self.log)  # type: ignore[arg-type]
+        self.couriers = Couriers(
+            self.receivers,
+            self.delivery,
+            self.outbox,
+            self.stats,
+            lambda: self.sure,
+            Timing(self.clock, self._sleep, lambda: 1.0),
+        )
         self.notify = Notify(
-            intake=Intake(100, 0.0, lambda *_: None),
-            topics=TOPICS,
-            broker=Settings().broker,
-            sinks=self.receivers,
-            dispatch=lambda: Dispatch(AlertBook(), self.windows),
-            budget=lambda _: (1.0, 30 * 86_400.0),
-            delivery=self.delivery,
-            producer=self.log,  # type: ignore[arg-type]
-            positions=self.positions,  # type: ignore[arg-type]
-            letters=DeadLetterBox(Settings().broker, "dead", DeadLetters(), self.stats),
-            stats=self.stats,
-            sure=lambda: self.sure,
-            clock=self.clock,
-            sleep=self._sleep,
-            uniform=lambda: 1.0,
+            services(TOPICS, self.log, self.stats, self.clock),
+            OrderedBuffer(100, 0.0, lambda *_: None),
+            Settings().broker,
+            self.positions,  # type: ignore[arg-type]
+            self.outbox,
+            self.couriers,
+            AlertPolicy(lambda: Dispatch(AlertBook(), self.windows), lambda _: (1.0, 30 * 86_400.0)),
         )
 
     async def _sleep(self, seconds: float) -> None:
@@ -157,7 +161,7 @@ class Bench:
     async def run(self, turns: int = 200) -> None:
         """Restore, take what stands on the topic, and let the couriers work for so many turns of the loop."""
         await self.notify.restore([0])
-        self.notify.intake.offer(self.log.topics.get("alerts", []))
+        self.notify.buffer.offer(self.log.topics.get("alerts", []))
         running = asyncio.create_task(self.notify.run())
         for turn in range(turns):
             await asyncio.sleep(0)
@@ -268,7 +272,7 @@ async def test_a_receiver_that_is_down_is_probed_and_not_asked_by_every_alert(mo
     await bench.run()
     # 60 alerts without a breaker: 60 attempts at once. Here: those under way when it opened, then one at a time.
     assert 5 <= dead.tried < 60
-    assert bench.notify._circuits["hook"].state(bench.clock.now) is not CircuitState.CLOSED
+    assert bench.couriers.circuits["hook"].state(bench.clock.now) is not CircuitState.CLOSED
     await bench.notify.settle()
 
 
@@ -356,7 +360,7 @@ async def test_the_outbox_forgets_what_is_settled_and_nothing_is_sent_twice(monk
     assert held(bench) == {firing.transition, resolved.transition}
     await quietly(bench, 2)
     assert held(bench) == set()
-    assert not bench.notify._known, "nor does it stay in memory"
+    assert not len(bench.outbox), "nor does it stay in memory"
     written = len(bench.log.topics["outbox"])
     bench.restart()
     await bench.publish(firing, resolved)  # once more, from a worker that came back

@@ -1,7 +1,7 @@
 """A real Apache Kafka on this machine, without Docker: KRaft, one process as broker and controller.
 
 Its jars come by Maven once and are kept under `~/.cache/oqm`; Java 17 runs them. By hand:
-`python -m pipelines.brokers.apache --port 9092`.
+`python -m tests.brokers.apache --port 9092`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from monitor.demo.broker_process import BrokerProcess, free_port
 from monitor.errors import BrokerError
-from pipelines.brokers.process import BrokerProcess, free_port
 
 VERSION = "4.1.0"
 _CLUSTER_ID = "b3FtLXRlc3QtY2x1c3Rlcg"  # 16 bytes, base64url: any will do for a cluster of one
@@ -109,7 +109,7 @@ def fetch_jars() -> Path:
 
 
 class ApacheKafka(BrokerProcess):
-    """Apache Kafka in KRaft mode on 127.0.0.1. A folder that was formatted before is gone on with (restart test)."""
+    """Apache Kafka in KRaft mode on 127.0.0.1. A folder that was formatted before is used again (restart test)."""
 
     name = f"Apache Kafka {VERSION}"
     session_timeout_s = 60.0
@@ -119,7 +119,7 @@ class ApacheKafka(BrokerProcess):
         return _PROPERTIES.format(port=self.port, controller=free_port(), data=self.folder / "data")
 
     def command(self) -> Sequence[str]:
-        """Write the properties, format the log folder where that is to do, and return Kafka's command line."""
+        """Write the properties, format the log folder if that was not done yet, and return Kafka's command line."""
         if missing := missing_tools():
             raise BrokerError(missing)
         classpath = f"{fetch_jars()}/*"
@@ -150,7 +150,7 @@ class ApacheKafka(BrokerProcess):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run Kafka in the foreground until Ctrl-C or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.brokers.apache", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.brokers.apache", description=__doc__)
     parser.add_argument("--port", type=int, default=9092)
     parser.add_argument("--folder", type=Path, default=None, help="data and log; a temporary folder by default")
     options = parser.parse_args(arguments)

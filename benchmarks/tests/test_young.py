@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.tests.test_scenarios import corpus
 from benchmarks.young import CHOSEN_ON, TRAFFIC, begun, interval
 from monitor.detection.reference.reference import ZONE_SINGLE, young_widening
 from monitor.detection.reference.young_reference import GROWN, least_rows
-from tests.benchmarks.test_scenarios import corpus
 
 
 def test_an_interval_is_cloppers_and_pearsons() -> None:

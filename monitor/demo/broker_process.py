@@ -1,4 +1,7 @@
-"""What both brokers share: a child process that listens on a port of 127.0.0.1, is waited for, and is stopped."""
+"""A broker as a child process: it listens on a port of 127.0.0.1, is waited for, and is stopped.
+
+The demo's `EmbeddedBroker` is one; the tests' Apache Kafka (`tests.brokers`, not in the wheel) is the other.
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.demo.broker_process import BrokerProcess, free_port
 from monitor.errors import BrokerError
-from pipelines.brokers import BrokerProcess, free_port
 
 LISTEN = "import socket,time; s=socket.socket(); s.bind(('127.0.0.1',int({port}))); s.listen(); time.sleep(60)"
 

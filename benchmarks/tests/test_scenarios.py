@@ -7,8 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import scenarios
-from benchmarks.corpora import LENGTH, Corpus, Trace
+from benchmarks.corpora import LENGTH, Corpus
 from monitor.features.batch import FeatureBatch
+from tests.azure_trace import Trace
 
 TASKS = ("code", "chat", "mail", "news")
 

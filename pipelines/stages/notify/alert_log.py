@@ -20,10 +20,11 @@ from monitor.alerting.lifecycle.responses import DeferralReason, OperatorRespons
 from monitor.detection.records.finding import State
 from monitor.settings import Settings
 from monitor.sinks.routing import in_words, unrouted
+from pipelines.build import dispatch_for
+from pipelines.kafka.log_reader import read_to_end
 from pipelines.kafka.producer import LogProducer, Outgoing
 from pipelines.kafka.topics import read_topics
-from pipelines.stages.notify.stage import Outcome, decode_outbox, dispatch_for
-from pipelines.state.checkpoint import read_to_end
+from pipelines.stages.notify.outbox import Outcome, decode_outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ async def _sent(settings: Settings, outbox: str, partitions: Iterable[int]) -> d
         if record.key is not None and record.value is not None:
             with contextlib.suppress(msgspec.DecodeError):
                 key, entry = decode_outbox(record.key, record.value)
-                found[key.transition.partition(":")[0]][key.sink] = entry.outcome
+                found[key.fingerprint][key.sink] = entry.outcome
     return dict(found)
 
 

@@ -5,8 +5,8 @@ import numpy as np
 from benchmarks.canary import ALIKE, held_out, sticky
 from benchmarks.corpora import Corpus
 from benchmarks.references import ORDINARY
+from benchmarks.tests.test_scenarios import corpus
 from benchmarks.watching import seeded
-from tests.benchmarks.test_scenarios import corpus
 
 
 def test_the_rows_are_of_models_that_nothing_was_chosen_on() -> None:

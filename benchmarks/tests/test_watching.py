@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from benchmarks.tests.test_scenarios import corpus
 from benchmarks.watching import alarms, listen, monitor, seeded
 from monitor.detection import DetectionSettings, StreamMonitor
 from monitor.features.batch import FeatureBatch
-from tests.benchmarks.test_scenarios import corpus
 
 
 def shifted(n: int, shift: float) -> FeatureBatch:

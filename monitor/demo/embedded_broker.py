@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from monitor.demo.broker_process import BrokerProcess
 from monitor.errors import BrokerError
-from pipelines.brokers.process import BrokerProcess
 
 
 class EmbeddedBroker(BrokerProcess):

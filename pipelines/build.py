@@ -1,0 +1,42 @@
+"""Objects built as the settings say: the featurizer, the monitor of a detect partition, the dispatch of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from monitor.alerting.lifecycle.book import AlertBook
+from monitor.alerting.lifecycle.dispatch import Dispatch
+from monitor.criteria.family import CheckFamily, refuse_unknown_features
+from monitor.detection import PartitionMonitor
+from monitor.features.base import FeatureSpec
+from monitor.features.featurizer import Featurizer
+from monitor.features.registry import build_featurizer
+from monitor.settings import Settings
+
+
+def featurizer_for(settings: Settings) -> Featurizer:
+    """The featurizer that the settings ask for, with the checks of their criteria.
+
+    Raises `ConfigError` where a check asks for a feature that nothing measures.
+    """
+    features = settings.features
+    checks = CheckFamily(settings.criteria_of, settings.criteria) if settings.criteria else None
+    featurizer = build_featurizer(features.families, features.embedding, excerpts=features.excerpts, checks=checks)
+    refuse_unknown_features(settings.criteria, featurizer.specs)
+    return featurizer
+
+
+def partition_monitor(
+    settings: Settings, specs: Iterable[FeatureSpec], *, current: Callable[[], Settings] | None = None
+) -> PartitionMonitor:
+    """A detect partition with each stream's own settings; `current` gives them where they may change meanwhile."""
+    now = current or (lambda: settings)
+    return PartitionMonitor(
+        lambda stream: now().for_stream(stream).detection, tuple(specs), settings.worker.max_streams
+    )
+
+
+def dispatch_for(settings: Settings) -> Dispatch:
+    """What decides, for the alerts of one partition, which transition is sent to whom and when."""
+    alerting = settings.alerting
+    return Dispatch(AlertBook(alerting.group_window), settings.maintenance, alerting.flapping)

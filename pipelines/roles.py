@@ -1,0 +1,13 @@
+"""The agents of a worker, as `oqm worker --roles` names them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """One agent: its stage, and the topic that it reads."""
+
+    FEATURIZE = "featurize"
+    DETECT = "detect"
+    NOTIFY = "notify"

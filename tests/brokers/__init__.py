@@ -1,0 +1,1 @@
+"""A real Apache Kafka for tests and benchmarks; not in the wheel."""
