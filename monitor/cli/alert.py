@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from monitor.alerting.rendering.moments import moment
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
@@ -109,7 +110,7 @@ def snooze(
     if seconds > _LONGEST_SNOOZE_S:
         raise ConfigError(f"--for {duration}: must be at most 30d; what nobody wants to hear of is a false alarm")
     until = time.time() + seconds
-    what = f"put off until {_moment(until)}" if seconds else "no longer put off"
+    what = f"put off until {moment(until)}" if seconds else "no longer put off"
     _say(_settings(connection, config), identity, AnnotationAction.SNOOZE, by, until, what)
 
 
@@ -230,7 +231,7 @@ def _table(entries: Sequence[Entry], what: str, now: float) -> Table:
             Text(state, style=_COLOURS[alert.severity.value] if entry.fires else "green"),
             Text(alert.stream),
             Text(alert.title),
-            _moment(alert.began_at.time),
+            moment(alert.began_at.time),
             Text("; ".join(_notes(entry, now))),
         )
     return table
@@ -243,7 +244,7 @@ def _notes(entry: Entry, now: float) -> list[str]:
     if said.acked_by is not None:
         found.append(f"taken: {said.acked_by}")
     if said.snoozed_until is not None and said.snoozed_until > now:
-        found.append(f"put off until {_moment(said.snoozed_until)}: {said.snoozed_by}")
+        found.append(f"put off until {moment(said.snoozed_until)}: {said.snoozed_by}")
     if entry.flapping:
         found.append("comes and goes")
     if entry.held is not None:
@@ -260,14 +261,8 @@ def _said(entry: Entry, now: float) -> list[str]:
     return [f"* {note}" for note in _notes(entry, now)]
 
 
-def _moment(time: float | None) -> str:
-    from monitor.alerting.rendering.number_format import moment
-
-    return moment(time)
-
-
 def _sink(settings: Settings, name: str) -> Sink:
-    from monitor.sinks.build import build_sinks
+    from monitor.sinks.registry import build_sinks
 
     configs = [config for config in settings.sinks if config.name == name]
     if not configs:

@@ -190,7 +190,7 @@ def _print(found: SampleComparison, *, show_all: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from monitor.alerting.alert import short_meaning
+    from monitor.alerting.from_finding import short_meaning
     from monitor.detection.diagnosis.sample_comparison import Outcome
 
     rows = shown(found, show_all=show_all)

@@ -11,8 +11,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from monitor.alerting.rendering.moments import moment
 from monitor.cli.connection import Connection, with_connection
-from monitor.cli.moments import parse_moment, show_moment
+from monitor.cli.moments import parse_moment
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
 from monitor.errors import ConfigError
@@ -98,7 +99,7 @@ def _table(letters: list[Letter]) -> Table:
     for letter in letters:
         text = Text(letter.detail)
         text.append(f"\n{beginning(letter.value)}", style="dim")
-        table.add_row(Text(letter.place, no_wrap=True), show_moment(letter.time), Text(letter.reason), text)
+        table.add_row(Text(letter.place, no_wrap=True), moment(letter.time, zone=False), Text(letter.reason), text)
     return table
 
 
@@ -164,7 +165,7 @@ def show(
     facts = {
         "reason": letter.reason,
         "why": letter.detail,
-        "written": f"{show_moment(letter.time)} UTC",
+        "written": moment(letter.time),
         "from": f"{letter.topic}/{letter.source_partition}/{letter.source_offset}",
         "key": plain((letter.key or b"").decode("utf-8", "replace")),
         "sent back": f"{letter.requeued} times" if letter.requeued else "never",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from monitor.alerting.rendering.moments import moment
 from monitor.cli.connection import Connection, with_connection
-from monitor.cli.moments import parse_moment, show_moment
+from monitor.cli.moments import parse_moment
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
 from monitor.errors import ConfigError
@@ -160,7 +161,7 @@ def _show(found: list[Output], stream: str, *, json: bool) -> None:
     console = tables()
     for output in found:
         event = output.event
-        facts = [show_moment(event.time), event.id or "", *_facts(event)]
+        facts = [moment(event.time, zone=False), event.id or "", *_facts(event)]
         console.print(f"[bold]{escape('  '.join(facts))}[/bold]", soft_wrap=True)
         console.print(f"  in   {_excerpt(plain(event.input or ''))}", markup=False, soft_wrap=True)
         said = event.output if event.output is not None else f"(no output) {event.error or ''}"
@@ -229,7 +230,7 @@ def _show_whole(output: Output, topic: str) -> None:
     texts = {name: fields.pop(name, None) for name in ("input", "output", "error")}
     prompt = (fields.get("prompt") or {}).pop("text", None)
     width = max(len(name) for name in [*fields, "place"]) + 2
-    fields["time"] = f"{show_moment(event.time)} UTC"
+    fields["time"] = moment(event.time)
     fields["place"] = f"{topic}/{output.partition}/{output.offset}"
     for name, value in fields.items():
         if value not in (None, {}, []):

@@ -1,4 +1,4 @@
-"""Moments as operators write them, such as `--since 13:00`, and as tables show them. Always UTC, as alerts are."""
+"""Moments as operators write them, such as `--since 13:00`. Always in UTC, as alerts are."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _AGO = re.compile(r"\d+(?:\.\d+)?\s*(?:s|m|h|d|w)(?:\s+ago)?", re.IGNORECASE)
 def parse_moment(text: str, now: float, option: str) -> float:
     """Seconds since 1970 of a moment in the past, in UTC.
 
-    `13:00` is the latest 13:00, `2h` two hours ago; else a date or a date and time (ISO 8601). Raises `ConfigError`
-    that names `option` for anything else.
+    `13:00` is the latest 13:00, `2h` two hours ago; else a date or a date and time (ISO 8601). `now` is in seconds
+    since 1970. Raises `ConfigError` that names `option` for anything else.
     """
     from monitor.config_values.durations import parse_duration
 
@@ -34,13 +34,3 @@ def parse_moment(text: str, now: float, option: str) -> float:
             f"{option} {text}: must be a time such as 13:00 (UTC), 2026-11-30T13:00 or 2h (two hours ago)"
         ) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def show_moment(time: float | None) -> str:
-    """`2026-11-30 13:00:05` in UTC; `-` where it is unknown or out of the calendar."""
-    if time is None:
-        return "-"
-    try:
-        return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S}"
-    except (OverflowError, ValueError, OSError):
-        return "-"

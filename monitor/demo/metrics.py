@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.demo.screen import FeatureRow
-from monitor.telemetry import metrics
+from monitor.telemetry import stream_metrics
+from monitor.telemetry.metric import declared_in
+from monitor.telemetry.worker_stats import WorkerStats
 
 _TOLD_FIRST = (
     "output.length.chars",
@@ -40,14 +42,19 @@ class WorkerMetrics:
         events: dict[str, int] = {}
         features: defaultdict[str, defaultdict[str, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
         of_features = {
-            one.name for one in (metrics.FEATURE_REFERENCE, metrics.FEATURE_CURRENT, metrics.FEATURE_EVIDENCE)
+            one.name
+            for one in (
+                stream_metrics.FEATURE_REFERENCE,
+                stream_metrics.FEATURE_CURRENT,
+                stream_metrics.FEATURE_EVIDENCE,
+            )
         }
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 stream = sample.labels.get("stream", "")
-                if sample.name == metrics.STREAM_STATE.name and sample.value == 1:
+                if sample.name == stream_metrics.STREAM_STATE.name and sample.value == 1:
                     states[stream] = sample.labels["state"]
-                elif sample.name == metrics.STREAM_EVENTS.name:
+                elif sample.name == stream_metrics.STREAM_EVENTS.name:
                     events[stream] = int(sample.value)
                 elif sample.name in of_features:
                     features[stream][sample.labels["feature"]][sample.name] = sample.value
@@ -66,9 +73,9 @@ class WorkerMetrics:
         rows = [
             FeatureRow(
                 name,
-                _number(values.get(metrics.FEATURE_REFERENCE.name)),
-                _number(values.get(metrics.FEATURE_CURRENT.name)),
-                values.get(metrics.FEATURE_EVIDENCE.name, 0.0),
+                _number(values.get(stream_metrics.FEATURE_REFERENCE.name)),
+                _number(values.get(stream_metrics.FEATURE_CURRENT.name)),
+                values.get(stream_metrics.FEATURE_EVIDENCE.name, 0.0),
             )
             for name, values in self._features.get(stream, {}).items()
         ]
@@ -77,21 +84,22 @@ class WorkerMetrics:
 
     def excerpt(self, stream: str, features: Sequence[str] = ()) -> list[str]:
         """The few lines of the scrape that tell the story: what went through, what was concluded, what moved."""
+        counted = declared_in(WorkerStats)
         wanted = (
-            metrics.EVENTS,
-            metrics.REJECTS,
-            metrics.FINDINGS,
-            metrics.DELIVERIES,
-            metrics.STREAM_STATE,
-            metrics.STREAM_EVENTS,
-            metrics.STREAM_EVIDENCE,
-            metrics.STREAM_THRESHOLD,
+            counted["events"],
+            counted["rejects"],
+            counted["findings"],
+            counted["deliveries"],
+            stream_metrics.STREAM_STATE,
+            stream_metrics.STREAM_EVENTS,
+            stream_metrics.STREAM_EVIDENCE,
+            stream_metrics.STREAM_THRESHOLD,
         )
         chosen = [line for metric in wanted for line in self.lines if line.split("{")[0].split(" ")[0] == metric.name]
         chosen += [
             line
             for name in features
-            for metric in (metrics.FEATURE_REFERENCE, metrics.FEATURE_CURRENT)
+            for metric in (stream_metrics.FEATURE_REFERENCE, stream_metrics.FEATURE_CURRENT)
             for line in self.lines
             if line.startswith(metric.name + "{") and f'stream="{stream}"' in line and f'feature="{name}"' in line
         ]

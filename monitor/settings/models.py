@@ -1,7 +1,7 @@
 """Everything an operator can set, typed, with its default and its meaning: `config/monitor.yaml` read into `Settings`.
 
 Each default stands beside its field; an empty file, or none, gives them all. The documented `config/monitor.yaml` is
-written from these models (`python -m monitor.settings_example`). May not be imported by `monitor.sinks`,
+written from these models (`python -m scripts.settings_example`). May not be imported by `monitor.sinks`,
 `monitor.telemetry` or anything below them.
 """
 
@@ -35,7 +35,7 @@ from monitor.detection.settings import DetectionSettings
 from monitor.errors import ConfigError
 from monitor.settings.yaml_loader import parse
 from monitor.sinks.log.config import LogSinkConfig
-from monitor.sinks.settings import SinkSettings
+from monitor.sinks.registry import SinkSettings
 
 TopicName = Annotated[
     str, matching(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}", "a topic's name: 1 to 249 letters, digits, dots, _ and -")

@@ -1,15 +1,19 @@
-"""What a sink is: one verb, a name, a life cycle.
+"""What a sink is, and the part that every sink with a configuration shares.
 
 May import `monitor.alerting` and below.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, Protocol, TextIO, TypeVar, runtime_checkable
 
 from monitor.alerting.alert import Alert
-from monitor.sinks.config import Per
+from monitor.sinks.config import PeopleSinkConfig, Per, SinkConfig
+
+C = TypeVar("C", bound=SinkConfig)
 
 
 class Sink(Protocol):
@@ -32,13 +36,13 @@ class Sink(Protocol):
     async def send(self, alert: Alert) -> None:
         """Deliver one transition; returning means that the receiver has accepted it.
 
-        Raises `RetryableDelivery` where trying again may help (with the receiver's own wish for when), and
+        Raises `RetryableDelivery` where trying again may help (with the time that the receiver asks to wait), and
         `PermanentDelivery` where it will not. Takes at most the sink's time-out. Nothing else is raised.
         """
         ...
 
     async def close(self) -> None:
-        """Free what the sink holds. May be called twice; nothing is sent afterwards."""
+        """Release connections and files. May be called twice; nothing is sent afterwards."""
         ...
 
 
@@ -48,28 +52,76 @@ class KeepsAlive(Protocol):
 
     @property
     def keep_alive_s(self) -> float:
-        """How often `keep_alive` shall be called, in seconds."""
+        """How often `keep_alive` is to be called, in seconds."""
         ...
 
     async def keep_alive(self, firing: Sequence[Alert]) -> None:
-        """Tell the receiver which of its alerts fire still. Raises as `send` does; the next round mends a lost one."""
+        """Repeat the alerts that still fire. Raises as `send` does; the next round makes up for a failed one."""
         ...
 
 
 @runtime_checkable
-class TellsPeople(Protocol):
-    """A sink that can be told once an incident; others take every alert."""
+class NotifiesPeople(Protocol):
+    """A sink that can send one message per incident; others take every alert."""
 
     @property
     def per(self) -> Per:
-        """`incident`: told once, of the incident's first alert, how it spread and its end; `alert`: of each alert."""
+        """`incident`: the incident's first alert, how it spread and its end; `alert`: each alert."""
         ...
 
 
 @runtime_checkable
 class Acknowledges(Protocol):
-    """A sink whose receiver goes on calling people until somebody takes the alert."""
+    """A sink whose receiver keeps calling people until somebody takes the alert."""
 
     async def acknowledge(self, alert: Alert, key: str) -> None:
-        """Tell the receiver that somebody has taken this alert; `key` is constant for it. Raises as `send` does."""
+        """Report that somebody has taken this alert; `key` is constant for it. Raises as `send` does."""
         ...
+
+
+class Resources(NamedTuple):
+    """What a sink may use of the process that runs it.
+
+    `clock` gives seconds since 1970; `stream` is where sinks that write text write it, standard output where None.
+    """
+
+    clock: Callable[[], float] = time.time
+    stream: TextIO | None = None
+
+    @property
+    def output(self) -> TextIO:
+        """The stream to write to."""
+        return self.stream if self.stream is not None else sys.stdout
+
+
+class ConfiguredSink(Generic[C]):
+    """Base of the sinks that are made from a configuration: all of `Sink` but `send`.
+
+    Parameters
+    ----------
+    config
+        Which alerts, and where they go.
+    resources
+        Clock and output stream.
+    """
+
+    def __init__(self, config: C, resources: Resources | None = None) -> None:
+        self._config = config
+        self._resources = resources or Resources()
+
+    @property
+    def name(self) -> str:
+        """The name from the configuration."""
+        return self._config.name
+
+    @property
+    def per(self) -> Per:
+        """Whether it gets one message per incident, or one per alert."""
+        return self._config.per if isinstance(self._config, PeopleSinkConfig) else "alert"
+
+    def takes(self, alert: Alert) -> bool:
+        """Whether route and severity are for this sink."""
+        return self._config.takes(alert)
+
+    async def close(self) -> None:
+        """Nothing to release, unless a subclass opens something."""

@@ -1,6 +1,6 @@
-"""One HTTP exchange with a receiver, and what its outcome means: accepted, try again, or never.
+"""`HttpSink`, the base of sinks that post: one HTTP exchange with a receiver, and what its outcome means.
 
-May import `monitor.errors` only.
+An exchange is accepted, worth another try, or refused for good. May import `monitor.alerting` and below.
 """
 
 from __future__ import annotations
@@ -9,24 +9,63 @@ import asyncio
 import math
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 import httpx
 
 from monitor.errors import PermanentDelivery, RetryableDelivery
+from monitor.sinks.base import ConfiguredSink, Resources
+from monitor.sinks.config import HttpSinkConfig
+
+H = TypeVar("H", bound=HttpSinkConfig)
 
 USER_AGENT = "output-quality-monitor"
 _RETRYABLE = {408, 425, 429}
-"""Client errors that a later identical request may not meet (RFC 9110, RFC 8470, RFC 6585); so may all 5xx."""
-_MOST_BYTES = 4_096
-"""No answer of a receiver is needed beyond its first words; more of it is not read."""
+"""Client errors after which the same request may succeed later (RFC 9110, RFC 8470, RFC 6585), as after any 5xx."""
+_MAX_ANSWER_BYTES = 4_096
+"""Only the first words of an answer are shown; reading stops after these bytes, however long it is."""
+_MAX_SHOWN_CHARS = 200
+"""Of an answer, in an error message: about two lines of a log."""
+
+
+class HttpSink(ConfiguredSink[H]):
+    """Base of the sinks that post: a subclass makes the body in `send` and hands it to `_post`.
+
+    The client is made at the first post, in the event loop that sends, and closed by `close`.
+    """
+
+    def __init__(self, config: H, resources: Resources | None = None) -> None:
+        super().__init__(config, resources)
+        self._client: httpx.AsyncClient | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.aclose()
+
+    def _auth(self) -> httpx.BasicAuth | None:
+        """How the client proves who it is; by default it does not."""
+        return None
+
+    async def _post(self, url: str, body: bytes, key: str | None, headers: Mapping[str, str] | None = None) -> None:
+        """POST JSON under the idempotency key `key`, within the sink's time-out; raises as `send` does.
+
+        `headers` are added, and win where they name the content type.
+        """
+        if self._client is None:
+            self._client = new_client(auth=self._auth())
+        sent = {"Content-Type": "application/json", **(headers or {}), **({"Idempotency-Key": key} if key else {})}
+        await post(self._client, url, body, sent, timeout_s=self._config.timeout)
 
 
 def new_client(*, auth: httpx.BasicAuth | None = None) -> httpx.AsyncClient:
     """A client that follows no redirects: a redirected POST may arrive as a GET, without its body.
 
-    Its pool has no limit, as who calls it limits what is under way. A post that waits for a connection spends its
-    time-out there; and where many are cut off at once, httpcore (1.0.9) gives connections to posts that are ended
-    already and never takes them back: after eight of them such a pool let nothing out for the rest of its life.
+    Its pool has no limit, because notify limits the number of posts at the same time. A post that waits for a
+    connection spends its time-out waiting; and where many posts are cancelled at once, httpcore (1.0.9) assigns
+    connections to posts that have ended already and never takes them back: after eight of them a limited pool sent
+    nothing more.
     """
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=2, keepalive_expiry=30)
     return httpx.AsyncClient(follow_redirects=False, limits=limits, auth=auth, headers={"User-Agent": USER_AGENT})
@@ -44,10 +83,10 @@ async def post(
     try:
         async with (
             asyncio.timeout(timeout_s),
-            # The limit is on the whole; httpx's own would start anew with each byte.
+            # The limit is for the whole exchange; httpx's own would start again with each byte.
             client.stream("POST", url, content=body, headers=dict(headers), timeout=None) as response,
         ):
-            said = await _first_words(response)
+            answer = await _first_words(response)
             if response.is_success:
                 return
     except TimeoutError:
@@ -56,7 +95,7 @@ async def post(
         raise PermanentDelivery(f"{where}: {error}") from None
     except httpx.HTTPError as error:
         raise RetryableDelivery(f"{where}: {error or type(error).__name__}") from None
-    status = f"{where} answered {response.status_code}{said}"
+    status = f"{where} answered {response.status_code}{answer}"
     if response.status_code in _RETRYABLE or response.status_code >= 500:
         raise RetryableDelivery(status, retry_after(response.headers))
     if response.is_redirect:
@@ -65,7 +104,7 @@ async def post(
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
-    """Seconds that `Retry-After` asks to wait (RFC 9110, 10.2.3), None where it says nothing that can be read.
+    """Seconds that `Retry-After` asks to wait (RFC 9110, 10.2.3), None where it is absent or unreadable.
 
     A date is taken relative to the answer's own `Date`, so that the two clocks need not agree.
     """
@@ -84,10 +123,10 @@ async def _first_words(response: httpx.Response) -> str:
     received = b""
     async for part in response.aiter_bytes():
         received += part
-        if len(received) >= _MOST_BYTES:
+        if len(received) >= _MAX_ANSWER_BYTES:
             break
     words = " ".join("".join(c if c.isprintable() else " " for c in received.decode("utf-8", "replace")).split())
-    return f": {words[:200]}" if words else ""
+    return f": {words[:_MAX_SHOWN_CHARS]}" if words else ""
 
 
 def _host(url: str) -> str:

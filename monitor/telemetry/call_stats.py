@@ -1,4 +1,4 @@
-"""What events say of the calls behind them, as numbers for the metrics: seconds, errors, and each dependency's."""
+"""What events report of the calls behind them, counted for the metrics: seconds, errors, and those of dependencies."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from monitor.events.schema import OutputEvent
 from monitor.features.families.dependencies import failed
 from monitor.telemetry.worker_stats import WorkerStats
 
-MOST_DEPENDENCIES = 50
-"""Dependencies with numbers of their own; what comes later is counted together as `OTHER`, so none is lost."""
+MAX_DEPENDENCIES = 50
+"""Dependencies with series each, which bounds the metrics; further ones are counted together as `OTHER`."""
 OTHER = "(other)"
-_LONGEST_NAME = 64
+_MAX_NAME_CHARS = 64
+"""A dependency's name is a label: longer ones come from mistakes, such as a URL with its query."""
 
 
 @dataclass(slots=True)
-class Calls:
+class CallStats:
     """The calls of one batch of events.
 
     Attributes
@@ -27,7 +28,7 @@ class Calls:
     seconds
         Time until the whole output was there, of the events that say it.
     dependencies
-        Calls to dependencies by (name, failed).
+        CallStats to dependencies by (name, failed).
     dependency_seconds
         Seconds of each such call that says it, by name.
     """
@@ -38,15 +39,15 @@ class Calls:
     dependency_seconds: dict[str, list[float]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, events: Iterable[OutputEvent]) -> Calls:
-        """Count the events' calls."""
+    def of(cls, events: Iterable[OutputEvent]) -> CallStats:
+        """Count the calls of `events`; may run in another thread than the one that writes the stats."""
         calls = cls()
         for event in events:
             calls.errors += event.error is not None
             if event.latency.total_s is not None:
                 calls.seconds.append(event.latency.total_s)
             for call in event.calls:
-                name = call.dependency[:_LONGEST_NAME]
+                name = call.dependency[:_MAX_NAME_CHARS]
                 calls.dependencies[name, failed(call)] += 1
                 if call.duration_s is not None:
                     calls.dependency_seconds.setdefault(name, []).append(call.duration_s)
@@ -68,5 +69,5 @@ class Calls:
 
     @staticmethod
     def _known(name: str, stats: WorkerStats) -> str:
-        room = len(stats.dependencies) < MOST_DEPENDENCIES
+        room = len(stats.dependencies) < MAX_DEPENDENCIES
         return name if name in stats.dependencies or room else OTHER

@@ -21,7 +21,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, make_wsgi_app
 
 from monitor.errors import ConfigError
-from monitor.telemetry.collectors import StreamCollector, WorkerCollector, WorkerNumbers
+from monitor.telemetry.collectors import StreamCollector, WorkerCollector
+from monitor.telemetry.worker_stats import WorkerStats
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -63,16 +64,16 @@ def worker_health(suspicion: str | None) -> Health:
     return Health(suspicion is None, suspicion or "ok")
 
 
-def worker_readiness(numbers: WorkerNumbers, now: float) -> Readiness:
+def worker_readiness(stats: WorkerStats, now: float) -> Readiness:
     """Ready is a worker that has its partitions, hears from Kafka, moved lately and is not catching up.
 
     `now` is in seconds since 1970.
     """
-    still = now - numbers.progress_at if numbers.progress_at else None
-    late = {stage: seconds for stage, seconds in dict(numbers.behind_s).items() if seconds > BEHIND_S}
-    if not numbers.assigned:
+    still = now - stats.progress_at if stats.progress_at else None
+    late = {stage: seconds for stage, seconds in dict(stats.behind_s).items() if seconds > BEHIND_S}
+    if not stats.assigned:
         reason = "partitions are not assigned or their state is not restored"
-    elif numbers.kafka_silent:
+    elif stats.kafka_silent:
         reason = "Kafka does not answer"
     elif still is not None and still > STALLED_AFTER_S:
         reason = f"no progress for {still:.0f} s"
@@ -80,7 +81,7 @@ def worker_readiness(numbers: WorkerNumbers, now: float) -> Readiness:
         reason = "catching up: " + ", ".join(f"{stage} is {late[stage]:.0f} s behind" for stage in sorted(late))
     else:
         reason = "ok"
-    lag = dict(numbers.lag)
+    lag = dict(stats.lag)
     waiting: Counter[str] = Counter()
     for (topic, _), messages in lag.items():
         waiting[topic] += messages
@@ -89,16 +90,16 @@ def worker_readiness(numbers: WorkerNumbers, now: float) -> Readiness:
         reason=reason,
         partitions=Counter(topic for topic, _ in lag),
         lag=waiting,
-        behind_seconds={stage: round(seconds, 1) for stage, seconds in dict(numbers.behind_s).items()},
+        behind_seconds={stage: round(seconds, 1) for stage, seconds in dict(stats.behind_s).items()},
         last_progress_seconds=None if still is None else round(still, 1),
     )
 
 
-def worker_registry(numbers: WorkerNumbers, *, version: str, max_streams: int, max_series: int) -> CollectorRegistry:
+def worker_registry(stats: WorkerStats, *, version: str, max_streams: int, max_series: int) -> CollectorRegistry:
     """A new registry with the worker's metrics, its streams', and those of the process."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(WorkerCollector(numbers, version))
-    registry.register(StreamCollector(lambda: numbers.statuses, max_streams=max_streams, max_series=max_series))
+    registry.register(WorkerCollector(stats, version))
+    registry.register(StreamCollector(lambda: stats.statuses, max_streams=max_streams, max_series=max_series))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

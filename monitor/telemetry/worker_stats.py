@@ -1,14 +1,24 @@
-"""`WorkerStats`: plain numbers that the agents keep and telemetry exports; and nothing that knows of Prometheus."""
+"""`WorkerStats`: what a worker counts, each number declared as the metric that it is exported as.
+
+The stages write the fields (`stats.events += 1`); `monitor.telemetry.collectors` reads them when Prometheus asks. A new
+metric is a field here and the line that counts.
+"""
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from monitor.detection.records.finding import State
 from monitor.detection.records.status import StreamStatus
 from monitor.telemetry.histogram import BATCH_BOUNDS, CALL_BOUNDS, DELAY_BOUNDS, Histogram
+from monitor.telemetry.metric import Samples, counter, gauge, histogram
+
+MAX_BUDGETS = 1_000
+"""Streams whose budget is exported, the most overspent first: each is a time series in Prometheus."""
 
 
 class CircuitState(StrEnum):
@@ -19,126 +29,156 @@ class CircuitState(StrEnum):
     OPEN = "open"
 
 
+def _only_when_known(time: float) -> Samples:
+    """No sample for 0, which stands for a time before the first progress."""
+    return [((), time)] if time else []
+
+
+def _one_per_state(states: Mapping[str, str]) -> Samples:
+    return (((name, state), 1.0) for name, state in states.items())
+
+
+def _most_overspent(ratios: Mapping[str, float]) -> Samples:
+    worst = heapq.nlargest(MAX_BUDGETS, ratios.items(), key=lambda item: (item[1], item[0]))
+    return (((stream,), ratio) for stream, ratio in worst)
+
+
 @dataclass(slots=True)
 class WorkerStats:
-    """What one worker has done and where it stands. Written by the event loop only; safe to read from any thread.
+    """What one worker has done and where it stands. Written by the event loop only; safe to read from any thread."""
 
-    Attributes
-    ----------
-    events
-        Events featurized.
-    clamped
-        Events whose time was too far off Kafka's and was moved to the limit.
-    time_units
-        Events whose time was a number of milliseconds, microseconds or nanoseconds and was read so, by that unit.
-    rejects
-        Messages written to the dead-letter topic, by reason.
-    call_errors
-        Events whose call ended in an error.
-    call_seconds
-        Seconds until the whole output was there, of the events that say it.
-    dependencies
-        Dependencies that have numbers of their own.
-    dependency_calls
-        Calls to dependencies by (name, `ok` | `failed`).
-    dependency_seconds
-        Seconds of those calls, by name.
-    stream_failures
-        Exceptions in the monitor of one stream, by the call that raised (observe, tick, control, ...).
-    unjudged
-        Rows that detect wrote to the dead-letter topic, by reason.
-    newcomers
-        Stream names with too few events to be judged.
-    feature_failures
-        Events for which a family of features failed, by family.
-    messages
-        Messages applied, by stage (`featurize`, `detect`, `notify`).
-    batches
-        Batches processed, by stage.
-    busy_s
-        CPU seconds of the worker thread, by stage.
-    batch_seconds
-        CPU seconds of the worker thread per batch, by stage.
-    delay
-        Seconds from an event's time to its being applied by detect.
-    findings
-        Transitions found, by state.
-    deliveries
-        Deliveries of alerts, by (sink, `delivered` | `retried` | `failed`).
-    pending_deliveries
-        Transitions that wait for their receiver.
-    circuits
-        Where the circuit breaker of each sink stands, by sink, at the owner of alerts.
-    held_back
-        Alerts that fire and are not told now, by reason (`maintenance`, `snooze`, `flapping`).
-    unrouted
-        Alerts that no sink takes, by (route, `route` | `severity`: what of it no sink takes).
-    unrouted_firing
-        The same, of alerts that fire now.
-    false_alarms
-        Alerts that people marked false, as far as the log goes back, by kind.
-    budget_spent
-        Per stream with a false alarm: those of its budget's latest period over those it may raise.
-    lost
-        Messages that the log no longer held when their turn came, by topic.
-    repairs
-        How often the flow was set back to the offset expected, by topic.
-    working_s
-        Wall seconds with a batch in hand, by stage.
-    behind_s
-        Age in seconds of the oldest message that has come and is not applied, by stage; 0 where none waits.
-    lag
-        Messages not yet applied, by (topic, partition) that this worker owns.
-    statuses
-        Status of each stream that this worker owns, as of the last change.
-    assigned
-        Whether partitions are assigned and their state restored.
-    kafka_silent
-        Whether Kafka has not answered for longer than it takes to restart.
-    progress_at
-        Clock time of the last batch applied, or of the last moment with nothing to do.
-    """
+    progress_at: float = gauge(
+        "oqm_worker_progress_timestamp_seconds",
+        "When the worker last applied a batch, or had nothing to do.",
+        read=_only_when_known,
+    )
+    events: int = counter("oqm_events_total", "Output events turned into features.")
+    rejects: Counter[str] = counter(
+        "oqm_rejects_total", "Messages written to the dead-letter topic, by reason.", "reason"
+    )
+    feature_failures: Counter[str] = counter(
+        "oqm_feature_failures_total", "Events for which a family of features failed and is missing.", "family"
+    )
+    stream_failures: Counter[str] = counter(
+        "oqm_judging_failures_total", "Exceptions in the monitor of one stream, by the call that raised.", "call"
+    )
+    unjudged: Counter[str] = counter(
+        "oqm_unjudged_events_total", "Events that detect wrote to the dead-letter topic, by reason.", "reason"
+    )
+    newcomers: int = gauge("oqm_new_streams", "Stream names with too few events to be judged: at most four.")
+    call_errors: int = counter("oqm_event_errors_total", "Output events whose call ended in an error.")
+    call_seconds: Histogram = histogram(
+        "oqm_call_seconds",
+        "Time until the whole output was there, of the events that report it.",
+        default=lambda: Histogram(CALL_BOUNDS),
+    )
+    dependency_calls: Counter[tuple[str, str]] = counter(
+        "oqm_dependency_calls_total",
+        "Calls that the events made to each dependency, ok or failed; beyond the cap all are (other).",
+        "dependency",
+        "outcome",
+    )
+    dependency_seconds: defaultdict[str, Histogram] = histogram(
+        "oqm_dependency_seconds",
+        "Time of the calls that the events made to each dependency.",
+        "dependency",
+        default=lambda: defaultdict(lambda: Histogram(CALL_BOUNDS)),
+    )
+    clamped: int = counter(
+        "oqm_clamped_times_total", "Events whose time was too far off Kafka's and was moved to its limit."
+    )
+    time_units: Counter[str] = counter(
+        "oqm_times_in_other_units_total",
+        "Events whose time was a number of milliseconds, microseconds or nanoseconds and was read so, by that unit.",
+        "unit",
+        from_start=("milliseconds", "microseconds", "nanoseconds"),
+    )
+    messages: Counter[str] = counter("oqm_messages_total", "Kafka messages applied, by stage.", "stage")
+    batches: Counter[str] = counter("oqm_batches_total", "Batches processed, by stage.", "stage")
+    busy_s: defaultdict[str, float] = counter(
+        "oqm_busy_seconds_total",
+        "Time spent in computation, by stage.",
+        "stage",
+        default=lambda: defaultdict(float),
+    )
+    working_s: Mapping[str, float] = counter(
+        "oqm_working_seconds_total",
+        "Time with a batch in hand, by stage; a saturated stage nears 1 s a second.",
+        "stage",
+    )
+    behind_s: Mapping[str, float] = gauge(
+        "oqm_behind_seconds", "Age of the oldest message that has come and is not applied, by stage.", "stage"
+    )
+    batch_seconds: defaultdict[str, Histogram] = histogram(
+        "oqm_batch_seconds",
+        "Computation per batch, by stage.",
+        "stage",
+        default=lambda: defaultdict(lambda: Histogram(BATCH_BOUNDS)),
+    )
+    delay: Histogram = histogram(
+        "oqm_event_delay_seconds",
+        "From an event's time to its being applied by detect.",
+        default=lambda: Histogram(DELAY_BOUNDS),
+    )
+    findings: Counter[str] = counter(
+        "oqm_findings_total",
+        "Transitions of findings, by the state entered.",
+        "state",
+        from_start=(State.FIRING.value, State.RESOLVED.value, State.INFO.value),
+    )
+    deliveries: Counter[tuple[str, str]] = counter(
+        "oqm_deliveries_total", "Deliveries of alerts: delivered, retried, or failed for good.", "sink", "outcome"
+    )
+    pending_deliveries: int = gauge("oqm_pending_deliveries", "Transitions that wait for their receiver.")
+    circuits: Mapping[str, CircuitState] = gauge(
+        "oqm_sink_circuit_state",
+        "1 for the state of the sink's circuit breaker: closed, open (left alone), half_open (being probed).",
+        "sink",
+        "state",
+        read=_one_per_state,
+    )
+    held_back: Mapping[str, int] = gauge(
+        "oqm_held_back_alerts", "Alerts that fire and are not sent now, by reason.", "reason"
+    )
+    unrouted: Counter[tuple[str, str]] = counter(
+        "oqm_unrouted_alerts_total",
+        "Alerts that were sent to nobody, as no sink takes their route (reason route) or their severity (severity).",
+        "route",
+        "reason",
+    )
+    unrouted_firing: Mapping[tuple[str, str], int] = gauge(
+        "oqm_unrouted_firing_alerts",
+        "Alerts that fire now and are sent to nobody, by reason.",
+        "route",
+        "reason",
+    )
+    false_alarms: Mapping[str, int] = gauge(
+        "oqm_false_alarms", "Alerts that people marked false, as far back as the log of alerts goes.", "kind"
+    )
+    budget_spent: Mapping[str, float] = gauge(
+        "oqm_stream_budget_spent_ratio",
+        "Alerts marked false in the budget's latest period over those the stream may raise; above 1 it is overspent.",
+        "stream",
+        read=_most_overspent,
+    )
+    lost: Counter[str] = counter(
+        "oqm_lost_messages_total", "Messages that the log no longer held when their turn came.", "topic"
+    )
+    repairs: Counter[str] = counter(
+        "oqm_flow_repairs_total", "How often the flow was set back to the offset expected.", "topic"
+    )
+    lag: Mapping[tuple[str, int], int] = gauge(
+        "oqm_lag_messages", "Messages not yet applied, of partitions owned here.", "topic", "partition"
+    )
 
-    events: int = 0
-    clamped: int = 0
-    time_units: Counter[str] = field(default_factory=Counter)
-    rejects: Counter[str] = field(default_factory=Counter)
-    call_errors: int = 0
-    call_seconds: Histogram = field(default_factory=lambda: Histogram(CALL_BOUNDS))
     dependencies: set[str] = field(default_factory=set)
-    dependency_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
-    dependency_seconds: defaultdict[str, Histogram] = field(
-        default_factory=lambda: defaultdict(lambda: Histogram(CALL_BOUNDS))
-    )
-    stream_failures: Counter[str] = field(default_factory=Counter)
-    unjudged: Counter[str] = field(default_factory=Counter)
-    newcomers: int = 0
-    feature_failures: Counter[str] = field(default_factory=Counter)
-    messages: Counter[str] = field(default_factory=Counter)
-    batches: Counter[str] = field(default_factory=Counter)
-    busy_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    batch_seconds: defaultdict[str, Histogram] = field(
-        default_factory=lambda: defaultdict(lambda: Histogram(BATCH_BOUNDS))
-    )
-    delay: Histogram = field(default_factory=lambda: Histogram(DELAY_BOUNDS))
-    findings: Counter[str] = field(default_factory=Counter)
-    deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
-    pending_deliveries: int = 0
-    circuits: Mapping[str, CircuitState] = field(default_factory=dict)
-    held_back: Mapping[str, int] = field(default_factory=dict)
-    unrouted: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unrouted_firing: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    false_alarms: Mapping[str, int] = field(default_factory=dict)
-    budget_spent: Mapping[str, float] = field(default_factory=dict)
-    lost: Counter[str] = field(default_factory=Counter)
-    repairs: Counter[str] = field(default_factory=Counter)
-    working_s: Mapping[str, float] = field(default_factory=dict)
-    behind_s: Mapping[str, float] = field(default_factory=dict)
-    lag: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """Dependencies with series of their own, in `dependency_calls` and `dependency_seconds`."""
     statuses: Mapping[str, StreamStatus] = field(default_factory=dict)
+    """Status of each stream that this worker owns, as of the last change; replaced as a whole."""
     assigned: bool = False
+    """Whether partitions are assigned and their state restored."""
     kafka_silent: bool = False
-    progress_at: float = 0.0
+    """Whether Kafka has not answered for longer than it takes to restart."""
 
     @property
     def ready(self) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from monitor.alerting.alert import Alert, from_finding
+from monitor.alerting.alert import Alert
+from monitor.alerting.from_finding import from_finding
 from monitor.detection import Finding
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings

@@ -24,7 +24,7 @@ from monitor.events import decode_event
 from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
-from monitor.telemetry.call_stats import Calls
+from monitor.telemetry.call_stats import CallStats
 from pipelines.feature_log.ticks import EventTimeTicks
 from pipelines.kafka.dead_letters import PROCESSING_FAILED, DeadLetter
 from pipelines.kafka.ordered_buffer import Batch, Message, OrderedBuffer
@@ -48,7 +48,7 @@ class Featurized:
     events: int = 0
     clamped: int = 0
     time_units: Counter[str] = field(default_factory=Counter)
-    calls: Calls = field(default_factory=Calls)
+    calls: CallStats = field(default_factory=CallStats)
     seconds: float = 0.0
 
 
@@ -114,7 +114,7 @@ class EventReader:
         if events:
             self._measure(usable, events, result)
         result.events = len(events)
-        result.calls = Calls.of(events)
+        result.calls = CallStats.of(events)
         result.seconds = time.thread_time() - started
         return result
 

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
-from monitor.alerting.alert import from_finding
+from monitor.alerting.from_finding import from_finding
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.dispatch import Dispatch
-from monitor.alerting.lifecycle.incident_fanout import SETTLED_S, Audience
+from monitor.alerting.lifecycle.incident_fanout import SPREAD_SETTLED_S, Audience
 from monitor.detection import Finding, StreamMonitor
 from tests.detection.streams import CHARS, SETTINGS, SPECS, WARMUP, WORDS, calm, fired, replay
 
@@ -40,7 +40,7 @@ def test_people_hear_of_it_once_when_it_begins_and_once_when_it_has_spread() -> 
         tellings += desk.alert(from_finding(finding), finding.raised_at.time)
     last = findings[-1].raised_at.time
     assert last is not None
-    tellings += desk.due(last + SETTLED_S)
+    tellings += desk.due(last + SPREAD_SETTLED_S)
     people = [telling.alert for telling in tellings if telling.to is not Audience.EACH]
     # A cause that turns out graver than its first stream said is told at once.
     graver = sum(before.severity is not after.severity for before, after in pairwise(people))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerting.alert import Alert, decode, encode, from_finding
+from monitor.alerting.alert import Alert, decode, encode
+from monitor.alerting.from_finding import from_finding
 from monitor.alerting.rendering.links import LinkTemplates
 from monitor.alerting.rendering.markdown import markdown
 from monitor.alerting.rendering.plain_text import COLUMNS, block, short

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from monitor.cli.moments import parse_moment, show_moment
+from monitor.alerting.rendering.moments import moment
+from monitor.cli.moments import parse_moment
 from monitor.errors import ConfigError
 
 NOW = datetime(2026, 11, 30, 15, 0, tzinfo=UTC).timestamp()
@@ -29,7 +30,7 @@ NOW = datetime(2026, 11, 30, 15, 0, tzinfo=UTC).timestamp()
     ],
 )
 def test_moments_are_read_in_utc(text: str, wanted: str) -> None:
-    assert show_moment(parse_moment(text, NOW, "--since")) == wanted
+    assert moment(parse_moment(text, NOW, "--since"), zone=False) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "soon", "25:00", "12:61", "5", "-1h", "2026-13-01"])
@@ -38,5 +39,5 @@ def test_what_is_no_moment_is_refused_with_the_option(text: str) -> None:
         parse_moment(text, NOW, "--since")
 
 
-def test_a_time_beyond_the_calendar_is_a_dash() -> None:
-    assert show_moment(None) == show_moment(1e18) == "-"
+def test_a_time_that_is_not_known_is_a_dash_and_one_beyond_the_calendar_a_question_mark() -> None:
+    assert (moment(None), moment(1e18)) == ("-", "?")

@@ -114,7 +114,7 @@ def test_a_real_prometheus_scrapes_a_worker_and_sees_a_fault(tmp_path: Path) -> 
             wait_for("OqmSinkFailing", True)
             assert "OqmWorkerDown" not in firing()
             assert "OqmBlind" not in firing()
-            numbers.ready = False
+            numbers.assigned = False
             wait_for("OqmBlind", True)
-            numbers.ready = True
+            numbers.assigned = True
             wait_for("OqmBlind", False)

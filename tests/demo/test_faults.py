@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from monitor.alerting.alert import from_finding
+from monitor.alerting.from_finding import from_finding
 from monitor.demo.assistant import ANSWER, STRUCK, TRIAGE, SupportAssistant
 from monitor.demo.faults import Fault
 from monitor.demo.run import CONFIG

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from kafka.consumer.fetcher import ConsumerRecord
 
-from monitor.alerting.alert import decode, encode, from_finding
+from monitor.alerting.alert import decode, encode
+from monitor.alerting.from_finding import from_finding
 from monitor.detection.records.finding import State
 from pipelines.build import featurizer_for, partition_monitor
 from pipelines.kafka.producer import LogProducer

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from monitor.alerting.alert import Alert, encode, from_finding
+from monitor.alerting.alert import Alert, encode
+from monitor.alerting.from_finding import from_finding
 from monitor.alerting.rendering.samples import SPECS, sample_finding
 from monitor.demo.embedded_broker import EmbeddedBroker
 from monitor.detection.records.finding import State

@@ -8,13 +8,14 @@ from pydantic import BaseModel
 
 from monitor.settings import Settings, load_settings
 from monitor.settings.paths import config_dir
-from monitor.settings_example import EXAMPLES, example
+from monitor.sinks.registry import SINKS
+from scripts.settings_example import EXAMPLES, example, sink_examples
 
 FILE = config_dir() / "monitor.yaml"
 
 
 def test_the_shipped_file_is_the_one_the_models_write() -> None:
-    assert FILE.read_text() == example(), "run: python -m monitor.settings_example > config/monitor.yaml"
+    assert FILE.read_text() == example(), "run: python -m scripts.settings_example > config/monitor.yaml"
 
 
 def test_the_shipped_file_equals_the_defaults() -> None:
@@ -51,7 +52,8 @@ def test_every_setting_says_what_it_means() -> None:
 
 @pytest.mark.parametrize("section", EXAMPLES)
 def test_the_examples_in_comments_are_valid(section: str, tmp_path: object) -> None:
-    lines = [line.removeprefix("# ") for line in EXAMPLES[section].splitlines() if re.match(r"# {3,}", line)]
+    text = EXAMPLES[section] + ("".join(sink_examples(SINKS)) if section == "sinks" else "")
+    lines = [line.removeprefix("# ") for line in text.splitlines() if re.match(r"# {3,}", line)]
     path = FILE.__class__(str(tmp_path)) / "monitor.yaml"
     path.write_text(f"{section}:\n" + "\n".join(lines))
     secrets = {"OQM_WEBHOOK_SECRET": "s", "OQM_WEBHOOK_TOKEN": "t", "OQM_SMTP_PASSWORD": "p"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from hypothesis import strategies as st
 
-from monitor.alerting.alert import Alert, Change, Links
+from monitor.alerting.alert import Alert, ChangedFeature, Links
 from monitor.alerting.rendering.samples import sample_alert
 from monitor.detection.records.finding import BeganAt, Examples, Excerpt, RaisedAt, Severity, State
 
@@ -29,7 +29,7 @@ def alerts(draw: st.DrawFn) -> Alert:
     word = st.sampled_from([*NASTY, *words, *(20 * w for w in words)])
     value = st.none() | st.floats() | word
     change = st.builds(
-        Change, name=word, meaning=word, unit=word, before=value, after=value, effect=st.floats(-1e6, 1e6),
+        ChangedFeature, name=word, meaning=word, unit=word, before=value, after=value, effect=st.floats(-1e6, 1e6),
         before_text=word, after_text=word, difference=word,
     )  # fmt: skip
     excerpts = st.lists(st.builds(Excerpt, event_id=word, input=word, output=word), max_size=4)

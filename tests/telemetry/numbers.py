@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
 
 from monitor.detection.records.status import FeatureStatus, OpenAlert, SegmentShare, StreamState, StreamStatus
-from monitor.telemetry.histogram import BATCH_BOUNDS, CALL_BOUNDS, DELAY_BOUNDS, Histogram
+from monitor.telemetry.histogram import BATCH_BOUNDS, CALL_BOUNDS, Histogram
+from monitor.telemetry.worker_stats import CircuitState, WorkerStats
 
 
 def status(
@@ -29,49 +29,9 @@ def status(
     )
 
 
-@dataclass
-class Numbers:
-    events: int = 0
-    clamped: int = 0
-    time_units: Counter[str] = field(default_factory=Counter)
-    rejects: Counter[str] = field(default_factory=Counter)
-    feature_failures: Counter[str] = field(default_factory=Counter)
-    stream_failures: Counter[str] = field(default_factory=Counter)
-    unjudged: Counter[str] = field(default_factory=Counter)
-    newcomers: int = 0
-    call_errors: int = 0
-    call_seconds: Histogram = field(default_factory=lambda: Histogram(CALL_BOUNDS))
-    dependency_calls: Counter[tuple[str, str]] = field(default_factory=Counter)
-    dependency_seconds: dict[str, Histogram] = field(default_factory=dict)
-    messages: Counter[str] = field(default_factory=Counter)
-    batches: Counter[str] = field(default_factory=Counter)
-    busy_s: dict[str, float] = field(default_factory=dict)
-    batch_seconds: dict[str, Histogram] = field(default_factory=dict)
-    delay: Histogram = field(default_factory=lambda: Histogram(DELAY_BOUNDS))
-    findings: Counter[str] = field(default_factory=Counter)
-    deliveries: Counter[tuple[str, str]] = field(default_factory=Counter)
-    pending_deliveries: int = 0
-    circuits: dict[str, str] = field(default_factory=dict)
-    held_back: dict[str, int] = field(default_factory=dict)
-    unrouted: Counter[tuple[str, str]] = field(default_factory=Counter)
-    unrouted_firing: dict[tuple[str, str], int] = field(default_factory=dict)
-    false_alarms: dict[str, int] = field(default_factory=dict)
-    budget_spent: dict[str, float] = field(default_factory=dict)
-    lost: Counter[str] = field(default_factory=Counter)
-    repairs: Counter[str] = field(default_factory=Counter)
-    lag: dict[tuple[str, int], int] = field(default_factory=dict)
-    working_s: dict[str, float] = field(default_factory=dict)
-    behind_s: dict[str, float] = field(default_factory=dict)
-    assigned: bool = False
-    kafka_silent: bool = False
-    ready: bool = False
-    progress_at: float = 0.0
-    statuses: dict[str, StreamStatus] = field(default_factory=dict)
-
-
-def busy() -> Numbers:
+def busy() -> WorkerStats:
     """Every number is there, so that every metric has a series."""
-    numbers = Numbers(
+    numbers = WorkerStats(
         events=12,
         clamped=1,
         time_units=Counter(milliseconds=2),
@@ -82,15 +42,15 @@ def busy() -> Numbers:
         newcomers=2,
         call_errors=1,
         dependency_calls=Counter({("orders", "ok"): 5, ("orders", "failed"): 1}),
-        dependency_seconds={"orders": Histogram(CALL_BOUNDS)},
+        dependency_seconds=defaultdict(lambda: Histogram(CALL_BOUNDS)),
         messages=Counter(featurize=12, detect=3),
         batches=Counter(featurize=2, detect=1),
-        busy_s={"featurize": 0.5},
-        batch_seconds={"featurize": Histogram(BATCH_BOUNDS)},
+        busy_s=defaultdict(float, featurize=0.5),
+        batch_seconds=defaultdict(lambda: Histogram(BATCH_BOUNDS)),
         findings=Counter(firing=1),
         deliveries=Counter({("log", "delivered"): 1}),
         pending_deliveries=4,
-        circuits={"log": "closed"},
+        circuits={"log": CircuitState.CLOSED},
         held_back={"snooze": 1},
         unrouted=Counter({("suport", "route"): 1}),
         unrouted_firing={("suport", "route"): 1},
@@ -102,7 +62,6 @@ def busy() -> Numbers:
         working_s={"featurize": 0.7},
         behind_s={"featurize": 0.2},
         assigned=True,
-        ready=True,
         progress_at=1_700_000_000.0,
         statuses={
             "a/b": status("a/b", segments=1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.events.schema import Call, Latency, OutputEvent
-from monitor.telemetry.call_stats import MOST_DEPENDENCIES, OTHER, Calls
+from monitor.telemetry.call_stats import MAX_DEPENDENCIES, OTHER, CallStats
 from monitor.telemetry.worker_stats import WorkerStats
 
 
@@ -14,7 +14,7 @@ def event(*calls: Call, total_s: float | None = None, error: str | None = None) 
 
 def test_calls_are_counted_by_dependency_and_outcome() -> None:
     stats = WorkerStats()
-    Calls.of(
+    CallStats.of(
         [
             event(
                 Call(dependency="orders", status=200, duration_s=0.1),
@@ -34,11 +34,11 @@ def test_calls_are_counted_by_dependency_and_outcome() -> None:
 
 def test_names_beyond_the_cap_are_counted_together_and_known_ones_stay() -> None:
     stats = WorkerStats()
-    Calls.of(event(Call(dependency=f"d{number:03}")) for number in range(MOST_DEPENDENCIES + 7)).add_to(stats)
-    Calls.of([event(Call(dependency="d000")), event(Call(dependency="new", duration_s=1.0))]).add_to(stats)
+    CallStats.of(event(Call(dependency=f"d{number:03}")) for number in range(MAX_DEPENDENCIES + 7)).add_to(stats)
+    CallStats.of([event(Call(dependency="d000")), event(Call(dependency="new", duration_s=1.0))]).add_to(stats)
     names = {name for name, _ in stats.dependency_calls}
-    assert len(names) == MOST_DEPENDENCIES + 1
+    assert len(names) == MAX_DEPENDENCIES + 1
     assert stats.dependency_calls[OTHER, "ok"] == 8
     assert stats.dependency_calls["d000", "ok"] == 2
     assert set(stats.dependency_seconds) == {OTHER}
-    assert sum(stats.dependency_calls.values()) == MOST_DEPENDENCIES + 9
+    assert sum(stats.dependency_calls.values()) == MAX_DEPENDENCIES + 9

@@ -10,7 +10,8 @@ from monitor.detection.records.status import FeatureStatus, StreamState, StreamS
 from monitor.telemetry.collectors import StreamCollector
 from monitor.telemetry.histogram import Histogram
 from monitor.telemetry.server import worker_registry
-from tests.telemetry.numbers import Numbers, busy, status
+from monitor.telemetry.worker_stats import WorkerStats
+from tests.telemetry.numbers import busy, status
 
 
 def streams_of(registry: CollectorRegistry, name: str = "oqm_stream_state") -> list[str]:
@@ -118,7 +119,7 @@ def test_what_is_not_known_is_missing_and_no_evidence_is_zero() -> None:
 
 
 def test_a_worker_that_has_done_nothing_exports_without_fault() -> None:
-    text = generate_latest(worker_registry(Numbers(), version="1", max_streams=1, max_series=1)).decode()
+    text = generate_latest(worker_registry(WorkerStats(), version="1", max_streams=1, max_series=1)).decode()
     assert 'oqm_findings_total{state="firing"} 0.0' in text  # so that the first one is seen to rise
     assert "oqm_worker_ready 0.0" in text
     assert "oqm_worker_progress_timestamp_seconds 0" not in text

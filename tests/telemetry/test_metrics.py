@@ -3,13 +3,17 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections import Counter
+from dataclasses import dataclass
 
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitor.telemetry.metric import counter, declared_in
 from monitor.telemetry.metrics import METRICS, Metric, MetricKind
 from monitor.telemetry.server import worker_registry
+from monitor.telemetry.worker_stats import WorkerStats
 from tests.telemetry.numbers import busy
 
 UNITS = (
@@ -57,6 +61,20 @@ def test_what_is_exported_is_what_is_declared() -> None:
         assert family.samples
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == set(metric.labels)
+
+
+@dataclass
+class WithToys(WorkerStats):
+    toys: Counter[str] = counter("oqm_toys_total", "Toys that were found.", "colour", from_start=("blue",))
+
+
+def test_a_new_metric_is_a_declaration_and_the_line_that_counts() -> None:
+    stats = WithToys()
+    stats.toys["red"] += 2
+    value = worker_registry(stats, version="1", max_streams=1, max_series=1).get_sample_value
+    assert value("oqm_toys_total", {"colour": "red"}) == 2
+    assert value("oqm_toys_total", {"colour": "blue"}) == 0
+    assert declared_in(stats)["toys"].meaning == "Toys that were found."
 
 
 def test_promtool_finds_nothing_to_say() -> None:

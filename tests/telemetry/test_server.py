@@ -10,7 +10,8 @@ import pytest
 
 from monitor.errors import ConfigError
 from monitor.telemetry.server import Health, MetricsServer, worker_health, worker_readiness, worker_registry
-from tests.telemetry.numbers import Numbers, busy
+from monitor.telemetry.worker_stats import WorkerStats
+from tests.telemetry.numbers import busy
 
 
 def get(server: MetricsServer, path: str) -> tuple[int, str]:
@@ -21,7 +22,7 @@ def get(server: MetricsServer, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def serve(numbers: Numbers, now: float = 0.0, suspicion: str | None = None) -> MetricsServer:
+def serve(numbers: WorkerStats, now: float = 0.0, suspicion: str | None = None) -> MetricsServer:
     return MetricsServer(
         worker_registry(numbers, version="1", max_streams=10, max_series=100),
         lambda: worker_health(suspicion),
@@ -91,12 +92,12 @@ def test_a_worker_that_looks_stuck_is_not_healthy() -> None:
 
 
 def test_a_port_that_is_taken_is_told_with_what_to_change() -> None:
-    registry = worker_registry(Numbers(), version="1", max_streams=1, max_series=1)
-    with serve(Numbers()) as server, pytest.raises(ConfigError, match=r"127\.0\.0\.1:\d+: .*set metrics.port"):
+    registry = worker_registry(WorkerStats(), version="1", max_streams=1, max_series=1)
+    with serve(WorkerStats()) as server, pytest.raises(ConfigError, match=r"127\.0\.0\.1:\d+: .*set metrics.port"):
         MetricsServer(
             registry,
             lambda: Health(True, "ok"),
-            readiness=lambda: worker_readiness(Numbers(), 0.0),
+            readiness=lambda: worker_readiness(WorkerStats(), 0.0),
             host="127.0.0.1",
             port=server.port,
         )

@@ -1,9 +1,10 @@
-"""What a person says of an alert: taken, put off, or false. Travels on `oqm.alerts` beside the alerts themselves.
+"""What a person did about an alert: took it, put it off, or marked it false. Kept on `oqm.alerts` beside the alerts.
 
-Why there and not on a topic of its own: notify has to meet an annotation after the alert that it speaks of and on the
+Why there and not on a separate topic: notify has to read an annotation after the alert that it is about and from the
 same partition, and to apply it once, after a restart too. The log of alerts gives all of that by the same key and the
-same position; a second topic would give none. Readers of the log tell the two apart by the field `record`, which
-alerts lack. Pure. May import `monitor.detection` and below.
+same position; a second topic would not. Readers recognize an annotation by the field `record`, which alerts lack.
+
+Pure. May import `monitor.detection` and below.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ RECORD = "annotation"
 
 
 class AnnotationAction(StrEnum):
-    """What is said."""
+    """What was done."""
 
     ACK = "ack"
     SNOOZE = "snooze"
@@ -27,9 +28,9 @@ class AnnotationAction(StrEnum):
 
 
 class Annotation(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing said of one alert, at `time` (seconds since 1970) by `by`.
+    """One action on one alert, at `time` (seconds since 1970) by `by`.
 
-    `until` is for a snooze: quiet up to then, and not longer; one that lies in the past ends a snooze.
+    `until` is for a snooze, in seconds since 1970: nothing is sent before then; a time in the past ends a snooze.
     """
 
     fingerprint: str
@@ -41,7 +42,7 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True):
     schema_version: int = 1
 
 
-class _Peek(msgspec.Struct):
+class _RecordKind(msgspec.Struct):
     record: str | None = None
 
 
@@ -52,11 +53,11 @@ def encode(annotation: Annotation) -> bytes:
 
 def decode_record(data: bytes) -> Alert | Annotation:
     """A message of `oqm.alerts`; raises `msgspec.DecodeError` for anything else."""
-    if _PEEK.decode(data).record == RECORD:
+    if _KIND_DECODER.decode(data).record == RECORD:
         return _DECODER.decode(data)
     return alerts.decode(data)
 
 
 _ENCODER = msgspec.json.Encoder()
-_PEEK = msgspec.json.Decoder(_Peek)
+_KIND_DECODER = msgspec.json.Decoder(_RecordKind)
 _DECODER = msgspec.json.Decoder(Annotation)

@@ -1,9 +1,11 @@
 """`AlertBook`: the life of alerts and the incidents they belong to.
 
-    pending -> firing -> resolved        info is told once; info that crosses its floor later becomes firing
+    firing -> resolved        info is sent once; info that crosses its floor later becomes firing
 
-An alert enters each state once, whatever is delivered again; its labels and incident are those of its first telling,
-because a receiver knows it by them. Pure: time comes with the alerts. May import `monitor.detection` and below.
+An alert enters each state once, whatever is delivered again; its labels and incident are those of its first
+transition, because a receiver recognizes it by them.
+
+Pure: time comes with the alerts. May import `monitor.detection` and below.
 """
 
 from __future__ import annotations
@@ -14,23 +16,19 @@ from collections.abc import Iterator
 import msgspec
 
 from monitor.alerting.alert import Alert
-from monitor.detection.records.finding import FindingKind, Severity, State
-from monitor.errors import StateError
+from monitor.detection.records.finding import Severity, State
+from monitor.detection.records.finding_kinds import KINDS
 
-FORMAT = 1
 _ALSO_IN = 10
-_RANK = {State.PENDING: 0, State.INFO: 1, State.FIRING: 2, State.RESOLVED: 3}
+"""Other streams of the incident that an alert names: a message with hundreds is not read; `streams` counts all."""
+_RANK = {State.INFO: 0, State.FIRING: 1, State.RESOLVED: 2}
 """An alert only ever moves to a state of higher rank."""
-
-
-FACES = frozenset({FindingKind.DRIFT, FindingKind.SILENT_UPDATE, FindingKind.FORMAT, FindingKind.REFUSAL})
-"""What one update of a model is called in different streams: longer answers here, a broken format there."""
 
 
 class Incident(msgspec.Struct, kw_only=True):
     """Alerts of one cause that were raised close together, over any number of streams.
 
-    One cause is the same driver, model and segment, and kinds that are faces of one change (`FACES`).
+    One cause is the same driver, model and segment, and kinds that group as one (`finding_kinds`).
 
     `first` and `last` are event times of raising in seconds since 1970, None in a replay without times.
     """
@@ -44,18 +42,11 @@ class Incident(msgspec.Struct, kw_only=True):
 
 
 class _Record(msgspec.Struct, kw_only=True):
-    """One alert: its latest transition, and what it told first."""
+    """One alert: its latest transition, and the labels and incident of its first."""
 
     alert: Alert
     labels: dict[str, str]
     incident: str
-
-
-class _Snapshot(msgspec.Struct, kw_only=True):
-    format: int
-    records: dict[str, _Record]
-    incidents: dict[str, Incident]
-    latest: dict[str, str]
 
 
 class AlertBook:
@@ -64,7 +55,7 @@ class AlertBook:
     Parameters
     ----------
     group_window_s
-        An alert joins the latest incident of its cause where that incident's last alert was raised at most so many
+        An alert joins the latest incident of its cause where that incident's last alert was raised at most this many
         seconds of event time from it; else it opens one.
     capacity
         How many closed alerts are remembered, so that their redelivery is known; the oldest are forgotten first.
@@ -82,9 +73,9 @@ class AlertBook:
         self._latest: dict[str, str] = {}  # incident that an alert of this group would join
 
     def apply(self, alert: Alert) -> Alert | None:
-        """The transition as it should be delivered, or None where it is no news (told before, out of order, pending).
+        """The transition as it should be delivered, or None where it is no news (known before, or out of order).
 
-        What comes back has the labels and the incident of the alert's first telling.
+        What is returned has the labels and the incident of the alert's first transition.
         """
         known = self._records.get(alert.fingerprint)
         if known is not None and _RANK[alert.state] <= _RANK[known.alert.state]:
@@ -94,11 +85,11 @@ class AlertBook:
             known = _Record(alert=alert, labels={**alert.labels, "incident": incident.id}, incident=incident.id)
         else:
             incident = self._incidents[known.incident]
-            if known.alert.state in (State.PENDING, State.INFO) and alert.state is State.FIRING:
-                # What was information had no receiver to know it by: the severity that pages is the label.
+            if known.alert.state is State.INFO and alert.state is State.FIRING:
+                # Information opened nothing at receivers: its label may still become the severity that pages.
                 known.labels = {**known.labels, "severity": alert.severity.value}
         others = [stream for stream in incident.streams if stream != alert.stream]
-        told = msgspec.structs.replace(
+        news = msgspec.structs.replace(
             alert,
             labels=known.labels,
             severity=Severity(known.labels["severity"]),
@@ -107,8 +98,8 @@ class AlertBook:
             also_in=others[:_ALSO_IN],
             streams=len(others) + 1,
         )
-        known.alert = told
-        # Last in the order of keys: what changed latest is forgotten last.
+        known.alert = news
+        # Last in the order of keys: what changed last is forgotten last.
         self._records.pop(alert.fingerprint, None)
         self._records[alert.fingerprint] = known
         if alert.state is State.FIRING:
@@ -116,7 +107,7 @@ class AlertBook:
         else:
             incident.open.pop(alert.fingerprint, None)
         self._forget()
-        return None if alert.state is State.PENDING else told
+        return news
 
     def firing(self) -> list[Alert]:
         """The latest transition of every alert that fires now."""
@@ -142,26 +133,10 @@ class AlertBook:
     def __len__(self) -> int:
         return len(self._records)
 
-    def snapshot(self) -> bytes:
-        """The whole book as versioned plain data (msgpack)."""
-        return msgspec.msgpack.encode(
-            _Snapshot(format=FORMAT, records=self._records, incidents=self._incidents, latest=self._latest)
-        )
-
-    def restore(self, data: bytes) -> None:
-        """Take over a snapshot. Raises `StateError` for anything else than a snapshot of this format."""
-        try:
-            snapshot = msgspec.msgpack.decode(data, type=_Snapshot)
-        except msgspec.MsgspecError as error:
-            raise StateError(f"not a snapshot of an alert book: {error}") from None
-        if snapshot.format != FORMAT:
-            raise StateError(f"alert book of format {snapshot.format}, this version reads {FORMAT}")
-        self._records, self._incidents, self._latest = snapshot.records, snapshot.incidents, snapshot.latest
-
     def _join(self, alert: Alert) -> Incident:
         segment = sorted((alert.segment or {}).items())
-        face = "output" if alert.kind in FACES else alert.kind.value
-        key = repr((face, alert.driver.value if alert.driver else "", alert.model or "", segment))
+        cause = KINDS[alert.kind].groups_as or alert.kind.value
+        key = repr((cause, alert.driver.value if alert.driver else "", alert.model or "", segment))
         time = alert.raised_at.time
         incident = self._incidents.get(self._latest.get(key, ""))
         near = (
@@ -172,7 +147,7 @@ class AlertBook:
             and incident.first - self.group_window_s <= time <= incident.last + self.group_window_s
         )
         if incident is None or not near:
-            # A function of the first alert alone, so that every notifier gives the incident the same name.
+            # A function of the first alert only, so that every worker gives the incident the same id.
             digest = hashlib.blake2b(f"{key}\x1f{alert.fingerprint}".encode("utf-8", "surrogatepass"), digest_size=8)
             incident = Incident(id=digest.hexdigest(), key=key, first=time, last=time, streams={}, open={})
             self._incidents[incident.id] = incident
@@ -186,17 +161,17 @@ class AlertBook:
         if len(self._records) <= self._full_at:
             return
         closed = [f for f, record in self._records.items() if record.alert.state in (State.RESOLVED, State.INFO)]
-        # A tenth at once: forgetting one at a time would walk all records for every alert.
+        # A tenth at a time: forgetting single alerts would walk all records for every alert.
         tenth = max(1, self.capacity // 10)
         for fingerprint in closed[: len(self._records) - self.capacity + tenth]:
             del self._records[fingerprint]
-        self._full_at = max(self.capacity, len(self._records) + tenth)  # more than capacity where so many fire
+        self._full_at = max(self.capacity, len(self._records) + tenth)  # more than capacity where that many fire
         used = {record.incident for record in self._records.values()}
         self._incidents = {i: incident for i, incident in self._incidents.items() if i in used}
         self._latest = {key: i for key, i in self._latest.items() if i in used}
 
 
 def is_at_least(severity: Severity, least: Severity) -> bool:
-    """Whether `severity` is as loud as `least` or louder."""
+    """Whether `severity` is `least` or higher."""
     order = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
     return order.index(severity) >= order.index(least)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from monitor.alerting.lifecycle.dispatch import FalseAlarm
+from monitor.alerting.lifecycle.responses import FalseAlarm
 
 
 def spent(alarms: Iterable[FalseAlarm], allowed: Callable[[str], tuple[float, float]], now: float) -> dict[str, float]:

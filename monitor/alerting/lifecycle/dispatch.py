@@ -1,76 +1,45 @@
-"""`Dispatch`: which transitions people are told, and when.
+"""`Dispatch`: which transitions are sent to receivers, and when.
 
-Between the log of alerts and the sinks stand, in this order: the `AlertBook` (what is news at all), maintenance windows
-and snoozes (not now), flap damping (once, not each time), what people said of alerts, and the fleets of one cause in
-many streams (once, to those whom it wakes). What is held back and still fires when its time comes is told then; what
-has resolved by then is never told; that something told is over always is.
+Between the log of alerts and the sinks, in this order: the `AlertBook` (what is new), maintenance windows and snoozes
+(not now), flap damping (once, not each time), what people did about alerts, and one cause in many streams (once, to
+receivers that notify people). An alert that waits and still fires at the end of its wait is sent then; one that has
+resolved by then is never sent; the end of an alert that was sent always is.
 
-All of it is a function of the log's records, their times and the time that is asked for, so a restart that reads the
-same log knows the same. Pure: time is an argument. May import `monitor.detection` and below.
+All of it is a function of the log's records, their times and the time of the question, so a restart that reads the
+same log comes to the same result. Pure: time is an argument. May import `monitor.detection` and below.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
-from typing import TypeAlias
 
 import msgspec
 
-from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, transition_key
+from monitor.alerting.alert import Alert, transition_key
 from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction
 from monitor.alerting.lifecycle.book import AlertBook
-from monitor.alerting.lifecycle.flapping import FlapDamping, Flaps
-from monitor.alerting.lifecycle.incident_fanout import Audience, IncidentFanout, Telling
+from monitor.alerting.lifecycle.flapping import FlapDamping, FlapHistory
+from monitor.alerting.lifecycle.incident_fanout import Audience, IncidentFanout, Notification
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
+from monitor.alerting.lifecycle.responses import DeferralReason, FalseAlarm, OperatorResponse
+from monitor.alerting.lifecycle.transitions import Cause, as_acknowledged, as_flapping, as_resolved, cause_of
 from monitor.alerting.rendering.terminal_text import plain
 from monitor.detection.records.finding import State
 
-Cause: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...]]
-"""What makes a later alert the same trouble again: stream, kind, driver and segment."""
-
-_ACKNOWLEDGED = "acknowledged"
-
-
-class Held(StrEnum):
-    """Why an alert that fires is not told now."""
-
-    MAINTENANCE = "maintenance"
-    SNOOZE = "snooze"
-    FLAPPING = "flapping"
-
-
-class Said(msgspec.Struct):
-    """What people said of one alert, each the latest; times in seconds since 1970."""
-
-    acked_by: str | None = None
-    acked_at: float = 0.0
-    snoozed_until: float | None = None
-    snoozed_by: str | None = None
-    snoozed_at: float = 0.0
-    false_by: str | None = None
-    reminded: bool = True
-
 
 class _Open(msgspec.Struct):
-    """An alert that fires for the people: as it is to be told, whether it was, and with what it makes a fleet."""
+    """An alert that fires: as it is to be sent, whether it was, and the group of streams that it belongs to."""
 
     alert: Alert
-    told: bool
-    fleet: tuple[str, str, int]
-
-
-class FalseAlarm(msgspec.Struct, frozen=True):
-    """An alert that a person marked false; `time` is when it was marked."""
-
-    stream: str
-    kind: str
-    time: float
+    sent: bool
+    group: tuple[str, str, int]
 
 
 class Dispatch:
-    """Takes records of the alerts' log as they come and says what to tell.
+    """Takes records of the log of alerts in order, and returns what to send.
+
+    Made by notify, and by `oqm alert list` to show what notify knows.
 
     Parameters
     ----------
@@ -90,233 +59,203 @@ class Dispatch:
         self._windows = windows
         self._damping = damping or FlapDamping()
         self._open: dict[str, _Open] = {}
-        self._said: dict[str, Said] = {}
+        self._responses: dict[str, OperatorResponse] = {}
         self._snoozed: dict[Cause, float] = {}
-        self._flaps: dict[Cause, Flaps] = {}
-        self._told_as_flapping: dict[Cause, str] = {}
-        self._fleets: dict[tuple[str, str, int], IncidentFanout] = {}
-        self._fleet_of: dict[str, IncidentFanout] = {}
+        self._flaps: dict[Cause, FlapHistory] = {}
+        self._flapping_alert: dict[Cause, str] = {}
+        self._groups: dict[tuple[str, str, int], IncidentFanout] = {}
+        self._group_of: dict[str, IncidentFanout] = {}
 
     def use_windows(self, windows: Sequence[MaintenanceWindow]) -> None:
-        """Other maintenance windows from now on; what they no longer hold back is due at once."""
+        """Use other maintenance windows from now on; what waits for none of them is due at once."""
         self._windows = windows
 
-    def alert(self, alert: Alert, time: float) -> list[Telling]:
-        """What to tell of a transition that entered the log at `time` (seconds since 1970)."""
-        # What was due before comes first, whether anybody asked in between or a restart reads it all at once.
+    def alert(self, alert: Alert, time: float) -> list[Notification]:
+        """What to send for a transition that entered the log at `time` (seconds since 1970)."""
+        # What was due before comes first, so that a restart, which reads all at once, gives the same order.
         return [*self.due(time), *self._entered(alert, time)]
 
-    def annotation(self, said: Annotation) -> list[Telling]:
-        """What to tell because a person said something: an acknowledgement, or that a false alarm is over."""
-        return [*self.due(said.time), *self._annotated(said)]
+    def annotation(self, note: Annotation) -> list[Notification]:
+        """What to send because of a person's action: an acknowledgement, or the end of a false alarm."""
+        return [*self.due(note.time), *self._annotated(note)]
 
-    def due(self, now: float) -> list[Telling]:
-        """What to tell because its time has come: held back and firing still, put off until now, spread, or calm."""
-        return [*self._calmed(now), *self._released(now), *self._reminders(now), *self._spread(now)]
+    def due(self, now: float) -> list[Notification]:
+        """What to send because its time has come: ends of waits and snoozes, of a spread, of a flapping."""
+        return [*self._flapping_over(now), *self._released(now), *self._reminders(now), *self._spread(now)]
 
     def firing(self) -> list[Alert]:
-        """What people were told and were not told to be over: what receivers that forget are reminded of."""
-        return [telling.alert for telling in self.standing()]
+        """The alerts that were sent and whose end was not: repeated to receivers that forget."""
+        return [one.alert for one in self.standing()]
 
-    def standing(self) -> list[Telling]:
-        """As `firing`, and who was told."""
+    def standing(self) -> list[Notification]:
+        """As `firing`, with the receivers that got each."""
         return [
-            Telling(entry.alert, self._audience(fingerprint)) for fingerprint, entry in self._open.items() if entry.told
+            Notification(entry.alert, self._audience(fingerprint))
+            for fingerprint, entry in self._open.items()
+            if entry.sent
         ]
 
-    def said(self, fingerprint: str) -> Said:
-        """What people said of this alert."""
-        return self._said.get(fingerprint, Said())
+    def response(self, fingerprint: str) -> OperatorResponse:
+        """What people did about this alert."""
+        return self._responses.get(fingerprint, OperatorResponse())
 
-    def held(self, fingerprint: str, now: float) -> Held | None:
-        """Why this alert, which fires, is not told; None where it was, or is about to be."""
+    def deferral(self, fingerprint: str, now: float) -> DeferralReason | None:
+        """Why this alert, which fires, is not sent; None where it was, is about to be, or does not fire."""
         alert = self.book.get(fingerprint)
         if alert is None or alert.state is not State.FIRING:
             return None
         entry = self._open.get(fingerprint)
         if entry is None:
-            return Held.FLAPPING
-        return None if entry.told else self._quiet(alert, now)
+            return DeferralReason.FLAPPING
+        return None if entry.sent else self._deferred_by(alert, now)
 
-    def held_back(self, now: float) -> Counter[Held]:
-        """How many alerts fire that nobody is told of now, by reason."""
-        reasons = (self.held(alert.fingerprint, now) for alert in self.book.firing())
+    def deferred(self, now: float) -> Counter[DeferralReason]:
+        """How many alerts fire and are not sent now, by reason."""
+        reasons = (self.deferral(alert.fingerprint, now) for alert in self.book.firing())
         return Counter(reason for reason in reasons if reason is not None)
 
     def is_flapping(self, fingerprint: str) -> bool:
-        """Whether this is the alert that stands for one that comes and goes."""
-        return fingerprint in self._told_as_flapping.values()
+        """Whether this is the alert that stands for all of a flapping cause."""
+        return fingerprint in self._flapping_alert.values()
 
-    def _entered(self, alert: Alert, time: float) -> list[Telling]:
-        told = self.book.apply(alert)
-        if told is None:
+    def _entered(self, alert: Alert, time: float) -> list[Notification]:
+        news = self.book.apply(alert)
+        if news is None:
             return []
-        if told.state is State.FIRING:
-            return self._fired(told, time)
-        if told.state is State.RESOLVED:
-            return self._resolved(told, time)
-        return [] if self._quiet(told, time) else [Telling(told)]
+        if news.state is State.FIRING:
+            return self._fired(news, time)
+        if news.state is State.RESOLVED:
+            return self._resolved(news, time)
+        return [] if self._deferred_by(news, time) else [Notification(news)]
 
-    def _annotated(self, said: Annotation) -> list[Telling]:
-        known = self.book.get(said.fingerprint)
-        entry = self._said.setdefault(said.fingerprint, Said())
-        match said.action:
+    def _annotated(self, note: Annotation) -> list[Notification]:
+        known = self.book.get(note.fingerprint)
+        entry = self._responses.setdefault(note.fingerprint, OperatorResponse())
+        match note.action:
             case AnnotationAction.ACK:
-                entry.acked_by, entry.acked_at = said.by, said.time
-                opened = self._open.get(said.fingerprint)
-                return self._acknowledged(opened.alert) if opened is not None and opened.told else []
+                entry.acked_by, entry.acked_at = note.by, note.time
+                opened = self._open.get(note.fingerprint)
+                return self._acknowledged(opened.alert) if opened is not None and opened.sent else []
             case AnnotationAction.SNOOZE:
-                entry.snoozed_until, entry.snoozed_by, entry.snoozed_at = said.until, said.by, said.time
+                entry.snoozed_until, entry.snoozed_by, entry.snoozed_at = note.until, note.by, note.time
                 entry.reminded = False
-                if known is not None and said.until is not None:
-                    self._snoozed[cause_of(known)] = said.until
+                if known is not None and note.until is not None:
+                    self._snoozed[cause_of(known)] = note.until
                 return []
             case AnnotationAction.FALSE_ALARM:
-                entry.false_by = said.by
+                entry.false_by = note.by
                 if known is None:
                     return []
-                self.false_alarms.setdefault(said.fingerprint, FalseAlarm(known.stream, known.kind.value, said.time))
-                return self._refuted(known, said)
+                self.false_alarms.setdefault(note.fingerprint, FalseAlarm(known.stream, known.kind.value, note.time))
+                return self._marked_false(known, note)
 
-    def _acknowledged(self, alert: Alert) -> list[Telling]:
-        """Who takes one alert of an incident has taken what those who take one an incident know of it."""
-        fleet = self._fleet_of[alert.fingerprint]
-        if fleet.audience(alert.fingerprint) is Audience.EVERYONE:
-            return [Telling(_as_acknowledged(alert))]
-        lead = Telling(_as_acknowledged(fleet.lead), Audience.INCIDENT)
-        return [Telling(_as_acknowledged(alert), Audience.EACH), lead]
+    def _acknowledged(self, alert: Alert) -> list[Notification]:
+        """To receivers that get one message per incident, taking one of its alerts is taking the incident."""
+        group = self._group_of[alert.fingerprint]
+        if group.audience(alert.fingerprint) is Audience.EVERYONE:
+            return [Notification(as_acknowledged(alert))]
+        lead = Notification(as_acknowledged(group.lead), Audience.INCIDENT)
+        return [Notification(as_acknowledged(alert), Audience.EACH), lead]
 
-    def _fired(self, alert: Alert, time: float) -> list[Telling]:
+    def _fired(self, alert: Alert, time: float) -> list[Notification]:
         cause = cause_of(alert)
-        flaps = self._flaps.setdefault(cause, Flaps(self._damping))
+        flaps = self._flaps.setdefault(cause, FlapHistory(self._damping))
         if flaps.fired(alert.fingerprint, time):
-            alert = _as_flapping(alert, self._damping)
-            self._told_as_flapping[cause] = alert.fingerprint
+            alert = as_flapping(alert, self._damping)
+            self._flapping_alert[cause] = alert.fingerprint
         elif flaps.flapping:
             return []
-        told = self._quiet(alert, time) is None
+        sent = self._deferred_by(alert, time) is None
         incident = self.book.incident(alert)
-        # A second change in the same stream is not of the first one's fleet: it is told, with others that are second.
-        fleet = (incident.id, alert.route, incident.streams[alert.stream])
-        self._open[alert.fingerprint] = entry = _Open(alert, told, fleet)
-        return self._told(entry, time) if told else []
+        # A second change in the same stream is not of the first one's group: it joins others that are second.
+        group = (incident.id, alert.route, incident.streams[alert.stream])
+        self._open[alert.fingerprint] = entry = _Open(alert, sent, group)
+        return self._announce(entry, time) if sent else []
 
-    def _told(self, entry: _Open, time: float) -> list[Telling]:
-        """It fires, and people hear of it: of itself, or as one of a fleet."""
-        fleet = self._fleets.get(entry.fleet)
-        if fleet is not None and not fleet.over:
-            self._fleet_of[entry.alert.fingerprint] = fleet
-            return fleet.joins(entry.alert, time)
-        self._fleets[entry.fleet] = self._fleet_of[entry.alert.fingerprint] = IncidentFanout(entry.alert, time)
-        return [Telling(entry.alert)]
+    def _announce(self, entry: _Open, time: float) -> list[Notification]:
+        """Send that it fires: by itself, or as one of a group of streams."""
+        group = self._groups.get(entry.group)
+        if group is not None and not group.over:
+            self._group_of[entry.alert.fingerprint] = group
+            return group.joins(entry.alert, time)
+        self._groups[entry.group] = self._group_of[entry.alert.fingerprint] = IncidentFanout(entry.alert, time)
+        return [Notification(entry.alert)]
 
-    def _over(self, alert: Alert, entry: _Open | None) -> list[Telling]:
-        """`alert` says that `entry` is over; nobody hears of it who did not hear of the entry."""
+    def _end(self, alert: Alert, entry: _Open | None) -> list[Notification]:
+        """Send that `entry` is over, by `alert`, to the receivers that got the entry."""
         if entry is None:
-            return [Telling(alert)]
-        if not entry.told:
+            return [Notification(alert)]
+        if not entry.sent:
             return []
-        fleet = self._fleet_of.pop(alert.fingerprint)
-        told = fleet.ends(alert)
-        if fleet.over:
-            self._fleets = {key: other for key, other in self._fleets.items() if other is not fleet}
-        return told
+        group = self._group_of.pop(alert.fingerprint)
+        sent = group.ends(alert)
+        if group.over:
+            self._groups = {key: other for key, other in self._groups.items() if other is not group}
+        return sent
 
     def _audience(self, fingerprint: str) -> Audience:
-        fleet = self._fleet_of.get(fingerprint)
-        return Audience.EVERYONE if fleet is None else fleet.audience(fingerprint)
+        group = self._group_of.get(fingerprint)
+        return Audience.EVERYONE if group is None else group.audience(fingerprint)
 
-    def _resolved(self, alert: Alert, time: float) -> list[Telling]:
+    def _resolved(self, alert: Alert, time: float) -> list[Notification]:
         flaps = self._flaps.get(cause_of(alert))
         if flaps is not None:
             flaps.resolved(alert.fingerprint, time)
-            stands_for_all = self._told_as_flapping.get(cause_of(alert)) == alert.fingerprint
+            stands_for_all = self._flapping_alert.get(cause_of(alert)) == alert.fingerprint
             if flaps.flapping and (stands_for_all or alert.fingerprint not in self._open):
-                return []  # it may come back: told when it is calm
-        return self._over(alert, self._open.pop(alert.fingerprint, None))
+                return []  # it may come back: sent when the flapping is over
+        return self._end(alert, self._open.pop(alert.fingerprint, None))
 
-    def _refuted(self, alert: Alert, said: Annotation) -> list[Telling]:
-        """A false alarm is over for everybody, and what it stood for, too."""
+    def _marked_false(self, alert: Alert, note: Annotation) -> list[Notification]:
+        """A false alarm is over for all receivers, and so is the flapping that it stood for."""
         cause = cause_of(alert)
-        over = _as_resolved(alert, f"marked a false alarm by {plain(said.by)}")
+        over = as_resolved(alert, f"marked a false alarm by {plain(note.by)}")
         self.book.apply(over)
         entry = self._open.pop(alert.fingerprint, None)
         flaps = self._flaps.get(cause)
         if flaps is not None:
-            flaps.resolved(alert.fingerprint, said.time)
-            if self._told_as_flapping.get(cause) == alert.fingerprint:
-                del self._flaps[cause], self._told_as_flapping[cause]
-        return self._over(over, entry) if entry is not None else []
+            flaps.resolved(alert.fingerprint, note.time)
+            if self._flapping_alert.get(cause) == alert.fingerprint:
+                del self._flaps[cause], self._flapping_alert[cause]
+        return self._end(over, entry) if entry is not None else []
 
-    def _calmed(self, now: float) -> Iterator[Telling]:
+    def _flapping_over(self, now: float) -> Iterator[Notification]:
         for cause, flaps in list(self._flaps.items()):
             if not flaps.calm(now):
                 continue
             del self._flaps[cause]
-            entry = self._open.pop(self._told_as_flapping.pop(cause, ""), None)
+            entry = self._open.pop(self._flapping_alert.pop(cause, ""), None)
             if entry is not None:
                 within = f"{self._damping.within / 60:g} minutes"
-                yield from self._over(_as_resolved(entry.alert, f"it has not fired for {within}"), entry)
+                yield from self._end(as_resolved(entry.alert, f"it has not fired for {within}"), entry)
 
-    def _spread(self, now: float) -> Iterator[Telling]:
-        for fleet in self._fleets.values():
-            if self._quiet(fleet.lead, now) is None and (telling := fleet.spread(now)) is not None:
-                yield telling
+    def _spread(self, now: float) -> Iterator[Notification]:
+        for group in self._groups.values():
+            if self._deferred_by(group.lead, now) is None and (notification := group.spread(now)) is not None:
+                yield notification
 
-    def _released(self, now: float) -> Iterator[Telling]:
+    def _released(self, now: float) -> Iterator[Notification]:
         for entry in self._open.values():
-            if not entry.told and self._quiet(entry.alert, now) is None:
-                entry.told = True
-                self._said.setdefault(entry.alert.fingerprint, Said()).reminded = True
-                yield from self._told(entry, now)
+            if not entry.sent and self._deferred_by(entry.alert, now) is None:
+                entry.sent = True
+                self._responses.setdefault(entry.alert.fingerprint, OperatorResponse()).reminded = True
+                yield from self._announce(entry, now)
 
-    def _reminders(self, now: float) -> Iterator[Telling]:
-        """Who put an alert off wants to hear of it again, unless somebody has taken it since."""
-        for fingerprint, said in self._said.items():
-            until = said.snoozed_until
-            if said.reminded or until is None or now < until:
+    def _reminders(self, now: float) -> Iterator[Notification]:
+        """At the end of a snooze the alert is sent again, unless somebody has taken it since."""
+        for fingerprint, response in self._responses.items():
+            until = response.snoozed_until
+            if response.reminded or until is None or now < until:
                 continue
             entry = self._open.get(fingerprint)
-            if entry is not None and self._quiet(entry.alert, now) is not None:
+            if entry is not None and self._deferred_by(entry.alert, now) is not None:
                 continue
-            said.reminded = True
-            if entry is not None and entry.told and said.acked_at < said.snoozed_at:
+            response.reminded = True
+            if entry is not None and entry.sent and response.acked_at < response.snoozed_at:
                 again = f"{transition_key(fingerprint, State.FIRING)}:{int(until)}"
-                yield Telling(msgspec.structs.replace(entry.alert, transition=again), self._audience(fingerprint))
+                yield Notification(msgspec.structs.replace(entry.alert, transition=again), self._audience(fingerprint))
 
-    def _quiet(self, alert: Alert, now: float) -> Held | None:
+    def _deferred_by(self, alert: Alert, now: float) -> DeferralReason | None:
         if any(window.covers(alert.stream, now) for window in self._windows):
-            return Held.MAINTENANCE
-        return Held.SNOOZE if now < self._snoozed.get(cause_of(alert), 0.0) else None
-
-
-def cause_of(alert: Alert) -> Cause:
-    """What the alert is about, whichever time it fires."""
-    segment = tuple(sorted((alert.segment or {}).items()))
-    return alert.stream, alert.kind.value, alert.driver.value if alert.driver else "", segment
-
-
-def is_acknowledgement(alert: Alert) -> bool:
-    """Whether this says no more than that somebody has taken the alert."""
-    return alert.transition.endswith(f":{_ACKNOWLEDGED}")
-
-
-def _as_acknowledged(alert: Alert) -> Alert:
-    return msgspec.structs.replace(alert, transition=f"{alert.fingerprint}:{_ACKNOWLEDGED}")
-
-
-def _as_resolved(alert: Alert, why: str) -> Alert:
-    return msgspec.structs.replace(
-        alert,
-        state=State.RESOLVED,
-        transition=transition_key(alert.fingerprint, State.RESOLVED),
-        annotations={**alert.annotations, RESOLVED_BECAUSE: why},
-    )
-
-
-def _as_flapping(alert: Alert, damping: FlapDamping) -> Alert:
-    title = f"Flapping: {alert.title}"
-    said = f"It fired and resolved {damping.after} times before; this is told once, until it stays away."
-    cause = f"{said} {alert.cause}"
-    annotations = {**alert.annotations, "summary": title, "cause": cause, "flapping": "true"}
-    return msgspec.structs.replace(alert, title=title, cause=cause, annotations=annotations)
+            return DeferralReason.MAINTENANCE
+        return DeferralReason.SNOOZE if now < self._snoozed.get(cause_of(alert), 0.0) else None

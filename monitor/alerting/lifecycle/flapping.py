@@ -1,4 +1,4 @@
-"""Flap damping: what fires and resolves again and again is one alert that fires.
+"""Flap damping: what fires and resolves again and again is reported once, as one alert that fires.
 
 Pure. May import `monitor.detection` and below.
 """
@@ -17,14 +17,21 @@ class FlapDamping(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    after: int = Field(3, ge=1, description="fired and resolved so often, the next time it flaps and is told as one")
+    after: int = Field(
+        3,
+        ge=1,
+        description="fire/resolve cycles after which further ones are sent as one alert, as flapping",
+    )
     within: Duration = Field(
-        3_600.0, gt=0, validate_default=True, description="in so long; so long without firing ends it, too"
+        3_600.0,
+        gt=0,
+        validate_default=True,
+        description="window for counting cycles; flapping ends after this long without firing",
     )
 
 
-class Flaps:
-    """The comings and goings of one cause in one stream, in seconds of one clock."""
+class FlapHistory:
+    """When one cause in one stream fired and resolved, in seconds of one clock."""
 
     def __init__(self, damping: FlapDamping) -> None:
         self._damping = damping
@@ -34,7 +41,7 @@ class Flaps:
         self.flapping = False
 
     def fired(self, fingerprint: str, time: float) -> bool:
-        """Whether this firing is the one that makes it flapping."""
+        """Note a firing; whether it is the one that makes the cause flapping."""
         self._firing.add(fingerprint)
         self._changed = time
         if self.flapping:
@@ -44,14 +51,14 @@ class Flaps:
         return self.flapping
 
     def resolved(self, fingerprint: str, time: float) -> None:
-        """It went away for now."""
+        """Note that an alert resolved, which may be for a moment only."""
         if fingerprint in self._firing:
             self._firing.discard(fingerprint)
             self._resolved.append(time)
             self._changed = time
 
     def calm(self, now: float) -> bool:
-        """Whether nothing fires and nothing has for `within`: then it is over."""
+        """Whether nothing fires and nothing has fired for `within`: the flapping is over."""
         return not self._firing and now - self._changed >= self._damping.within
 
     @property

@@ -1,9 +1,9 @@
-"""`IncidentFanout`: one cause seen in many streams is one incident to those whom it wakes.
+"""`IncidentFanout`: one cause in many streams is one incident to receivers that notify people.
 
 A provider's update shows in two hundred streams within a minute. Receivers that take every alert (Alertmanager, a
-webhook) get two hundred and group them by the label `incident`. Receivers that reach people (Slack, PagerDuty, mail)
-get one: the first alert at once, so that a fleet is no reason to wait, then one message more when it has spread and
-comes to rest, and its end when the last stream is well. Pure. May import `monitor.detection` and below.
+webhook) get two hundred and group them by the label `incident`. Receivers that notify people (Slack, PagerDuty, mail)
+get the first alert at once, without waiting for others, one more message when the spread has settled, and the end when
+the last stream has recovered. Pure. May import `monitor.detection` and below.
 """
 
 from __future__ import annotations
@@ -16,36 +16,38 @@ from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, transition_key
 from monitor.alerting.lifecycle.book import is_at_least
 from monitor.detection.records.finding import Severity, State
 
-SETTLED_S = 60.0
-"""Without another stream for so long, an incident that spread is told again with all of its streams."""
+SPREAD_SETTLED_S = 60.0
+"""An incident that spread is sent again, with all of its streams, after this long without another stream: an update of
+a provider reaches most streams within a minute."""
 _ALSO_IN = 10
+"""Other streams that the message names, as in the alerts themselves; `streams` counts all."""
 
 
 class Audience(StrEnum):
-    """Which receivers something is for."""
+    """Which receivers a transition is for."""
 
     EVERYONE = "everyone"
     EACH = "each"  # those that take every alert
     INCIDENT = "incident"  # those that take one alert an incident
 
 
-class Telling(msgspec.Struct, frozen=True):
-    """A transition, and whom to tell."""
+class Notification(msgspec.Struct, frozen=True):
+    """A transition, and the receivers that get it."""
 
     alert: Alert
     to: Audience = Audience.EVERYONE
 
 
 class IncidentFanout:
-    """Alerts of one incident and route, one of each stream, as receivers that take one an incident know them.
+    """Alerts of one incident and route, one per stream, as receivers that get one message per incident know them.
 
-    They know it by its lead, the first alert that they were told of: its id stays the incident's id there when the lead
-    itself has resolved and others have not.
+    They know it by its lead, the first alert that they got: its id stays the incident's id there when the lead itself
+    has resolved and others have not.
 
     Parameters
     ----------
     lead
-        The first alert told.
+        The first alert sent.
     time
         When, in seconds since 1970.
     """
@@ -54,35 +56,35 @@ class IncidentFanout:
         self.lead = lead
         self._open = {lead.fingerprint}
         self._streams = {lead.stream: None}
-        self._told_of = 1
+        self._streams_sent = 1
         self._joined_at = time
 
     @property
     def over(self) -> bool:
-        """Whether nothing of it fires any more."""
+        """Whether none of its alerts fires any more."""
         return not self._open
 
-    def joins(self, alert: Alert, time: float) -> list[Telling]:
-        """One stream more; told to people at once only where it is worse than what they know."""
+    def joins(self, alert: Alert, time: float) -> list[Notification]:
+        """One stream more; sent to people at once only where it is more severe than what they got."""
         self._open.add(alert.fingerprint)
         self._streams[alert.stream] = None
         self._joined_at = time
-        told = [Telling(alert, Audience.EACH)]
+        sent = [Notification(alert, Audience.EACH)]
         if not is_at_least(self.lead.severity, alert.severity):
             self.lead = _worse(self.lead, alert.severity)
-            self._told_of = len(self._streams)
+            self._streams_sent = len(self._streams)
             worse = _spread(self.lead, list(self._streams), f"{State.FIRING.value}:{alert.severity.value}")
-            told.append(Telling(worse, Audience.INCIDENT))
-        return told
+            sent.append(Notification(worse, Audience.INCIDENT))
+        return sent
 
-    def ends(self, over: Alert) -> list[Telling]:
-        """`over` says that one of its alerts is; people hear of it when it was the last."""
+    def ends(self, over: Alert) -> list[Notification]:
+        """`over` ends one of its alerts; people get the end of the last one."""
         self._open.discard(over.fingerprint)
         leads = over.fingerprint == self.lead.fingerprint
         if self._open:
-            return [Telling(over, Audience.EACH)]
+            return [Notification(over, Audience.EACH)]
         if len(self._streams) == 1:
-            return [Telling(over)]
+            return [Notification(over)]
         lead = over if leads else self.lead
         last = msgspec.structs.replace(
             lead,
@@ -93,20 +95,20 @@ class IncidentFanout:
             streams=len(self._streams),
             also_in=self._others(),
         )
-        return [Telling(over, Audience.EACH), Telling(last, Audience.INCIDENT)]
+        return [Notification(over, Audience.EACH), Notification(last, Audience.INCIDENT)]
 
-    def spread(self, now: float) -> Telling | None:
-        """The incident anew, once it has come to rest in at least twice as many streams as were told of."""
-        if self.over or len(self._streams) < 2 * self._told_of or now - self._joined_at < SETTLED_S:
+    def spread(self, now: float) -> Notification | None:
+        """The incident again, once its spread has settled in at least twice as many streams as were sent."""
+        if self.over or len(self._streams) < 2 * self._streams_sent or now - self._joined_at < SPREAD_SETTLED_S:
             return None
-        self._told_of = len(self._streams)
-        return Telling(
+        self._streams_sent = len(self._streams)
+        return Notification(
             _spread(self.lead, list(self._streams), f"{State.FIRING.value}:{len(self._streams)}-streams"),
             Audience.INCIDENT,
         )
 
     def audience(self, fingerprint: str) -> Audience:
-        """Who knows this alert of it."""
+        """The receivers that got this alert."""
         return Audience.EVERYONE if fingerprint == self.lead.fingerprint else Audience.EACH
 
     def _others(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Maintenance windows: when a stream may do as it likes without anybody being told.
+"""Maintenance windows: times in which the alerts of some streams are not sent.
 
 Pure: whether a window covers a moment is asked with that moment. May import `monitor.detection` and below.
 """
@@ -52,7 +52,7 @@ class Weekly(BaseModel):
         return name
 
     def covers(self, time: float) -> bool:
-        """Whether `time` (seconds since 1970) lies in it; the end itself does not."""
+        """Whether `time` (seconds since 1970) is inside; the end itself is not."""
         zone = _zone(self.timezone)
         today = datetime.fromtimestamp(time, zone).date()
         return any(self._starts_on(day) and self._covers(day, time, zone) for day in (today, today - timedelta(days=1)))
@@ -70,17 +70,17 @@ class Weekly(BaseModel):
 class MaintenanceWindow(BaseModel):
     """Streams whose alerts wait: from one moment to another, or each week.
 
-    An alert that fires within is told when the window ends, if it fires still; one that resolves within is never told.
-    What was told before is resolved as ever.
+    An alert that fires inside is sent when the window ends, if it still fires; one that resolves inside is never sent.
+    The end of an alert that was sent before is sent as usual.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     match: str = Field("*", min_length=1, description="glob on the stream's name")
     start: AwareDatetime | None = Field(None, description="such as 2026-11-28T22:00:00Z, with its time zone")
-    end: AwareDatetime | None = Field(None, description="the same; nothing is held back for longer")
-    weekly: Weekly | None = Field(None, description="in the place of start and end: days, start, end, timezone")
-    reason: str = Field("", description="for those who wonder")
+    end: AwareDatetime | None = Field(None, description="the same; alerts wait no longer than this")
+    weekly: Weekly | None = Field(None, description="instead of start and end: days, start, end, timezone")
+    reason: str = Field("", description="why, for people who read the settings")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> MaintenanceWindow:

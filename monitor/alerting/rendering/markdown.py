@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from monitor.alerting.alert import Alert, also_in, cause_alone, largest, resolved_in_full, segment_text
-from monitor.alerting.rendering.number_format import moment
+from monitor.alerting.alert import Alert
+from monitor.alerting.rendering.alert_facts import also_in, cause_alone, largest, resolved_in_full, segment_text
+from monitor.alerting.rendering.moments import moment
 from monitor.alerting.rendering.terminal_text import excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, State
 

@@ -6,12 +6,9 @@ Pure. May import `monitor.features` and below.
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 
 from monitor.alerting.rendering.terminal_text import plain
 from monitor.features.base import FeatureSpec, Kind
-
-_OUT_OF_RANGE = "?"
 
 
 def amount(value: float, unit: str = "") -> str:
@@ -65,7 +62,7 @@ def _is_rate_of_any(before: float | str | None, after: float | str | None, spec:
 
 
 def difference(before: float | str | None, after: float | str | None, spec: FeatureSpec | None) -> str:
-    """How far apart the sides are: points for rates, per cent or a factor for amounts, nothing for words."""
+    """The difference of the sides: points for rates, per cent or a factor for amounts, nothing for words."""
     if not isinstance(before, float | int) or not isinstance(after, float | int):
         return ""
     step = after - before
@@ -80,31 +77,3 @@ def difference(before: float | str | None, after: float | str | None, spec: Feat
     if ratio >= 2:
         return f"{ratio:,.1f}x" if ratio < 10 else f"{ratio:,.0f}x"
     return f"{100 * (ratio - 1):+.0f} %"
-
-
-def moment(time: float | None) -> str:
-    """`2026-11-23 09:41:07 UTC`, or a dash where a time is not known."""
-    if time is None or not math.isfinite(time):
-        return "-"
-    try:
-        return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):  # a clock far outside the calendar
-        return _OUT_OF_RANGE
-
-
-def clock(time: float | None) -> str:
-    """`09:41 UTC` for a title; empty where a time is not known."""
-    said = moment(time)
-    return f"{said[11:16]} UTC" if said.endswith("UTC") and len(said) == 23 else ""
-
-
-def span(seconds: float) -> str:
-    """A length of time in its largest fitting unit: `40 s`, `12 min`, `3.5 h`, `2 days`."""
-    size = abs(seconds)
-    if size < 60:
-        return f"{size:.0f} s"
-    if size < 3600:
-        return f"{size / 60:.0f} min"
-    if size < 48 * 3600:
-        return f"{size / 3600:.1f} h".replace(".0 h", " h")
-    return f"{size / 86_400:.0f} days"

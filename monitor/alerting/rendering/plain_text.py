@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from monitor.alerting.alert import Alert, Change, also_in, cause_alone, largest, resolved_in_full, segment_text
-from monitor.alerting.rendering.number_format import moment, span
+from monitor.alerting.alert import Alert, ChangedFeature
+from monitor.alerting.rendering.alert_facts import also_in, cause_alone, largest, resolved_in_full, segment_text
+from monitor.alerting.rendering.moments import moment, span
 from monitor.alerting.rendering.terminal_text import clip, excerpt_text, pad, plain, width, wrap
 from monitor.detection.records.finding import Driver, Excerpt, State
 
@@ -104,7 +105,7 @@ def _hanging(first: str, text: str) -> Iterator[str]:
         yield (first if number == 0 else " " * width(first)) + line
 
 
-def _table(changes: Sequence[Change]) -> Iterator[str]:
+def _table(changes: Sequence[ChangedFeature]) -> Iterator[str]:
     shown = largest(changes, _CHANGES)
     rows = [("What changed", "before", "after", "", "x floor")]
     rows += [

@@ -1,4 +1,4 @@
-"""A made-up finding, for trying a sink or a template without waiting for something to break.
+"""A made-up finding, to try a sink or a template before something breaks.
 
 Pure. May import `monitor.detection` and below.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from monitor.alerting.alert import Alert, from_finding
+from monitor.alerting.alert import Alert
+from monitor.alerting.from_finding import from_finding
 from monitor.alerting.rendering.links import LinkTemplates
 from monitor.detection.records.finding import (
     BeganAt,
@@ -37,6 +38,42 @@ SPECS = {
     )
 }
 """Declarations of the features in the sample."""
+_CHANGES = [
+    FeatureChange("output.length.chars", 412.0, 1_180.0, 14.2),
+    FeatureChange("output.tone.hedging", 0.41, 1.93, 6.1),
+    FeatureChange("output.format.bullets", 0.12, 0.71, 19.7),
+    FeatureChange("output.tone.sentiment", -0.05, 0.38, 3.4),
+    FeatureChange("call.latency.total_s", 1.84, 3.9, 5.0),
+]
+_BEFORE = [
+    Excerpt(
+        "evt-1190",
+        "How do I change the card on my account?",
+        "Go to Settings > Billing > Cards and choose Replace.",
+    ),
+    Excerpt("evt-1195", "my order 88121 is late", "It left our depot yesterday and arrives on Thursday."),
+    Excerpt("evt-1201", "cancel pls", "Done. You will not be charged again; access ends on 30 June."),
+]
+_AFTER = [
+    Excerpt(
+        "evt-1211",
+        "How can I change my delivery address?",
+        "Great question! I'd be more than happy to help you with that. Generally speaking, it may be possible "
+        "to change the address, depending on where your order is at",
+    ),
+    Excerpt(
+        "evt-1226",
+        "refund?",
+        "I completely understand how frustrating this might feel! While I can't be entirely certain, refunds "
+        "usually take around 5 to 10 business days:\n- check your bank",
+    ),
+    Excerpt(
+        "evt-1240",
+        "does it work with [e-mail]",
+        "Thank you so much for reaching out! It could perhaps work with most providers, although you might "
+        "want to check a few things first: 1. your mail server",
+    ),
+]
 
 
 def sample_finding(
@@ -64,13 +101,7 @@ def sample_finding(
         driver=driver,
         raised_at=RaisedAt(event_id="evt-1242", index=1_242, time=time),
         began_at=BeganAt(index=1_204, low=1_197, high=1_209, time=None if time is None else time - 187.0),
-        features=[
-            FeatureChange("output.length.chars", 412.0, 1_180.0, 14.2),
-            FeatureChange("output.tone.hedging", 0.41, 1.93, 6.1),
-            FeatureChange("output.format.bullets", 0.12, 0.71, 19.7),
-            FeatureChange("output.tone.sentiment", -0.05, 0.38, 3.4),
-            FeatureChange("call.latency.total_s", 1.84, 3.9, 5.0),
-        ],
+        features=list(_CHANGES),
         segment=segment,
         examples=Examples(before=["evt-1190", "evt-1195", "evt-1201"], after=["evt-1211", "evt-1226", "evt-1240"]),
         title="answers 2.9 times longer and 4.7 times more hedged since 09:38 UTC, with gpt-4o",
@@ -78,35 +109,8 @@ def sample_finding(
         runbook=kind.value,
         evidence=6.21,
         threshold=5.0,
-        excerpts_before=[
-            Excerpt(
-                "evt-1190",
-                "How do I change the card on my account?",
-                "Go to Settings > Billing > Cards and choose Replace.",
-            ),
-            Excerpt("evt-1195", "my order 88121 is late", "It left our depot yesterday and arrives on Thursday."),
-            Excerpt("evt-1201", "cancel pls", "Done. You will not be charged again; access ends on 30 June."),
-        ],
-        excerpts_after=[
-            Excerpt(
-                "evt-1211",
-                "How can I change my delivery address?",
-                "Great question! I'd be more than happy to help you with that. Generally speaking, it may be possible "
-                "to change the address, depending on where your order is at",
-            ),
-            Excerpt(
-                "evt-1226",
-                "refund?",
-                "I completely understand how frustrating this might feel! While I can't be entirely certain, refunds "
-                "usually take around 5 to 10 business days:\n- check your bank",
-            ),
-            Excerpt(
-                "evt-1240",
-                "does it work with [e-mail]",
-                "Thank you so much for reaching out! It could perhaps work with most providers, although you might "
-                "want to check a few things first: 1. your mail server",
-            ),
-        ],
+        excerpts_before=list(_BEFORE),
+        excerpts_after=list(_AFTER),
     )
 
 

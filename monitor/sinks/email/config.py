@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,8 +25,17 @@ PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 class EmailSinkConfig(PeopleSinkConfig):
     """Mails each transition, as plain text and HTML, through an SMTP server."""
 
+    EXAMPLE: ClassVar[str] = """\
+host: smtp.example.org
+security: starttls              # tls, or none for a local relay
+username: oqm
+password: ${OQM_SMTP_PASSWORD}
+sender: oqm@example.org
+recipients: [oncall@example.org]
+"""
+
     type: Literal["email"]
-    name: SinkName = Field("email", description="unique; stands in metrics and in the outbox, so keep it")
+    name: SinkName = Field("email", description="unique; used in metrics and in the outbox: do not rename it")
     host: str = Field(min_length=1, description="SMTP server")
     port: int | None = Field(None, ge=1, le=65_535, description="none: 587, 465 or 25, as security says")
     security: Security = Field("starttls", description="starttls, tls (from the first byte), or none (a local relay)")
@@ -36,7 +45,7 @@ class EmailSinkConfig(PeopleSinkConfig):
     password_file: str | None = Field(None, description="or a file that holds it")
     sender: Address = Field(description="address that mails come from, such as oqm@example.org")
     recipients: tuple[Address, ...] = Field(min_length=1, max_length=50, description="addresses that they go to")
-    timeout: Duration = Field(30.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
+    timeout: Duration = Field(30.0, gt=0, le=300, validate_default=True, description="limit for the whole exchange")
 
     _secrets = secrets_from_files("password")
 

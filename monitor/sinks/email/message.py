@@ -15,19 +15,18 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
 
-from monitor.alerting.alert import (
-    Alert,
+from monitor.alerting.alert import Alert, transition_key
+from monitor.alerting.rendering import plain_text
+from monitor.alerting.rendering.alert_facts import (
     also_in,
     cause_alone,
     largest,
     resolved_in_full,
     segment_text,
-    transition_key,
     unit_beside,
 )
-from monitor.alerting.rendering import plain_text
+from monitor.alerting.rendering.moments import moment, span
 from monitor.alerting.rendering.next_steps import split_command
-from monitor.alerting.rendering.number_format import moment, span
 from monitor.alerting.rendering.terminal_text import clip, excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, Severity, State
 

@@ -1,129 +1,108 @@
-"""One mail handed to an SMTP server, and what its outcome means: accepted, try again, or never.
+"""One mail handed to an SMTP server, and what its outcome means: accepted, worth another try, or refused for good.
 
-Blocking, by the standard library: runs in a thread of its own. May import `monitor.errors` only.
+Called by the e-mail sink. May import `monitor.errors` and this sink's configuration.
 """
 
 from __future__ import annotations
 
-import smtplib
-import socket
+import asyncio
 import ssl
-import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from email.message import EmailMessage
+from typing import cast
+
+import aiosmtplib
 
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
 from monitor.sinks.email.config import PORTS, EmailSinkConfig
 
-_LONGEST_ANSWER = 200
-_READY = 220
+_MAX_ANSWER_CHARS = 200
+"""Of a server's answer, in an error message: about two lines of a log."""
 
 
-class _Watched(smtplib.SMTP):
-    """The library's client, whose connection is known before the first byte is awaited."""
+async def deliver(mail: EmailMessage, config: EmailSinkConfig) -> None:
+    """Hand `mail` to the server of `config`; returning means that it has accepted it for every recipient.
 
-    def __init__(self, watch: Callable[[socket.socket], None], tls: ssl.SSLContext | None, timeout_s: float) -> None:
-        super().__init__(timeout=timeout_s)  # for each step; the whole is held by `Exchange.abort`
-        self._watch = watch
-        self._tls = tls
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        self._host = host  # what STARTTLS holds the certificate against
-        connection = socket.create_connection((host, port), timeout)
-        self._watch(connection)
-        if self._tls is not None:
-            connection = self._tls.wrap_socket(connection, server_hostname=host)
-            self._watch(connection)
-        return connection
-
-
-class Exchange:
-    """One connection, one mail, closed. `send` in one thread; `abort` from another makes it end."""
-
-    def __init__(self, config: EmailSinkConfig) -> None:
-        self._config = config
-        self._where = f"{config.host}:{config.port or PORTS[config.security]}"
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._aborted = False
-
-    def send(self, mail: EmailMessage) -> None:
-        """Hand `mail` to the server; returning means that it has accepted it for every recipient.
-
-        Raises `RetryableDelivery` or `PermanentDelivery`, each in one line. SMTP says it by the first digit of its
-        answer (RFC 5321, 4.2.1): 4 may pass, 5 will not.
-        """
-        try:
-            self._exchange(mail)
-        except DeliveryError:
-            raise
-        except smtplib.SMTPRecipientsRefused as error:
-            raise self._refused(error.recipients, len(self._config.recipients)) from None
-        except smtplib.SMTPResponseException as error:
-            raise self._answered(error.smtp_code, error.smtp_error) from None
-        except smtplib.SMTPNotSupportedError as error:
-            raise PermanentDelivery(f"{self._where}: {_line(str(error))}") from None
-        except (smtplib.SMTPException, OSError) as error:
-            # A certificate that is refused is mended by its owner, in hours: nothing that the alert should be lost for.
-            raise RetryableDelivery(f"{self._where}: {_line(str(error)) or type(error).__name__}") from None
-
-    def abort(self) -> None:
-        """Break the connection, so that `send` ends; it raises then, unless the server has accepted the mail."""
-        with self._lock:
-            self._aborted = True
-            if self._socket is not None:
-                _shut(self._socket)
-
-    def _exchange(self, mail: EmailMessage) -> None:
-        config = self._config
-        port = config.port or PORTS[config.security]
-        trust = ssl.create_default_context(cafile=config.ca_file) if config.security != "none" else None
-        server = _Watched(self._watch, trust if config.security == "tls" else None, config.timeout)
-        try:
-            code, answer = server.connect(config.host, port)
-            if code != _READY:
-                raise smtplib.SMTPConnectError(code, answer)
-            if trust is not None and config.security == "starttls":
-                server.starttls(context=trust)
-                if server.sock is not None:
-                    self._watch(server.sock)
-            if config.username is not None and config.password is not None:
-                server.login(config.username, config.password.get_secret_value())
-            refused = server.send_message(mail, config.sender, list(config.recipients))
-        finally:
-            with self._lock:
-                self._socket = None
-            server.close()  # no QUIT: the mail is accepted, and its answer could only take time
-        if refused:
-            raise self._refused(refused, len(config.recipients))
-
-    def _watch(self, connection: socket.socket) -> None:
-        with self._lock:
-            self._socket = connection
-            if self._aborted:
-                _shut(connection)
-
-    def _refused(self, recipients: dict[str, tuple[int, bytes]], of: int) -> DeliveryError:
-        """Where some were accepted they have the mail; sent again it has the same Message-ID."""
-        code, answer = next(iter(recipients.values()))
-        temporary = [(c, a) for c, a in recipients.values() if c < 500]
-        if temporary:
-            code, answer = temporary[0]
-        return self._answered(code, answer, f" for {len(recipients)} of {of} recipients")
-
-    def _answered(self, code: int, answer: bytes | str, what: str = "") -> DeliveryError:
-        said = _line(answer.decode("utf-8", "replace") if isinstance(answer, bytes) else str(answer))
-        message = f"{self._where} answered {code}{what}" + (f": {said}" if said else "")
-        # smtplib says -1 where the server answered with no number at all.
-        return PermanentDelivery(message) if 500 <= code < 600 else RetryableDelivery(message)
-
-
-def _shut(connection: socket.socket) -> None:
+    Opens a connection and closes it. Raises `RetryableDelivery` or `PermanentDelivery`, each in one line. SMTP gives
+    the difference by the first digit of an answer (RFC 5321, 4.2.1): 4 may pass, 5 will not.
+    """
+    where = f"{config.host}:{config.port or PORTS[config.security]}"
     try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:  # closed already
-        return
+        async with asyncio.timeout(config.timeout):  # for the whole exchange; the client's own would be for each step
+            refused = await _exchange(mail, config)
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        answers = [(each.code, each.message) for each in error.recipients]
+        raise _refused(where, answers, len(config.recipients)) from None
+    except aiosmtplib.SMTPResponseException as error:
+        raise _answered(where, error.code, error.message) from None
+    except aiosmtplib.SMTPNotSupported as error:
+        raise PermanentDelivery(f"{where}: {_line(str(error))}") from None
+    except aiosmtplib.SMTPConnectError as error:
+        raise RetryableDelivery(f"{where}: {_line(str(error.__cause__ or error))}") from None
+    except aiosmtplib.SMTPException as error:
+        raise RetryableDelivery(f"{where}: {_line(str(error)) or type(error).__name__}") from None
+    except TimeoutError:
+        raise RetryableDelivery(f"{config.host} did not accept the mail within {config.timeout:g} s") from None
+    except OSError as error:
+        # A refused certificate, too: its owner replaces it within hours, and the alert must not be lost for that.
+        raise RetryableDelivery(f"{where}: {_line(str(error)) or type(error).__name__}") from None
+    if refused:
+        raise _refused(where, refused, len(config.recipients))
+
+
+async def _exchange(mail: EmailMessage, config: EmailSinkConfig) -> list[tuple[int, str]]:
+    """The answers for the recipients that were refused while others were accepted."""
+    trust = None
+    if config.security != "none":
+        # In a thread, because it reads the certificates of the authorities from disk.
+        trust = await asyncio.to_thread(ssl.create_default_context, cafile=config.ca_file)
+    server = aiosmtplib.SMTP(
+        hostname=config.host,
+        port=config.port or PORTS[config.security],
+        use_tls=config.security == "tls",
+        start_tls=False,  # done below, where the two ways to fail can be told from each other
+        tls_context=trust,
+        timeout=None,
+    )
+    try:
+        await server.connect()
+        if config.security == "starttls":
+            await _needs(server, "starttls", "STARTTLS")
+            await server.starttls()
+        if config.username is not None and config.password is not None:
+            await _needs(server, "auth", "AUTH")
+            await server.login(config.username, config.password.get_secret_value())
+        refused, _ = await server.send_message(mail, sender=config.sender, recipients=list(config.recipients))
+    finally:
+        # Without QUIT: the mail has its answer, and another could only take time. What a hanging server has not
+        # read is dropped with the connection.
+        if server.transport is not None:
+            cast(asyncio.WriteTransport, server.transport).abort()
+        server.close()
+    return [(answer.code, answer.message) for answer in refused.values()]
+
+
+async def _needs(server: aiosmtplib.SMTP, extension: str, called: str) -> None:
+    """Raises `SMTPNotSupported` where the server does not offer the extension, which no later try changes."""
+    await server.ehlo()
+    if not server.supports_extension(extension):
+        raise aiosmtplib.SMTPNotSupported(f"{called} is not supported by the server")
+
+
+def _refused(where: str, answers: Sequence[tuple[int, str]], of: int) -> DeliveryError:
+    """The error for refused recipients. The others have the mail; a repetition has the same Message-ID."""
+    temporary = [answer for answer in answers if answer[0] < 500]
+    code, answer = (temporary or answers)[0]
+    return _answered(where, code, answer, f" for {len(answers)} of {of} recipients")
+
+
+def _answered(where: str, code: int, answer: str, what: str = "") -> DeliveryError:
+    """The error for an answer; `code` is -1 where the server answered without a number."""
+    words = _line(answer)
+    message = f"{where} answered {code}{what}" + (f": {words}" if words else "")
+    return PermanentDelivery(message) if 500 <= code < 600 else RetryableDelivery(message)
 
 
 def _line(words: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in words).split())[:_LONGEST_ANSWER]
+    """`words` on one line, without characters that cannot be shown, cut to a length for a log."""
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())[:_MAX_ANSWER_CHARS]

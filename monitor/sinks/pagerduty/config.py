@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 
-from monitor.config_values.durations import Duration
 from monitor.config_values.secret_files import secrets_from_files
 from monitor.detection.records.finding import Severity
-from monitor.sinks.config import PeopleSinkConfig, SinkName
+from monitor.sinks.config import HttpSinkConfig, PeopleSinkConfig, SinkName
 
 PagerDutySeverity = Literal["critical", "error", "warning", "info"]
 SEVERITIES: dict[Severity, PagerDutySeverity] = {
@@ -20,12 +19,18 @@ SEVERITIES: dict[Severity, PagerDutySeverity] = {
 _KEY_CHARS = 32
 
 
-class PagerDutySinkConfig(PeopleSinkConfig):
+class PagerDutySinkConfig(PeopleSinkConfig, HttpSinkConfig):
     """Triggers, acknowledges and resolves alerts in PagerDuty by its Events API v2."""
 
+    EXAMPLE: ClassVar[str] = """\
+routing_key: ${OQM_PAGERDUTY_KEY}
+min_severity: critical
+severities: {warning: error}    # PagerDuty's severity for each of ours
+"""
+
     type: Literal["pagerduty"]
-    name: SinkName = Field("pagerduty", description="unique; stands in metrics and in the outbox, so keep it")
-    min_severity: Severity = Field(Severity.WARNING, description="info, warning or critical: the least it takes")
+    name: SinkName = Field("pagerduty", description="unique; used in metrics and in the outbox: do not rename it")
+    min_severity: Severity = Field(Severity.WARNING, description="lowest severity it takes: info, warning or critical")
     routing_key: SecretStr = Field(
         description="integration key of the service (Events API v2), better ${NAME} than here"
     )
@@ -36,9 +41,8 @@ class PagerDutySinkConfig(PeopleSinkConfig):
     )
     severities: dict[Severity, PagerDutySeverity] = Field(
         default_factory=dict,
-        description="what ours are called there, such as {warning: error} where only critical and error ring",
+        description="PagerDuty's severity for ours, such as {warning: error} where only critical and error call people",
     )
-    timeout: Duration = Field(10.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
 
     _secrets = secrets_from_files("routing_key")
 

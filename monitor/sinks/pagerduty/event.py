@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from monitor.alerting.alert import Alert, also_in, largest, resolved_in_full, segment_text
-from monitor.alerting.rendering.number_format import moment
+from monitor.alerting.alert import Alert
+from monitor.alerting.rendering.alert_facts import also_in, largest, resolved_in_full, segment_text
+from monitor.alerting.rendering.moments import moment
 from monitor.alerting.rendering.terminal_text import excerpt_text, plain
 from monitor.detection.records.finding import Excerpt
 from monitor.sinks.pagerduty.config import PagerDutySeverity

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from monitor.alerting.alert import Alert, Change, also_in, largest, resolved_in_full, segment_text, unit_beside
+from monitor.alerting.alert import Alert, ChangedFeature
 from monitor.alerting.rendering import plain_text
+from monitor.alerting.rendering.alert_facts import also_in, largest, resolved_in_full, segment_text, unit_beside
+from monitor.alerting.rendering.moments import moment, span
 from monitor.alerting.rendering.next_steps import split_command
-from monitor.alerting.rendering.number_format import moment, span
 from monitor.alerting.rendering.terminal_text import clip, excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, Severity, State
 
@@ -110,7 +111,7 @@ def _fields(alert: Alert) -> Iterator[str]:
         yield f"*Owner*\n{escape(_cut(alert.owner, _FIELD_ROOM))}"
 
 
-def _changes(changes: Sequence[Change]) -> Iterator[str]:
+def _changes(changes: Sequence[ChangedFeature]) -> Iterator[str]:
     shown = largest(changes, _CHANGES)
     if shown:
         yield "*What changed* (before → after)"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 
-from monitor.config_values.durations import Duration
 from monitor.config_values.secret_files import secrets_from_files
-from monitor.sinks.config import PeopleSinkConfig, Per, SinkName
+from monitor.sinks.config import HttpSinkConfig, PeopleSinkConfig, Per, SinkName
 from monitor.sinks.webhook.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER
 from monitor.sinks.webhook.template import check_template
 
@@ -20,12 +19,21 @@ _OURS = {"content-length", "content-type", "host", "idempotency-key", "transfer-
 }
 
 
-class WebhookSinkConfig(PeopleSinkConfig):
+class WebhookSinkConfig(PeopleSinkConfig, HttpSinkConfig):
     """Posts each transition as JSON, signed with HMAC-SHA256 where a secret is set."""
 
+    EXAMPLE: ClassVar[str] = """\
+name: chat
+url: https://hooks.example/oqm
+secret: ${OQM_WEBHOOK_SECRET}   # signs each post with HMAC-SHA256
+headers: {Authorization: "Bearer ${OQM_WEBHOOK_TOKEN}"}   # header_files: {Authorization: PATH}: from a file
+template: '{"text": $short}'    # none: the alert as JSON
+timeout: 10s
+"""
+
     type: Literal["webhook"]
-    name: SinkName = Field("webhook", description="unique; stands in metrics and in the outbox, so keep it")
-    per: Per = Field("alert", description="alert: each stream's alerts; incident: one cause in many streams once")
+    name: SinkName = Field("webhook", description="unique; used in metrics and in the outbox: do not rename it")
+    per: Per = Field("alert", description="alert: one message per alert; incident: one for one cause in many streams")
     url: HttpUrl = Field(description="where to post")
     url_file: str | None = Field(None, description="or a file that holds it, where the URL itself is a secret")
     secret: SecretStr | None = Field(None, description="key of the signature, better ${NAME} than here; none: unsigned")
@@ -37,7 +45,6 @@ class WebhookSinkConfig(PeopleSinkConfig):
     template: str | None = Field(
         None, description='body in place of the alert as JSON, such as {"text": $title}; see this sink\'s README'
     )
-    timeout: Duration = Field(10.0, gt=0, le=300, validate_default=True, description="for the whole exchange")
 
     _secrets = secrets_from_files("url", "secret", mappings=(("headers", "header_files"),))
 

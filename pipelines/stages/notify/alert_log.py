@@ -15,8 +15,8 @@ import msgspec
 
 from monitor.alerting.alert import Alert
 from monitor.alerting.lifecycle.annotation import Annotation, decode_record, encode
-from monitor.alerting.lifecycle.dispatch import Held, Said
 from monitor.alerting.lifecycle.incident_fanout import Audience
+from monitor.alerting.lifecycle.responses import DeferralReason, OperatorResponse
 from monitor.detection.records.finding import State
 from monitor.settings import Settings
 from monitor.sinks.routing import in_words, unrouted
@@ -36,8 +36,8 @@ class Entry:
 
     alert: Alert
     partition: int
-    said: Said
-    held: Held | None
+    said: OperatorResponse
+    held: DeferralReason | None
     flapping: bool
     sent_to: Mapping[str, Outcome] = field(default_factory=dict)
     unsent: str | None = None
@@ -73,8 +73,8 @@ async def read_alerts(settings: Settings, now: float) -> list[Entry]:
             Entry(
                 alert=alert,
                 partition=partition,
-                said=dispatch.said(alert.fingerprint),
-                held=dispatch.held(alert.fingerprint, now),
+                said=dispatch.response(alert.fingerprint),
+                held=dispatch.deferral(alert.fingerprint, now),
                 flapping=dispatch.is_flapping(alert.fingerprint),
                 sent_to=sent.get(alert.fingerprint, {}),
                 unsent=_unsent(alert, settings, announced=alert.fingerprint in alone or alert.state is State.INFO)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from monitor.sinks.base import Sink
-from monitor.sinks.build import build_sinks
-from monitor.sinks.settings import AnySinkConfig
+from monitor.sinks.config import SinkConfig
+from monitor.sinks.registry import build_sinks
 
 
 class ConfiguredSinks:
@@ -20,12 +20,12 @@ class ConfiguredSinks:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._built: dict[str, tuple[AnySinkConfig, Sink]] = {}
+        self._built: dict[str, tuple[SinkConfig, Sink]] = {}
         self._replaced: list[Sink] = []
 
-    def build(self, configs: Iterable[AnySinkConfig]) -> list[Sink]:
+    def build(self, configs: Iterable[SinkConfig]) -> list[Sink]:
         """The sinks of these configurations, those that have not changed since the last call as they are."""
-        built: dict[str, tuple[AnySinkConfig, Sink]] = {}
+        built: dict[str, tuple[SinkConfig, Sink]] = {}
         for config in configs:
             before = self._built.get(config.name)
             if before is not None and before[0] == config:

@@ -13,7 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from monitor.alerting.lifecycle.dispatch import is_acknowledgement
+from monitor.alerting.lifecycle.transitions import is_acknowledgement
 from monitor.errors import PermanentDelivery, RetryableDelivery
 from monitor.settings import Delivery
 from monitor.sinks.base import Acknowledges, Sink

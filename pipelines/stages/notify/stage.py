@@ -19,11 +19,13 @@ import msgspec
 from monitor.alerting.alert import Alert
 from monitor.alerting.lifecycle.annotation import Annotation, decode_record
 from monitor.alerting.lifecycle.budget import spent
-from monitor.alerting.lifecycle.dispatch import Dispatch, FalseAlarm, Held, is_acknowledgement
-from monitor.alerting.lifecycle.incident_fanout import Audience, Telling
+from monitor.alerting.lifecycle.dispatch import Dispatch
+from monitor.alerting.lifecycle.incident_fanout import Audience, Notification
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
+from monitor.alerting.lifecycle.responses import DeferralReason, FalseAlarm
+from monitor.alerting.lifecycle.transitions import is_acknowledgement
 from monitor.settings import Broker, Delivery
-from monitor.sinks.base import Acknowledges, Sink, TellsPeople
+from monitor.sinks.base import Acknowledges, NotifiesPeople, Sink
 from monitor.sinks.routing import in_words, unrouted
 from pipelines.kafka.dead_letters import DeadLetter
 from pipelines.kafka.log_reader import read_to_end
@@ -114,7 +116,7 @@ class Notify(Stage):
             forgotten = [one for one in dispatch.standing() if one.alert.transition not in sent]
             await self._send(self._wanted(partition, forgotten))
 
-    def _apply(self, dispatch: Dispatch, message: Message) -> list[Telling]:
+    def _apply(self, dispatch: Dispatch, message: Message) -> list[Notification]:
         record = decode_record(message.value or b"")
         if isinstance(record, Annotation):
             return dispatch.annotation(record)
@@ -138,7 +140,7 @@ class Notify(Stage):
         self._stats.batches[self.name] += 1
         self._stats.progress_at = self._clock()
 
-    def _wanted(self, partition: int, due: Iterable[Telling]) -> list[PendingDelivery]:
+    def _wanted(self, partition: int, due: Iterable[Notification]) -> list[PendingDelivery]:
         """A delivery for each sink that takes it and for which it has not been noted before."""
         wanted = []
         now = self._clock()
@@ -204,10 +206,10 @@ class Notify(Stage):
 
     def _count(self, now: float) -> None:
         # Every reason has its number, 0 too: a series that comes and goes cannot be seen to fall.
-        waiting = dict.fromkeys((reason.value for reason in Held), 0) if self._dispatches else {}
+        waiting = dict.fromkeys((reason.value for reason in DeferralReason), 0) if self._dispatches else {}
         alarms: list[FalseAlarm] = []
         for dispatch in self._dispatches.values():
-            for reason, count in dispatch.held_back(now).items():
+            for reason, count in dispatch.deferred(now).items():
                 waiting[reason.value] += count
             alarms += dispatch.false_alarms.values()
         self._stats.held_back = waiting
@@ -246,4 +248,4 @@ class Notify(Stage):
 
 
 def _audience(sink: Sink) -> Audience:
-    return Audience.INCIDENT if isinstance(sink, TellsPeople) and sink.per == "incident" else Audience.EACH
+    return Audience.INCIDENT if isinstance(sink, NotifiesPeople) and sink.per == "incident" else Audience.EACH

@@ -9,7 +9,6 @@ from monitor.alerting.alert import Alert, transition_key
 from monitor.alerting.lifecycle.book import AlertBook, is_at_least
 from monitor.alerting.rendering.samples import sample_alert
 from monitor.detection.records.finding import RaisedAt, Severity, State
-from monitor.errors import StateError
 
 
 def alert(
@@ -41,12 +40,6 @@ def test_an_alert_fires_once_and_resolves_once() -> None:
     ]
     assert [t.state if t else None for t in told] == [State.FIRING, None, State.RESOLVED, None, None]
     assert book.firing() == []
-
-
-def test_pending_is_kept_inside() -> None:
-    book = AlertBook()
-    assert book.apply(alert("a", State.PENDING)) is None
-    assert book.apply(alert("a")) is not None
 
 
 def test_information_that_crosses_its_floor_fires_with_the_severity_of_then() -> None:
@@ -124,7 +117,6 @@ def test_memory_is_bounded_but_firing_alerts_are_kept() -> None:
         book.apply(alert(f"a{i}", State.INFO, time=1e6 * i))
         assert len(book) <= 56
     assert [a.fingerprint for a in book.firing()] == ["fires"]
-    assert len(book.snapshot()) < 300_000
 
 
 def test_alerts_that_fire_may_exceed_the_capacity() -> None:
@@ -151,30 +143,6 @@ def test_each_transition_is_news_at_most_once_and_life_goes_one_way(steps: list[
         assert life == sorted(life)
     firing = {name for name in "abcd" if [t.state for t in told if t.fingerprint == name][-1:] == [State.FIRING]}
     assert {a.fingerprint for a in book.firing()} == firing
-
-
-@given(STEPS, st.integers(0, 30))
-def test_a_restored_book_goes_on_as_the_original(steps: list[tuple[str, State, float]], cut: int) -> None:
-    book = AlertBook()
-    for name, state, time in steps[:cut]:
-        book.apply(alert(name, state, time=time))
-    copy = AlertBook()
-    copy.restore(book.snapshot())
-    for name, state, time in steps[cut:]:
-        assert copy.apply(alert(name, state, time=time)) == book.apply(alert(name, state, time=time))
-    assert copy.snapshot() == book.snapshot()
-
-
-@pytest.mark.parametrize("data", [b"", b"\x80", b"junk", msgspec.msgpack.encode({"format": 1})])
-def test_what_is_no_snapshot_is_refused(data: bytes) -> None:
-    with pytest.raises(StateError):
-        AlertBook().restore(data)
-
-
-def test_another_format_is_refused() -> None:
-    state = msgspec.msgpack.decode(AlertBook().snapshot())
-    with pytest.raises(StateError, match="format 2"):
-        AlertBook().restore(msgspec.msgpack.encode({**state, "format": 2}))
 
 
 def test_severities_are_ordered() -> None:

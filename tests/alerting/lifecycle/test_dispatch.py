@@ -10,15 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from monitor.alerting.alert import Alert, from_finding, resolved_because
+from monitor.alerting.alert import Alert
 from monitor.alerting.alert import encode as encode_alert
+from monitor.alerting.from_finding import from_finding
 from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction, decode_record, encode
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.budget import spent
-from monitor.alerting.lifecycle.dispatch import Dispatch, FalseAlarm, Held, is_acknowledgement
+from monitor.alerting.lifecycle.dispatch import Dispatch
 from monitor.alerting.lifecycle.flapping import FlapDamping
-from monitor.alerting.lifecycle.incident_fanout import Audience, Telling
+from monitor.alerting.lifecycle.incident_fanout import Audience, Notification
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
+from monitor.alerting.lifecycle.responses import DeferralReason, FalseAlarm
+from monitor.alerting.lifecycle.transitions import is_acknowledgement
+from monitor.alerting.rendering.alert_facts import resolved_because
 from monitor.alerting.rendering.plain_text import block
 from monitor.alerting.rendering.samples import sample_finding
 from monitor.detection.records.finding import State
@@ -47,7 +51,7 @@ def window(start: float, end: float, match: str = "*") -> MaintenanceWindow:
     )
 
 
-def told(tellings: list[Telling]) -> list[str]:
+def told(tellings: list[Notification]) -> list[str]:
     assert {telling.to for telling in tellings} <= {Audience.EVERYONE}
     return [telling.alert.transition for telling in tellings]
 
@@ -65,7 +69,7 @@ def test_without_any_of_it_everything_is_told_at_once_and_once() -> None:
 def test_what_fires_in_a_window_is_told_when_it_ends() -> None:
     desk = dispatch(window(T, T + HOUR, "bot/*"))
     assert desk.alert(alert(), T) == []
-    assert desk.held_back(T) == {Held.MAINTENANCE: 1}
+    assert desk.deferred(T) == {DeferralReason.MAINTENANCE: 1}
     assert desk.firing() == []
     assert told(desk.alert(alert(stream="other"), T)) == ["other-0:firing"]
     assert told(desk.alert(alert(state=State.RESOLVED, stream="other"), T)) == ["other-0:resolved"]
@@ -103,7 +107,7 @@ def test_the_same_trouble_again_during_a_snooze_waits_for_its_end() -> None:
     desk.annotation(say(AnnotationAction.SNOOZE, T + 1, until=T + 2 * HOUR))
     assert told(desk.alert(alert(state=State.RESOLVED), T + 2)) == ["bot/answer-0:resolved"]
     assert desk.alert(alert(1), T + 3) == []
-    assert desk.held("bot/answer-1", T + 4) is Held.SNOOZE
+    assert desk.deferral("bot/answer-1", T + 4) is DeferralReason.SNOOZE
     assert told(desk.due(T + 2 * HOUR)) == ["bot/answer-1:firing"]
 
 
@@ -132,7 +136,7 @@ def test_taking_an_alert_is_told_to_those_who_call_people() -> None:
     ((one, _),) = map(astuple, desk.annotation(say(AnnotationAction.ACK, T + 1)))
     assert is_acknowledgement(one)
     assert one.fingerprint == "bot/answer-0"
-    assert desk.said("bot/answer-0").acked_by == "ada"
+    assert desk.response("bot/answer-0").acked_by == "ada"
     assert not is_acknowledgement(alert())
 
 
@@ -190,7 +194,7 @@ def test_what_fires_while_flapping_is_not_over_however_long() -> None:
     desk.alert(alert(1), T + 100)
     desk.alert(alert(1, State.RESOLVED), T + 200)
     desk.alert(alert(2), T + 300)
-    assert desk.held_back(T + 300) == {Held.FLAPPING: 1}
+    assert desk.deferred(T + 300) == {DeferralReason.FLAPPING: 1}
     assert desk.due(T + 99 * HOUR) == []
     assert desk.alert(alert(2, State.RESOLVED), T + 100 * HOUR) == []
     assert told(desk.due(T + 101 * HOUR)) == ["bot/answer-1:resolved"]
@@ -232,7 +236,7 @@ EVENTS = st.lists(
 
 def replayed(events: list[tuple[str, int, float]], *, ask: bool) -> tuple[set[str], Dispatch, float]:
     desk = dispatch(window(T + 3_000, T + 6_000), after=2)
-    said: list[Telling] = []
+    said: list[Notification] = []
     now = T
     for what, number, wait in events:
         if ask:
@@ -260,7 +264,7 @@ def test_a_restart_that_reads_it_all_at_once_knows_the_same(events: list[tuple[s
     assert told(one.standing()) == told(other.standing())
     # Asked late, a reminder or release of what has gone meanwhile is rightly not told.
     assert unasked <= asked
-    assert one.held_back(now) == other.held_back(now)
+    assert one.deferred(now) == other.deferred(now)
 
 
 @given(EVENTS)

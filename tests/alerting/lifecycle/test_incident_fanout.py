@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerting.alert import Alert, from_finding, resolved_because
+from monitor.alerting.alert import Alert
+from monitor.alerting.from_finding import from_finding
 from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction
 from monitor.alerting.lifecycle.book import AlertBook
-from monitor.alerting.lifecycle.dispatch import Dispatch, is_acknowledgement
-from monitor.alerting.lifecycle.incident_fanout import SETTLED_S, Audience, Telling
+from monitor.alerting.lifecycle.dispatch import Dispatch
+from monitor.alerting.lifecycle.incident_fanout import SPREAD_SETTLED_S, Audience, Notification
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
+from monitor.alerting.lifecycle.transitions import is_acknowledgement
+from monitor.alerting.rendering.alert_facts import resolved_because
 from monitor.alerting.rendering.plain_text import block
 from monitor.alerting.rendering.samples import sample_finding
 from monitor.detection.records.finding import FindingKind, Severity, State
@@ -41,7 +44,7 @@ def alert(
     return from_finding(finding, route=route)
 
 
-def heard(tellings: list[Telling], by: Audience) -> list[str]:
+def heard(tellings: list[Notification], by: Audience) -> list[str]:
     """Transitions that a receiver of this sort is told."""
     return [one.alert.transition for one in tellings if one.to in (Audience.EVERYONE, by)]
 
@@ -55,7 +58,7 @@ class Ears:
         self.people: list[str] = []
         self.latest: Alert | None = None
 
-    def hear(self, tellings: list[Telling]) -> list[str]:
+    def hear(self, tellings: list[Notification]) -> list[str]:
         """What people are told of these."""
         self.each += heard(tellings, Audience.EACH)
         news = heard(tellings, Audience.INCIDENT)
@@ -86,8 +89,8 @@ def test_an_update_seen_in_two_hundred_streams_is_one_incident() -> None:
     for i, stream in enumerate(streams[1:], start=1):
         assert ears.fire(stream, 0.2 * i) == []
     last = 0.2 * (MANY - 1)
-    assert ears.wait(last + SETTLED_S - 1) == []
-    assert ears.wait(last + SETTLED_S) == ["team-000/answer-0:firing:200-streams"]
+    assert ears.wait(last + SPREAD_SETTLED_S - 1) == []
+    assert ears.wait(last + SPREAD_SETTLED_S) == ["team-000/answer-0:firing:200-streams"]
     assert ears.latest is not None
     assert ears.latest.title.startswith("200 streams: ")
     assert "200 streams, which all use gpt-x" in ears.latest.cause
@@ -170,7 +173,7 @@ def test_it_spreads_in_doublings() -> None:
     told = []
     for i in range(33):
         told += ears.fire(f"s{i:02}", 100.0 * i)
-        told += ears.wait(100.0 * i + SETTLED_S)
+        told += ears.wait(100.0 * i + SPREAD_SETTLED_S)
     assert told == ["s00-0:firing", *(f"s00-0:firing:{count}-streams" for count in (2, 4, 8, 16, 32))]
 
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from aiokafka import ConsumerRecord
 
-from monitor.alerting.alert import from_finding
+from monitor.alerting.from_finding import from_finding
 from monitor.alerting.rendering.samples import sample_finding
 from monitor.detection import Control, ControlAction, Finding, PartitionMonitor, State, StreamMonitor
 from monitor.detection.records.log_format import decode_message, encode, encode_control, encode_tick

@@ -15,7 +15,8 @@ import msgspec
 import pytest
 import yaml
 
-from monitor.alerting.alert import Alert, from_finding
+from monitor.alerting.alert import Alert
+from monitor.alerting.from_finding import from_finding
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.rendering.samples import sample_alert, sample_finding
 from monitor.detection.records.finding import FindingKind, State
@@ -36,7 +37,7 @@ def real(tmp_path: Path) -> Iterator[str]:
 
 def sink(url: str, **data: object) -> AlertmanagerSink:
     config = AlertmanagerSinkConfig.model_validate({"type": "alertmanager", "urls": [url], **data})
-    return AlertmanagerSink(config, time.time)
+    return AlertmanagerSink(config)
 
 
 def in_seconds(folder: Path, page: str, wait: str = "1s") -> Path:

@@ -13,6 +13,7 @@ from monitor.detection.records.finding import RaisedAt, Severity, State
 from monitor.errors import PermanentDelivery, RetryableDelivery
 from monitor.sinks.alertmanager.config import AlertmanagerSinkConfig
 from monitor.sinks.alertmanager.sink import AlertmanagerSink
+from monitor.sinks.base import Resources
 from monitor.testing.sinks import check_failure, check_sink
 from tests.sinks.receiver import Receiver, receiver
 
@@ -21,7 +22,7 @@ NOW = 1_763_891_000.0
 
 def sink(*urls: str, **data: object) -> AlertmanagerSink:
     config = AlertmanagerSinkConfig.model_validate({"type": "alertmanager", "urls": urls, **data})
-    return AlertmanagerSink(config, lambda: NOW)
+    return AlertmanagerSink(config, Resources(clock=lambda: NOW))
 
 
 def seconds(text: str) -> float:

@@ -11,6 +11,7 @@ import pytest
 
 from monitor.alerting.rendering.samples import sample_alert
 from monitor.errors import DeliveryError, PermanentDelivery, RetryableDelivery
+from monitor.sinks.base import Resources
 from monitor.sinks.email.config import EmailSinkConfig
 from monitor.sinks.email.sink import EmailSink
 from monitor.testing.sinks import check_failure, check_sink
@@ -25,7 +26,7 @@ def sink(port: int, **data: object) -> EmailSink:
         "type": "email", "host": "127.0.0.1", "port": port, "security": "none", "timeout": 5,
         "sender": "oqm@example.org", "recipients": ["a@example.org", "b@example.org"], **data,
     }  # fmt: skip
-    return EmailSink(EmailSinkConfig.model_validate(config), lambda: NOW)
+    return EmailSink(EmailSinkConfig.model_validate(config), Resources(clock=lambda: NOW))
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +159,37 @@ async def test_a_server_that_does_not_answer_is_tried_again(answer: bytes, then:
     await check_failure(sink(port, timeout=0.3), RetryableDelivery)
     server.close()
     await asyncio.sleep(0.05)  # for the other end to notice
+
+
+@openssl
+async def test_a_server_that_takes_no_login_gets_no_mail(certificate: tuple[Path, ssl.SSLContext]) -> None:
+    ca_file, context = certificate
+    async with smtp_server(context) as box:
+        data = {"security": "starttls", "ca_file": str(ca_file), "username": USER, "password": PASSWORD}
+        await check_failure(sink(box.port, host="localhost", **data), PermanentDelivery, secrets=[PASSWORD])
+        assert not box.envelopes
+
+
+async def test_a_delivery_that_is_cancelled_closes_its_connection() -> None:
+    connected, closed = asyncio.Event(), asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        await reader.readline()  # EHLO, which stays without an answer
+        connected.set()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    sending = asyncio.create_task(sink(server.sockets[0].getsockname()[1], timeout=60).send(sample_alert()))
+    await connected.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    await asyncio.wait_for(closed.wait(), 30)
+    server.close()
 
 
 @pytest.mark.parametrize(

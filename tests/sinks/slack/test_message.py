@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
-from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, Change
+from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, ChangedFeature
 from monitor.alerting.rendering.links import LinkTemplates
 from monitor.alerting.rendering.samples import sample_alert
 from monitor.detection.records.finding import Severity, State
@@ -93,7 +93,7 @@ def test_the_first_words_tell_how_bad_it_is() -> None:
 
 
 def test_a_list_that_does_not_fit_ends_with_a_whole_line() -> None:
-    change = Change(
+    change = ChangedFeature(
         name="n", meaning="&" * 80, unit="", before=1.0, after=2.0, effect=1.0,
         before_text="&" * 60, after_text="&" * 60, difference="&" * 30,
     )  # fmt: skip

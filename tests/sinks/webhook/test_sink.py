@@ -7,6 +7,7 @@ import pytest
 from monitor.alerting.alert import Alert, decode
 from monitor.alerting.rendering.plain_text import block
 from monitor.alerting.rendering.samples import sample_alert
+from monitor.sinks.base import Resources
 from monitor.sinks.webhook.config import WebhookSinkConfig
 from monitor.sinks.webhook.signature import sign, verify
 from monitor.sinks.webhook.sink import WebhookSink
@@ -18,7 +19,7 @@ NOW = 1_763_890_900.7
 
 def sink(server: Receiver, **data: object) -> WebhookSink:
     config = WebhookSinkConfig.model_validate({"type": "webhook", "url": f"{server.url}/hook?a=1", **data})
-    return WebhookSink(config, lambda: NOW)
+    return WebhookSink(config, Resources(clock=lambda: NOW))
 
 
 async def test_keeps_the_contract(server: Receiver) -> None:

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from monitor.alerting import alert as alerts
-from monitor.alerting.alert import Alert, from_finding
+from monitor.alerting.alert import Alert
+from monitor.alerting.from_finding import from_finding
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.dispatch import Dispatch
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow

@@ -1,23 +1,25 @@
-"""Writes `config/monitor.yaml`: every setting with its default and its meaning, from the models themselves.
+"""Writes `config/monitor.yaml`: every setting with its default and its meaning, from the models and the sinks.
 
-python -m monitor.settings_example > config/monitor.yaml
+python -m scripts.settings_example > config/monitor.yaml
 """
 
 from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
 from monitor.settings import Settings
+from monitor.sinks.config import PeopleSinkConfig
+from monitor.sinks.registry import SINKS, SinkType
 
 HEADER = """\
 # Settings of the output quality monitor. Every line shows a default; delete what you leave as it is.
-# `oqm check-config FILE` reports every mistake with its line. Written by `python -m monitor.settings_example`.
+# `oqm check-config FILE` reports every mistake with its line. Written by `python -m scripts.settings_example`.
 # Durations: 250ms, 30s, 15m, 12h, 7d, 2w. Any string value may use ${NAME} from the environment, for secrets;
 # $${ stands for a literal ${. Every secret may also stand in a file, without a line break at its end: `password_file`
 # in place of `password`. SIGHUP makes a worker read this file again; its log says what of a change needs a restart.
@@ -44,39 +46,7 @@ EXAMPLES = {
 #   - match: "nightly-*"
 #     weekly: {days: [sat, sun], start: "23:00", end: "05:30", timezone: Europe/Vienna}
 """,
-    "sinks": """\
-# Keys of every sink: name (unique), routes (globs), min_severity (info, warning, critical). Slack, PagerDuty and e-mail
-# get one message for one cause in many streams (per: incident), a webhook one per alert (per: alert). A route no sink
-# takes is an error. Secrets from files: url_file, secret_file, password_file, routing_key_file, header_files. Types:
-#   - type: webhook                   # monitor/sinks/webhook/README.md
-#     name: chat
-#     url: https://hooks.example/oqm
-#     secret: ${OQM_WEBHOOK_SECRET}   # signs each post with HMAC-SHA256
-#     headers: {Authorization: "Bearer ${OQM_WEBHOOK_TOKEN}"}   # header_files: {Authorization: PATH}: from a file
-#     template: '{"text": $short}'    # none: the alert as JSON
-#     timeout: 10s
-#   - type: alertmanager              # monitor/sinks/alertmanager/README.md
-#     urls: ["http://127.0.0.1:9093"]
-#     labels: {cluster: eu-1}
-#     min_severity: warning
-#     keep_alive: 60s                 # a firing alert is sent again so often
-#     expires_after: 5m               # and resolves by itself when not repeated for so long
-#     timeout: 10s
-#   - type: slack                     # monitor/sinks/slack/README.md
-#     url: ${OQM_SLACK_WEBHOOK}       # an incoming webhook: one channel; or url_file: /run/secrets/slack_webhook
-#     timeout: 10s
-#   - type: pagerduty                 # monitor/sinks/pagerduty/README.md
-#     routing_key: ${OQM_PAGERDUTY_KEY}
-#     min_severity: critical
-#     severities: {warning: error}    # what ours are called there
-#   - type: email                     # monitor/sinks/email/README.md
-#     host: smtp.example.org
-#     security: starttls              # tls, or none for a local relay
-#     username: oqm
-#     password: ${OQM_SMTP_PASSWORD}
-#     sender: oqm@example.org
-#     recipients: [oncall@example.org]
-""",
+    "sinks": "# Keys of every sink: name (unique), routes (globs), min_severity (info, warning, critical).\n",
 }
 """What a list may hold, shown as comments because its default is empty or short."""
 
@@ -102,10 +72,28 @@ def _section(model: BaseModel, indent: str) -> Iterator[str]:
             yield from _section(value, indent + "  ")
         elif name in EXAMPLES and not indent:
             yield from (f"# {line}\n" for line in textwrap.wrap(meaning[0].upper() + meaning[1:] + ".", _WIDTH - 2))
-            yield EXAMPLES[name]
+            yield from EXAMPLES[name].splitlines(keepends=True)
+            if name == "sinks":
+                yield from sink_examples(SINKS)
             yield _items(name, values[name])
         else:
             yield _line(f"{indent}{name}: {_scalar(values[name])}", meaning)
+
+
+def sink_examples(kinds: Sequence[SinkType]) -> Iterator[str]:
+    """Comments that show an entry of `sinks` for each type: the examples of the sinks' own configurations."""
+    by_per: dict[str, list[str]] = {"incident": [], "alert": []}
+    for kind in kinds:
+        if issubclass(kind.config, PeopleSinkConfig):
+            by_per[kind.config.model_fields["per"].default].append(kind.name)
+    words = (
+        f"{', '.join(by_per['incident'])}: one message for one cause in many streams (per: incident); "
+        f"{', '.join(by_per['alert'])}: one per alert (per: alert). A route that no sink takes is an error. Types:"
+    )
+    yield from (f"# {line}\n" for line in textwrap.wrap(words, _WIDTH - 2))
+    for kind in kinds:
+        yield f"#   {f'- type: {kind.name}':<34}# monitor/sinks/{kind.name}/README.md\n"
+        yield from (f"#     {line}\n" for line in kind.config.EXAMPLE.splitlines())
 
 
 def _is_part(value: object) -> bool:
