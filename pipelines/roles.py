@@ -6,8 +6,9 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """One agent: its stage, and the topic that it reads."""
+    """One agent: its stage, and the topic that it reads. `store` runs where the settings have a trace store."""
 
     FEATURIZE = "featurize"
     DETECT = "detect"
     NOTIFY = "notify"
+    STORE = "store"

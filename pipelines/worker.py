@@ -42,6 +42,7 @@ from pipelines.stages.build_stages import ConsumerHooks, ReplayMode, StageBuilde
 from pipelines.stages.detect import Detect
 from pipelines.stages.notify.configured_sinks import ConfiguredSinks
 from pipelines.stages.notify.stage import Notify
+from pipelines.store.writer import StoreWriter
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +131,11 @@ class Worker:
             with contextlib.suppress(RuntimeError):  # the loop has ended already
                 self._loop.call_soon_threadsafe(self._end, None)
 
+    def _end_from_thread(self, error: BaseException) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
+                self._loop.call_soon_threadsafe(self._end, error)
+
     def _end(self, error: BaseException | None) -> None:
         ended = self._ended
         if ended is not None and not ended.done():
@@ -170,7 +176,11 @@ class Worker:
             self._consumer = consumer = FaustConsumer(
                 settings.broker, self._group, stages.values(), self.stats, self._end, folder, time.time
             )
-            if self._supervision.stuck is not None:
+            if Role.STORE in self.roles and settings.store.location:
+                store = StoreWriter(settings, topics, self.stats, self._end_from_thread)
+                store.start()
+                stack.push_async_callback(asyncio.to_thread, store.stop)
+            if self._supervision.stuck is not None and stages:
                 parts = watched_parts(settings.broker, settings.topics.features.name, consumer, stages, self._marks)
                 self._watchdog = Watchdog(parts, settings.worker.stuck_after, self._supervision.stuck)
                 stack.callback(self._watchdog.stop)
@@ -188,6 +198,9 @@ class Worker:
 
     async def _run(self, consumer: FaustConsumer, stages: dict[Role, Stage]) -> None:
         assert self._ended is not None
+        if not stages:  # the trace store alone, which has its own thread and consumer group
+            self.stats.assigned = True
+            return await self._ended
         # Not awaited alone: it returns once the group has let this worker in, which may take a broker half a minute.
         starting = asyncio.get_running_loop().create_task(consumer.app.start(), name="start")
         await asyncio.wait({starting, self._ended}, return_when=asyncio.FIRST_COMPLETED)

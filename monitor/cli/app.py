@@ -26,6 +26,7 @@ from monitor.cli import (
     schema,
     streams,
     topics,
+    trace,
     version,
     worker,
 )
@@ -57,6 +58,8 @@ def build_app() -> typer.Typer:
     app.command("publish")(publish.command)
     app.command("topics")(topics.command)
     app.command("events")(events.command)
+    app.command("trace")(trace.command)
+    app.command("search")(trace.search)
     app.command("schema")(schema.command)
     app.command("check-config")(check_config.command)
     app.command("version")(version.command)

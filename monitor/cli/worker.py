@@ -27,6 +27,7 @@ class Role(StrEnum):
     FEATURIZE = "featurize"
     DETECT = "detect"
     NOTIFY = "notify"
+    STORE = "store"
 
 
 class LogLevel(StrEnum):
@@ -75,7 +76,8 @@ def command(
         LogFormat, typer.Option(envvar="OQM_LOG_FORMAT", help="Lines for people, or a JSON object a line.")
     ] = LogFormat.TEXT,
 ) -> None:
-    """Run the agents until SIGTERM or Ctrl-C: featurize, detect and notify, or some of them.
+    """Run the agents until SIGTERM or Ctrl-C: featurize, detect, notify, and store where the settings have a
+    trace store; or some of them.
 
     The topics must be there (`oqm topics`). Stops with exit code 2 where going on would do harm; started again, it goes
     on where it was. SIGHUP reads the configuration file again; the log says what of it needs a restart.
@@ -100,6 +102,8 @@ def command(
         for warning in warnings:
             log.warning("%s", warning)
         chosen = {Role.ALL} if not role else set(role)
+        if Role.STORE in chosen and not settings.store.location:
+            raise ConfigError("--role store: the settings have no trace store; set store.location")
         roles = [one for one in WorkerRole if Role.ALL in chosen or Role(one.value) in chosen]
         run_worker(
             settings,

@@ -36,6 +36,7 @@ from monitor.errors import ConfigError
 from monitor.settings.yaml_loader import parse
 from monitor.sinks.log.config import LogSinkConfig
 from monitor.sinks.registry import SinkSettings
+from monitor.store.privacy import Keep, Privacy
 
 TopicName = Annotated[
     str, matching(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}", "a topic's name: 1 to 249 letters, digits, dots, _ and -")
@@ -291,6 +292,25 @@ class Worker(Part):
     dead_letters: DeadLetters = Field(default_factory=DeadLetters)
 
 
+class Store(Part):
+    """The trace store: every output with what is known of it, for `oqm trace` and `oqm search`."""
+
+    location: str = Field(
+        "", description="a folder (SQLite, one machine) or postgresql://user:password@host/database; empty: no store"
+    )
+    retention: Duration = Field(
+        30 * 86_400.0, ge=86_400, validate_default=True, description="how long outputs are kept, in whole days"
+    )
+    privacy: Privacy = Field(default_factory=Privacy)
+
+    @model_validator(mode="after")
+    def _hashes_have_a_key(self) -> Store:
+        for index, policy in enumerate(self.privacy.fields):
+            if self.privacy.hash_key is None and Keep.HASH in policy.model_dump().values():
+                raise MisplacedError("`hash` needs privacy.hash_key, or hash_key_file", "privacy", "fields", index)
+        return self
+
+
 class Metrics(Part):
     """What Prometheus scrapes from each worker."""
 
@@ -326,6 +346,7 @@ class Settings(Part):
     )
     delivery: Delivery = Field(default_factory=Delivery)
     worker: Worker = Field(default_factory=Worker)
+    store: Store = Field(default_factory=Store)
     metrics: Metrics = Field(default_factory=Metrics)
     links: LinkTemplates = Field(default_factory=LinkTemplates)
 

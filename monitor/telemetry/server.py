@@ -77,6 +77,8 @@ def worker_readiness(stats: WorkerStats, now: float) -> Readiness:
         reason = "Kafka does not answer"
     elif still is not None and still > STALLED_AFTER_S:
         reason = f"no progress for {still:.0f} s"
+    elif stats.store_error is not None:
+        reason = f"the trace store does not answer; its outputs wait in the log: {stats.store_error}"
     elif late:
         reason = "catching up: " + ", ".join(f"{stage} is {late[stage]:.0f} s behind" for stage in sorted(late))
     else:

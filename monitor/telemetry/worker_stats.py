@@ -129,6 +129,16 @@ class WorkerStats:
     deliveries: Counter[tuple[str, str]] = counter(
         "oqm_deliveries_total", "Deliveries of alerts: delivered, retried, or failed for good.", "sink", "outcome"
     )
+    stored: int = counter("oqm_stored_events_total", "Output events written to the trace store.")
+    store_unreadable: int = counter(
+        "oqm_store_unreadable_total", "Messages that the trace store could not read; featurize reports such outputs."
+    )
+    store_busy_s: float = counter("oqm_store_busy_seconds_total", "Time spent in writing the trace store.")
+    store_away: int = gauge(
+        "oqm_store_away", "1 while the trace store does not answer and its outputs wait in the log."
+    )
+    store_error: str | None = None
+    """Why the trace store does not answer; for /readyz."""
     pending_deliveries: int = gauge("oqm_pending_deliveries", "Transitions that wait for their receiver.")
     circuits: Mapping[str, CircuitState] = gauge(
         "oqm_sink_circuit_state",

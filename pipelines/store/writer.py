@@ -116,6 +116,7 @@ class StoreWriter:
         committed = dropped = 0.0
         while not self._stop.is_set():
             polled = consumer.poll(timeout_ms=POLL_MS)
+            self._stats.progress_at = self._clock()
             batch = [(where.topic, message) for where, several in polled.items() for message in several]
             if batch:
                 self._write(consumer, batch)
@@ -161,7 +162,7 @@ class StoreWriter:
             except StoreError as error:
                 if self._stats.store_error is None:
                     log.warning("the trace store does not answer; its outputs wait in the log: %s", error)
-                self._stats.store_error = str(error)
+                self._stats.store_error, self._stats.store_away = str(error), 1
                 if self._stop.wait(wait):
                     return False
                 wait = min(wait * 2, LONGEST_WAIT_S)
@@ -170,7 +171,7 @@ class StoreWriter:
             else:
                 if self._stats.store_error is not None:
                     log.warning("the trace store answers again")
-                self._stats.store_error = None
+                self._stats.store_error, self._stats.store_away = None, 0
                 return True
 
     def _drop_ended_days(self) -> None:

@@ -159,6 +159,11 @@ class Installation:
         dumped = self.settings.model_dump(mode="json", include=parts, exclude_defaults=True)
         self._config.write_text(yaml.safe_dump({**dumped, **self._sections}))
 
+    def with_sections(self, sections: Mapping[str, Any]) -> None:
+        """Other sections of the configuration, for workers that start from now on."""
+        self._sections = sections
+        self._write_config()
+
     def change_settings(self, **detection: Any) -> None:
         """Other detection settings, for workers that start from now on."""
         changed = {**self.settings.detection.model_dump(), **detection}

@@ -1,0 +1,228 @@
+"""`oqm trace ID` and `oqm search`: outputs from the trace store, one in full, or many in a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+from rich.markup import escape
+
+from monitor.alerting.rendering.moments import moment
+from monitor.alerting.rendering.terminal_text import plain
+from monitor.cli.moments import parse_moment
+from monitor.cli.options import AsJson, ConfigFile
+from monitor.cli.output import notes, print_json, tables
+from monitor.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from monitor.settings import Settings
+    from monitor.store.base import TraceStore
+    from monitor.store.query import StoredOutput
+
+EXIT_NONE = 1
+EXCERPT_CHARS = 160  # of an output in the table: two lines of a terminal; `oqm trace` has it whole
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="FOLDER|URL",
+        envvar="OQM_STORE",
+        help="Where the trace store is; without it, store.location of the settings.",
+        show_default=False,
+    ),
+]
+
+
+def command(
+    event: Annotated[str, typer.Argument(metavar="ID", help="The output's id.")],
+    stream: Annotated[
+        str | None, typer.Option("--stream", metavar="NAME", help="Only in this stream.", show_default=False)
+    ] = None,
+    json: AsJson = False,
+    store: StoreOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Show an output with all that is known of it: input, prompt, model and version, steps, calls, checks, features.
+
+    Texts are shown in the form in which privacy lets them be kept. Exit code 1: the store has no such output.
+    """
+    from monitor.settings import load_settings
+
+    settings = load_settings(config)
+    traces = _opened(settings, store)
+    try:
+        found = [one for one in traces.find(event) if stream in (None, one.stream)]
+    finally:
+        traces.close()
+    for one in found:
+        if json:
+            print_json({**msgspec.to_builtins(one), "features": _features(one, settings)})
+        else:
+            _print_trace(one, _features(one, settings))
+    if not found:
+        notes().print(f"the trace store has no output with the id {event}", markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_NONE)
+
+
+def search(
+    stream: Annotated[
+        str | None, typer.Option("--stream", metavar="GLOB", help="Name of the stream, or a pattern.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="From then on: 13:00 (UTC), 2h, 2026-11-30T13:00.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Up to then.")] = None,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="TEXT", help="Part of the model or prompt and its version.")
+    ] = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="ID", help="Of this conversation.")] = None,
+    trace: Annotated[str | None, typer.Option("--trace", metavar="ID", help="Of this trace.")] = None,
+    check: Annotated[
+        str | None, typer.Option("--check", metavar="NAME", help="That violate the check of this criterion.")
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", metavar="TEXT", help="That hold this in input or output.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, metavar="N", help="At most so many.")] = 20,
+    json: AsJson = False,
+    store: StoreOption = None,
+    config: ConfigFile = None,
+) -> None:
+    """Find outputs in the trace store, the newest first; every option narrows. Exit code 1: there is none.
+
+    With --json each line is one output; `oqm trace ID` shows one in full.
+    """
+    from monitor.settings import load_settings
+    from monitor.store.query import Search
+
+    now = time.time()
+    asked = Search(
+        stream=stream,
+        since=None if since is None else parse_moment(since, now, "--since"),
+        until=None if until is None else parse_moment(until, now, "--until"),
+        version=version,
+        session=session,
+        trace=trace,
+        check=check,
+        text=text,
+        limit=limit,
+    )
+    traces = _opened(load_settings(config), store)
+    try:
+        found = traces.search(asked)
+    finally:
+        traces.close()
+    if json:
+        for one in found:
+            print_json(one)
+    elif found:
+        _print_table(found)
+    if not found:
+        notes().print("the trace store has no such output", markup=False)
+        raise typer.Exit(EXIT_NONE)
+    if len(found) == limit and not json:
+        notes().print(f"the newest {limit:,}; there may be more: --limit N", markup=False)
+
+
+def _opened(settings: Settings, store: str | None) -> TraceStore:
+    from monitor.store.open import open_store
+
+    location = store or settings.store.location
+    if not location:
+        raise ConfigError("no trace store: give --store, or --config with store.location")
+    return open_store(location, read_only=True)
+
+
+def _features(one: StoredOutput, settings: Settings) -> Mapping[str, Any]:
+    """What the monitor measures of the output, from what is stored of it."""
+    from monitor.cli.features import records
+    from monitor.events.readers import decode_event
+    from monitor.features import build_featurizer
+
+    known = {**one.fields, "stream": one.stream, "id": one.id, "output": one.output}
+    if one.input is not None:
+        known["input"] = one.input
+    if one.output is None:
+        known.setdefault("error", "not kept")  # an event has an output or says why not
+    event = decode_event(msgspec.json.encode(known), (), default_id=one.id, timestamp=one.time).event
+    wanted = settings.features
+    featurizer = build_featurizer(wanted.families, wanted.embedding, excerpts=False)
+    batch = featurizer.featurize([event], source="store")
+    (record,) = records(batch, featurizer.specs)
+    features: dict[str, Any] = record["features"]
+    return features
+
+
+def _print_table(found: Iterable[StoredOutput]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for heading in ("time (UTC)", "id", "stream"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("version", overflow="fold")
+    table.add_column("violates", overflow="fold")
+    table.add_column("output", overflow="fold", ratio=1)
+    for one in found:
+        text = plain(" ".join((one.output or "").split()))
+        shown = text[:EXCERPT_CHARS] + ("..." if len(text) > EXCERPT_CHARS else "")
+        table.add_row(
+            moment(one.time), Text(one.id), Text(one.stream), Text(one.version or ""),
+            Text(", ".join(one.violations), style="red"), Text(shown),
+        )  # fmt: skip
+    tables().print(table)
+
+
+def _print_trace(one: StoredOutput, features: Mapping[str, Any]) -> None:
+    console = tables()
+    console.print(f"[bold]{escape(one.id)}[/] in {escape(one.stream)}, {moment(one.time)}", soft_wrap=True)
+    if one.version:
+        console.print(f"version: {one.version}", markup=False, soft_wrap=True)
+    for name in ("session", "trace", "finish_reason", "usage", "latency", "cost_usd", "error", "attributes"):
+        if one.fields.get(name) not in (None, {}, []):
+            console.print(f"{name}: {_shown(one.fields[name])}", markup=False, soft_wrap=True)
+    if one.violations:
+        console.print(f"violates: {', '.join(one.violations)}", style="red", markup=False, soft_wrap=True)
+    for title, text in (("prompt", one.prompt_text), ("input", one.input), ("output", one.output)):
+        console.print(f"\n[bold]{title}[/]")
+        for line in ("(not sent, or not kept)" if text is None else text).split("\n"):
+            console.print(f"  {plain(line)}", markup=False, soft_wrap=True)
+    _print_list(console, "steps", one.fields.get("steps"))
+    _print_list(console, "calls", one.fields.get("calls"))
+    rest = {
+        name: value
+        for name, value in one.fields.items()
+        if name not in _SHOWN and value not in (None, {}, [])
+    }  # fmt: skip
+    if rest:
+        console.print("\n[bold]other fields[/]")
+        console.print(_shown(rest), markup=False, soft_wrap=True)
+    console.print("\n[bold]features[/] of the texts as they are kept")
+    for name, value in features.items():
+        if value is not None:
+            console.print(f"  {name}: {value}", markup=False, soft_wrap=True)
+
+
+_SHOWN = frozenset(
+    {"session", "trace", "finish_reason", "usage", "latency", "cost_usd", "error", "attributes", "steps", "calls"}
+    | {"model", "prompt"}
+)
+"""Fields that have their place above."""
+
+
+def _print_list(console: Console, title: str, items: Any) -> None:
+    if not items:
+        return
+    console.print(f"\n[bold]{title}[/]")
+    for number, item in enumerate(items if isinstance(items, list) else [items], start=1):
+        console.print(f"  {number}. {_shown(item)}", markup=False, soft_wrap=True)
+
+
+def _shown(value: Any) -> str:
+    return plain(value if isinstance(value, str) else msgspec.json.encode(value).decode())
