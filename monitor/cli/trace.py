@@ -11,7 +11,6 @@ import typer
 from rich.markup import escape
 
 from monitor.alerting.rendering.moments import moment
-from monitor.alerting.rendering.terminal_text import plain
 from monitor.cli.moments import parse_moment
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
@@ -163,6 +162,8 @@ def _print_table(found: Iterable[StoredOutput]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from monitor.alerting.rendering.terminal_text import plain
+
     table = Table()
     for heading in ("time (UTC)", "id", "stream"):
         table.add_column(heading, overflow="fold")
@@ -180,6 +181,8 @@ def _print_table(found: Iterable[StoredOutput]) -> None:
 
 
 def _print_trace(one: StoredOutput, features: Mapping[str, Any]) -> None:
+    from monitor.alerting.rendering.terminal_text import plain
+
     console = tables()
     console.print(f"[bold]{escape(one.id)}[/] in {escape(one.stream)}, {moment(one.time)}", soft_wrap=True)
     if one.version:
@@ -225,4 +228,6 @@ def _print_list(console: Console, title: str, items: Any) -> None:
 
 
 def _shown(value: Any) -> str:
+    from monitor.alerting.rendering.terminal_text import plain
+
     return plain(value if isinstance(value, str) else msgspec.json.encode(value).decode())

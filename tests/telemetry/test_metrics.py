@@ -21,6 +21,7 @@ UNITS = (
     "ratio",
 )  # fmt: skip
 UNITLESS = {
+    "oqm_store_away",
     "oqm_worker_ready",
     "oqm_sink_circuit_state",
     "oqm_stream_state",
