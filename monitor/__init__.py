@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from monitor.detection import StreamMonitor
     from monitor.events import OutputEvent
+    from monitor.notebook import Watch, compare, replay
     from monitor.publisher import OutputPublisher
 
-__all__ = ["OutputEvent", "OutputPublisher", "StreamMonitor"]
+__all__ = ["OutputEvent", "OutputPublisher", "StreamMonitor", "Watch", "compare", "replay"]
 
 _HOMES = {
     "OutputEvent": "monitor.events",
     "OutputPublisher": "monitor.publisher",
     "StreamMonitor": "monitor.detection",
+    "Watch": "monitor.notebook",
+    "compare": "monitor.notebook",
+    "replay": "monitor.notebook",
 }
 
 

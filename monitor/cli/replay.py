@@ -18,8 +18,8 @@ import typer
 from monitor.cli.connection import Connection, with_optional_connection
 from monitor.cli.options import AsJson, ColumnMap, ConfigFile, CriteriaOption, Limit, StreamName, column_map, existing
 from monitor.cli.output import Rejected, notes, print_json, progress, say_understood, tables
-from monitor.cli.watched import Watched, nothing_judged, watched_line, watched_streams
 from monitor.errors import ConfigError
+from pipelines.replay.watched import Watched, nothing_judged, watched_line, watched_streams
 
 if TYPE_CHECKING:
     from monitor.detection import StreamMonitor

@@ -58,7 +58,7 @@ def nothing_judged(watched: Iterable[Watched]) -> bool:
     return all(one.judged_from is None for one in watched)
 
 
-def watched_line(watched: Sequence[Watched], found: Mapping[str, int], skipped: int) -> str:
+def watched_line(watched: Sequence[Watched], found: Mapping[str, int], skipped: int, repeated: int = 0) -> str:
     """`3,000 events in 1 stream, judged from event 401 on: no findings`.
 
     Parameters
@@ -69,9 +69,11 @@ def watched_line(watched: Sequence[Watched], found: Mapping[str, int], skipped: 
         Findings by their state (`firing`, `resolved`, `info`).
     skipped
         Rows of files that were no events.
+    repeated
+        Events that came again and were dropped before they reached a monitor.
     """
     events = sum(one.events for one in watched)
-    duplicates = sum(one.duplicates for one in watched)
+    duplicates = repeated + sum(one.duplicates for one in watched)
     aside = [_count(skipped, "row") + " skipped"] if skipped else []
     aside += [_count(duplicates, "duplicate")] if duplicates else []
     line = f"{_count(events, 'event')} in {_count(len(watched), 'stream')}"
