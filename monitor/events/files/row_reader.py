@@ -31,7 +31,6 @@ from monitor.events.reasons import Reason
 from monitor.events.schema import OutputEvent
 from monitor.events.times import EARLIEST, LATEST, moment_of
 
-
 _ASKING = ("user", "human", "system", "developer")
 
 
