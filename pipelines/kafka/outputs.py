@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kafka.consumer.fetcher import ConsumerRecord
 
 from monitor.errors import InvalidEvent
-from monitor.events.readers import decode_event
+from monitor.events.decode import decode_event
 from monitor.events.schema import OutputEvent
 from monitor.settings import Settings
 from pipelines.kafka.topic_window import TopicWindow, topic_window

@@ -15,7 +15,7 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from monitor.errors import BrokerError
-from monitor.events.readers import MAX_BYTES
+from monitor.events.decode import MAX_BYTES
 from monitor.settings import Broker, Topics
 from pipelines.kafka.connection import client_options, quiet_client_logs, unreachable
 

@@ -24,7 +24,7 @@ from monitor.events.files.cells import (
 from monitor.events.files.field_names import ALIASES, FLOATS, INTS, STRUCTURED, TIME_NAMES, seconds_of
 from monitor.events.files.notes import FileNotes, shown
 from monitor.events.files.rows import Row
-from monitor.events.readers import parse_json
+from monitor.events.json_object import parse_json
 from monitor.events.times import day_first_in, moment_of
 
 SAMPLE_ROWS = 1000

@@ -6,10 +6,11 @@ import io
 from pathlib import Path
 
 from monitor.errors import InvalidEvent
+from monitor.events.decode import MAX_BYTES
 from monitor.events.files.csv import DAMAGED
 from monitor.events.files.notes import FileNotes
 from monitor.events.files.rows import Row, Rows
-from monitor.events.readers import MAX_BYTES, parse_json, without_non_finite
+from monitor.events.json_object import parse_json, without_non_finite
 from monitor.events.reasons import Reason
 
 

@@ -11,6 +11,7 @@ import msgspec
 from monitor.errors import InvalidEvent
 from monitor.events import cloudevents, opentelemetry
 from monitor.events.content import Content, are_messages, read_messages
+from monitor.events.event_builder import build_event
 from monitor.events.files.cells import (
     is_missing,
 )
@@ -26,7 +27,6 @@ from monitor.events.files.field_names import (
 )
 from monitor.events.files.notes import shown
 from monitor.events.files.rows import Row, Rows
-from monitor.events.readers import build_event
 from monitor.events.reasons import Reason
 from monitor.events.schema import OutputEvent
 from monitor.events.times import EARLIEST, LATEST, moment_of
