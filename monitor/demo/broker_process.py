@@ -138,10 +138,6 @@ class BrokerProcess:
         self.stop()
         raise BrokerError(f"{self.name} did not start on 127.0.0.1:{self.port}; its log ends with:\n{tail}")
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send the broker a signal. Raises `BrokerError` where it does not run."""
-        os.kill(self.pid, number)
-
     def stop(self, timeout_s: float = 20.0) -> None:
         """SIGTERM, then SIGKILL after `timeout_s`. Repeatable."""
         process, self._process = self._process, None
