@@ -120,7 +120,7 @@ class BrokerProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = list(self.command())
         with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C in a terminal reaches the worker, and the broker outlives its last commit.
+            # Its own session: Ctrl-C in a terminal reaches the worker, and the broker outlives its last commit.
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
             )

@@ -5,7 +5,7 @@ in `extra`. Pure data: no I/O, no clock. May import nothing from this project.
 
 The limits in the annotations are checked where events are decoded (`monitor.events.decode`) and are part of the
 exported JSON Schema; building an event in Python does not check them. `forbid_unknown_fields` is for the readers alone:
-it tells them cheaply that a message needs the second look in which unknown fields are kept.
+it shows cheaply that a message needs the second look in which unknown fields are kept.
 """
 
 from __future__ import annotations

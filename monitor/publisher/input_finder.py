@@ -37,7 +37,7 @@ def input_finder(function: Callable[..., Any], given: Any, find: str | Callable[
     position = list(parameters).index(name)
     default = None if parameter.default is inspect.Parameter.empty else parameter.default
     if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-        position = 1_000_000  # no call has so many
+        position = 1_000_000  # beyond the positional arguments of any call: it is found by name alone
     elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
         return lambda args, kwargs: args[position:]
 

@@ -54,9 +54,9 @@ class Batch:
 class OrderedBuffer:
     """Buffer between an agent and its processing, bounded in messages and in bytes.
 
-    Batches are taken oldest first over all partitions. A worker that catches up gets hours of each partition at a time;
-    partition after partition, a stream's events would stand in the features log by partition and not by time, and what
-    changed in between would be hidden in the mixture.
+    Batches are taken oldest first over all partitions. A worker that catches up gets hours of each partition at a time.
+    Taken partition by partition, a stream's events would be in the features log by partition and not by time, and a
+    change would be hidden in the mixture.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from pipelines.kafka.topic_window import TopicWindow, topic_window
 from pipelines.kafka.topics import read_topics
 
 AROUND_S = 1_800.0
-"""Span on each side of an alert or event within which its neighbours are looked for, unless told otherwise."""
+"""Span on each side of an alert or event within which its neighbours are looked for by default."""
 
 
 @dataclass(frozen=True, slots=True)
