@@ -102,7 +102,7 @@ class EventReader:
             except InvalidEvent as error:
                 result.letters.append(DeadLetter(message, error.reason, error.detail))
             except Exception as error:
-                # A fault of the reader, not of the message: kept whole for the person who corrects it, and counted towards the
+                # A bug of the reader, not of the message: kept whole for whoever corrects it, and counted towards the
                 # limit that stops the worker.
                 result.letters.append(_failed(message, error))
             else:
