@@ -5,7 +5,7 @@ where aiokafka delivers a record in 4. So the records of a partition that were f
 one message whose value is the list of them; rebalances, flow control and generations work on it as on any other.
 Nothing here depends on acknowledgements: the topics are declared without (`acks=False`).
 
-What is fetched together is up to the broker, which answers with the first record that it has unless it is asked to wait:
+What is fetched together is up to the broker, which answers with the first record that it has unless asked to wait:
 at 100 events a second it answered 100 times a second, at 3 ms each. So it waits, for `FETCH_BYTES` or `FETCH_WAIT_MS`.
 """
 
