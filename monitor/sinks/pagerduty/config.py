@@ -32,9 +32,9 @@ severities: {warning: error}    # PagerDuty's severity for each of ours
     name: SinkName = Field("pagerduty", description="unique; used in metrics and in the outbox: do not rename it")
     min_severity: Severity = Field(Severity.WARNING, description="lowest severity it takes: info, warning or critical")
     routing_key: SecretStr = Field(
-        description="integration key of the service (Events API v2), better ${NAME} than here"
+        description="integration key of the service (Events API v2), better ${NAME} than in the file"
     )
-    routing_key_file: str | None = Field(None, description="or a file that holds it")
+    routing_key_file: str | None = Field(None, description="file that holds the key, instead")
     url: HttpUrl = Field(
         HttpUrl("https://events.pagerduty.com/v2/enqueue"),
         description="https://events.eu.pagerduty.com/v2/enqueue in the EU's service region",
