@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 Stream = Annotated[str, typer.Argument(help="Name of the stream.")]
 By = Annotated[
-    str | None, typer.Option("--by", help="Who decided, for the record; your user name by default.", show_default=False)
+    str | None,
+    typer.Option("--by", help="Name to record with the decision; your user name by default.", show_default=False),
 ]
 
 
 def group() -> typer.Typer:
     """The command group."""
-    app = typer.Typer(help="Say what is normal for a stream.", no_args_is_help=True, rich_markup_mode="markdown")
+    app = typer.Typer(help="Decide what is normal for a stream.", no_args_is_help=True, rich_markup_mode="markdown")
     app.command("pin")(pin)
     app.command("accept")(accept)
     app.command("deploy")(deploy)
@@ -41,23 +42,23 @@ def group() -> typer.Typer:
 
 @with_connection
 def pin(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
-    """Learn a new reference from the stream's next events, and keep it until somebody pins again.
+    """Learn a new reference from the stream's next events, and keep it until the next pin.
 
-    It takes as many events as the stream's `warmup` says and never grows. Below 400 only large changes are found: give
-    such a stream `warmup: 400` or more first.
+    It is learned from the stream's `warmup` events and does not grow afterwards. Below 400 events only large changes
+    are found: set `warmup: 400` or more for such a stream first.
     """
     _decide(connection, config, "pin", stream, by)
 
 
 @with_connection
 def accept(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
-    """Accept what fires now as the new normal: the provisional reference becomes the reference."""
+    """Accept the change that fires as the new normal: the provisional reference becomes the reference."""
     _decide(connection, config, "accept", stream, by)
 
 
 @with_connection
 def deploy(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
-    """Mark a deploy: from here on another behaviour is meant, so learn a new reference, which matures as usual."""
+    """Mark a deploy: the behaviour changes on purpose, so a new reference is learned, which matures as usual."""
     _decide(connection, config, "deploy", stream, by)
 
 

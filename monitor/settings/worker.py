@@ -69,7 +69,7 @@ class Metrics(Part):
         9464,
         ge=0,
         le=65_535,
-        description="port of /metrics, /healthz, /readyz; 0: none; unset: the next free one; --metrics-port takes precedence",
+        description="port of /metrics, /healthz, /readyz; 0: none; unset: the next free; --metrics-port comes first",
     )
     host: str = Field(
         "127.0.0.1",
