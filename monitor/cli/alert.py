@@ -34,8 +34,10 @@ Id = Annotated[
 ]
 
 _COLOURS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
-_SHORTEST_PREFIX = 4
-_LONGEST_SNOOZE_S = 30 * 86_400.0
+_MIN_PREFIX_CHARS = 4
+"""Shorter beginnings of an id match alerts by chance."""
+_MAX_SNOOZE_S = 30 * 86_400.0
+"""Nobody remembers a longer one; an alert that nobody wants for a month is a false alarm."""
 
 
 def group() -> typer.Typer:
@@ -109,7 +111,7 @@ def snooze(
         seconds = parse_duration(duration)
     except ValueError as error:
         raise ConfigError(f"--for {duration}: {error}") from None
-    if seconds > _LONGEST_SNOOZE_S:
+    if seconds > _MAX_SNOOZE_S:
         raise ConfigError(f"--for {duration}: must be at most 30d; an alert that nobody wants to get is a false alarm")
     until = time.time() + seconds
     what = f"put off until {moment(until)}" if seconds else "no longer put off"
@@ -144,8 +146,8 @@ def send_sample(
     states = [State.FIRING] if keep_firing else [State.FIRING, State.RESOLVED]
     chosen = _sink(settings, sink)
     identity = asyncio.run(_send_samples(settings, chosen, states, time.time()))
-    told = "firing" if keep_firing else "firing and resolved"
-    notes().print(f"delivered to {sink}: {told}, alert {identity}", markup=False, soft_wrap=True)
+    sent = "firing" if keep_firing else "firing and resolved"
+    notes().print(f"delivered to {sink}: {sent}, alert {identity}", markup=False, soft_wrap=True)
 
 
 def as_record(entry: Entry) -> dict[str, Any]:
@@ -189,8 +191,8 @@ def _chosen(entries: Sequence[Entry], identity: str) -> list[Entry]:
     exact = [entry for entry in entries if identity in (entry.alert.fingerprint, entry.alert.incident)]
     if exact:
         return exact
-    if len(identity) < _SHORTEST_PREFIX:
-        raise ConfigError(f"{identity}: give at least {_SHORTEST_PREFIX} characters of an alert's id")
+    if len(identity) < _MIN_PREFIX_CHARS:
+        raise ConfigError(f"{identity}: give at least {_MIN_PREFIX_CHARS} characters of an alert's id")
     begun = [entry for entry in entries if entry.alert.fingerprint.startswith(identity)]
     if not begun:
         raise ConfigError(f"{identity}: no such alert or incident; oqm alert list --all shows those there are")
@@ -210,7 +212,7 @@ def _say(
         over = [entry for entry in chosen if not entry.fires]
         chosen = [entry for entry in chosen if entry.fires]
         if not chosen:
-            raise ConfigError(f"{identity}: {over[0].alert.state.value}, so there is nothing to take or put off")
+            raise ConfigError(f"{identity}: {over[0].alert.state.value}, so it cannot be acknowledged or snoozed")
     who, now = by or user_name(), time.time()
     said = [
         (entry.partition, Annotation(fingerprint=entry.alert.fingerprint, action=action, time=now, by=who, until=until))

@@ -33,6 +33,7 @@ from monitor.cli.output import leave_quietly
 from monitor.errors import OqmError
 
 EXIT_ERROR = 2
+"""Wrong input, configuration or broker, as of any command."""
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from monitor.features.featurizer import Featurizer
 
 EXIT_CHANGED = 1
+"""Something changed, and --fail-on-change was given."""
 EXIT_CANNOT_TELL = 3
+"""Too few rows for an answer."""
 _MOST_ROWS = 5_000
 """Rows of a side that are compared: with these each interval is narrower than its floor, and the resampling takes
 40 MB of memory."""

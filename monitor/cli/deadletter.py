@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipelines.kafka.dead_letter_log import Letter
 
 EXIT_NONE = 1
+"""There are no dead letters: a script can ask."""
 _PLACE = re.compile(r"(\d{1,9})/(\d{1,18})")
 _BEGINNING_BYTES = 80
 """Of a message in the list; `show` has it whole."""

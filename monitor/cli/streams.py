@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from monitor.detection.records.status import StreamStatus
 
 _REFRESH_S = 2.0
+"""Between two reads of the state, which detect writes every ten seconds."""
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
 _MOST_NOTES = 5
 """Streams with a note that are named below the table: more would push the table off a screen of 24 lines."""

@@ -17,6 +17,7 @@ SEVERITIES: dict[Severity, PagerDutySeverity] = {
     Severity.INFO: "info",
 }
 _KEY_CHARS = 32
+"""Length of an integration key of the Events API v2."""
 
 
 class PagerDutySinkConfig(PeopleSinkConfig, HttpSinkConfig):
