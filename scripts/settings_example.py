@@ -29,7 +29,7 @@ EXAMPLES = {
     "streams": """\
 # Each entry may set any key of `detection`, and:
 #   - match: "support-*"              # glob on the stream's name (required)
-#     owner: team-support             # who answers for these streams
+#     owner: team-support             # owner of these streams
 #     route: support                  # which sinks get their alerts (sinks[].routes)
 #     alert_budget: 1 per 7d
 #     floors: {flag: 0.05}

@@ -22,6 +22,7 @@ from monitor.detection.records.finding import (
 )
 
 SCHEMA_VERSION = 1
+"""Of the JSON on `oqm.alerts`; new fields do not change it."""
 
 RESOLVED_BECAUSE = "resolved"
 """Annotation with the reason why an alert is over: recovered, accepted, a deploy, a false alarm, ..."""

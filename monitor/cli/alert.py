@@ -1,6 +1,6 @@
-"""`oqm alert`: what fires, who has it, and what a person says of it; and a sample to try a sink with.
+"""`oqm alert`: what fires, who acknowledged it, what people do about it; and a sample to try a sink with.
 
-What is said is a record in `oqm.alerts`, so any operator's machine can say it and each sees what the others said.
+Each action is a record in `oqm.alerts`, so it works from any machine and everybody sees it.
 """
 
 from __future__ import annotations
@@ -29,17 +29,21 @@ if TYPE_CHECKING:
     from monitor.sinks.base import Sink
     from pipelines.stages.notify.alert_log import Entry
 
-Id = Annotated[str, typer.Argument(help="The alert's id, its first characters, or the id of an incident: all of its.")]
+Id = Annotated[
+    str, typer.Argument(help="The alert's id, its first characters, or an incident's id for all of its alerts.")
+]
 
 _COLOURS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
-_SHORTEST_PREFIX = 4
-_LONGEST_SNOOZE_S = 30 * 86_400.0
+_MIN_PREFIX_CHARS = 4
+"""Shorter beginnings of an id match alerts by chance."""
+_MAX_SNOOZE_S = 30 * 86_400.0
+"""Nobody remembers a longer one; an alert that nobody wants for a month is a false alarm."""
 
 
 def group() -> typer.Typer:
     """The command group."""
     app = typer.Typer(
-        help="See alerts, take them, put them off, refute them.", no_args_is_help=True, rich_markup_mode=None
+        help="List alerts, acknowledge, snooze, or mark them false.", no_args_is_help=True, rich_markup_mode=None
     )
     app.command("list")(list_alerts)
     app.command("show")(show)
@@ -53,11 +57,11 @@ def group() -> typer.Typer:
 @with_connection
 def list_alerts(
     connection: Connection,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include alerts that are over.")] = False,
     json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Show the alerts that fire, the latest last; who has them, and what is not told now and why."""
+    """List the alerts that fire, the latest last, with who acknowledged them and why one is not sent."""
     entries = [entry for entry in _read(_settings(connection, config)) if everything or entry.fires]
     if json:
         for entry in entries:
@@ -68,7 +72,7 @@ def list_alerts(
 
 @with_connection
 def show(connection: Connection, identity: Id, json: AsJson = False, config: ConfigFile = None) -> None:
-    """Show an alert as it was told, and what people said of it."""
+    """Show an alert as it was sent, and what people did about it."""
     from monitor.alerting.rendering import plain_text
 
     console = tables()
@@ -83,7 +87,7 @@ def show(connection: Connection, identity: Id, json: AsJson = False, config: Con
 
 @with_connection
 def ack(connection: Connection, identity: Id, by: By = None, config: ConfigFile = None) -> None:
-    """Take an alert: receivers that call people stop, and a snooze of it ends without a word."""
+    """Acknowledge an alert: receivers that call people stop, and no message follows at the end of a snooze."""
     from monitor.alerting.lifecycle.annotation import AnnotationAction
 
     _say(_settings(connection, config), identity, AnnotationAction.ACK, by, None, "taken")
@@ -99,7 +103,7 @@ def snooze(
     by: By = None,
     config: ConfigFile = None,
 ) -> None:
-    """Put an alert off: the same cause is not told again until then, and if it fires still, it is told anew."""
+    """Snooze an alert: its cause is not sent again until then; if it still fires then, it is sent again."""
     from monitor.alerting.lifecycle.annotation import AnnotationAction
     from monitor.config_values.durations import parse_duration
 
@@ -107,8 +111,8 @@ def snooze(
         seconds = parse_duration(duration)
     except ValueError as error:
         raise ConfigError(f"--for {duration}: {error}") from None
-    if seconds > _LONGEST_SNOOZE_S:
-        raise ConfigError(f"--for {duration}: must be at most 30d; what nobody wants to hear of is a false alarm")
+    if seconds > _MAX_SNOOZE_S:
+        raise ConfigError(f"--for {duration}: must be at most 30d; an alert that nobody wants to get is a false alarm")
     until = time.time() + seconds
     what = f"put off until {moment(until)}" if seconds else "no longer put off"
     _say(_settings(connection, config), identity, AnnotationAction.SNOOZE, by, until, what)
@@ -116,7 +120,7 @@ def snooze(
 
 @with_connection
 def false_alarm(connection: Connection, identity: Id, by: By = None, config: ConfigFile = None) -> None:
-    """Say that nothing was wrong: receivers are told that it is over, and it counts against the stream's budget."""
+    """Mark an alert as false: receivers get its end, and it counts against the stream's alert budget."""
     from monitor.alerting.lifecycle.annotation import AnnotationAction
 
     _say(_settings(connection, config), identity, AnnotationAction.FALSE_ALARM, by, None, "marked false")
@@ -127,13 +131,13 @@ def send_sample(
         str, typer.Option("--sink", metavar="NAME", help="Name of a sink in the settings.", show_default=False)
     ],
     keep_firing: Annotated[
-        bool, typer.Option("--keep-firing", help="Do not send the resolution that otherwise follows at once.")
+        bool, typer.Option("--keep-firing", help="Do not send the resolution, which otherwise follows at once.")
     ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Send a sample alert to one sink, and its resolution.
 
-    The sample is marked as a test, in a stream of its own (oqm-test), and each run has a new id. No Kafka is needed.
+    The sample is marked as a test, in the stream oqm-test, and each run has a new id. No Kafka is needed.
     """
     from monitor.detection.records.finding import State
     from monitor.settings import load_settings
@@ -142,8 +146,8 @@ def send_sample(
     states = [State.FIRING] if keep_firing else [State.FIRING, State.RESOLVED]
     chosen = _sink(settings, sink)
     identity = asyncio.run(_send_samples(settings, chosen, states, time.time()))
-    told = "firing" if keep_firing else "firing and resolved"
-    notes().print(f"delivered to {sink}: {told}, alert {identity}", markup=False, soft_wrap=True)
+    sent = "firing" if keep_firing else "firing and resolved"
+    notes().print(f"delivered to {sink}: {sent}, alert {identity}", markup=False, soft_wrap=True)
 
 
 def as_record(entry: Entry) -> dict[str, Any]:
@@ -187,8 +191,8 @@ def _chosen(entries: Sequence[Entry], identity: str) -> list[Entry]:
     exact = [entry for entry in entries if identity in (entry.alert.fingerprint, entry.alert.incident)]
     if exact:
         return exact
-    if len(identity) < _SHORTEST_PREFIX:
-        raise ConfigError(f"{identity}: give at least {_SHORTEST_PREFIX} characters of an alert's id")
+    if len(identity) < _MIN_PREFIX_CHARS:
+        raise ConfigError(f"{identity}: give at least {_MIN_PREFIX_CHARS} characters of an alert's id")
     begun = [entry for entry in entries if entry.alert.fingerprint.startswith(identity)]
     if not begun:
         raise ConfigError(f"{identity}: no such alert or incident; oqm alert list --all shows those there are")
@@ -208,7 +212,7 @@ def _say(
         over = [entry for entry in chosen if not entry.fires]
         chosen = [entry for entry in chosen if entry.fires]
         if not chosen:
-            raise ConfigError(f"{identity}: {over[0].alert.state.value}, so there is nothing to take or put off")
+            raise ConfigError(f"{identity}: {over[0].alert.state.value}, so it cannot be acknowledged or snoozed")
     who, now = by or user_name(), time.time()
     said = [
         (entry.partition, Annotation(fingerprint=entry.alert.fingerprint, action=action, time=now, by=who, until=until))
@@ -246,14 +250,14 @@ def _notes(entry: Entry, now: float) -> list[str]:
     if said.snoozed_until is not None and said.snoozed_until > now:
         found.append(f"put off until {moment(said.snoozed_until)}: {said.snoozed_by}")
     if entry.flapping:
-        found.append("comes and goes")
+        found.append("flapping")
     if entry.held is not None:
-        found.append(f"not told: {entry.held.value}")
+        found.append(f"not sent: {entry.held.value}")
     if entry.unsent is not None:
         found.append(entry.unsent)
     failed = [sink for sink, outcome in sorted(entry.sent_to.items()) if outcome.value == "failed"]
     if failed:
-        found.append(f"did not arrive at {', '.join(failed)}")
+        found.append(f"failed at {', '.join(failed)}")
     return found
 
 

@@ -34,6 +34,7 @@ from monitor.cli.output import leave_quietly
 from monitor.errors import OqmError
 
 EXIT_ERROR = 2
+"""Wrong input, configuration or broker, as of any command."""
 EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
 
@@ -41,7 +42,7 @@ def build_app() -> typer.Typer:
     """The command tree."""
     app = typer.Typer(
         name="oqm",
-        help="Output quality monitor: tells what changed in what an AI system says, since when and because of what.",
+        help="Output quality monitor: reports what changed in the outputs of an AI system, since when, and why.",
         no_args_is_help=True,
         add_completion=True,
         pretty_exceptions_enable=False,

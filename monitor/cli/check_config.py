@@ -12,16 +12,17 @@ from monitor.cli.output import notes, tables
 
 def command(
     file: Annotated[
-        Path | None, typer.Argument(help="Configuration file; the one that ships with the package if left out.")
+        Path | None, typer.Argument(help="Configuration file; by default the one that ships with the package.")
     ] = None,
     stream: Annotated[
-        str | None, typer.Option(help="Also show what holds for the stream of this name.", show_default=False)
+        str | None, typer.Option(help="Also show the settings of the stream of this name.", show_default=False)
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with code 1 if there are warnings.")] = False,
 ) -> None:
     """Check a configuration file as a worker does at its start.
 
-    Each mistake is one line with file, line and key, and the exit code is 2. What is valid and doubtful is a warning.
+    Each mistake is one line with file, line and key, and the exit code is 2. Valid settings that are probably a mistake
+    give warnings.
     """
     from monitor.cli.detector_notes import detector_notes
     from monitor.settings.checks import load_checked

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from monitor.features.featurizer import Featurizer
 
 EXIT_CHANGED = 1
+"""Something changed, and --fail-on-change was given."""
 EXIT_CANNOT_TELL = 3
+"""Too few rows for an answer."""
 _MOST_ROWS = 5_000
 """Rows of a side that are compared: with these each interval is narrower than its floor, and the resampling takes
 40 MB of memory."""
@@ -41,18 +43,20 @@ def command(
     json: AsJson = False,
     html: Annotated[
         Path | None,
-        typer.Option("--html", metavar="FILE", help="Also write a page that needs nothing else.", show_default=False),
+        typer.Option(
+            "--html", metavar="FILE", help="Also write the result as a self-contained HTML page.", show_default=False
+        ),
     ] = None,
     stream: StreamName = None,
     map: ColumnMap = None,
     limit: Limit = None,
-    show_all: Annotated[bool, typer.Option("--all", help="All features in the table, the unchanged ones too.")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="Show all features, the unchanged ones too.")] = False,
     fail_on_change: Annotated[
         bool, typer.Option("--fail-on-change", help="Exit with code 1 if something changed; for use in a build.")
     ] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Compare the outputs of two files feature by feature, with intervals, from 30 rows on each side on.
+    """Compare the outputs of two files, each with 30 rows or more, feature by feature, with intervals.
 
     Where both files answer the same inputs, rows are compared in pairs, which finds smaller differences. A change is
     one that chance does not explain, corrected for the number of features, and that is at least its effect floor.

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 _BARS = 24
 """Bars of a histogram: enough to see two humps, few enough to read on a phone."""
-_MOST_EXAMPLES = 5
-_MOST_BARS_OF_A_CATEGORY = 8
+_MAX_EXAMPLES = 5
+"""Examples per feature: a page stays readable with all features."""
+_MAX_BARS_PER_CATEGORY = 8
+"""The values whose share changed most; further bars are thinner than a line."""
 
 _STYLE = """
 :root { color-scheme: light dark; --old: #6b7fa8; --new: #d2691e; --line: #8884; --soft: #8882; }
@@ -114,7 +116,7 @@ def _chart(one: Difference, found: SampleComparison, old: Side, new: Side) -> st
             return ""
         there = [[str(value) for value in column if value is not None] for column in columns if column is not None]
         counted = [Counter(column) for column in there]
-        values = [value for value, _ in (counted[0] + counted[1]).most_common(_MOST_BARS_OF_A_CATEGORY)]
+        values = [value for value, _ in (counted[0] + counted[1]).most_common(_MAX_BARS_PER_CATEGORY)]
         shares = [[side[value] / max(1, side.total()) for value in values] for side in counted]
         return _bars(values, shares)
     if name not in old.batch.names or name not in new.batch.names:
@@ -174,10 +176,10 @@ def _examples(found: SampleComparison, old: Side, new: Side) -> str:
     """Outputs of both sides: of the same question where there are pairs, else the first ones."""
     if found.pairs is not None:
         first = found.differences[0].spec.name if found.differences else ""
-        chosen = sorted(found.pairs, key=lambda pair: -_moved(first, pair, old, new))[:_MOST_EXAMPLES]
+        chosen = sorted(found.pairs, key=lambda pair: -_moved(first, pair, old, new))[:_MAX_EXAMPLES]
         head = "Outputs to the same input, those that differ most first"
     else:
-        count = min(_MOST_EXAMPLES, len(old.batch), len(new.batch))
+        count = min(_MAX_EXAMPLES, len(old.batch), len(new.batch))
         chosen = [(k, k) for k in range(count)]
         head = "Outputs of both files"
     rows = [

@@ -23,24 +23,30 @@ if TYPE_CHECKING:
     from pipelines.kafka.dead_letter_log import Letter
 
 EXIT_NONE = 1
+"""There are no dead letters: a script can ask."""
 _PLACE = re.compile(r"(\d{1,9})/(\d{1,18})")
 _BEGINNING_BYTES = 80
 """Of a message in the list; `show` has it whole."""
 
 Since = Annotated[
     str | None,
-    typer.Option("--since", metavar="TIME", help="Written since: 13:00 (UTC), 2h, 2026-11-30.", show_default=False),
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Only those written since this time: 13:00 (UTC), 2h, 2026-11-30.",
+        show_default=False,
+    ),
 ]
 Reason = Annotated[
     str | None,
-    typer.Option("--reason", metavar="CODE", help="Only of this reason, such as not_json.", show_default=False),
+    typer.Option("--reason", metavar="CODE", help="Only those with this reason, such as not_json.", show_default=False),
 ]
 
 
 def group() -> typer.Typer:
     """The command group."""
     app = typer.Typer(
-        help="Messages that could not be used: see them, and send them back once the cause is mended.",
+        help="Messages that could not be used: list them, and send them back after the cause is fixed.",
         no_args_is_help=True,
         rich_markup_mode="markdown",
     )
@@ -65,7 +71,7 @@ def list_letters(
     connection: Connection,
     since: Since = None,
     reason: Reason = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many, the newest.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Only the newest N.")] = 20,
     json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
@@ -197,7 +203,7 @@ def requeue(
 ) -> None:
     """Send the original messages back to the topic they came from: chosen ones, or all of a --reason.
 
-    Mend the cause first, or they come back. An event that was applied after all counts as a duplicate.
+    Fix the cause first, or they come back. An event that was applied after all counts as a duplicate.
     """
     from pipelines.kafka.dead_letter_log import originals, read_letters, send_back
 

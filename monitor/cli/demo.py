@@ -12,26 +12,28 @@ from monitor.cli.output import print_json, tables
 from monitor.demo.faults import Fault
 
 _QUICK_RATE = 250.0
+"""Outputs per second with --quick: what two cores measure without falling behind."""
 _QUICK_HEALTHY_S = 8.0
+"""Seconds before the fault with --quick: about 2,000 outputs, of which the reference is learned."""
 
 
 @with_optional_connection
 def command(
     connection: Connection,
     fault: Annotated[Fault, typer.Option("--fault", help="What goes wrong.")] = Fault.SILENT_UPDATE,
-    rate: Annotated[float, typer.Option(min=10, max=2000, metavar="N", help="Outputs a second on average.")] = 150.0,
+    rate: Annotated[float, typer.Option(min=10, max=2000, metavar="N", help="Outputs per second on average.")] = 150.0,
     duration: Annotated[
-        float, typer.Option(min=20, metavar="SECONDS", help="Give up when no alert has come by then.")
+        float, typer.Option(min=20, metavar="SECONDS", help="Stop when no alert has come by then.")
     ] = 115.0,
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, other texts.")] = 7,
-    quick: Annotated[bool, typer.Option("--quick", help="More outputs a second and an earlier fault.")] = False,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random texts.")] = 7,
+    quick: Annotated[bool, typer.Option("--quick", help="More outputs per second and an earlier fault.")] = False,
     json: AsJson = False,
 ) -> None:
-    """A support assistant goes wrong without an error, and the monitor says so.
+    """Show a support assistant that goes wrong without an error, and the alert of the monitor.
 
-    Starts a broker of its own (or goes through --broker, on topics of its own), a worker with default settings and two
-    objectives for the answers, and a simulated application. Exit code 0 when the alert came (with --fault none: when
-    none came), 1 otherwise.
+    Starts a broker in memory (or uses --broker, with topics that only the demo uses), a worker with default settings
+    and two objectives for the answers, and a simulated application. Exit code 0 when the alert came (with
+    --fault none: when none came), 1 otherwise.
     """
     from dataclasses import replace
 

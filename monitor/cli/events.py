@@ -36,7 +36,7 @@ def command(
     connection: Connection,
     stream: Annotated[
         str | None,
-        typer.Argument(metavar="[STREAM]", help="Name of the stream; with --alert its own.", show_default=False),
+        typer.Argument(metavar="[STREAM]", help="Name of the stream; with --alert the alert's.", show_default=False),
     ] = None,
     alert: Annotated[
         str | None,
@@ -45,16 +45,16 @@ def command(
     since: Annotated[
         str | None,
         typer.Option(
-            "--since", metavar="TIME", help="From then on: 13:00 (UTC), 2h, 2026-11-30T13:00.", show_default=False
+            "--since", metavar="TIME", help="From this time on: 13:00 (UTC), 2h, 2026-11-30T13:00.", show_default=False
         ),
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="TIME", help="Up to then; with --since.", show_default=False)
+        str | None, typer.Option("--until", metavar="TIME", help="Up to this time; with --since.", show_default=False)
     ] = None,
     around: Annotated[
         str | None, typer.Option("--around", metavar="ID", help="Around the output with this id.", show_default=False)
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many outputs.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most N outputs.")] = 20,
     json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
@@ -184,7 +184,7 @@ def _excerpt(text: str) -> str:
 
 def group() -> typer.Typer:
     """The command group `oqm event`."""
-    app = typer.Typer(help="One output in full.", no_args_is_help=True, rich_markup_mode="markdown")
+    app = typer.Typer(help="Show one output in full.", no_args_is_help=True, rich_markup_mode="markdown")
     app.callback()(lambda: None)
     app.command("show")(show)
     return app

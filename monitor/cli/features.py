@@ -29,7 +29,7 @@ def command(
     limit: Limit = None,
     config: ConfigFile = None,
 ) -> None:
-    """Measure every event of a file: one JSON object an event, or a table of what is typical.
+    """Measure every event of a file: one JSON object per event, or a table of typical values.
 
     Numbers and counts are numbers, flags true or false, a feature that is missing for an event is null; vectors are
     left out.

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from monitor.detection.records.finding import FeatureChange, Finding, State, ended_by, lasted
 
-_FEATURES_SHOWN = 4
+_MAX_FEATURES = 4
+"""Changed features per finding: the table shows many findings on a screen."""
 _STYLES = {State.FIRING: "bold red", State.RESOLVED: "green", State.INFO: "dim"}
 
 
@@ -28,10 +29,10 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
             what.append(f"\n  {ended_by(finding.resolution)}" + (f"; it lasted {long}" if long else ""), style="green")
         # What is resolved was reported when it fired.
         changes = [] if finding.state is State.RESOLVED else finding.features
-        for change in changes[:_FEATURES_SHOWN]:
+        for change in changes[:_MAX_FEATURES]:
             what.append(f"\n  {change_line(change)}", style="cyan")
-        if len(changes) > _FEATURES_SHOWN:
-            what.append(f"\n  and {len(changes) - _FEATURES_SHOWN} more", style="dim")
+        if len(changes) > _MAX_FEATURES:
+            what.append(f"\n  and {len(changes) - _MAX_FEATURES} more", style="dim")
         began = finding.began_at
         table.add_row(
             Text(finding.state.value, style=_STYLES.get(finding.state, "")),

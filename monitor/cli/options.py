@@ -20,7 +20,7 @@ ConfigFile = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout, nothing else.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout, nothing else.")]
 Files = Annotated[
     list[Path],
     typer.Argument(metavar="FILE...", help="JSONL, CSV or Parquet; .gz, .bz2, .xz and .zst too.", show_default=False),
@@ -28,7 +28,10 @@ Files = Annotated[
 StreamName = Annotated[
     str | None,
     typer.Option(
-        "--stream", metavar="NAME", help="Stream of records that name none; else the file's stem.", show_default=False
+        "--stream",
+        metavar="NAME",
+        help="Stream of records that name none; by default the file's name without its ending.",
+        show_default=False,
     ),
 ]
 ColumnMap = Annotated[

@@ -39,18 +39,18 @@ def _clean(value: Any) -> Any:
 
 
 EXIT_BROKEN_PIPE = 141
-"""128 + SIGPIPE, what a shell reports of any program whose reader left."""
+"""128 + SIGPIPE, which a shell reports for any program whose reader left."""
 
 
 def leave_quietly() -> NoReturn:
-    """End the program: whoever read stdout (`| head`) has left, which is no error to tell anybody about."""
-    # Or the interpreter's own flush at exit would meet the closed pipe again.
+    """End the program without a message: the reader of stdout (`| head`) has left, which is no error."""
+    # Otherwise the interpreter's flush at exit would fail on the closed pipe again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise SystemExit(EXIT_BROKEN_PIPE)
 
 
 def print_json(record: Any, *, flush: bool = False) -> None:
-    """Write one JSON line to stdout. `flush` for commands that go on for long between lines."""
+    """Write one JSON line to stdout. `flush` for commands with long pauses between lines."""
     try:
         sys.stdout.buffer.write(json_bytes(record) + b"\n")
         if flush:
@@ -90,22 +90,23 @@ def progress(console: Console, *, shown: bool = True) -> Progress:
 
 
 def say_understood(understood: Iterable[str]) -> None:
-    """What was understood of files, on stderr: the first few sentences, and how many more there are."""
+    """Print on stderr how files were read: the first sentences, and the number of the others."""
     console = notes()
     sentences = list(understood)
-    for sentence in sentences[:_MOST_SENTENCES]:
+    for sentence in sentences[:_MAX_SENTENCES]:
         console.print(f"note: {sentence}", style="cyan", soft_wrap=True, markup=False)
-    if len(sentences) > _MOST_SENTENCES:
-        console.print(f"note: and {len(sentences) - _MOST_SENTENCES} more like these", style="cyan", soft_wrap=True)
+    if len(sentences) > _MAX_SENTENCES:
+        console.print(f"note: and {len(sentences) - _MAX_SENTENCES} more like these", style="cyan", soft_wrap=True)
 
 
-_MOST_SENTENCES = 12  # of notes about files: they fit on a screen with what was found
+_MAX_SENTENCES = 12  # of notes about files: they fit on a screen with the findings
 
 
 class Rejected:
-    """Records of a file that are no events: the first few are told one by one, all are counted."""
+    """Records of a file that are no events: the first few are shown one by one, all are counted."""
 
-    told_singly = 5
+    shown_singly = 5
+    """Enough to see what is wrong; a wrong file has thousands."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -122,17 +123,17 @@ class Rejected:
                 yield record
 
     def add(self, error: InvalidEvent) -> None:
-        """Count one, and say so while they are few."""
+        """Count one, and show it while they are few."""
         self.reasons[error.reason] += 1
-        if self.reasons.total() <= self.told_singly:
+        if self.reasons.total() <= self.shown_singly:
             self._console.print(f"skipped: {error.detail}", style="yellow", soft_wrap=True, markup=False)
 
     def summarise(self) -> None:
-        """Say how many there were in all, where more were than were told.
+        """Print how many there were in all, where some were not shown.
 
         Raises `ConfigError` where there were records and not one was an event: "nothing found" would be no answer.
         """
-        if self.reasons.total() > self.told_singly:
+        if self.reasons.total() > self.shown_singly:
             counted = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.most_common())
             self._console.print(f"skipped {self.reasons.total():,} records: {counted}", style="yellow", soft_wrap=True)
         if self.reasons and not self.accepted:

@@ -26,15 +26,15 @@ def command(
     rate: Annotated[
         float | None,
         typer.Option(
-            min=0.001, metavar="N", help="Events a second; as fast as it goes by default.", show_default=False
+            min=0.001, metavar="N", help="Events per second; by default as fast as possible.", show_default=False
         ),
     ] = None,
     keep_times: Annotated[
-        bool, typer.Option("--keep-times", help="Send the events' own times instead of now (24 h back at most).")
+        bool, typer.Option("--keep-times", help="Keep the events' times, at most 24 h old, instead of now.")
     ] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Publish the events of files to the outputs topic, which must be there (`oqm topics`)."""
+    """Publish the events of files to the outputs topic, which must exist (`oqm topics`)."""
     import msgspec
 
     from monitor.events.files.notes import FileNotes

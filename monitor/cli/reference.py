@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 
 Stream = Annotated[str, typer.Argument(help="Name of the stream.")]
 By = Annotated[
-    str | None, typer.Option("--by", help="Who decided, for the record; your user name by default.", show_default=False)
+    str | None,
+    typer.Option("--by", help="Name to record with the decision; your user name by default.", show_default=False),
 ]
 
 
 def group() -> typer.Typer:
     """The command group."""
-    app = typer.Typer(help="Say what is normal for a stream.", no_args_is_help=True, rich_markup_mode="markdown")
+    app = typer.Typer(help="Decide what is normal for a stream.", no_args_is_help=True, rich_markup_mode="markdown")
     app.command("pin")(pin)
     app.command("accept")(accept)
     app.command("deploy")(deploy)
@@ -41,23 +42,23 @@ def group() -> typer.Typer:
 
 @with_connection
 def pin(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
-    """Learn a new reference from the stream's next events, and keep it until somebody pins again.
+    """Learn a new reference from the stream's next events, and keep it until the next pin.
 
-    It takes as many events as the stream's `warmup` says and never grows. Below 400 only large changes are found: give
-    such a stream `warmup: 400` or more first.
+    It is learned from the stream's `warmup` events and does not grow afterwards. Below 400 events only large changes
+    are found: set `warmup: 400` or more for such a stream first.
     """
     _decide(connection, config, "pin", stream, by)
 
 
 @with_connection
 def accept(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
-    """Accept what fires now as the new normal: the provisional reference becomes the reference."""
+    """Accept the change that fires as the new normal: the provisional reference becomes the reference."""
     _decide(connection, config, "accept", stream, by)
 
 
 @with_connection
 def deploy(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
-    """Mark a deploy: from here on another behaviour is meant, so learn a new reference, which matures as usual."""
+    """Mark a deploy: the behaviour changes on purpose, so a new reference is learned, which matures as usual."""
     _decide(connection, config, "deploy", stream, by)
 
 
@@ -75,7 +76,7 @@ def _decide(connection: Connection, config: ConfigFile, action: str, stream: str
 
 
 def decide(settings: Settings, control: Control) -> None:
-    """Put a decision into the log and say so."""
+    """Append a decision to the log, and print that."""
     partition = asyncio.run(append_control(settings, control))
     notes().print(
         f"{control.action.value} of {control.stream} by {control.by}: appended to {settings.topics.features.name}, "
@@ -86,7 +87,7 @@ def decide(settings: Settings, control: Control) -> None:
 
 
 def known_stream(settings: Settings, stream: str) -> StreamStatus:
-    """The status of this stream as of the last checkpoint; where there is no such stream, say so and exit with 1."""
+    """The status of this stream as of the last checkpoint; where there is no such stream, a message and exit code 1."""
     from pipelines.state.stream_status import stream_statuses
 
     statuses = {status.stream: status for status in asyncio.run(stream_statuses(settings))}
@@ -103,7 +104,7 @@ def known_stream(settings: Settings, stream: str) -> StreamStatus:
 
 
 def _can_accept(settings: Settings, status: StreamStatus) -> None:
-    """Exit with 1 where there is nothing to accept: then the decision would do nothing, or another thing than meant."""
+    """Exit with 1 where there is nothing to accept: the decision would have no effect, or another than meant."""
     from monitor.detection.records.status import StreamState
     from pipelines.stages.notify.alert_log import read_alerts
 
@@ -112,7 +113,7 @@ def _can_accept(settings: Settings, status: StreamStatus) -> None:
             f"{status.stream} cannot be judged, so there is nothing to accept: {status.reason}",
             f"oqm reference deploy {status.stream} starts it again.",
         )
-    # The alerts' log is seconds ahead of the state that detect last wrote.
+    # The log of alerts is seconds ahead of the state that detect wrote last.
     if status.firing or any(
         a.fires and a.alert.stream == status.stream for a in asyncio.run(read_alerts(settings, 0.0))
     ):
@@ -124,7 +125,7 @@ def _can_accept(settings: Settings, status: StreamStatus) -> None:
 
 
 def refusal(*lines: str) -> typer.Exit:
-    """Say on stderr why nothing is done; what is returned, once raised, ends the command with 1."""
+    """Print on stderr why nothing is done; raise what is returned to end the command with exit code 1."""
     for line in lines:
         notes().print(line, markup=False, soft_wrap=True)
     return typer.Exit(1)
@@ -151,7 +152,7 @@ async def append_control(settings: Settings, control: Control) -> int:
 
 
 def user_name() -> str:
-    """The user who runs this, for the record."""
+    """The name of the user who runs this."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # no such user in a container, no variable that says

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from monitor.detection.records.status import StreamStatus
 
 _REFRESH_S = 2.0
+"""Between two reads of the state, which detect writes every ten seconds."""
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
 _MOST_NOTES = 5
 """Streams with a note that are named below the table: more would push the table off a screen of 24 lines."""
@@ -47,10 +48,10 @@ def command(
 ) -> None:
     """Show every stream with its state: warming, stable, drift, silent or unknown.
 
-    A stream that is warming learns from its first events what is normal and judges none yet: "learning 140 of 200". A
-    "young" stream is judged, but only large changes are found until its reference has more events.
+    A stream that is warming learns from its first events what is normal, and none is judged yet: "learning 140 of 200".
+    A "young" stream is judged, but only large changes are found until its reference has more events.
 
-    Read from the state that detect keeps in Kafka, so any machine can ask; as old as the last checkpoint (seconds).
+    Reads the state that detect keeps in Kafka, from any machine; it is as old as the last checkpoint (seconds).
     """
     from monitor.settings import load_settings
     from pipelines.state.stream_status import stream_statuses
@@ -76,9 +77,9 @@ def command(
 
 @with_connection
 def remove(connection: Connection, stream: Stream, by: By = None, config: ConfigFile = None) -> None:
-    """End a stream: its reference and state go, and its open alerts are resolved.
+    """Remove a stream: its reference and state are deleted, and its open alerts are resolved.
 
-    Should events come again, it is a new stream.
+    If events come again, it is a new stream.
     """
     from monitor.detection.records.control import Control, ControlAction
     from monitor.settings import load_settings

@@ -9,7 +9,7 @@ from monitor.cli.output import print_json, tables
 
 @with_connection
 def command(connection: Connection, config: ConfigFile = None, json: AsJson = False) -> None:
-    """Create the monitor's topics with the right partitions and retention. Topics that are there stay as they are."""
+    """Create the monitor's topics with the right partitions and retention. Existing topics are not changed."""
     from rich.table import Table
 
     from monitor.settings import load_settings

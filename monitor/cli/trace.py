@@ -141,7 +141,7 @@ def _opened(settings: Settings, store: str | None) -> TraceStore:
 def _features(one: StoredOutput, settings: Settings) -> Mapping[str, Any]:
     """What the monitor measures of the output, from what is stored of it."""
     from monitor.cli.features import records
-    from monitor.events.readers import decode_event
+    from monitor.events import decode_event
     from monitor.features import build_featurizer
 
     known = {**one.fields, "stream": one.stream, "id": one.id, "output": one.output}

@@ -1,4 +1,4 @@
-"""`oqm worker`: the agents, running until stopped."""
+"""`oqm worker`: featurize, detect and notify, running until stopped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from monitor.telemetry.logs import LogFormat, set_up_logging
 
 log = logging.getLogger(__name__)
 
-EXIT_ERROR = 2  # as of every command: wrong input, configuration or broker
+EXIT_ERROR = 2
+"""As of every command: wrong input, configuration or broker."""
 
 
 class Role(StrEnum):
@@ -31,7 +32,7 @@ class Role(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """How much the worker says on stderr."""
+    """Lowest level of the lines that the worker logs on stderr."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -39,48 +40,55 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+Roles = Annotated[
+    list[Role] | None,
+    typer.Option("--role", help="Which stages to run; repeatable. All by default.", show_default=False),
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        metavar="N",
+        envvar="OQM_METRICS_PORT",
+        help="Port of /metrics; 0: none. Takes precedence over the file. Without either: the next free port from 9464.",
+        show_default=False,
+    ),
+]
+MetricsHost = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        envvar="OQM_METRICS_HOST",
+        help="Address of /metrics; 0.0.0.0 in a container. Takes precedence over the file.",
+        show_default=False,
+    ),
+]
+SessionTimeout = Annotated[
+    float,
+    typer.Option(
+        min=1, metavar="SECONDS", help="After this long without contact another worker takes over the partitions."
+    ),
+]
+Level = Annotated[LogLevel, typer.Option(help="Lowest level of log lines on stderr.")]
+Format = Annotated[LogFormat, typer.Option(envvar="OQM_LOG_FORMAT", help="Text, or one JSON object per line.")]
+
+
 @with_connection
 def command(
     connection: Connection,
-    role: Annotated[
-        list[Role] | None,
-        typer.Option("--role", help="Which agents to run; repeatable. All by default.", show_default=False),
-    ] = None,
+    role: Roles = None,
     config: ConfigFile = None,
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            max=65535,
-            metavar="N",
-            envvar="OQM_METRICS_PORT",
-            help="Port of /metrics; 0 for none. Wins over the file; without either, the next free one from 9464 on.",
-            show_default=False,
-        ),
-    ] = None,
-    metrics_host: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            envvar="OQM_METRICS_HOST",
-            help="Address of /metrics; 0.0.0.0 in a container. Wins over the file.",
-            show_default=False,
-        ),
-    ] = None,
-    session_timeout: Annotated[
-        float,
-        typer.Option(min=1, metavar="SECONDS", help="How long the partitions of a worker that died wait for another."),
-    ] = 60.0,
-    log_level: Annotated[LogLevel, typer.Option(help="How much to say on stderr.")] = LogLevel.INFO,
-    log_format: Annotated[
-        LogFormat, typer.Option(envvar="OQM_LOG_FORMAT", help="Lines for people, or a JSON object a line.")
-    ] = LogFormat.TEXT,
+    metrics_port: MetricsPort = None,
+    metrics_host: MetricsHost = None,
+    session_timeout: SessionTimeout = 60.0,
+    log_level: Level = LogLevel.INFO,
+    log_format: Format = LogFormat.TEXT,
 ) -> None:
-    """Run the agents until SIGTERM or Ctrl-C: featurize, detect, notify, and store where the settings have a
-    trace store; or some of them.
+    """Run featurize, detect, notify, and store where the settings have one, or some of them, until SIGTERM or Ctrl-C.
 
-    The topics must be there (`oqm topics`). Stops with exit code 2 where going on would do harm; started again, it goes
-    on where it was. SIGHUP reads the configuration file again; the log says what of it needs a restart.
+    The topics must exist (`oqm topics`). Exits with code 2 where continuing would lose or repeat data; after a restart
+    it continues where it stopped. SIGHUP reads the configuration file again; the log says which changes need a restart.
     """
     from monitor.settings import Settings
     from monitor.settings.checks import load_checked
@@ -88,7 +96,7 @@ def command(
     from pipelines.worker import run_worker
 
     if metrics_host is not None and not metrics_host.strip():
-        raise ConfigError("--metrics-host is empty: give an address, or leave the option out for the file's")
+        raise ConfigError("--metrics-host is empty: give an address, or leave the option out to use the file's")
 
     def read() -> tuple[Settings, list[str]]:
         found, warnings = load_checked(config)
@@ -116,7 +124,7 @@ def command(
 
 @contextmanager
 def _errors_in_the_log(log_format: LogFormat) -> Iterator[None]:
-    """Where the log is JSON, what ends the worker is a line of it too, and not one for people beside it."""
+    """With a JSON log, the error that ends the worker is a JSON line as well, not a line for people."""
     try:
         yield
     except OqmError as error:

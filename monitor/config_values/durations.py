@@ -43,7 +43,10 @@ Duration = Annotated[float, BeforeValidator(parse_duration), PlainSerializer(for
 
 
 def in_words(seconds: float, least: float = 2.0) -> str:
-    """About so long: `40 s`, `40 min`, `7 h`, `12 days`; minutes and hours from `least` of them on, days from two."""
+    """An approximate length of time: `40 s`, `40 min`, `7 h`, `12 days`.
+
+    Minutes and hours are used from `least` of them on, days from two.
+    """
     for size, unit in ((_UNITS["d"], "days"), (_UNITS["h"], "h"), (_UNITS["m"], "min")):
         if seconds >= size * (2.0 if unit == "days" else least):
             return f"{seconds / size:.0f} {unit}"

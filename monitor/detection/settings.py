@@ -53,7 +53,7 @@ VOLUME_FLOORS = (0.1, 0.95)
 
 
 class Floors(BaseModel):
-    """Effect floors: the smallest change worth waking for, in natural units and per kind (DESIGN: Effect floor)."""
+    """Effect floors: the smallest change worth waking for, in natural units and per kind (docs/statistics.md)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -123,8 +123,8 @@ class DetectionSettings(BaseModel):
         (1.0, 30 * SECONDS["d"]), validate_default=True, description='false alerts a stream may raise, "1 per 30d"'
     )
     # As few as keep false alarms of young streams below 1 of 200 (`benchmarks/young.py`).
-    warmup: int = Field(200, ge=100, le=5000, description="events of the first reference")
-    mature: int = Field(2000, ge=0, le=20000, description="calm events after which the reference is frozen for good")
+    warmup: int = Field(200, ge=100, le=5000, description="events that the first reference is learned from")
+    mature: int = Field(2000, ge=0, le=20000, description="events without a change after which the reference is fixed")
     features: tuple[str, ...] = Field(("*",), description="globs of the features that detection uses")
     exclude: tuple[str, ...] = Field((), description="globs of features that detection leaves out")
     floors: Floors = Field(default_factory=Floors)
@@ -140,13 +140,13 @@ class DetectionSettings(BaseModel):
     )
     canary: tuple[str, ...] = Field(
         ("model.version", "model.fingerprint", "prompt.version"),
-        description="attributes of which two values that run at the same time are compared with each other; []: none",
+        description="attributes whose values are compared while two of them run at the same time; []: none",
     )
     recovery: int = Field(
         200,
         ge=20,
         le=5000,
-        description="fewest events after which an alert resolves; low rates take as many more as make it sure",
+        description="minimum number of events before an alert resolves; low rates need more to be sure",
     )
     slo: tuple[Objective, ...] = Field(
         (),
@@ -154,7 +154,7 @@ class DetectionSettings(BaseModel):
         "[{name: fast, latency_s: 2.0, objective: 0.99}, {name: served, errors: true, objective: 0.999, period: 30d}]",
     )
     silence_after: float | None = Field(
-        None, gt=0, description="seconds without an event that raise an alert; null: as is usual at the hour"
+        None, gt=0, description="seconds without an event that raise an alert; null: what is usual at that hour"
     )
 
     forget_after: Duration = Field(

@@ -5,32 +5,21 @@ A leaf: importing it loads no detector, no sink and no Kafka client.
 
 from __future__ import annotations
 
-from monitor.settings.models import (
-    Alerting,
+from monitor.settings.broker import Broker, Sasl, Ssl
+from monitor.settings.loading import load_settings, read_settings_text
+from monitor.settings.models import Alerting, Features, Settings, StreamOverride, StreamSettings, overlay
+from monitor.settings.part import Part
+from monitor.settings.topics import (
     AlertsTopic,
-    Broker,
-    DeadLetters,
     DeadLetterTopic,
-    Delivery,
-    Features,
     FeaturesTopic,
-    Metrics,
     OutboxTopic,
     OutputsTopic,
-    Part,
-    Sasl,
-    Settings,
-    Ssl,
     StateTopic,
-    StreamOverride,
-    StreamSettings,
     Topic,
     Topics,
-    Worker,
-    load_settings,
-    overlay,
-    read_settings_text,
 )
+from monitor.settings.worker import DeadLetters, Delivery, Metrics, Worker
 
 __all__ = [
     "Alerting",

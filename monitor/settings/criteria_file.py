@@ -17,7 +17,9 @@ from pydantic import Field, model_validator
 from monitor.config_values.plain_errors import MisplacedError
 from monitor.criteria.criterion import Criterion
 from monitor.errors import ConfigError
-from monitor.settings.models import Part, Settings, StreamOverride, read_settings_text
+from monitor.settings.loading import read_settings_text
+from monitor.settings.models import Settings, StreamOverride
+from monitor.settings.part import Part
 from monitor.settings.yaml_loader import parse
 
 

@@ -20,4 +20,4 @@ def config_dir() -> Path:
     for folder in (package.parent / "config", package / "config"):
         if (folder / "runbooks").is_dir():
             return folder
-    raise ConfigError(f"the folder config/ is missing beside {package}: install output-quality-monitor anew")
+    raise ConfigError(f"the folder config/ is missing beside {package}: install output-quality-monitor again")

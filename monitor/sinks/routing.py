@@ -40,8 +40,8 @@ def unrouted(alert: Alert, sinks: Iterable[Takes]) -> Unrouted | None:
     takers = list(sinks)
     if alert.state not in (State.FIRING, State.INFO) or any(sink.takes(alert) for sink in takers):
         return None
-    loudest = msgspec.structs.replace(alert, severity=Severity.CRITICAL)
-    if not any(sink.takes(loudest) for sink in takers):
+    most_severe = msgspec.structs.replace(alert, severity=Severity.CRITICAL)
+    if not any(sink.takes(most_severe) for sink in takers):
         return Unrouted.ROUTE
     return Unrouted.SEVERITY if alert.state is State.FIRING else None
 

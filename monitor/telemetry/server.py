@@ -1,4 +1,4 @@
-"""`/metrics`, `/healthz` and `/readyz` of one worker, on a thread of its own.
+"""`/metrics`, `/healthz` and `/readyz` of one worker, on a separate thread.
 
 `/healthz` asks whether starting the worker again would help, `/readyz` whether it watches its streams now. While Kafka
 is away a worker is healthy and not ready: nothing but Kafka's return would help.
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 STALLED_AFTER_S = 120.0
-"""No batch and no idle moment for so long: Faust's own rebalances and a slow embedding stay well below."""
+"""Without a batch and without an idle moment for this long the worker is not ready; rebalances of Faust and a slow
+embedding stay well below."""
 BEHIND_S = 60.0
 """A worker that applies events older than this is catching up."""
 

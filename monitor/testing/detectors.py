@@ -23,8 +23,9 @@ NOT_A_VALUE = (math.nan, math.inf, -math.inf)
 CALM = 600
 """Values without a change before the values with one."""
 CHANGED = 300
+"""Values with a change of three standard deviations, which any detector finds within 250."""
 AFTER = 200
-"""Values for which a restored detector is held against the original."""
+"""Values for which a restored detector is compared with the original."""
 
 
 def values_with_a_change(calm: int = CALM, changed: int = CHANGED, seed: int = 1) -> list[float]:
@@ -34,7 +35,7 @@ def values_with_a_change(calm: int = CALM, changed: int = CHANGED, seed: int = 1
 
 
 def check_detector(make: Callable[[], Detector]) -> None:
-    """Holds a detector to its contract. Raises `AssertionError` with what is wrong.
+    """Checks that a detector keeps its contract. Raises `AssertionError` with what is wrong.
 
     `make` gives a fresh detector each time, always the same. Readings are well formed; equal values bring equal ones;
     what is no finite number changes nothing; a snapshot is plain data, taking it changes nothing, and restoring it
@@ -54,7 +55,7 @@ def check_detector(make: Callable[[], Detector]) -> None:
 
 
 def check_finds(make: Callable[[], Detector], *, within: int = 250, false_alarms: int = 0) -> int:
-    """A step of three standard deviations is found within so many values, and before it no more than `false_alarms`.
+    """A step of three standard deviations is found within `within` values, and before it no more than `false_alarms`.
 
     Returns the delay, in values.
     """

@@ -39,7 +39,7 @@ async def check_sink(make: Callable[[], Sink], accepted: Callable[[], Sequence[s
     if isinstance(sink, KeepsAlive):
         assert sink.keep_alive_s > 0
         await sink.keep_alive([])
-        assert len(accepted()) == 3, "nothing fires, so there is nothing to say"
+        assert len(accepted()) == 3, "nothing fires, so nothing may be sent"
         await sink.keep_alive([firing])
     await sink.close()
     await sink.close()

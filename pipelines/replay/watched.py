@@ -1,4 +1,4 @@
-"""How much a replay watched, in one line: the answer "no findings" means nothing without it."""
+"""How much a replay watched, in one line: without it "no findings" would be no answer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from monitor.detection import StreamMonitor
     from monitor.detection.stream.failed_stream import FailedStream
 
-_MOST_NAMED = 3
-"""Streams without a judgement that are named; of more, the number is said."""
+_MAX_NAMED = 3
+"""Streams without a judgement that the line names; of the others it gives the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,8 @@ def _learning(waiting: Sequence[Watched]) -> str:
 
 
 def _named(what: Sequence[str]) -> str:
-    more = len(what) - _MOST_NAMED
-    return ", ".join([*what[:_MOST_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
+    more = len(what) - _MAX_NAMED
+    return ", ".join([*what[:_MAX_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
 
 
 def _findings(found: Mapping[str, int]) -> str:

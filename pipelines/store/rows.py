@@ -10,7 +10,7 @@ import numpy as np
 from monitor.criteria.criterion import PREFIX
 from monitor.detection.records.log_format import decode_message
 from monitor.errors import InvalidEvent
-from monitor.events.readers import decode_event
+from monitor.events import decode_event
 from monitor.features.batch import FeatureBatch
 from monitor.store.privacy import Privacy
 from monitor.store.records import Incoming, Place

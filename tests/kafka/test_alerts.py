@@ -124,7 +124,7 @@ def test_an_incident_is_taken_as_a_whole_and_ids_can_be_cut(desk: Desk) -> None:
         (("ack", "aaaa"), "2 alerts begin so: aaaa111100000000, aaaa222200000000"),
         (("show", "dddd1111"), "no such alert or incident"),
         (("ack", "aa"), "at least 4 characters"),
-        (("snooze", "bbbb0000", "--for", "1h"), "resolved, so there is nothing to take or put off"),
+        (("snooze", "bbbb0000", "--for", "1h"), "resolved, so it cannot be acknowledged or snoozed"),
         (("snooze", "aaaa1111", "--for", "soon"), "must be a duration"),
         (("snooze", "aaaa1111", "--for", "999999999w"), "must be at most 30d"),
     ):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import ConfigError
-from monitor.settings.checks import covers, load_checked
+from monitor.settings.check_values import covers
+from monitor.settings.checks import load_checked
 from monitor.settings.paths import config_dir
 
 TWO_SINKS = "sinks: [{type: log, routes: [support]}, {type: log, name: all, routes: ['*']}]\n"

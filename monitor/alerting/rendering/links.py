@@ -36,7 +36,9 @@ class LinkTemplates(BaseModel):
         "", description="such as http://grafana:3000/d/oqm-stream?var-stream={stream}&from={from_ms}"
     )
     trace: str = Field("", description="such as http://tempo.example/search?event={event_id}")
-    runbook: str = Field("", description="such as https://wiki.example/runbooks/{runbook}; empty: the runbook's file")
+    runbook: str = Field(
+        "", description="such as https://wiki.example/runbooks/{runbook}; empty: the path of the runbook's file"
+    )
 
     @field_validator("dashboard", "trace", "runbook")
     @classmethod

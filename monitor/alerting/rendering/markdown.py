@@ -15,8 +15,10 @@ from monitor.alerting.rendering.terminal_text import excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, State
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~@&])")
-_CHANGES = 8
-_EXCERPTS = 3
+_MAX_CHANGES = 8
+"""Features that are shown, those with the largest effect: more are not read at night, and their number is given."""
+_MAX_EXCERPTS = 3
+"""Examples on each side: as many as detection keeps."""
 
 
 def markdown(alert: Alert) -> str:
@@ -50,11 +52,11 @@ def _lines(alert: Alert) -> Iterator[str]:
         yield ""
         yield "| What changed | before | after | | x floor |"
         yield "|---|--:|--:|--:|--:|"
-        for c in largest(alert.changes, _CHANGES):
+        for c in largest(alert.changes, _MAX_CHANGES):
             cells = (c.name, c.before_text, c.after_text, c.difference, f"{abs(c.effect):,.1f}")
             yield "| " + " | ".join(escape(cell) for cell in cells) + " |"
-        if len(alert.changes) > _CHANGES:
-            yield f"and {len(alert.changes) - _CHANGES} more"
+        if len(alert.changes) > _MAX_CHANGES:
+            yield f"and {len(alert.changes) - _MAX_CHANGES} more"
     if alert.state is State.FIRING:
         yield ""
         yield "**What to do now**"
@@ -75,7 +77,7 @@ def _examples(title: str, excerpts: Sequence[Excerpt]) -> Iterator[str]:
     yield ""
     yield f"**{title}**"
     yield ""
-    for excerpt in excerpts[:_EXCERPTS]:
+    for excerpt in excerpts[:_MAX_EXCERPTS]:
         asked = f"{escape(excerpt_text(excerpt.input))} → " if excerpt.input.strip() else ""
         known = excerpt.input.strip() or excerpt.output.strip()
         answer = escape(excerpt_text(excerpt.output)) or ("(empty)" if known else "(no excerpt kept)")

@@ -15,9 +15,13 @@ from monitor.alerting.rendering.terminal_text import clip, excerpt_text, pad, pl
 from monitor.detection.records.finding import Driver, Excerpt, State
 
 COLUMNS = 100
-_LABEL = 11
-_CHANGES = 8
-_EXCERPTS = 3
+"""Fits a terminal beside the prefix that `kubectl logs` and journald put before a line."""
+_LABEL_COLUMNS = 11
+"""The longest label, `Dashboard`, and two spaces."""
+_MAX_CHANGES = 8
+"""Features that are shown, those with the largest effect: more are not read at night, and their number is given."""
+_MAX_EXCERPTS = 3
+"""Examples on each side: as many as detection keeps."""
 _DRIVERS = {
     Driver.OUTPUT: "The outputs themselves changed.",
     Driver.INPUT: "The inputs changed.",
@@ -93,7 +97,7 @@ def _facts(alert: Alert) -> Iterator[str]:
 
 def _fact(label: str, value: str | None) -> Iterator[str]:
     if value:
-        yield from _hanging(pad(label, _LABEL), value)
+        yield from _hanging(pad(label, _LABEL_COLUMNS), value)
 
 
 def _hanging(first: str, text: str) -> Iterator[str]:
@@ -106,7 +110,7 @@ def _hanging(first: str, text: str) -> Iterator[str]:
 
 
 def _table(changes: Sequence[ChangedFeature]) -> Iterator[str]:
-    shown = largest(changes, _CHANGES)
+    shown = largest(changes, _MAX_CHANGES)
     rows = [("What changed", "before", "after", "", "x floor")]
     rows += [
         (
@@ -133,7 +137,7 @@ def _examples(title: str, excerpts: Sequence[Excerpt], ids: Sequence[str]) -> It
         return
     yield ""
     yield title
-    for excerpt in excerpts[:_EXCERPTS]:
+    for excerpt in excerpts[:_MAX_EXCERPTS]:
         known = excerpt.input.strip() or excerpt.output.strip()
         yield clip(f"  {plain(excerpt.event_id)}" + ("" if known else "  (no excerpt kept)"), COLUMNS)
         if not known:

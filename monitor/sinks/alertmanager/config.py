@@ -33,8 +33,8 @@ timeout: 10s
     urls: tuple[HttpUrl, ...] = Field(min_length=1, description="every peer of the cluster: all get each alert")
     labels: dict[LabelName, str] = Field(default_factory=dict, description="labels to add, such as cluster: eu-1")
     username: str | None = Field(None, description="for basic authentication")
-    password: SecretText | None = Field(None, description="for basic authentication, better ${NAME} than here")
-    password_file: str | None = Field(None, description="or a file that holds it")
+    password: SecretText | None = Field(None, description="for basic authentication, better ${NAME} than in the file")
+    password_file: str | None = Field(None, description="file that holds the password, instead")
     keep_alive: Duration = Field(
         60.0, gt=0, validate_default=True, description="how often a firing alert is sent again"
     )

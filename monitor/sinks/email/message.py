@@ -1,7 +1,7 @@
 """An alert as a mail (RFC 5322): plain text for every reader, HTML for those that show it.
 
 The Message-ID is a function of the transition alone, so that what is sent twice is one mail; a resolution answers the
-mail that told the alert, so that readers show them as one conversation. May import `monitor.alerting` and below.
+mail of the alert, so that readers show them as one conversation. May import `monitor.alerting` and below.
 """
 
 from __future__ import annotations
@@ -31,9 +31,12 @@ from monitor.alerting.rendering.terminal_text import clip, excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, Severity, State
 
 TRANSITION_HEADER = "X-OQM-Transition"
-_SUBJECT_COLUMNS = 180
-_CHANGES = 8
-_EXCERPTS = 3
+_MAX_SUBJECT_COLUMNS = 180
+"""Mail readers show fewer; below the 998 characters that a line of a header may have (RFC 5322, 2.1.1)."""
+_MAX_CHANGES = 8
+"""Features that are shown, those with the largest effect: more are not read at night, and their number is given."""
+_MAX_EXCERPTS = 3
+"""Examples on each side: as many as detection keeps."""
 _COLOURS = {Severity.CRITICAL: "#b3261e", Severity.WARNING: "#b25e00", Severity.INFO: "#1a5fb4"}
 _GREEN = "#1e7b34"
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9.-]+")
@@ -42,15 +45,15 @@ _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9.-]+")
 def mail(alert: Alert, *, sender: str, recipients: Sequence[str], now: float) -> EmailMessage:
     """The mail for one transition, written at `now` (seconds since 1970)."""
     message = EmailMessage(policy=SMTP)
-    message["Subject"] = clip(f"[{_state(alert)}] {plain(alert.stream)}: {plain(alert.title)}", _SUBJECT_COLUMNS)
+    message["Subject"] = clip(f"[{_state(alert)}] {plain(alert.stream)}: {plain(alert.title)}", _MAX_SUBJECT_COLUMNS)
     local, _, domain = sender.rpartition("@")
     message["From"] = Address("Output quality monitor", local, domain)
     message["To"] = ", ".join(recipients)
     message["Date"] = format_datetime(datetime.fromtimestamp(now, UTC))
     message["Message-ID"] = message_id(alert.transition, domain)
-    told = transition_key(alert.fingerprint, State.FIRING)
-    if alert.transition != told and alert.state is not State.INFO:
-        message["In-Reply-To"] = message["References"] = message_id(told, domain)
+    first = transition_key(alert.fingerprint, State.FIRING)
+    if alert.transition != first and alert.state is not State.INFO:
+        message["In-Reply-To"] = message["References"] = message_id(first, domain)
     # No out-of-office notes back to a machine (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     message[TRANSITION_HEADER] = alert.transition
@@ -146,7 +149,7 @@ def _changes(alert: Alert) -> Iterator[str]:
         return
     yield f"{_H}What changed</h3>"
     yield '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
-    for change in largest(alert.changes, _CHANGES):
+    for change in largest(alert.changes, _MAX_CHANGES):
         what = _words(change.meaning) or _words(change.name)
         yield (
             f'<tr><td {_CELL}">{what}<br><span style="color:#6b6b70;font-size:12px">{_words(change.name)}</span></td>'
@@ -156,15 +159,15 @@ def _changes(alert: Alert) -> Iterator[str]:
             f'<td {_CELL};color:#6b6b70">{_words(change.difference)}</td></tr>'
         )
     yield "</table>"
-    if len(alert.changes) > _CHANGES:
-        yield f"<div>and {len(alert.changes) - _CHANGES} more</div>"
+    if len(alert.changes) > _MAX_CHANGES:
+        yield f"<div>and {len(alert.changes) - _MAX_CHANGES} more</div>"
 
 
 def _examples(title: str, excerpts: Sequence[Excerpt]) -> Iterator[str]:
     if not excerpts:
         return
     yield f"{_H}{title}</h3>"
-    for excerpt in excerpts[:_EXCERPTS]:
+    for excerpt in excerpts[:_MAX_EXCERPTS]:
         known = bool(excerpt.input.strip() or excerpt.output.strip())
         yield '<div style="border-left:3px solid #d0d0d5;padding:2px 0 2px 10px;margin:6px 0">'
         if excerpt.input.strip():

@@ -60,7 +60,7 @@ async def _exchange(mail: EmailMessage, config: EmailSinkConfig) -> list[tuple[i
         hostname=config.host,
         port=config.port or PORTS[config.security],
         use_tls=config.security == "tls",
-        start_tls=False,  # done below, where the two ways to fail can be told from each other
+        start_tls=False,  # done below, where a server without it can be recognized
         tls_context=trust,
         timeout=None,
     )

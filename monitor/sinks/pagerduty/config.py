@@ -17,6 +17,7 @@ SEVERITIES: dict[Severity, PagerDutySeverity] = {
     Severity.INFO: "info",
 }
 _KEY_CHARS = 32
+"""Length of an integration key of the Events API v2."""
 
 
 class PagerDutySinkConfig(PeopleSinkConfig, HttpSinkConfig):
@@ -32,9 +33,9 @@ severities: {warning: error}    # PagerDuty's severity for each of ours
     name: SinkName = Field("pagerduty", description="unique; used in metrics and in the outbox: do not rename it")
     min_severity: Severity = Field(Severity.WARNING, description="lowest severity it takes: info, warning or critical")
     routing_key: SecretStr = Field(
-        description="integration key of the service (Events API v2), better ${NAME} than here"
+        description="integration key of the service (Events API v2), better ${NAME} than in the file"
     )
-    routing_key_file: str | None = Field(None, description="or a file that holds it")
+    routing_key_file: str | None = Field(None, description="file that holds the key, instead")
     url: HttpUrl = Field(
         HttpUrl("https://events.pagerduty.com/v2/enqueue"),
         description="https://events.eu.pagerduty.com/v2/enqueue in the EU's service region",

@@ -22,13 +22,16 @@ Action = Literal["trigger", "acknowledge", "resolve"]
 LARGEST_EVENT_BYTES = 512 * 1024
 """PagerDuty refuses an event that is larger. By the bounds below ours is at most about a fifth of it."""
 SUMMARY_CHARS = 1_024
+"""Limit of PagerDuty for `summary`."""
 DEDUP_KEY_CHARS = 255
-_NAME = 255
-_WORDS = 1_024
-_URL = 2_048
-_CHANGES = 10
-_LINES = 10
-_EXCERPTS = 3
+"""Limit of PagerDuty for `dedup_key`."""
+# The following are ours: together they keep any event at about a fifth of LARGEST_EVENT_BYTES.
+_MAX_NAME_CHARS = 255
+_MAX_TEXT_CHARS = 1_024
+_MAX_URL_CHARS = 2_048
+_MAX_CHANGES = 10
+_MAX_STEPS = 10
+_MAX_EXCERPTS = 3
 
 
 def event(alert: Alert, action: Action, *, routing_key: str, severity: PagerDutySeverity) -> dict[str, Any]:
@@ -66,15 +69,15 @@ def _payload(alert: Alert, severity: PagerDutySeverity) -> dict[str, Any]:
     payload: dict[str, Any] = {
         # The stream first: a phone shows and reads out the first words.
         "summary": _chars(f"{alert.stream}: {alert.title}", SUMMARY_CHARS),
-        "source": _chars(alert.stream, _NAME) or "(no stream)",
+        "source": _chars(alert.stream, _MAX_NAME_CHARS) or "(no stream)",
         "severity": severity,
         "class": alert.kind.value,
         "custom_details": _details(alert),
     }
     if alert.incident:
-        payload["group"] = _chars(alert.incident, _NAME)
+        payload["group"] = _chars(alert.incident, _MAX_NAME_CHARS)
     if alert.segment and "model.name" in alert.segment:
-        payload["component"] = _chars(alert.segment["model.name"], _NAME)
+        payload["component"] = _chars(alert.segment["model.name"], _MAX_NAME_CHARS)
     if raised is not None and (time := _iso8601(raised)):
         payload["timestamp"] = time
     return payload
@@ -83,9 +86,9 @@ def _payload(alert: Alert, severity: PagerDutySeverity) -> dict[str, Any]:
 def _over(alert: Alert, severity: PagerDutySeverity) -> dict[str, Any]:
     return {
         "summary": _chars(f"{alert.stream}: {resolved_in_full(alert)}", SUMMARY_CHARS),
-        "source": _chars(alert.stream, _NAME) or "(no stream)",
+        "source": _chars(alert.stream, _MAX_NAME_CHARS) or "(no stream)",
         "severity": severity,
-        "custom_details": {"resolved": _chars(resolved_in_full(alert), _WORDS)},
+        "custom_details": {"resolved": _chars(resolved_in_full(alert), _MAX_TEXT_CHARS)},
     }
 
 
@@ -95,33 +98,33 @@ def _details(alert: Alert) -> dict[str, Any]:
     began = alert.began_at
     since = f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}"
     facts: dict[str, Any] = {
-        "1 cause": _chars(alert.cause, _WORDS),
+        "1 cause": _chars(alert.cause, _MAX_TEXT_CHARS),
         "2 since": since,
-        "3 where": _chars(segment_text(alert.segment), _WORDS) if alert.segment else "",
+        "3 where": _chars(segment_text(alert.segment), _MAX_TEXT_CHARS) if alert.segment else "",
         "4 what changed": {
-            _chars(change.name, _NAME): f"{_chars(change.before_text, 60)} -> {_chars(change.after_text, 60)}"
+            _chars(change.name, _MAX_NAME_CHARS): f"{_chars(change.before_text, 60)} -> {_chars(change.after_text, 60)}"
             + (f" ({_chars(change.difference, 30)})" if change.difference else "")
-            for change in largest(alert.changes, _CHANGES)
+            for change in largest(alert.changes, _MAX_CHANGES)
         },
-        "5 what to do now": [_chars(step, _WORDS) for step in alert.next_steps[:_LINES]],
+        "5 what to do now": [_chars(step, _MAX_TEXT_CHARS) for step in alert.next_steps[:_MAX_STEPS]],
         "6 after the change": _examples(alert.excerpts_after),
         "7 before the change": _examples(alert.excerpts_before),
-        "also in": [_chars(stream, _NAME) for stream in also_in(alert)],
-        "owner": _chars(alert.owner, _NAME),
-        "runbook": _chars(alert.links.runbook, _URL),
-        "alert": _chars(alert.fingerprint, _NAME),
-        "false alarm?": f"oqm alert false-alarm {_chars(alert.fingerprint, _NAME)}",
+        "also in": [_chars(stream, _MAX_NAME_CHARS) for stream in also_in(alert)],
+        "owner": _chars(alert.owner, _MAX_NAME_CHARS),
+        "runbook": _chars(alert.links.runbook, _MAX_URL_CHARS),
+        "alert": _chars(alert.fingerprint, _MAX_NAME_CHARS),
+        "false alarm?": f"oqm alert false-alarm {_chars(alert.fingerprint, _MAX_NAME_CHARS)}",
     }
     return {name: value for name, value in facts.items() if value}
 
 
 def _examples(excerpts: Sequence[Excerpt]) -> list[str]:
     shown = []
-    for excerpt in excerpts[:_EXCERPTS]:
+    for excerpt in excerpts[:_MAX_EXCERPTS]:
         known = bool(excerpt.input.strip() or excerpt.output.strip())
         answer = excerpt_text(excerpt.output) or ("(empty)" if known else "(no excerpt kept)")
         asked = f"{excerpt_text(excerpt.input)} -> " if excerpt.input.strip() else ""
-        shown.append(_chars(f"{asked}{answer} ({excerpt.event_id})", _WORDS))
+        shown.append(_chars(f"{asked}{answer} ({excerpt.event_id})", _MAX_TEXT_CHARS))
     return shown
 
 
@@ -132,7 +135,7 @@ def _chars(words: str, room: int) -> str:
 
 
 def _is_web(url: str) -> bool:
-    return url.startswith(("https://", "http://")) and len(url) <= _URL and url.isprintable()
+    return url.startswith(("https://", "http://")) and len(url) <= _MAX_URL_CHARS and url.isprintable()
 
 
 def _iso8601(time: float) -> str | None:

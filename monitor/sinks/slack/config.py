@@ -20,7 +20,9 @@ timeout: 10s
 
     type: Literal["slack"]
     name: SinkName = Field("slack", description="unique; used in metrics and in the outbox: do not rename it")
-    url: Secret[HttpUrl] = Field(description="the incoming webhook: who knows it can post, so better ${NAME} than here")
-    url_file: str | None = Field(None, description="or a file that holds it")
+    url: Secret[HttpUrl] = Field(
+        description="the incoming webhook; whoever knows it can post, so better ${NAME} than in the file"
+    )
+    url_file: str | None = Field(None, description="file that holds the URL, instead")
 
     _secrets = secrets_from_files("url")

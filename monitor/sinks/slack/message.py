@@ -23,12 +23,15 @@ HEADER_CHARS = 150
 """Most characters of a header block (docs.slack.dev, header block)."""
 FIELD_CHARS = 2_000
 """Most characters of a field of a section, which has at most 10 fields (docs.slack.dev, section block)."""
-_CHANGES = 6
-_EXCERPTS = 3
+_MAX_CHANGES = 6
+"""Features that are shown: as many as fit on a phone beside the other parts; the number of the others is given."""
+_MAX_EXCERPTS = 3
+"""Examples on each side: as many as detection keeps."""
 _ROOM = {"cause": 800, "also": 600, "changes": 1_400, "steps": 1_400, "examples": 1_500, "links": 1_500}
 """Most characters of each part. A section may have 3,000, but all blocks together fail from some 13,200 on with
 `msg_blocks_too_long`, a limit that Slack does not document (slackapi/bolt-js issue 2509); these stay below 10,000."""
-_FIELD_ROOM = 250
+_MAX_FIELD_CHARS = 250
+"""Of one field, far below FIELD_CHARS: the fields share the space with all blocks."""
 
 _MARKS = {
     (State.FIRING, Severity.CRITICAL): "\N{LARGE RED CIRCLE}",
@@ -106,13 +109,13 @@ def _fields(alert: Alert) -> Iterator[str]:
         delay = f"{span(raised.time - began.time)} or {delay}"
     yield f"*Noticed*\n{delay} later"
     if alert.segment:
-        yield f"*Where*\n{escape(_cut(segment_text(alert.segment), _FIELD_ROOM))}"
+        yield f"*Where*\n{escape(_cut(segment_text(alert.segment), _MAX_FIELD_CHARS))}"
     if alert.owner:
-        yield f"*Owner*\n{escape(_cut(alert.owner, _FIELD_ROOM))}"
+        yield f"*Owner*\n{escape(_cut(alert.owner, _MAX_FIELD_CHARS))}"
 
 
 def _changes(changes: Sequence[ChangedFeature]) -> Iterator[str]:
-    shown = largest(changes, _CHANGES)
+    shown = largest(changes, _MAX_CHANGES)
     if shown:
         yield "*What changed* (before → after)"
     for change in shown:
@@ -134,7 +137,7 @@ def _steps(steps: Sequence[str]) -> Iterator[str]:
 def _examples(title: str, excerpts: Sequence[Excerpt]) -> Iterator[str]:
     if excerpts:
         yield f"*{title}*"
-    for excerpt in excerpts[:_EXCERPTS]:
+    for excerpt in excerpts[:_MAX_EXCERPTS]:
         known = bool(excerpt.input.strip() or excerpt.output.strip())
         asked = f"{escape(_cut(excerpt_text(excerpt.input), 170))}  →  " if excerpt.input.strip() else ""
         answer = escape(_cut(excerpt_text(excerpt.output), 170)) or ("(empty)" if known else "(no excerpt kept)")
@@ -189,7 +192,7 @@ def _section(lines: Iterable[str], room: int) -> Iterator[dict[str, Any]]:
 
 
 def _mrkdwn(words: str) -> dict[str, Any]:
-    """A text object. `verbatim`: Slack makes no links and no mentions of its own from what stands in it."""
+    """A text object. `verbatim`: Slack does not turn parts of the text into links and mentions."""
     return {"type": "mrkdwn", "text": words, "verbatim": True}
 
 

@@ -35,9 +35,11 @@ timeout: 10s
     name: SinkName = Field("webhook", description="unique; used in metrics and in the outbox: do not rename it")
     per: Per = Field("alert", description="alert: one message per alert; incident: one for one cause in many streams")
     url: HttpUrl = Field(description="where to post")
-    url_file: str | None = Field(None, description="or a file that holds it, where the URL itself is a secret")
-    secret: SecretStr | None = Field(None, description="key of the signature, better ${NAME} than here; none: unsigned")
-    secret_file: str | None = Field(None, description="or a file that holds it")
+    url_file: str | None = Field(None, description="file that holds the URL, instead, where the URL is a secret")
+    secret: SecretStr | None = Field(
+        None, description="key of the signature, better ${NAME} than in the file; null: unsigned"
+    )
+    secret_file: str | None = Field(None, description="file that holds the key, instead")
     headers: dict[str, SecretStr] = Field(default_factory=dict, description="headers to add, such as Authorization")
     header_files: dict[str, str] = Field(
         default_factory=dict, description="the same from files that hold the value, such as {Authorization: PATH}"

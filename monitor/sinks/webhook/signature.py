@@ -12,6 +12,7 @@ SIGNATURE_HEADER = "X-OQM-Signature"
 TIMESTAMP_HEADER = "X-OQM-Timestamp"
 _SCHEME = "v1="
 TOLERANCE_S = 300.0
+"""Age of a post that a receiver accepts: longer than a slow delivery, short enough to make replays useless."""
 
 
 def sign(secret: str, timestamp: int, body: bytes) -> str:
