@@ -26,6 +26,8 @@ from monitor.detection.columns.recent_rows import segments_of
 from monitor.detection.columns.stream_rows import StreamRows, quotable
 from monitor.detection.diagnosis import explain
 from monitor.detection.diagnosis.change_point import TEMPER, shift
+from monitor.detection.diagnosis.diagnose import INPUT
+from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
     EXAMPLES,
     BeganAt,
@@ -38,9 +40,9 @@ from monitor.detection.records.finding import (
     State,
     finding_id,
 )
+from monitor.detection.records.plain_numbers import finite
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Reference
-from monitor.detection.stream.reference_monitor import INPUT, Context, columns_of, finite
 
 Array = NDArray[np.float64]
 
@@ -87,7 +89,7 @@ def incident(reference: Reference, learned_from: StreamRows) -> Stretch | None:
 
     A burst of one question is none: rows that repeat an earlier one do not count.
     """
-    numbers, flags = columns_of(reference.layout, learned_from)
+    numbers, flags = learned_from.read_as(reference.layout)
     y = reference.scores(numbers, flags, segments_of(learned_from.segments))
     news = Repetitions().counts(learned_from.digests, learned_from.present(INPUT)) == 1.0
     rows = np.flatnonzero(news)
@@ -113,7 +115,7 @@ def report(
     """
     inside = np.flatnonzero(stretch.inside(len(rows)))
     left_out = rows.take(inside)
-    numbers, flags = columns_of(clean.layout, left_out)
+    numbers, flags = left_out.read_as(clean.layout)
     moved = shift(clean, clean.scores(numbers, flags, segments_of(left_out.segments)))
     effect = np.where(clean.is_input, 0.0, explain.effects(clean, moved, context.settings.floors))
     changes = explain.feature_changes(clean, moved, effect, numbers, flags, context.specs)
