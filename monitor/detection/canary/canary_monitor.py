@@ -29,7 +29,7 @@ from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.recent_rows import VERSIONS, RecentRows, each_once, segments_of
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import FlagKind
-from monitor.detection.diagnosis import attribution, explain
+from monitor.detection.diagnosis import attribution, classify, feature_changes, rounding, wording
 from monitor.detection.diagnosis.change_point import TEMPER, Shift
 from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest
 from monitor.detection.records.finding import (
@@ -324,7 +324,7 @@ class _VersionPair:
         self._window = _Difference(len(reference.mean), finding.raised_at.index)
         distance = moved.size.copy()
         distance[reference.moments.numbers :] /= reference.sd[reference.moments.numbers :]
-        effect = explain.effects(reference, moved, context.settings.floors)
+        effect = feature_changes.effects(reference, moved, context.settings.floors)
         floors = np.abs(distance / np.where(effect == 0, 1.0, effect))
         self._tested = columns_of_difference(
             distance, moved.surety, floors, self._named(reference, finding), self._difference.weight
@@ -338,7 +338,7 @@ class _VersionPair:
     def _changes(
         self, context: Context, reference: Reference, history: RecentRows, moved: Shift, sureties: Sequence[float]
     ) -> list[FeatureChange]:
-        effect = np.where(reference.is_input, 0.0, explain.effects(reference, moved, context.settings.floors))
+        effect = np.where(reference.is_input, 0.0, feature_changes.effects(reference, moved, context.settings.floors))
         kept = self._kept(history)
 
         def sides(j: int) -> tuple[float | None, float | None]:
@@ -346,7 +346,7 @@ class _VersionPair:
 
         changes: list[FeatureChange] = []
         for sure in sureties:
-            changes = explain.feature_changes(
+            changes = feature_changes.changed_features(
                 reference, moved, effect, history.numbers, history.flag_values(), context.specs, sure=sure, sides=sides
             )
             if changes:
@@ -379,7 +379,7 @@ class _VersionPair:
                 return whole[0], whole[1]
             j = k + nonzero
         old, new = self._difference.rates(j)
-        return explain.rounded(old), explain.rounded(new)
+        return rounding.rounded(old), rounding.rounded(new)
 
     def _driver(self, context: Context, reference: Reference, moved: Shift, changes: Sequence[FeatureChange]) -> Driver:
         """Whose doing: the routing's, if the inputs differ and the outputs no further than such inputs make them.
@@ -387,13 +387,13 @@ class _VersionPair:
         Nothing of faults, which are few, shows in how far the means of outputs moved.
         """
         joints = reference.outputs.joints
-        decisive = explain.decisive(reference, moved, changes, context.specs)
-        faults = any(explain.is_fault(change, context.specs.get(change.name)) for change in decisive)
+        decisive = classify.decisive(reference, moved, changes, context.specs)
+        faults = any(classify.is_fault(change, context.specs.get(change.name)) for change in decisive)
         if not faults and attribution.inputs_moved(reference, moved) and reference.inputs.joints and len(joints) > 1:
             views = (reference.inputs.joints[0], joints[1], joints[0])
             if attribution.moved_no_further(*(self._length(joint) for joint in views)):
                 return Driver.INPUT
-        return explain.driver_of(decisive, context.specs)
+        return classify.driver_of(decisive, context.specs)
 
     def _length(self, joint: Joint) -> float:
         mean = self._difference.sums[0] / self._difference.weight
@@ -421,8 +421,8 @@ class _VersionPair:
             segment=self.segment,
             examples=Examples(*([history.event_id(at) for at in side] for side in (before, after))),
             title=title,
-            severity=explain.severity_of(changes, context.specs) if fires else Severity.INFO,
-            runbook=explain.runbook_of(FindingKind.CANARY, changes),
+            severity=classify.severity_of(changes, context.specs) if fires else Severity.INFO,
+            runbook=classify.runbook_of(FindingKind.CANARY, changes),
             evidence=round(certainty[0], 2),
             threshold=round(certainty[1], 2),
             excerpts_before=[history.excerpt(at) for at in before if at >= held],
@@ -446,7 +446,7 @@ class _VersionPair:
         if not changes:
             parts = ["no single feature differs by its floor, many do together"]
         else:
-            parts = [explain.phrase(change, context.specs) for change in changes[:3]]
+            parts = [wording.phrase(change, context.specs) for change in changes[:3]]
         more = f"; and {len(changes) - 3} more features with them" if len(changes) > 3 else ""
         why = "The two had the same traffic at the same time."
         if driver is Driver.INPUT:
@@ -484,7 +484,7 @@ class _VersionPair:
         if window is None or window.weight < AGREE or window.counts.sum() < context.settings.recovery:
             return []
         moved = window.shift(reference)
-        effect = explain.effects(reference, moved, context.settings.floors)
+        effect = feature_changes.effects(reference, moved, context.settings.floors)
         columns = self._named(reference, self.open)
         self._window = _Difference(len(effect), int(window.since))
         if not_back(self._tested, AGREED):
@@ -728,4 +728,4 @@ def _scores(reference: Reference, y: Array) -> Array:
 def _median(history: RecentRows, rows: NDArray[np.intp], column: int) -> float | None:
     values = expand(history.numbers[rows, column])
     values = values[np.isfinite(values)]
-    return explain.rounded(float(np.median(values))) if len(values) else None
+    return rounding.rounded(float(np.median(values))) if len(values) else None

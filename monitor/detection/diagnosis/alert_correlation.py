@@ -17,7 +17,7 @@ They are of one cause where what the objective counts moved in the direction tha
 to when the earlier was told: what was told three days ago says nothing of a burn that begins now. A burn that is too
 slow to page builds up over days and has no such beginning; it goes with whatever drift is open.
 
-Pure. May import `finding`, `declared_features`, `explain` and `rare_categories` of `monitor.detection` only.
+Pure. May import `finding`, `declared_features`, `classify` and `rare_categories` of `monitor.detection` only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Iterable
 import msgspec
 
 from monitor.detection.columns.rare_categories import NONE
-from monitor.detection.diagnosis import explain
+from monitor.detection.diagnosis import classify
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import FeatureChange, Finding, Severity, State
 from monitor.features.base import Role
@@ -63,9 +63,9 @@ def says(known: Finding, found: Finding) -> bool:
 
 def said_by(drift: Finding, burns: Iterable[Finding], features: DeclaredFeatures) -> Finding | None:
     """Of the objectives' findings that are told, the one that leaves a drift finding nothing to add, if any does."""
-    changes = [change for change in explain.in_order(drift.features, drift.kind, features) if not _is_absence(change)]
+    changes = [change for change in classify.in_order(drift.features, drift.kind, features) if not _is_absence(change)]
     for burn in burns:
-        told = [explain.told_in(burn, change, features) for change in changes]
+        told = [classify.is_reported_by(burn, change, features) for change in changes]
         # Half of what moved may have moved by chance.
         if told and told[0] and 2 * sum(told) >= len(told) and says(burn, drift) and _goes_on(burn, drift):
             return burn
@@ -85,7 +85,7 @@ def as_information(finding: Finding) -> Finding:
 
 def _is_absence(change: FeatureChange) -> bool:
     """Whether a change only says that something failed or is missing, as outputs are of calls that fail."""
-    return explain.is_failure_or_missing(change) or change.value == NONE
+    return classify.is_failure_or_missing(change) or change.value == NONE
 
 
 def _goes_on(known: Finding, later: Finding) -> bool:

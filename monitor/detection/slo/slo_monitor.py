@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from monitor.config_values.durations import in_words
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.diagnosis import alert_correlation, explain
+from monitor.detection.diagnosis import alert_correlation, classify, feature_changes, rounding
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
     EXAMPLES,
@@ -201,7 +201,7 @@ class SloMonitor:
         objective, budget = watch.objective, watch.budget
         kind = FindingKind.ERRORS if objective.latency_s is None else FindingKind.LATENCY
         lately, window = budget.window(rule.short), budget.window(rule.long)
-        rate = explain.rounded(window.bad / window.events)
+        rate = rounding.rounded(window.bad / window.events)
         bad = "ended in an error" if objective.latency_s is None else f"took longer than {objective.latency_s:g} s"
         burn = f"its error budget burns {window.burn:.1f} times too fast"
         spent, left = budget.spent(), budget.lasts(window.burn)
@@ -229,12 +229,12 @@ class SloMonitor:
             driver=Driver.CALL,
             raised_at=at,
             began_at=BeganAt(first, first, at.index, began),
-            features=[FeatureChange(name, explain.rounded(budget.allowed), rate, round(window.burn, 2), above)],
+            features=[FeatureChange(name, rounding.rounded(budget.allowed), rate, round(window.burn, 2), above)],
             segment=None,
             examples=Examples([], watch.bad),
             title=f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}",
             severity=Severity.CRITICAL if rule.pages else Severity.WARNING,
-            runbook=explain.runbook_of(kind, []),
+            runbook=classify.runbook_of(kind, []),
             model=next((model for model in watch.models if 2 * watch.models.count(model) > len(watch.models)), None),
         )
 
@@ -245,7 +245,7 @@ class SloMonitor:
             return burn
         both = alert_correlation.beside(burn, drift)
         others = [change for change in drift.features if change.name != burn.features[0].name]
-        both = msgspec.structs.replace(both, features=[*burn.features, *others][: explain.MOST_FEATURES])
+        both = msgspec.structs.replace(both, features=[*burn.features, *others][: feature_changes.MOST_FEATURES])
         return alert_correlation.as_information(both) if alert_correlation.says(drift, burn) else both
 
     def plain(self) -> dict[str, Any]:

@@ -93,7 +93,8 @@ STEADY = 8.0
 MOST_COLUMNS = 8
 """Columns that are tested: the surest of a finding's. All must be back, and more would only wait for the weakest."""
 NEARLY = 0.7
-"""Share of the surest column's standard errors from which on another column is tested, too (as `explain.NEARLY`)."""
+"""Share of the surest column's standard errors from which on another column is tested, too (as
+`classify.DECISIVE_SHARE`)."""
 HEAVY_TAILS = 1.69
 """By which the variance of a spread is larger than a normal's, as scores have heavier tails (`change.widening`)."""
 LEAST_RATE = 1e-5

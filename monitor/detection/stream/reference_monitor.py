@@ -29,7 +29,7 @@ from monitor.detection.columns.recent_rows import LENGTH, RecentRows, Segments, 
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import ENDINGS, Categories, FlagKind, WatchedColumns, watched
 from monitor.detection.detectors.chosen import Alone
-from monitor.detection.diagnosis import attribution, change_point, explain, trend_forecast
+from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes, trend_forecast, wording
 from monitor.detection.diagnosis.alert_correlation import GOES_ON
 from monitor.detection.evidence.shiryaev_roberts import Evidence
 from monitor.detection.records.declared_features import DeclaredFeatures
@@ -412,7 +412,7 @@ class ReferenceMonitor:
                 point = self._point(inputs, evidence, scope, columns)
                 after, later = y[point.position :], where[point.position :]
             moved = change_point.shift(reference, scope.y[scope.rows >= point.position])
-        effect = explain.effects(reference, moved, context.settings.floors)
+        effect = feature_changes.effects(reference, moved, context.settings.floors)
         effect = np.where(reference.is_input == inputs, effect, 0.0)
         since = scope.rows >= point.position
         chosen, changed = held + scope.rows[since], scope.y[since]
@@ -420,7 +420,7 @@ class ReferenceMonitor:
         changes = self._changes(context, moved, effect, chosen, spread)
         if columns is not None and not self._borne_out(columns[0], changes, moved, changed):
             changes = []
-        decisive = explain.decisive(reference, moved, changes, context.specs)
+        decisive = classify.decisive(reference, moved, changes, context.specs)
         driver = self._driver(context, inputs, after, decisive, laid, evidence)
         undecided = not inputs and self._undecided(driver, laid, evidence, after)
         if alone is not None and (undecided or not changes):
@@ -435,7 +435,7 @@ class ReferenceMonitor:
             return []
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back and not unsure
-        kind = explain.kind_of(changes, decisive, driver, laid, context.specs)
+        kind = classify.kind_of(changes, decisive, driver, laid, context.specs)
         position = held + point.position
         if alone is not None:
             self._alone.judged(alone)
@@ -528,12 +528,12 @@ class ReferenceMonitor:
         changes: list[FeatureChange] = []
         for sure in (2.5, 1.5, 0.0):
             # Few rows may be certain together while none of their features is alone.
-            changes = explain.feature_changes(
+            changes = feature_changes.changed_features(
                 reference, moved, effect, numbers, flags, context.specs, sure=sure, others=others
             )
             if not changes and y is not None:
-                spread = explain.spread_effects(reference, y, context.settings.floors, max(sure, 1.5))
-                changes = explain.spread_changes(reference, spread, numbers)
+                spread = feature_changes.spread_effects(reference, y, context.settings.floors, max(sure, 1.5))
+                changes = feature_changes.spread_changes(reference, spread, numbers)
             if changes or moved.rows > FEW:
                 break
         return changes
@@ -557,7 +557,7 @@ class ReferenceMonitor:
         compared = not laid.new_versions and evidence.foremost() != "failure"
         if compared and attribution.explained_by_inputs(reference, after):
             return Driver.INPUT
-        return explain.driver_of(decisive, context.specs)
+        return classify.driver_of(decisive, context.specs)
 
     def _undecided(self, driver: Driver, laid: attribution.Attribution, evidence: Evidence, after: Array) -> bool:
         """Whether other inputs came with the changed outputs, and it is too early to tell whose doing these are.
@@ -618,10 +618,10 @@ class ReferenceMonitor:
         index = int(history.indices[-1])
         kind, driver, changes, laid = told.kind, told.driver, told.changes, told.laid
         more = self._more(context, told)
-        title, cause = explain.words(context.stream, kind, driver, changes, laid, told.began.index, context.specs, more)
+        title, cause = wording.words(context.stream, kind, driver, changes, laid, told.began.index, context.specs, more)
         before = self._typical(position) or self._examples
         after = self._telling(position)
-        severity = explain.severity_of(changes, context.specs) if state is State.FIRING else Severity.INFO
+        severity = classify.severity_of(changes, context.specs) if state is State.FIRING else Severity.INFO
         return Finding(
             stream=context.stream,
             state=state,
@@ -636,7 +636,7 @@ class ReferenceMonitor:
             examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
             title=title,
             severity=severity,
-            runbook=explain.runbook_of(kind, changes, context.specs),
+            runbook=classify.runbook_of(kind, changes, context.specs),
             evidence=round(math.log10(max(evidence.total(), 1e-300)), 2),
             threshold=round(math.log10(context.threshold), 2),
             excerpts_before=before,
@@ -650,8 +650,8 @@ class ReferenceMonitor:
         numbers, names = self._history.numbers[told.rows], layout.numbers
         more: list[str] = []
         if told.kind in (FindingKind.LATENCY, FindingKind.DEPENDENCY):
-            changes = explain.in_order(told.changes, told.kind, context.specs)
-            more.append(explain.times(told.normal.reference, numbers, changes, context.specs))
+            changes = classify.in_order(told.changes, told.kind, context.specs)
+            more.append(wording.times(told.normal.reference, numbers, changes, context.specs))
         elif told.kind is FindingKind.CONTEXT:
             share, turn = (
                 expand(numbers[:, names.index(name)]) if name in names else np.full(len(numbers), np.nan)
@@ -749,7 +749,7 @@ class ReferenceMonitor:
         table = self._original.segments
         for known in self.open:
             wide = all(table.share(*pair) >= WIDE for pair in (known.segment or {}).items())
-            told = [explain.told_in(known, change, context.specs) for change in decisive]
+            told = [classify.is_reported_by(known, change, context.specs) for change in decisive]
             # One of them may have moved by chance.
             if (wide or known.segment == segment) and told[0] and 2 * sum(told) >= len(told):
                 return known
@@ -769,11 +769,11 @@ class ReferenceMonitor:
             return []
         chosen = np.arange(position, len(history))
         moved = change_point.shift(reference, self._scores(reference, position, len(history)))
-        effect = np.where(reference.is_input, 0.0, explain.effects(reference, moved, context.settings.floors))
-        changes = explain.feature_changes(
+        effect = np.where(reference.is_input, 0.0, feature_changes.effects(reference, moved, context.settings.floors))
+        changes = feature_changes.changed_features(
             reference, moved, effect, history.numbers[chosen], history.flag_values()[chosen], context.specs
         )
-        if explain.severity_of(changes, context.specs) is not Severity.CRITICAL:
+        if classify.severity_of(changes, context.specs) is not Severity.CRITICAL:
             return []
         driver, laid = Driver(known.driver or Driver.CALL), attribution.Attribution(known.segment)
         since = np.flatnonzero(history.indices >= known.began_at.index)
@@ -805,7 +805,7 @@ class ReferenceMonitor:
         """How far the last rows are from a reference in what the open findings named, and also these, in floors."""
         held = len(self._history)
         moved = change_point.shift(reference, self._scores(reference, max(0, held - rows), held))
-        effect = explain.effects(reference, moved, context.settings.floors)
+        effect = feature_changes.effects(reference, moved, context.settings.floors)
         return float(np.abs(effect[self._named(reference, also)]).sum())
 
     def _named(self, reference: Reference, also: Set[str]) -> NDArray[np.bool_]:
@@ -830,10 +830,10 @@ class ReferenceMonitor:
         held = len(self._history)
         y = self._scores(reference, max(0, held - rows), held)
         moved = change_point.shift(reference, y)
-        effect = np.abs(explain.effects(reference, moved, context.settings.floors))
+        effect = np.abs(feature_changes.effects(reference, moved, context.settings.floors))
         if bool((self._named(reference, also) & (effect >= 1.0) & moved.certain(sure)).any()):
             return True
-        spread = np.abs(explain.spread_effects(reference, y, context.settings.floors, sure))
+        spread = np.abs(feature_changes.spread_effects(reference, y, context.settings.floors, sure))
         told = {f.name for finding in self.open for f in finding.features} | also
         return any(spread[j] >= 1.0 for j, name in enumerate(reference.layout.numbers) if f"{name}{SPREAD}" in told)
 
@@ -879,7 +879,7 @@ class ReferenceMonitor:
         y = self._of_segment(segment, position, len(self._history))
         floors = context.settings.floors
         moved = change_point.shift(reference, y)
-        effect = explain.effects(reference, moved, floors)
+        effect = feature_changes.effects(reference, moved, floors)
         names = {f.name for f in finding.features}
         # What a finding names against a provisional reference may be back where the original is.
         sure = DEPARTED if self._active is self._original else SECOND
@@ -951,17 +951,21 @@ class ReferenceMonitor:
         """Where the feature that a finding is about is now: by the tested rows, else by the last rows held."""
         assert self._original is not None
         reference, history = self._original.reference, self._history
-        lead = next(iter(explain.in_order(finding.features, finding.kind, context.specs)), None)
+        lead = next(iter(classify.in_order(finding.features, finding.kind, context.specs)), None)
         now = None
         for column in recovery.columns:
-            if lead is not None and column.waiting[0] and explain.is_shown_by(reference.layout, column.place, lead):
+            if (
+                lead is not None
+                and column.waiting[0]
+                and feature_changes.is_shown_by(reference.layout, column.place, lead)
+            ):
                 now = column.waiting[1] / column.waiting[0]
                 break
         if now is None and lead is not None and not lead.name.endswith((SPREAD, TAIL)):
-            now = explain.median_of(reference, lead, history.numbers[len(history) - held :], context.specs)
+            now = feature_changes.median_of(reference, lead, history.numbers[len(history) - held :], context.specs)
         if lead is None or now is None:
             return f"what it named is within the effect floor of the reference again for {back:,} events"
-        return explain.back(lead, now, context.specs, back)
+        return wording.back(lead, now, context.specs, back)
 
     def resolve(self, why: Resolution) -> list[Finding]:
         """Close what is open; the firing ones are reported as resolved."""

@@ -24,7 +24,7 @@ from scipy.special import ndtri
 from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.recent_rows import segments_of
 from monitor.detection.columns.stream_rows import StreamRows, quotable
-from monitor.detection.diagnosis import explain
+from monitor.detection.diagnosis import classify, feature_changes, wording
 from monitor.detection.diagnosis.change_point import TEMPER, shift
 from monitor.detection.records.finding import (
     EXAMPLES,
@@ -116,8 +116,8 @@ def report(
     left_out = rows.take(inside)
     numbers, flags = columns_of(clean.layout, left_out)
     moved = shift(clean, clean.scores(numbers, flags, segments_of(left_out.segments)))
-    effect = np.where(clean.is_input, 0.0, explain.effects(clean, moved, context.settings.floors))
-    changes = explain.feature_changes(clean, moved, effect, numbers, flags, context.specs)
+    effect = np.where(clean.is_input, 0.0, feature_changes.effects(clean, moved, context.settings.floors))
+    changes = feature_changes.changed_features(clean, moved, effect, numbers, flags, context.specs)
     if not changes:
         return None
     began, last, end = (int(indices[at]) for at in (stretch.start, stretch.stop - 1, -1))
@@ -128,7 +128,7 @@ def report(
         [Excerpt(rows.ids[at], *rows.excerpts[at]) for at in sorted(chosen.tolist())]
         for chosen in (usual, inside[:: max(1, len(inside) // EXAMPLES)][:EXAMPLES])
     )
-    parts = "; ".join(explain.phrase(change, context.specs) for change in changes[:3])
+    parts = "; ".join(wording.phrase(change, context.specs) for change in changes[:3])
     where = f"events {began:,} to {last:,}"
     cause = (
         f"Of the {len(rows):,} events from which the reference is learned, {where} differ from the rest: {parts}. They "
@@ -151,7 +151,7 @@ def report(
         examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
         title=f"{context.stream}: its reference leaves out {where}, which differ from the rest",
         severity=Severity.INFO,
-        runbook=explain.runbook_of(FindingKind.REFERENCE, []),
+        runbook=classify.runbook_of(FindingKind.REFERENCE, []),
         excerpts_before=before,
         excerpts_after=after,
     )
