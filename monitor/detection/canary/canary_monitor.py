@@ -31,6 +31,7 @@ from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import FlagKind
 from monitor.detection.diagnosis import attribution, classify, feature_changes, rounding, wording
 from monitor.detection.diagnosis.change_point import TEMPER, Shift
+from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build
 from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest
 from monitor.detection.records.finding import (
     EXAMPLES,
@@ -43,9 +44,6 @@ from monitor.detection.records.finding import (
     FindingKind,
     RaisedAt,
     Resolution,
-    Severity,
-    State,
-    finding_id,
     resolved,
 )
 from monitor.detection.reference.learned_reference import LearnedReference
@@ -289,7 +287,7 @@ class _VersionPair:
         if not changes and moved.rows <= FEW:
             self._quiet[0] = self._rows + FEW
             return []
-        certainty = (math.log10(max(self._test.total(), 1e-300)), math.log10(threshold))
+        certainty = Certainty(math.log10(max(self._test.total(), 1e-300)), math.log10(threshold))
         finding = self._finding(context, reference, history, fires, driver, changes, raised, certainty)
         self._test.restart()
         if fires:
@@ -312,7 +310,7 @@ class _VersionPair:
         driver = self._driver(context, reference, moved, changes)
         if not changes or driver.value not in context.settings.alert_on:
             return None
-        certainty = (drift.evidence or 0.0, drift.threshold or 0.0)
+        certainty = Certainty(drift.evidence or 0.0, drift.threshold or 0.0)
         found = self._finding(context, reference, history, True, driver, changes, drift.raised_at, certainty)
         self._test.restart()
         self._open(context, reference, found, moved)
@@ -402,31 +400,27 @@ class _VersionPair:
 
     def _finding(
         self, context: Context, reference: Reference, history: RecentRows, fires: bool, driver: Driver,
-        changes: list[FeatureChange], raised: RaisedAt, certainty: tuple[float, float],
+        changes: list[FeatureChange], raised: RaisedAt, certainty: Certainty,
     ) -> Finding:  # fmt: skip
         began = self._began(history, raised.index)
         title, cause = self._words(context, driver, changes, began.index)
         before, after = self._examples(reference, history)
         held = history.first_excerpt
-        return Finding(
-            stream=context.stream,
-            state=State.FIRING if fires else State.INFO,
-            id=finding_id(context.stream, FindingKind.CANARY, driver, self.segment, raised.index),
-            kind=FindingKind.CANARY,
-            cause=cause,
+        return build(
+            context.stream,
+            FindingKind.CANARY,
+            (title, cause),
+            (raised, began),
+            fires=fires,
             driver=driver,
-            raised_at=raised,
-            began_at=began,
-            features=changes,
+            changes=changes,
+            features=context.specs,
             segment=self.segment,
-            examples=Examples(*([history.event_id(at) for at in side] for side in (before, after))),
-            title=title,
-            severity=classify.severity_of(changes, context.specs) if fires else Severity.INFO,
-            runbook=classify.runbook_of(FindingKind.CANARY, changes),
-            evidence=round(certainty[0], 2),
-            threshold=round(certainty[1], 2),
-            excerpts_before=[history.excerpt(at) for at in before if at >= held],
-            excerpts_after=[history.excerpt(at) for at in after if at >= held],
+            quoted=Quoted(
+                Examples(*([history.event_id(at) for at in side] for side in (before, after))),
+                *([history.excerpt(at) for at in side if at >= held] for side in (before, after)),
+            ),
+            certainty=certainty,
         )
 
     def _began(self, history: RecentRows, raised: int) -> BeganAt:

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from monitor.config_values.durations import in_words
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.diagnosis import alert_correlation, classify, feature_changes, rounding
+from monitor.detection.diagnosis import alert_correlation, feature_changes
+from monitor.detection.diagnosis.finding_builder import Quoted, build
+from monitor.detection.diagnosis.rounding import rounded
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
     EXAMPLES,
@@ -35,7 +37,6 @@ from monitor.detection.records.finding import (
     Resolution,
     Severity,
     State,
-    finding_id,
     resolved,
 )
 from monitor.detection.settings import Objective
@@ -201,7 +202,7 @@ class SloMonitor:
         objective, budget = watch.objective, watch.budget
         kind = FindingKind.ERRORS if objective.latency_s is None else FindingKind.LATENCY
         lately, window = budget.window(rule.short), budget.window(rule.long)
-        rate = rounding.rounded(window.bad / window.events)
+        rate = rounded(window.bad / window.events)
         bad = "ended in an error" if objective.latency_s is None else f"took longer than {objective.latency_s:g} s"
         burn = f"its error budget burns {window.burn:.1f} times too fast"
         spent, left = budget.spent(), budget.lasts(window.burn)
@@ -215,26 +216,24 @@ class SloMonitor:
         counted = self._features.leading(role) or role.value
         name = counted if objective.latency_s is None else f"{counted}{TAIL}"
         above = None if objective.latency_s is None else f"above {objective.latency_s:g} s"
-        return Finding(
-            stream=self.stream,
-            state=State.FIRING,
-            id=finding_id(self.stream, kind, Driver.CALL, {"slo": objective.name}, at.index),
-            kind=kind,
-            cause=(
-                f"{window.bad:,} of {window.events:,} events within {_span(rule.long)}, and {lately.bad:,} of "
-                f"{lately.events:,} within {_span(rule.short)}, {bad}; the objective {objective.name} allows "
-                f"{budget.allowed:.3g} of them in {_span(budget.period)}. So {burn} (from {rule.rate:g} times on it is "
-                f"told): {rest}."
-            ),
+        cause = (
+            f"{window.bad:,} of {window.events:,} events within {_span(rule.long)}, and {lately.bad:,} of "
+            f"{lately.events:,} within {_span(rule.short)}, {bad}; the objective {objective.name} allows "
+            f"{budget.allowed:.3g} of them in {_span(budget.period)}. So {burn} (from {rule.rate:g} times on it is "
+            f"told): {rest}."
+        )
+        title = f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}"
+        return build(
+            self.stream,
+            kind,
+            (title, cause),
+            (at, BeganAt(first, first, at.index, began)),
+            fires=True,
             driver=Driver.CALL,
-            raised_at=at,
-            began_at=BeganAt(first, first, at.index, began),
-            features=[FeatureChange(name, rounding.rounded(budget.allowed), rate, round(window.burn, 2), above)],
-            segment=None,
-            examples=Examples([], watch.bad),
-            title=f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}",
+            changes=[FeatureChange(name, rounded(budget.allowed), rate, round(window.burn, 2), above)],
+            named={"slo": objective.name},
             severity=Severity.CRITICAL if rule.pages else Severity.WARNING,
-            runbook=classify.runbook_of(kind, []),
+            quoted=Quoted(Examples([], watch.bad)),
             model=next((model for model in watch.models if 2 * watch.models.count(model) > len(watch.models)), None),
         )
 

@@ -31,6 +31,7 @@ from monitor.detection.columns.watched_columns import ENDINGS, Categories, FlagK
 from monitor.detection.detectors.chosen import Alone
 from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes, trend_forecast, wording
 from monitor.detection.diagnosis.alert_correlation import GOES_ON
+from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build
 from monitor.detection.evidence.shiryaev_roberts import Evidence
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
@@ -40,7 +41,6 @@ from monitor.detection.records.finding import (
     BeganAt,
     Driver,
     Ended,
-    Examples,
     Excerpt,
     FeatureChange,
     Finding,
@@ -50,7 +50,6 @@ from monitor.detection.records.finding import (
     Severity,
     State,
     base_name,
-    finding_id,
     resolved,
 )
 from monitor.detection.records.status import FeatureStatus, SegmentShare
@@ -618,29 +617,20 @@ class ReferenceMonitor:
         index = int(history.indices[-1])
         kind, driver, changes, laid = told.kind, told.driver, told.changes, told.laid
         more = self._more(context, told)
-        title, cause = wording.words(context.stream, kind, driver, changes, laid, told.began.index, context.specs, more)
         before = self._typical(position) or self._examples
         after = self._telling(position)
-        severity = classify.severity_of(changes, context.specs) if state is State.FIRING else Severity.INFO
-        return Finding(
-            stream=context.stream,
-            state=state,
-            id=finding_id(context.stream, kind, driver, laid.segment, index),
-            kind=kind,
-            cause=cause,
+        return build(
+            context.stream,
+            kind,
+            wording.words(context.stream, kind, driver, changes, laid, told.began.index, context.specs, more),
+            (RaisedAt(history.event_id(-1), index, finite(history.times[-1])), told.began),
+            fires=state is State.FIRING,
             driver=driver,
-            raised_at=RaisedAt(history.event_id(-1), index, finite(history.times[-1])),
-            began_at=told.began,
-            features=changes,
+            changes=changes,
+            features=context.specs,
             segment=laid.segment,
-            examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
-            title=title,
-            severity=severity,
-            runbook=classify.runbook_of(kind, changes, context.specs),
-            evidence=round(math.log10(max(evidence.total(), 1e-300)), 2),
-            threshold=round(math.log10(context.threshold), 2),
-            excerpts_before=before,
-            excerpts_after=after,
+            quoted=Quoted.of(before, after),
+            certainty=Certainty(math.log10(max(evidence.total(), 1e-300)), math.log10(context.threshold)),
             model=_common(history.segments[position:], "model.name"),
         )
 

@@ -24,19 +24,16 @@ from scipy.special import ndtri
 from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.recent_rows import segments_of
 from monitor.detection.columns.stream_rows import StreamRows, quotable
-from monitor.detection.diagnosis import classify, feature_changes, wording
+from monitor.detection.diagnosis import feature_changes, wording
 from monitor.detection.diagnosis.change_point import TEMPER, shift
+from monitor.detection.diagnosis.finding_builder import Quoted, build
 from monitor.detection.records.finding import (
     EXAMPLES,
     BeganAt,
-    Examples,
     Excerpt,
     Finding,
     FindingKind,
     RaisedAt,
-    Severity,
-    State,
-    finding_id,
 )
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Reference
@@ -135,25 +132,21 @@ def report(
         "were left out of it. If they are what is normal, learn a reference anew from now on: oqm reference pin "
         f"{shlex.quote(context.stream)}"
     )
-    return Finding(
-        stream=context.stream,
-        state=State.INFO,
-        id=finding_id(context.stream, FindingKind.REFERENCE, None, None, end),
-        kind=FindingKind.REFERENCE,
-        cause=cause,
-        driver=None,
-        raised_at=RaisedAt(rows.ids[-1], end, finite(float(rows.times[-1]))),
-        began_at=BeganAt(
-            began, int(indices[stretch.low]), int(indices[stretch.high]), finite(float(rows.times[stretch.start]))
+    title = f"{context.stream}: its reference leaves out {where}, which differ from the rest"
+    return build(
+        context.stream,
+        FindingKind.REFERENCE,
+        (title, cause),
+        (
+            RaisedAt(rows.ids[-1], end, finite(float(rows.times[-1]))),
+            BeganAt(
+                began, int(indices[stretch.low]), int(indices[stretch.high]), finite(float(rows.times[stretch.start]))
+            ),
         ),
-        features=changes,
-        segment=None,
-        examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
-        title=f"{context.stream}: its reference leaves out {where}, which differ from the rest",
-        severity=Severity.INFO,
-        runbook=classify.runbook_of(FindingKind.REFERENCE, []),
-        excerpts_before=before,
-        excerpts_after=after,
+        fires=False,
+        changes=changes,
+        features=context.specs,
+        quoted=Quoted.of(before, after),
     )
 
 

@@ -16,20 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config_values.durations import in_words
-from monitor.detection.diagnosis import classify
+from monitor.detection.diagnosis.finding_builder import build
 from monitor.detection.diagnosis.rounding import number
 from monitor.detection.records.finding import (
     BeganAt,
     Ended,
-    Examples,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
     Resolution,
-    Severity,
     State,
-    finding_id,
     resolved,
 )
 from monitor.detection.settings import DetectionSettings
@@ -246,22 +243,7 @@ def _finding(
     *features: FeatureChange,
     fires: bool,
 ) -> Finding:
-    return Finding(
-        stream=stream,
-        state=State.FIRING if fires else State.INFO,
-        id=finding_id(stream, kind, None, None, raised.index),
-        kind=kind,
-        cause=cause,
-        driver=None,
-        raised_at=raised,
-        began_at=began,
-        features=list(features),
-        segment=None,
-        examples=Examples([], []),
-        title=title,
-        severity=Severity.WARNING if fires else Severity.INFO,
-        runbook=classify.runbook_of(kind, []),
-    )
+    return build(stream, kind, (title, cause), (raised, began), fires=fires, changes=features)
 
 
 def _where(time: float, known_s: float) -> str:
