@@ -29,9 +29,10 @@ from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.recent_rows import VERSIONS, RecentRows, each_once, segments_of
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import FlagKind
-from monitor.detection.diagnosis import attribution, explain
+from monitor.detection.diagnosis import attribution, classify, feature_changes, rounding, wording
 from monitor.detection.diagnosis.change_point import TEMPER, Shift
-from monitor.detection.diagnosis.diagnose import ERRORS_TO_NAME_A_FEATURE, INPUT, MIN_ROWS_TO_CALL_A_SHIFT_SMALL
+from monitor.detection.diagnosis.diagnose import ERRORS_TO_NAME_A_FEATURE, MIN_ROWS_TO_CALL_A_SHIFT_SMALL
+from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build
 from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest
 from monitor.detection.records.context import Context
 from monitor.detection.records.cooldown import Cooldown
@@ -46,9 +47,6 @@ from monitor.detection.records.finding import (
     FindingKind,
     RaisedAt,
     Resolution,
-    Severity,
-    State,
-    finding_id,
     resolved,
 )
 from monitor.detection.records.plain_numbers import finite
@@ -231,7 +229,7 @@ class _VersionPair:
         if not len(mine):
             return []
         # A client that asks the same again and again is not so many answers, above all not if it has one version.
-        counts = self._repetitions.counts(rows.digests[mine], rows.present(INPUT)[mine])
+        counts = self._repetitions.counts(rows.digests[mine], rows.present(context.specs.input_length)[mine])
         self._repetitions.remember(rows.digests[mine])
         mine = mine[counts == 1.0]
         self._y = np.concatenate([self._y, y[mine]])
@@ -296,7 +294,7 @@ class _VersionPair:
         if not changes and few:
             self._cooldown.postpone(self._rows + MIN_ROWS_TO_CALL_A_SHIFT_SMALL)
             return []
-        certainty = (math.log10(max(self._test.total(), 1e-300)), math.log10(threshold))
+        certainty = Certainty(math.log10(max(self._test.total(), 1e-300)), math.log10(threshold))
         finding = self._finding(context, reference, history, fires, driver, changes, raised, certainty)
         self._test.restart()
         if fires:
@@ -319,7 +317,7 @@ class _VersionPair:
         driver = self._driver(context, reference, moved, changes)
         if not changes or driver.value not in context.settings.alert_on:
             return None
-        certainty = (drift.evidence or 0.0, drift.threshold or 0.0)
+        certainty = Certainty(drift.evidence or 0.0, drift.threshold or 0.0)
         found = self._finding(context, reference, history, True, driver, changes, drift.raised_at, certainty)
         self._test.restart()
         self._open(context, reference, found, moved)
@@ -331,7 +329,7 @@ class _VersionPair:
         self._window = _Difference(len(reference.mean), finding.raised_at.index)
         distance = moved.size.copy()
         distance[reference.moments.numbers :] /= reference.sd[reference.moments.numbers :]
-        effect = explain.effects(reference, moved, context.settings.floors)
+        effect = feature_changes.effects(reference, moved, context.settings.floors)
         floors = np.abs(distance / np.where(effect == 0, 1.0, effect))
         self._tested = columns_of_difference(
             distance, moved.surety, floors, self._named(reference, finding), self._difference.weight
@@ -345,7 +343,7 @@ class _VersionPair:
     def _changes(
         self, context: Context, reference: Reference, history: RecentRows, moved: Shift, sureties: Sequence[float]
     ) -> list[FeatureChange]:
-        effect = np.where(reference.is_input, 0.0, explain.effects(reference, moved, context.settings.floors))
+        effect = np.where(reference.is_input, 0.0, feature_changes.effects(reference, moved, context.settings.floors))
         kept = self._kept(history)
 
         def sides(j: int) -> tuple[float | None, float | None]:
@@ -353,7 +351,7 @@ class _VersionPair:
 
         changes: list[FeatureChange] = []
         for sure in sureties:
-            changes = explain.feature_changes(
+            changes = feature_changes.changed_features(
                 reference, moved, effect, history.numbers, history.flag_values(), context.specs, sure=sure, sides=sides
             )
             if changes:
@@ -386,7 +384,7 @@ class _VersionPair:
                 return whole[0], whole[1]
             j = k + nonzero
         old, new = self._difference.rates(j)
-        return explain.rounded(old), explain.rounded(new)
+        return rounding.rounded(old), rounding.rounded(new)
 
     def _driver(self, context: Context, reference: Reference, moved: Shift, changes: Sequence[FeatureChange]) -> Driver:
         """Whose doing: the routing's, if the inputs differ and the outputs no further than such inputs make them.
@@ -394,13 +392,13 @@ class _VersionPair:
         Nothing of faults, which are few, shows in how far the means of outputs moved.
         """
         joints = reference.outputs.joints
-        decisive = explain.decisive(reference, moved, changes)
-        faults = any(explain.is_fault(change, context.specs.get(change.name)) for change in decisive)
+        decisive = classify.decisive(reference, moved, changes, context.specs)
+        faults = any(classify.is_fault(change, context.specs.get(change.name)) for change in decisive)
         if not faults and attribution.inputs_moved(reference, moved) and reference.inputs.joints and len(joints) > 1:
             views = (reference.inputs.joints[0], joints[1], joints[0])
             if attribution.moved_no_further(*(self._length(joint) for joint in views)):
                 return Driver.INPUT
-        return explain.driver_of(decisive)
+        return classify.driver_of(decisive, context.specs)
 
     def _length(self, joint: Joint) -> float:
         mean = self._difference.sums[0] / self._difference.weight
@@ -409,31 +407,27 @@ class _VersionPair:
 
     def _finding(
         self, context: Context, reference: Reference, history: RecentRows, fires: bool, driver: Driver,
-        changes: list[FeatureChange], raised: RaisedAt, certainty: tuple[float, float],
+        changes: list[FeatureChange], raised: RaisedAt, certainty: Certainty,
     ) -> Finding:  # fmt: skip
         began = self._began(history, raised.index)
         title, cause = self._words(context, driver, changes, began.index)
         before, after = self._examples(reference, history)
         held = history.first_excerpt
-        return Finding(
-            stream=context.stream,
-            state=State.FIRING if fires else State.INFO,
-            id=finding_id(context.stream, FindingKind.CANARY, driver, self.segment, raised.index),
-            kind=FindingKind.CANARY,
-            cause=cause,
+        return build(
+            context.stream,
+            FindingKind.CANARY,
+            (title, cause),
+            (raised, began),
+            fires=fires,
             driver=driver,
-            raised_at=raised,
-            began_at=began,
-            features=changes,
+            changes=changes,
+            features=context.specs,
             segment=self.segment,
-            examples=Examples(*([history.event_id(at) for at in side] for side in (before, after))),
-            title=title,
-            severity=explain.severity_of(changes, context.specs) if fires else Severity.INFO,
-            runbook=explain.runbook_of(FindingKind.CANARY, changes),
-            evidence=round(certainty[0], 2),
-            threshold=round(certainty[1], 2),
-            excerpts_before=[history.excerpt(at) for at in before if at >= held],
-            excerpts_after=[history.excerpt(at) for at in after if at >= held],
+            quoted=Quoted(
+                Examples(*([history.event_id(at) for at in side] for side in (before, after))),
+                *([history.excerpt(at) for at in side if at >= held] for side in (before, after)),
+            ),
+            certainty=certainty,
         )
 
     def _began(self, history: RecentRows, raised: int) -> BeganAt:
@@ -453,7 +447,7 @@ class _VersionPair:
         if not changes:
             parts = ["no single feature differs by its floor, many do together"]
         else:
-            parts = [explain.phrase(change, context.specs) for change in changes[:3]]
+            parts = [wording.phrase(change, context.specs) for change in changes[:3]]
         more = f"; and {len(changes) - 3} more features with them" if len(changes) > 3 else ""
         why = "The two had the same traffic at the same time."
         if driver is Driver.INPUT:
@@ -491,7 +485,7 @@ class _VersionPair:
         if window is None or window.weight < AGREE or window.counts.sum() < context.settings.recovery:
             return []
         moved = window.shift(reference)
-        effect = explain.effects(reference, moved, context.settings.floors)
+        effect = feature_changes.effects(reference, moved, context.settings.floors)
         columns = self._named(reference, self.open)
         self._window = _Difference(len(effect), int(window.since))
         if not_back(self._tested, AGREED):
@@ -736,4 +730,4 @@ def _scores(reference: Reference, y: Array) -> Array:
 def _median(history: RecentRows, rows: NDArray[np.intp], column: int) -> float | None:
     values = expand(history.numbers[rows, column])
     values = values[np.isfinite(values)]
-    return explain.rounded(float(np.median(values))) if len(values) else None
+    return rounding.rounded(float(np.median(values))) if len(values) else None

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.rare_categories import RareCategories
 from monitor.detection.columns.recent_rows import LENGTH, RecentRows, Segments
-from monitor.detection.diagnosis import attribution, change_point, explain
+from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, FindingKind, base_name
 from monitor.detection.records.plain_numbers import finite
@@ -31,8 +31,6 @@ from monitor.detection.reference.reference import Reference
 Array = NDArray[np.float64]
 Segment = tuple[str, str]
 
-INPUT = "input.length.chars"
-"""Present exactly where an event has an input."""
 MIN_ROWS_TO_CALL_A_SHIFT_SMALL = 64
 """Up to this many rows the standard error of a mean (an eighth of a standard deviation) is half the effect floor of a
 number, so a shift that seems smaller than its floor may well be larger."""
@@ -180,7 +178,7 @@ def diagnose(
     located = _locate(normal, crossing, y, segments)
     point, moved = located.point, located.moved
     inputs = crossing.view is View.INPUTS
-    effect = explain.effects(reference, moved, context.settings.floors)
+    effect = feature_changes.effects(reference, moved, context.settings.floors)
     effect = np.where(reference.is_input == inputs, effect, 0.0)
     changed = located.population.since(point.position)
     rows = start + located.population.rows[located.population.rows >= point.position]
@@ -188,15 +186,16 @@ def diagnose(
     changes = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
     if crossing.column is not None and not _is_confirmed(reference, crossing.column, changes, moved, changed):
         changes = []
-    decisive = explain.decisive(reference, moved, changes)
+    decisive = classify.decisive(reference, moved, changes, context.specs)
     after = y[point.position :]
-    driver = _driver(reference, crossing, after, decisive, located.attribution)
+    driver = _driver(context, reference, crossing, after, decisive, located.attribution)
     undecided = not inputs and _is_undecided(reference, crossing, driver, located.attribution, after)
+    asked = context.specs.input_length
     unconfirmed = (
-        not crossing.of_detector and not inputs and _is_unconfirmed(reference, crossing, history, rows, changed)
+        not crossing.of_detector and not inputs and _is_unconfirmed(reference, crossing, history, rows, changed, asked)
     )
     return Diagnosis(
-        kind=explain.kind_of(changes, decisive, driver, located.attribution),
+        kind=classify.kind_of(changes, decisive, driver, located.attribution, context.specs),
         driver=driver,
         changes=changes,
         decisive=decisive,
@@ -280,19 +279,20 @@ def _changes(
 
     changes: list[FeatureChange] = []
     for sure in ERRORS_TO_NAME_A_FEATURE:
-        changes = explain.feature_changes(
+        changes = feature_changes.changed_features(
             reference, moved, effect, numbers, flags, context.specs, sure=sure, others=others
         )
         if not changes and spreads is not None:
             surely = max(sure, LEAST_ERRORS_OF_A_SPREAD)
-            spread = explain.spread_effects(reference, spreads, context.settings.floors, surely)
-            changes = explain.spread_changes(reference, spread, numbers)
+            spread = feature_changes.spread_effects(reference, spreads, context.settings.floors, surely)
+            changes = feature_changes.spread_changes(reference, spread, numbers)
         if changes or moved.rows > MIN_ROWS_TO_CALL_A_SHIFT_SMALL:
             break
     return changes
 
 
 def _driver(
+    context: Context,
     reference: Reference,
     crossing: Crossing,
     after: Array,
@@ -308,7 +308,7 @@ def _driver(
     compared = not found.new_versions and crossing.strongest != "failure"
     if compared and attribution.explained_by_inputs(reference, after):
         return Driver.INPUT
-    return explain.driver_of(decisive)
+    return classify.driver_of(decisive, context.specs)
 
 
 def _is_undecided(
@@ -328,16 +328,18 @@ def _is_undecided(
 
 
 def _is_unconfirmed(
-    reference: Reference, crossing: Crossing, history: RecentRows, rows: NDArray[np.intp], y: Array
+    reference: Reference, crossing: Crossing, history: RecentRows, rows: NDArray[np.intp], y: Array, asked: str | None
 ) -> bool:
     """Whether only bets on flags report a change, and no flag moved further than two samples of one rate may differ.
 
-    `y` (n, d) are the scores of these rows held (n).
+    `y` (n, d) are the scores of these rows held (n); `asked` is the feature that has a value exactly where an event has
+    an input.
     """
     kind = next(iter(crossing.kinds)) if len(crossing.kinds) == 1 else None
     if kind not in MIN_LOG_RATIO_OF_FLAGS:
         return False
-    place = reference.layout.numbers.index(INPUT) if INPUT in reference.layout.numbers else None
+    names = reference.layout.numbers
+    place = names.index(asked) if asked is not None and asked in names else None
     # Where inputs are not published, the same words may well answer different questions.
     has_inputs = place is not None and bool(np.isfinite(history.numbers[rows, place]).all())
     distinct = len(np.unique(history.marks[rows])) if has_inputs else len(rows)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.settings import DetectionSettings
 from monitor.features.base import FeatureSpec
 
@@ -28,5 +29,5 @@ class Context:
     stream: str
     settings: DetectionSettings
     declared: Sequence[FeatureSpec]
-    specs: Mapping[str, FeatureSpec]
+    specs: DeclaredFeatures
     threshold: float

@@ -13,41 +13,28 @@ from enum import StrEnum
 import msgspec
 
 from monitor.config_values.durations import in_words
+from monitor.detection.records.finding_kinds import FindingKind as FindingKind
 
 SCHEMA_VERSION = 1
 SPREAD, TAIL = ".spread", ".tail"
 """Ends the name of a number that moved in spread, and of one whose largest values became more or fewer."""
+FAMILY_MISSING = ".missing"
+"""Ends the name of a family (`output.length.missing`) of which more values than usual are missing."""
 EXAMPLES = 3
 """Events from each side of a change, at most."""
 
 
 class State(StrEnum):
-    """Life of a finding. `pending` is kept inside and never printed or sent."""
+    """Life of a finding."""
 
-    PENDING = "pending"
     FIRING = "firing"
     RESOLVED = "resolved"
     INFO = "info"
 
-
-class FindingKind(StrEnum):
-    """What sort of thing was found; each has a runbook of the same name in `config/runbooks/`."""
-
-    DRIFT = "drift"
-    SILENT_UPDATE = "silent_update"
-    VERSION_CHANGE = "version_change"
-    FORMAT = "format"
-    REFUSAL = "refusal"
-    LATENCY = "latency"
-    ERRORS = "errors"
-    DEPENDENCY = "dependency"
-    CONTEXT = "context"
-    VOLUME = "volume"
-    SILENCE = "silence"
-    INPUT_DRIFT = "input_drift"
-    MIX_SHIFT = "mix_shift"
-    CANARY = "canary"
-    REFERENCE = "reference"
+    @classmethod
+    def _missing_(cls, value: object) -> State | None:
+        """Records of earlier versions may say `pending`, which nobody was to see: information."""
+        return cls.INFO if value == "pending" else None
 
 
 class Driver(StrEnum):

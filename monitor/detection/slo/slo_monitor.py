@@ -19,7 +19,10 @@ from numpy.typing import NDArray
 from monitor.config_values.durations import in_words
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.diagnosis import alert_correlation, explain
+from monitor.detection.diagnosis import alert_correlation, feature_changes
+from monitor.detection.diagnosis.finding_builder import Quoted, build
+from monitor.detection.diagnosis.rounding import rounded
+from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
     EXAMPLES,
     TAIL,
@@ -34,13 +37,12 @@ from monitor.detection.records.finding import (
     Resolution,
     Severity,
     State,
-    finding_id,
     resolved,
 )
 from monitor.detection.settings import Objective
 from monitor.detection.slo.burn_rate import FEWEST_BAD_LATELY, MINUTE_S, RULES, Budget, Rule
+from monitor.features.base import Role
 
-LATENCY, ERROR = "call.latency.total_s", "call.outcome.error"
 Column: TypeAlias = NDArray[np.float16] | NDArray[np.float64]
 
 
@@ -81,8 +83,9 @@ class _Watch:
 class SloMonitor:
     """Watches a stream's objectives, which its settings say anew each time."""
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, stream: str, features: DeclaredFeatures) -> None:
         self.stream = stream
+        self._features = features
         self._watches: dict[str, _Watch] = {}
 
     @property
@@ -100,8 +103,9 @@ class SloMonitor:
     ) -> list[Finding]:
         """Take rows with their stream indices (n), while these drift findings are told."""
         found = self._take_up(objectives)
+        latency, error = (rows.column(name) for name in counted_features(self._features))
         for watch in self._watches.values():
-            counted, bad = _judged(watch.objective, len(rows), rows.column(LATENCY), rows.column(ERROR))
+            counted, bad = _judged(watch.objective, len(rows), latency, error)
             known = np.flatnonzero(counted)
             since = 0
             for place in chain(watch.budget.observe(rows.times[known], bad[known]), [len(known)]):
@@ -161,7 +165,7 @@ class SloMonitor:
         if burning is not None and (watch.open is None or RULES[burning].pages > RULES[watch.rule].pages):
             found = self._end(watch, "it burns faster now, which is an alert by itself", at, how=Ended.REPLACED)
             watch.rule = burning
-            watch.open = _with(self._finding(watch, RULES[burning], at), drifts)
+            watch.open = self._with(self._finding(watch, RULES[burning], at), drifts)
             return [*found, watch.open]
         if watch.open is None:
             return []
@@ -175,7 +179,7 @@ class SloMonitor:
         assert watch.open is not None
         held, rule = watch.open, RULES[watch.rule]
         now = self._finding(watch, rule, at)
-        finding = _with(
+        finding = self._with(
             msgspec.structs.replace(now, id=held.id, raised_at=held.raised_at, began_at=held.began_at), drifts
         )
         if finding.state is State.INFO:
@@ -198,7 +202,7 @@ class SloMonitor:
         objective, budget = watch.objective, watch.budget
         kind = FindingKind.ERRORS if objective.latency_s is None else FindingKind.LATENCY
         lately, window = budget.window(rule.short), budget.window(rule.long)
-        rate = explain.rounded(window.bad / window.events)
+        rate = rounded(window.bad / window.events)
         bad = "ended in an error" if objective.latency_s is None else f"took longer than {objective.latency_s:g} s"
         burn = f"its error budget burns {window.burn:.1f} times too fast"
         spent, left = budget.spent(), budget.lasts(window.burn)
@@ -208,39 +212,49 @@ class SloMonitor:
             else f"{spent:.1%} of it is spent, at this rate the rest in {_span(left)}"
         )
         first, began = watch.began or (at.index, at.time)
-        name = ERROR if objective.latency_s is None else f"{LATENCY}{TAIL}"
+        role = _counted_role(objective)
+        counted = self._features.leading(role) or role.value
+        name = counted if objective.latency_s is None else f"{counted}{TAIL}"
         above = None if objective.latency_s is None else f"above {objective.latency_s:g} s"
-        return Finding(
-            stream=self.stream,
-            state=State.FIRING,
-            id=finding_id(self.stream, kind, Driver.CALL, {"slo": objective.name}, at.index),
-            kind=kind,
-            cause=(
-                f"{window.bad:,} of {window.events:,} events within {_span(rule.long)}, and {lately.bad:,} of "
-                f"{lately.events:,} within {_span(rule.short)}, {bad}; the objective {objective.name} allows "
-                f"{budget.allowed:.3g} of them in {_span(budget.period)}. So {burn} (from {rule.rate:g} times on it is "
-                f"told): {rest}."
-            ),
+        cause = (
+            f"{window.bad:,} of {window.events:,} events within {_span(rule.long)}, and {lately.bad:,} of "
+            f"{lately.events:,} within {_span(rule.short)}, {bad}; the objective {objective.name} allows "
+            f"{budget.allowed:.3g} of them in {_span(budget.period)}. So {burn} (from {rule.rate:g} times on it is "
+            f"told): {rest}."
+        )
+        title = f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}"
+        return build(
+            self.stream,
+            kind,
+            (title, cause),
+            (at, BeganAt(first, first, at.index, began)),
+            fires=True,
             driver=Driver.CALL,
-            raised_at=at,
-            began_at=BeganAt(first, first, at.index, began),
-            features=[FeatureChange(name, explain.rounded(budget.allowed), rate, round(window.burn, 2), above)],
-            segment=None,
-            examples=Examples([], watch.bad),
-            title=f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}",
+            changes=[FeatureChange(name, rounded(budget.allowed), rate, round(window.burn, 2), above)],
+            named={"slo": objective.name},
             severity=Severity.CRITICAL if rule.pages else Severity.WARNING,
-            runbook=explain.runbook_of(kind, []),
+            quoted=Quoted(Examples([], watch.bad)),
             model=next((model for model in watch.models if 2 * watch.models.count(model) > len(watch.models)), None),
         )
+
+    def _with(self, burn: Finding, drifts: Sequence[Finding]) -> Finding:
+        """An objective's finding beside these, if it goes with one of them: information unless it is graver."""
+        drift = alert_correlation.told_with(burn, drifts, self._features)
+        if drift is None:
+            return burn
+        both = alert_correlation.beside(burn, drift)
+        others = [change for change in drift.features if change.name != burn.features[0].name]
+        both = msgspec.structs.replace(both, features=[*burn.features, *others][: feature_changes.MOST_FEATURES])
+        return alert_correlation.as_information(both) if alert_correlation.says(drift, burn) else both
 
     def plain(self) -> dict[str, Any]:
         """Plain data for a snapshot."""
         return {name: watch.plain() for name, watch in self._watches.items()}
 
     @classmethod
-    def from_plain(cls, stream: str, plain: dict[str, Any]) -> SloMonitor:
+    def from_plain(cls, stream: str, features: DeclaredFeatures, plain: dict[str, Any]) -> SloMonitor:
         """The watches that `plain` described; they go on bit for bit."""
-        watched = cls(stream)
+        watched = cls(stream, features)
         watched._watches = {name: _Watch.from_plain(held) for name, held in plain.items()}
         return watched
 
@@ -251,14 +265,14 @@ def cost(
     rows: int,
     latency: NDArray[np.float16] | None,
     error: Column | None,
+    features: DeclaredFeatures,
 ) -> list[str]:
     """How fast the objectives that count what changed burn by some rows' compressed latencies (n) and errors (n)."""
     told = []
     for objective in objectives:
-        counts = ERROR if objective.latency_s is None else LATENCY
-        counted, bad = _judged(objective, rows, latency, error)
+        role, (counted, bad) = _counted_role(objective), _judged(objective, rows, latency, error)
         n, k, allowed = int(counted.sum()), int((counted & bad).sum()), 1.0 - objective.objective
-        if k >= FEWEST_BAD_LATELY and k > allowed * n and alert_correlation.moved(counts, changes):
+        if k >= FEWEST_BAD_LATELY and k > allowed * n and alert_correlation.moved(role, changes, features):
             told.append(
                 f"Of the {n:,} events since then {k:,} miss the objective {objective.name}, whose error budget burns "
                 f"{k / n / allowed:.1f} times too fast by that."
@@ -266,15 +280,13 @@ def cost(
     return told
 
 
-def _with(burn: Finding, drifts: Sequence[Finding]) -> Finding:
-    """An objective's finding beside these, if it goes with one of them: information unless it is graver."""
-    drift = alert_correlation.told_with(burn, drifts)
-    if drift is None:
-        return burn
-    both = alert_correlation.beside(burn, drift)
-    others = [change for change in drift.features if change.name != burn.features[0].name]
-    both = msgspec.structs.replace(both, features=[*burn.features, *others][: explain.MOST_FEATURES])
-    return alert_correlation.as_information(both) if alert_correlation.says(drift, burn) else both
+def counted_features(features: DeclaredFeatures) -> tuple[str | None, str | None]:
+    """The features that objectives count: the latency, and whether a call ended in an error."""
+    return features.leading(Role.LATENCY), features.leading(Role.ERROR)
+
+
+def _counted_role(objective: Objective) -> Role:
+    return Role.ERROR if objective.latency_s is None else Role.LATENCY
 
 
 def _judged(

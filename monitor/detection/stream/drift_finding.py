@@ -11,21 +11,19 @@ import numpy as np
 from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.recent_rows import RecentRows, Segments
 from monitor.detection.columns.watched_columns import FlagKind
-from monitor.detection.diagnosis import explain, trend_forecast
+from monitor.detection.diagnosis import classify, trend_forecast, wording
 from monitor.detection.diagnosis.diagnose import Diagnosis
+from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
-    Examples,
     Excerpt,
     Finding,
     FindingKind,
     RaisedAt,
-    Severity,
-    State,
-    finding_id,
 )
 from monitor.detection.records.plain_numbers import finite
-from monitor.detection.slo.slo_monitor import ERROR, LATENCY, cost
+from monitor.detection.slo.slo_monitor import cost, counted_features
+from monitor.features.base import Role
 
 LEAST_EVIDENCE = 1e-300
 """In place of no evidence, as a detector of one number may find drift without any: its logarithm is a number."""
@@ -50,28 +48,18 @@ def drift_finding(
     index = int(history.indices[-1])
     kind, driver, changes, attribution = found.kind, found.driver, found.changes, found.attribution
     more = _more(context, history, found)
-    title, cause = explain.words(
-        context.stream, kind, driver, changes, attribution, found.began.index, context.specs, more
-    )
-    return Finding(
-        stream=context.stream,
-        state=State.FIRING if fires else State.INFO,
-        id=finding_id(context.stream, kind, driver, attribution.segment, index),
-        kind=kind,
-        cause=cause,
+    return build(
+        context.stream,
+        kind,
+        wording.words(context.stream, kind, driver, changes, attribution, found.began.index, context.specs, more),
+        (RaisedAt(history.event_id(-1), index, finite(history.times[-1])), found.began),
+        fires=fires,
         driver=driver,
-        raised_at=RaisedAt(history.event_id(-1), index, finite(history.times[-1])),
-        began_at=found.began,
-        features=changes,
+        changes=changes,
+        features=context.specs,
         segment=attribution.segment,
-        examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
-        title=title,
-        severity=explain.severity_of(changes, context.specs) if fires else Severity.INFO,
-        runbook=explain.runbook_of(kind, changes),
-        evidence=round(math.log10(max(evidence, LEAST_EVIDENCE)), 2),
-        threshold=round(math.log10(context.threshold), 2),
-        excerpts_before=before,
-        excerpts_after=after,
+        quoted=Quoted.of(before, after),
+        certainty=Certainty(math.log10(max(evidence, LEAST_EVIDENCE)), math.log10(context.threshold)),
         model=_majority(history.segments[found.position :], MODEL),
     )
 
@@ -83,21 +71,22 @@ def _more(context: Context, history: RecentRows, found: Diagnosis) -> list[str]:
     numbers, names = history.numbers[found.rows], layout.numbers
     more: list[str] = []
     if found.kind in (FindingKind.LATENCY, FindingKind.DEPENDENCY):
-        changes = explain.in_order(found.changes, found.kind)
-        more.append(explain.times(reference, numbers, changes, context.specs))
+        changes = classify.in_order(found.changes, found.kind, context.specs)
+        more.append(wording.times(reference, numbers, changes, context.specs))
     elif found.kind is FindingKind.CONTEXT:
         share, turn = (
             expand(numbers[:, names.index(name)]) if name in names else np.full(len(numbers), np.nan)
-            for name in ("call.context.share", "call.session.turn")
+            for name in (context.specs.leading(Role.CONTEXT), context.specs.leading(Role.SESSION))
         )
         more.append(trend_forecast.words(share, np.round(turn), history.times[found.rows]))
     if context.settings.slo:
         # An objective counts every row, whichever segment changed.
         since = slice(int(found.rows[0]), None)
-        place = layout.flag_place(ERROR, FlagKind.DECLARED)
-        latency = history.numbers[since, names.index(LATENCY)] if LATENCY in names else None
+        timed, failed = counted_features(context.specs)
+        place = None if failed is None else layout.flag_place(failed, FlagKind.DECLARED)
+        latency = history.numbers[since, names.index(timed)] if timed in names else None
         error = None if place is None else history.flag_values()[since, place]
-        more += cost(context.settings.slo, found.changes, len(history) - since.start, latency, error)
+        more += cost(context.settings.slo, found.changes, len(history) - since.start, latency, error, context.specs)
     return more
 
 

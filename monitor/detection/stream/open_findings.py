@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import LENGTH, RecentRows
 from monitor.detection.columns.watched_columns import ENDINGS
-from monitor.detection.diagnosis import change_point, explain
+from monitor.detection.diagnosis import change_point, classify, feature_changes, wording
 from monitor.detection.diagnosis.alert_correlation import GOES_ON
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
@@ -116,7 +116,7 @@ class OpenFindings:
         table = situation.original.segments
         for known in self.findings:
             wide = all(table.share(*pair) >= MIN_SHARE_MISTAKEN_FOR_ALL for pair in (known.segment or {}).items())
-            reported = [explain.told_in(known, change) for change in decisive]
+            reported = [classify.is_reported_by(known, change, situation.context.specs) for change in decisive]
             # One of them may have moved by chance.
             if (wide or known.segment == segment) and reported[0] and 2 * sum(reported) >= len(reported):
                 return known
@@ -144,7 +144,7 @@ class OpenFindings:
     def _distance(self, situation: Situation, reference: Reference, rows: int, also: Set[str]) -> float:
         """How far the last rows are from a reference in what the findings named, and also these, in effect floors."""
         moved = change_point.shift(reference, situation.scores(reference, situation.last(rows)))
-        effect = explain.effects(reference, moved, situation.context.settings.floors)
+        effect = feature_changes.effects(reference, moved, situation.context.settings.floors)
         return float(np.abs(effect[_columns_named(reference, self._names() | also)]).sum())
 
     def _names(self) -> set[str]:
@@ -155,11 +155,11 @@ class OpenFindings:
         reference, floors = situation.original.reference, situation.context.settings.floors
         y = situation.scores(reference, situation.last(rows))
         moved = change_point.shift(reference, y)
-        effect = np.abs(explain.effects(reference, moved, floors))
+        effect = np.abs(feature_changes.effects(reference, moved, floors))
         names = self._names() | also
         if bool((_columns_named(reference, names) & (effect >= 1.0) & moved.certain(errors)).any()):
             return True
-        spread = np.abs(explain.spread_effects(reference, y, floors, errors))
+        spread = np.abs(feature_changes.spread_effects(reference, y, floors, errors))
         return any(spread[j] >= 1.0 for j, name in enumerate(reference.layout.numbers) if f"{name}{SPREAD}" in names)
 
     # Ending
@@ -272,7 +272,7 @@ def _columns_to_test(situation: Situation, finding: Finding, position: int) -> l
         segment = next(iter(finding.segment.items()))
     y = _scores_of_segment(situation, segment, position, len(situation.history))
     moved = change_point.shift(reference, y)
-    effect = explain.effects(reference, moved, floors)
+    effect = feature_changes.effects(reference, moved, floors)
     names = {change.name for change in finding.features}
     # What a finding names against a provisional reference may be back where the original is.
     errors = ERRORS_OF_A_DEPARTURE if situation.active is situation.original else ERRORS_OF_A_SECOND_DEPARTURE
@@ -300,14 +300,14 @@ def _is_gone(column: Column, history: RecentRows, rows: int) -> bool:
 def _words_of_return(situation: Situation, finding: Finding, test: Recovery, back: int, held: int) -> str:
     """Where the feature that a finding is about is now: by the tested rows, else by the last rows held."""
     reference, history, specs = situation.original.reference, situation.history, situation.context.specs
-    lead = next(iter(explain.in_order(finding.features, finding.kind)), None)
+    lead = next(iter(classify.in_order(finding.features, finding.kind, specs)), None)
     now = None
     for column in test.columns:
-        if lead is not None and column.waiting[0] and explain.is_shown_by(reference.layout, column.place, lead):
+        if lead is not None and column.waiting[0] and feature_changes.is_shown_by(reference.layout, column.place, lead):
             now = column.waiting[1] / column.waiting[0]
             break
     if now is None and lead is not None and not lead.name.endswith((SPREAD, TAIL)):
-        now = explain.median_of(reference, lead, history.numbers[len(history) - held :], specs)
+        now = feature_changes.median_of(reference, lead, history.numbers[len(history) - held :], specs)
     if lead is None or now is None:
         return f"what it named is within the effect floor of the reference again for {back:,} events"
-    return explain.back(lead, now, specs, back)
+    return wording.back(lead, now, specs, back)

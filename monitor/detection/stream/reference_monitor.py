@@ -30,8 +30,8 @@ from monitor.detection.columns.recent_rows import RecentRows, Segments, segments
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import Categories, WatchedColumns, watched
 from monitor.detection.detectors.chosen import Alone
-from monitor.detection.diagnosis import attribution, change_point, explain
-from monitor.detection.diagnosis.diagnose import INPUT, Crossing, Diagnosis, View, diagnose
+from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes
+from monitor.detection.diagnosis.diagnose import Crossing, Diagnosis, View, diagnose
 from monitor.detection.diagnosis.examples import showing, typical
 from monitor.detection.records.context import Context
 from monitor.detection.records.cooldown import Cooldown
@@ -211,7 +211,7 @@ class ReferenceMonitor:
             return self._gather(context, block), len(rows)
         scored = ScoredRows(
             reference.scores(block.numbers, block.flags, block.segments),
-            self._repetitions.counts(rows.digests, rows.present(INPUT)),
+            self._repetitions.counts(rows.digests, rows.present(context.specs.input_length)),
             block.segments,
             ~np.isfinite(block.numbers),
         )
@@ -405,11 +405,11 @@ class ReferenceMonitor:
         situation, history, reference = self._situation(context), self.history, self.original.reference
         chosen = np.arange(found.position, len(history))
         moved = change_point.shift(reference, situation.scores(reference, found.position))
-        effect = np.where(reference.is_input, 0.0, explain.effects(reference, moved, context.settings.floors))
-        changes = explain.feature_changes(
+        effect = np.where(reference.is_input, 0.0, feature_changes.effects(reference, moved, context.settings.floors))
+        changes = feature_changes.changed_features(
             reference, moved, effect, history.numbers[chosen], history.flag_values()[chosen], context.specs
         )
-        if explain.severity_of(changes, context.specs) is not Severity.CRITICAL:
+        if classify.severity_of(changes, context.specs) is not Severity.CRITICAL:
             return []
         whole = replace(
             found,

@@ -41,7 +41,7 @@ class WarmingUp:
         A stretch of rows that differs from the rest, as in an incident, is left out of the reference and reported.
         """
         monitor = ReferenceMonitor.learn(context, rows, indices, pinned=self.pinned)
-        stretch = warmup_check.incident(monitor.original.reference, rows)
+        stretch = warmup_check.incident(monitor.original.reference, rows, context.specs.input_length)
         if stretch is None:
             return monitor, []
         usual = np.flatnonzero(~stretch.inside(len(rows)))

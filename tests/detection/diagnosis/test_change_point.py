@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from monitor.detection.columns.normal_scores import RankMap, compress
 from monitor.detection.columns.recent_rows import LENGTH
 from monitor.detection.columns.watched_columns import Flag, FlagKind, WatchedColumns
-from monitor.detection.diagnosis import explain
+from monitor.detection.diagnosis import feature_changes
 from monitor.detection.diagnosis.change_point import shift, surest_flag
 from monitor.detection.reference.moments import UNIT, Moments
 from monitor.detection.reference.reference import Reference
@@ -107,4 +107,4 @@ def test_a_level_that_wanders_widens_the_zone_and_the_floor() -> None:
     assert normal.outputs.singles.error[0] > calm.outputs.singles.error[0] + 0.25
     moved = shift(normal, np.tile([0.3, 0.0], (400, 1)))
     floors = Floors()
-    assert abs(explain.effects(normal, moved, floors)[0]) < abs(moved.size[0]) / floors.number
+    assert abs(feature_changes.effects(normal, moved, floors)[0]) < abs(moved.size[0]) / floors.number
