@@ -30,8 +30,9 @@ from monitor.detection.columns.recent_rows import VERSIONS, RecentRows, each_onc
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import FlagKind
 from monitor.detection.diagnosis import attribution, classify, feature_changes, rounding, wording
-from monitor.detection.diagnosis.change_point import TEMPER, Shift
+from monitor.detection.diagnosis.change_point import credible_interval
 from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build
+from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest
 from monitor.detection.records.finding import (
     EXAMPLES,
@@ -427,9 +428,7 @@ class _VersionPair:
         """From the new version's first row on, unless the versions had agreed for a while; with a 90 % interval."""
         starts = np.asarray([start for start, _ in self._gains] or [float(self.first)])
         total = np.cumsum(np.asarray([gain for _, gain in self._gains] or [0.0])[::-1])[::-1]
-        share = np.exp(np.maximum((total - total.max()) * TEMPER, -700))
-        share = np.cumsum(share) / share.sum()
-        low, high = (int(starts[min(int(np.searchsorted(share, q)), len(starts) - 1)]) for q in (0.05, 0.95))
+        low, high = (int(starts[place]) for place in credible_interval(total))
         index = max(self._difference.since, self.first)
         place = np.flatnonzero(history.indices == index)
         time = finite(history.times[place[0]]) if len(place) else None

@@ -35,7 +35,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.diagnosis.change_point import Shift
+from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.reference.reference import Reference
 
 Array = NDArray[np.float64]
@@ -96,7 +96,7 @@ NEARLY = 0.7
 """Share of the surest column's standard errors from which on another column is tested, too (as
 `classify.DECISIVE_SHARE`)."""
 HEAVY_TAILS = 1.69
-"""By which the variance of a spread is larger than a normal's, as scores have heavier tails (`change.widening`)."""
+"""By which the variance of a spread is larger than a normal's, as scores have heavier tails (`shift.widening`)."""
 LEAST_RATE = 1e-5
 """Rates are kept this far from 0 and 1, where a logarithm has no value."""
 

@@ -32,6 +32,7 @@ from monitor.detection.detectors.chosen import Alone
 from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes, trend_forecast, wording
 from monitor.detection.diagnosis.alert_correlation import GOES_ON
 from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build
+from monitor.detection.diagnosis.shift import Shift, shift, surest_flag, widening
 from monitor.detection.evidence.shiryaev_roberts import Evidence
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
@@ -400,7 +401,7 @@ class ReferenceMonitor:
         carrier = None if inputs or columns is not None else evidence.carrier()
         scope = self._scope(y, where, carrier)
         point = self._point(inputs, evidence, scope, columns)
-        moved = change_point.shift(reference, scope.y[scope.rows >= point.position])
+        moved = shift(reference, scope.y[scope.rows >= point.position])
         after, later = y[point.position :], where[point.position :]
         laid = attribution.attribute(reference, self._active.segments, after, later, moved, carrier)
         segment = None if laid.mix or not laid.segment else next(iter(laid.segment.items()))
@@ -410,7 +411,7 @@ class ReferenceMonitor:
             if carrier is not None:
                 point = self._point(inputs, evidence, scope, columns)
                 after, later = y[point.position :], where[point.position :]
-            moved = change_point.shift(reference, scope.y[scope.rows >= point.position])
+            moved = shift(reference, scope.y[scope.rows >= point.position])
         effect = feature_changes.effects(reference, moved, context.settings.floors)
         effect = np.where(reference.is_input == inputs, effect, 0.0)
         since = scope.rows >= point.position
@@ -507,7 +508,7 @@ class ReferenceMonitor:
     def _changes(
         self,
         context: Context,
-        moved: change_point.Shift,
+        moved: Shift,
         effect: Array,
         chosen: NDArray[np.intp],
         y: Array | None,
@@ -588,9 +589,9 @@ class ReferenceMonitor:
         # Where inputs are not published, the same words may well answer different questions.
         known = place is not None and bool(np.isfinite(history.numbers[chosen, place]).all())
         distinct = len(np.unique(history.marks[chosen])) if known else len(chosen)
-        return change_point.surest_flag(reference, y, distinct, faults=kind == "failure") < SURE_FLAG[kind]
+        return surest_flag(reference, y, distinct, faults=kind == "failure") < SURE_FLAG[kind]
 
-    def _borne_out(self, column: int, changes: Sequence[FeatureChange], moved: change_point.Shift, y: Array) -> bool:
+    def _borne_out(self, column: int, changes: Sequence[FeatureChange], moved: Shift, y: Array) -> bool:
         """Whether the number in whose column a detector of its own found drift moved, or spreads, as it should have.
 
         By its floor, and surely: by as much as `SURE_ALONE` asks of two samples, less what rows that were chosen as the
@@ -602,7 +603,7 @@ class ReferenceMonitor:
         name = reference.layout.name(column)
         if all(base_name(each.name) != name for each in changes):
             return False
-        surety = max(abs(float(moved.surety[column])), abs(float(change_point.widening(reference, y)[1][column])))
+        surety = max(abs(float(moved.surety[column])), abs(float(widening(reference, y)[1][column])))
         return surety * surety / 2 - math.log(max(LENGTH / max(len(y), 1), 1.0)) >= SURE_ALONE
 
     def _began(self, held: int, point: change_point.ChangePoint) -> BeganAt:
@@ -758,7 +759,7 @@ class ReferenceMonitor:
         if known.state is not State.FIRING or any(f.severity is Severity.CRITICAL for f in self.open):
             return []
         chosen = np.arange(position, len(history))
-        moved = change_point.shift(reference, self._scores(reference, position, len(history)))
+        moved = shift(reference, self._scores(reference, position, len(history)))
         effect = np.where(reference.is_input, 0.0, feature_changes.effects(reference, moved, context.settings.floors))
         changes = feature_changes.changed_features(
             reference, moved, effect, history.numbers[chosen], history.flag_values()[chosen], context.specs
@@ -794,7 +795,7 @@ class ReferenceMonitor:
     def _distance(self, context: Context, reference: Reference, rows: int, also: Set[str]) -> float:
         """How far the last rows are from a reference in what the open findings named, and also these, in floors."""
         held = len(self._history)
-        moved = change_point.shift(reference, self._scores(reference, max(0, held - rows), held))
+        moved = shift(reference, self._scores(reference, max(0, held - rows), held))
         effect = feature_changes.effects(reference, moved, context.settings.floors)
         return float(np.abs(effect[self._named(reference, also)]).sum())
 
@@ -819,7 +820,7 @@ class ReferenceMonitor:
         reference = self._original.reference
         held = len(self._history)
         y = self._scores(reference, max(0, held - rows), held)
-        moved = change_point.shift(reference, y)
+        moved = shift(reference, y)
         effect = np.abs(feature_changes.effects(reference, moved, context.settings.floors))
         if bool((self._named(reference, also) & (effect >= 1.0) & moved.certain(sure)).any()):
             return True
@@ -868,7 +869,7 @@ class ReferenceMonitor:
             segment = next(iter(finding.segment.items()))
         y = self._of_segment(segment, position, len(self._history))
         floors = context.settings.floors
-        moved = change_point.shift(reference, y)
+        moved = shift(reference, y)
         effect = feature_changes.effects(reference, moved, floors)
         names = {f.name for f in finding.features}
         # What a finding names against a provisional reference may be back where the original is.
