@@ -31,9 +31,12 @@ from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import FlagKind
 from monitor.detection.diagnosis import attribution, classify, feature_changes, rounding, wording
 from monitor.detection.diagnosis.change_point import credible_interval
+from monitor.detection.diagnosis.diagnose import ERRORS_TO_NAME_A_FEATURE, MIN_ROWS_TO_CALL_A_SHIFT_SMALL
 from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build
 from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest
+from monitor.detection.records.context import Context
+from monitor.detection.records.cooldown import Cooldown
 from monitor.detection.records.finding import (
     EXAMPLES,
     BeganAt,
@@ -47,12 +50,14 @@ from monitor.detection.records.finding import (
     Resolution,
     resolved,
 )
+from monitor.detection.records.plain_numbers import finite
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Joint, Reference
 from monitor.detection.state.snapshot_codec import pack, unpack
-from monitor.detection.stream.recovery import Column, columns_of_difference, limit, not_back
-from monitor.detection.stream.reference_monitor import FEW, PATIENCE, PATIENCE_MOST, Context, columns_of, finite
+from monitor.detection.stream.recovery import limit, not_back
+from monitor.detection.stream.recovery_choice import columns_of_difference
+from monitor.detection.stream.recovery_evidence import Column
 from monitor.features.base import FeatureSpec, Kind
 
 Array = NDArray[np.float64]
@@ -197,7 +202,7 @@ class _VersionPair:
         self._cusum = 0.0
         self._seen = 0
         self._rows = 0
-        self._quiet = [0, PATIENCE]
+        self._cooldown = Cooldown()
 
     @property
     def segment(self) -> dict[str, str]:
@@ -268,7 +273,7 @@ class _VersionPair:
                 return False
         self._difference.add(y, new)
         self._gains = [*self._gains, [first, gain]][-GAINS:]
-        return self._test.total() >= threshold and self._rows >= self._quiet[0]
+        return self._test.total() >= threshold and self._rows >= self._cooldown.until
 
     # Findings
 
@@ -282,21 +287,23 @@ class _VersionPair:
         paged: bool,
     ) -> list[Finding]:
         moved = self._difference.shift(reference)
-        changes = self._changes(context, reference, history, moved, (2.5, 1.5, 0.0) if moved.rows <= FEW else (2.5,))
+        few = moved.rows <= MIN_ROWS_TO_CALL_A_SHIFT_SMALL
+        sureties = ERRORS_TO_NAME_A_FEATURE if few else ERRORS_TO_NAME_A_FEATURE[:1]
+        changes = self._changes(context, reference, history, moved, sureties)
         driver = self._driver(context, reference, moved, changes)
         fires = bool(changes) and driver.value in context.settings.alert_on and not paged
-        if not changes and moved.rows <= FEW:
-            self._quiet[0] = self._rows + FEW
+        if not changes and few:
+            self._cooldown.postpone(self._rows + MIN_ROWS_TO_CALL_A_SHIFT_SMALL)
             return []
         certainty = Certainty(math.log10(max(self._test.total(), 1e-300)), math.log10(threshold))
         finding = self._finding(context, reference, history, fires, driver, changes, raised, certainty)
         self._test.restart()
         if fires:
             self._open(context, reference, finding, moved)
-            self._quiet = [0, PATIENCE]
+            self._cooldown.reset()
             return [finding]
         told, self._told = self._told, True
-        self._quiet = [self._rows + self._quiet[1], min(2 * self._quiet[1], PATIENCE_MOST)]
+        self._cooldown.back_off(self._rows)
         return [] if told else [finding]
 
     def confirm(
@@ -307,7 +314,7 @@ class _VersionPair:
             return None
         reference = normal.reference
         moved = self._difference.shift(reference)
-        changes = self._changes(context, reference, history, moved, (2.5,))
+        changes = self._changes(context, reference, history, moved, ERRORS_TO_NAME_A_FEATURE[:1])
         driver = self._driver(context, reference, moved, changes)
         if not changes or driver.value not in context.settings.alert_on:
             return None
@@ -512,7 +519,7 @@ class _VersionPair:
             self._difference.plain(),
             None if self._window is None else self._window.plain(),
             [pack(self._y), pack(self._new.astype(np.uint8)), pack(self._indices)],
-            [self._gains, self._cusum, self._seen, self._rows, self._quiet],
+            [self._gains, self._cusum, self._seen, self._rows, [self._cooldown.until, self._cooldown.wait]],
             [msgspec.to_builtins(column) for column in self._tested],
         ]
 
@@ -533,7 +540,8 @@ class _VersionPair:
         pair._window = None if window is None else _Difference.from_plain(window)
         pair._y, pair._indices = unpack(waiting[0]), unpack(waiting[2])
         pair._new = unpack(waiting[1]).astype(bool)
-        pair._gains, pair._cusum, pair._seen, pair._rows, pair._quiet = counts
+        pair._gains, pair._cusum, pair._seen, pair._rows, pause = counts
+        pair._cooldown = Cooldown(*pause)
         return pair
 
 
@@ -593,7 +601,7 @@ class CanaryMonitor:
         if not self.pairs:
             return []
         findings: list[Finding] = []
-        numbers, flags = columns_of(normal.reference.layout, rows)
+        numbers, flags = rows.read_as(normal.reference.layout)
         y = normal.reference.scores(numbers, flags, segments_of(rows.segments))
         threshold = asked * len(self.pairs) / SHARE
         told = [self._of(finding.segment) for finding in firing]

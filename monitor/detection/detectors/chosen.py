@@ -102,13 +102,13 @@ class Alone:
                 return row, min(found)
         return None
 
-    def look_again(self, name: str, at: int) -> bool:
-        """Note to judge a drift of this number again at row `at`; whether that was not done `AGAIN` times already."""
-        _, times = self._again.get(name, (0, 0))
-        if times >= AGAIN:
-            return False
-        self._again[name] = (at, times + 1)
-        return True
+    def may_look_again(self, name: str) -> bool:
+        """Whether a drift of this number may be judged again later: that was not done `AGAIN` times already."""
+        return self._again.get(name, (0, 0))[1] < AGAIN
+
+    def look_again(self, name: str, at: int) -> None:
+        """Note to judge a drift of this number again at row `at`."""
+        self._again[name] = (at, self._again.get(name, (0, 0))[1] + 1)
 
     def judged(self, name: str) -> None:
         """The drift of this number has been judged."""

@@ -27,16 +27,19 @@ from monitor.detection.columns.recent_rows import Segments, segments_of
 from monitor.detection.columns.stream_rows import Centre, StreamRows
 from monitor.detection.columns.watched_columns import watched
 from monitor.detection.diagnosis import alert_correlation
+from monitor.detection.records.context import Context
 from monitor.detection.records.control import Control, ControlAction, settings_after
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import Ended, Finding, Resolution, State
+from monitor.detection.records.plain_numbers import finite, log10
 from monitor.detection.records.status import FeatureStatus, OpenAlert, StreamState, StreamStatus
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.slo.slo_monitor import SloMonitor, counted_features
 from monitor.detection.state.snapshot_codec import squeeze, unsqueeze
-from monitor.detection.stream import warmup_check
 from monitor.detection.stream.late_features import LateFeatures
-from monitor.detection.stream.reference_monitor import RECENT, RELEARN, Context, ReferenceMonitor, finite, log10
+from monitor.detection.stream.population_status import RECENT_ROWS
+from monitor.detection.stream.reference_monitor import PROVISIONAL_REFERENCE_ROWS, ReferenceMonitor
+from monitor.detection.stream.warming_up import WarmingUp, main_monitor
 from monitor.detection.volume.volume_monitor import VolumeMonitor
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
@@ -110,7 +113,7 @@ class StreamMonitor:
         self._idle: float | None = None  # time of the first tick since the last event
         self._rate = 0.0
         self._volume = VolumeMonitor(stream)
-        self._main = ReferenceMonitor()
+        self._main: WarmingUp | ReferenceMonitor = WarmingUp()
         self._apart: dict[tuple[str, str], ReferenceMonitor] = {}
         self._gathering: dict[tuple[str, str], tuple[StreamRows, NDArray[np.int64]] | None] = {}
         self._late: dict[tuple[str, str] | None, LateFeatures] = {}  # by the segment of its track; None: the main one's
@@ -176,10 +179,10 @@ class StreamMonitor:
         -inf: the next tick may change something; inf: none will.
         """
         due = self._volume.next_due(self._last_time, self.settings)
-        if self._waiting is not None and self._main.warm:
+        if self._waiting is not None and self._warm:
             first = float(self._waiting.times[0])
             due = min(due, first + self._patience() if math.isfinite(first) else -math.inf)
-        elif self._main.warm and any(late.waiting for late in self._late.values()):
+        elif self._warm and any(late.waiting for late in self._late.values()):
             due = min(due, self._last_time + BLOCK_WAIT_S if math.isfinite(self._last_time) else -math.inf)
         if self._objectives.holds:
             if self._idle is None:
@@ -209,7 +212,7 @@ class StreamMonitor:
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
-        if not self._main.warm:
+        if not self._warm:
             return []
         findings: list[Finding] = []
         if self._waiting is not None:
@@ -234,7 +237,7 @@ class StreamMonitor:
                 track.choose(settings)
             held = self._columns
             self._depend_on(self._dependencies)
-            if not self._main.warm and not self._columns <= held:
+            if not self._warm and not self._columns <= held:
                 self._waiting = None  # rows without what is watched from now on say nothing of it: gathered anew
             return findings
         how, said = RESOLVED_BY[control.action]
@@ -248,14 +251,14 @@ class StreamMonitor:
         findings += self._canary.accept(why) if control.action is ControlAction.ACCEPT else self._canary.resolve(why)
         findings += self._volume.decide(why)
         if control.action is not ControlAction.ACCEPT:
-            self._main = ReferenceMonitor(pinned=control.action is ControlAction.PIN)
+            self._main = WarmingUp(pinned=control.action is ControlAction.PIN)
             self._apart, self._gathering, self._late = {}, {}, {}
             self._waiting = None
         return findings
 
     def _block(self, times: NDArray[np.float64]) -> int:
         """How many of the waiting rows, of which these are the times (n), are judged next; 0: more must come."""
-        if not self._main.warm:
+        if not self._warm:
             return self.settings.warmup if len(times) >= self.settings.warmup else 0
         if len(times) < LEAST_BLOCK:
             return 0
@@ -266,18 +269,24 @@ class StreamMonitor:
             return LEAST_BLOCK + int(np.argmin(short))
         return MOST_BLOCK if len(times) >= MOST_BLOCK else 0
 
+    @property
+    def _warm(self) -> bool:
+        """Whether there is a reference."""
+        return isinstance(self._main, ReferenceMonitor)
+
     def _settled(self) -> bool:
         """Whether nothing goes on that is looked at block by block: a finding, a comparison, a segment of its own."""
         late = all(late.settled for late in self._late.values())
-        return late and self._main.settled and not (self._apart or self._gathering or self._canary.pairs)
+        main = isinstance(self._main, ReferenceMonitor) and self._main.settled
+        return late and main and not (self._apart or self._gathering or self._canary.pairs)
 
     def _held_back(self, rows: StreamRows) -> StreamRows:
         """Rows that wait, without what nobody will look at."""
         rows = rows.only(self._columns)
-        return rows if self._main.warm else rows.thinned()
+        return rows if self._warm else rows.thinned()
 
     def _due(self, time: float) -> bool:
-        if not self._main.warm:
+        if not self._warm:
             return False
         if self._waiting is None:
             late = any(late.waiting for late in self._late.values())
@@ -299,18 +308,19 @@ class StreamMonitor:
     def _judge(self, rows: StreamRows, first: int) -> list[Finding]:
         """Rows of one block; `first` is the stream index of the first."""
         rows = rows.only(self._columns)
-        if not self._main.warm:
+        if not self._warm:
             self._depend_on(DependencyColumns.of(rows))
         rows = self._dependencies.told_apart(rows)
         context = self._context()
         indices = np.arange(first, first + len(rows), dtype=np.int64)
         burning = self._objectives.observe(rows, indices, self.settings.slo, self._drifts())
-        if not self._main.warm:
+        if isinstance(self._main, WarmingUp):
             times = rows.times[np.isfinite(rows.times)]
             span = float(times.max() - times.min()) if len(times) > 1 else 0.0
             self._rate = (len(times) - 1) / span if span > 0 and self._volume.rate_known else 0.0
             self._canary.note(self.settings.canary, rows, indices)
-            return burning + self._learn(context, rows.thinned(), indices)
+            self._main, findings = self._main.learn(context, rows.thinned(), indices)
+            return burning + findings
         if self.judged_from is None:
             self.judged_from = first
         if not self._apart and not self._gathering:
@@ -319,24 +329,6 @@ class StreamMonitor:
             findings = self._judge_apart(context, rows, indices)
         findings = self._once(self._judge_versions(context, rows, indices, findings))
         return burning + findings + self._outlasting(int(indices[-1]))
-
-    def _learn(self, context: Context, rows: StreamRows, indices: NDArray[np.int64]) -> list[Finding]:
-        """Learn the reference; from the rows outside of a stretch that differs from the rest, and say so."""
-        pinned = self._main.pinned
-        self._main.warm_up(context, rows, indices)
-        assert self._main.original is not None
-        stretch = warmup_check.incident(self._main.original.reference, rows, context.specs.input_length)
-        if stretch is None:
-            return []
-        usual = np.flatnonzero(~stretch.inside(len(rows)))
-        clean = ReferenceMonitor(pinned=pinned)
-        clean.warm_up(context, rows.take(usual), indices[usual])
-        assert clean.original is not None
-        finding = warmup_check.report(context, clean.original.reference, rows, indices, stretch)
-        if finding is None:
-            return []
-        self._main = clean
-        return [finding]
 
     def _judge_apart(self, context: Context, rows: StreamRows, indices: NDArray[np.int64]) -> list[Finding]:
         groups: dict[tuple[str, str] | None, list[int]] = {}
@@ -349,6 +341,7 @@ class StreamMonitor:
             chosen = np.asarray(members, dtype=np.intp)
             part, where = rows.take(chosen), indices[chosen]
             if own is None:
+                assert isinstance(self._main, ReferenceMonitor)
                 findings += self._judge_track(context, self._main, part, where)
             elif own in self._apart:
                 findings += self._judge_track(context, self._apart[own], part, where, own)
@@ -373,8 +366,8 @@ class StreamMonitor:
             late = self._late[own] = LateFeatures()
         findings, taken = track.judge(late.context_of_track(context), rows, indices)
         findings += late.judge(context, track, rows if taken == len(rows) else rows.part(0, taken), indices[:taken])
-        fresh = [pair for pair in track.strangers if pair not in self._gathering and pair not in self._apart]
-        track.strangers.clear()
+        fresh = [pair for pair in track.new_segments if pair not in self._gathering and pair not in self._apart]
+        track.new_segments.clear()
         for stranger in fresh[: MOST_SEGMENTS - len(self._gathering) - len(self._apart)]:
             self._gathering[stranger] = None
         if taken == len(rows):
@@ -390,18 +383,16 @@ class StreamMonitor:
             rows, indices = held[0].joined(rows), np.concatenate([held[1], indices])
         rows = rows.thinned()
         self._gathering[own] = (rows, indices)
-        if len(rows) >= RELEARN:
-            track = ReferenceMonitor()
-            track.warm_up(context, rows, indices)
-            self._apart[own] = track
+        if len(rows) >= PROVISIONAL_REFERENCE_ROWS:
+            self._apart[own] = ReferenceMonitor.learn(context, rows, indices)
             del self._gathering[own]
 
     def _judge_versions(
         self, context: Context, rows: StreamRows, indices: NDArray[np.int64], findings: list[Finding]
     ) -> list[Finding]:
         """Compare versions that run at the same time; a drift that is theirs is told as the difference of the two."""
+        assert isinstance(self._main, ReferenceMonitor)
         normal, history = self._main.original, self._main.history
-        assert normal is not None
         just = {finding.id for finding in findings}
         firing = [finding for finding in self._firing() if finding.id not in just]
         compared = self._canary.judge(context, rows, indices, normal, history, self.mean_run_length(), firing)
@@ -484,7 +475,8 @@ class StreamMonitor:
 
     def _tracks_of_rows(self) -> tuple[ReferenceMonitor, ...]:
         """The main track and those of segments; a row belongs to exactly one of them."""
-        return (self._main, *self._apart.values())
+        main = (self._main,) if isinstance(self._main, ReferenceMonitor) else ()
+        return (*main, *self._apart.values())
 
     def _firing(self) -> list[Finding]:
         """What the tracks found and told."""
@@ -527,7 +519,8 @@ class StreamMonitor:
         tracks = self._tracks_of_rows()
         late = [g.log_evidence() + log10(each.scale()) for each in self._late.values() for g in each.groups]
         fire = self.firing()
-        state = StreamState.STABLE if self._main.warm else StreamState.WARMING
+        main = self._main if isinstance(self._main, ReferenceMonitor) else None
+        state = StreamState.STABLE if self._warm else StreamState.WARMING
         if fire:
             state = StreamState.DRIFT
         if self._volume.silence is not None:
@@ -540,20 +533,20 @@ class StreamMonitor:
             firing=[f.id for f in fire],
             duplicates=self._recent.duplicates,
             id_conflicts=self._recent.id_conflicts,
-            log_evidence=max(*(track.log_evidence() for track in tracks), *late, log10(self._canary.evidence())),
+            log_evidence=max([*(track.log_evidence() for track in tracks), *late, log10(self._canary.evidence())]),
             log_threshold=math.log10(self.mean_run_length()),
             features=self._features(),
             open=[OpenAlert(f.id, f.kind.value, f.began_at.time, f.evidence) for f in fire],
-            segments=self._main.shares(self._recent_segments()),
+            segments=main.shares(self._recent_segments()) if main is not None else [],
             learned=self._learned(),
             learns=self.settings.warmup,
-            young=self._main.original is not None and self._main.original.reference.young,
+            young=main is not None and main.original.reference.young,
             behind_s=self.behind_s,
         )
 
     def _learned(self) -> int:
         """Events of the first reference that have come; all of them once it is learned."""
-        if self._main.warm:
+        if self._warm:
             return self.settings.warmup
         return 0 if self._waiting is None else len(self._waiting)
 
@@ -561,16 +554,16 @@ class StreamMonitor:
         """What the main track says of each feature, and its groups of late ones."""
         late = self._late.get(None)
         features = {name: status for group in late.groups for name, status in group.features().items()} if late else {}
-        return {**features, **self._main.features()}
+        return {**features, **self._main.features()} if isinstance(self._main, ReferenceMonitor) else features
 
     def _recent_segments(self) -> list[Segments]:
-        """Segments of the stream's last `RECENT` judged rows, whichever track holds them."""
+        """Segments of the stream's last `RECENT_ROWS` judged rows, whichever track holds them."""
         rows = [row for track in self._tracks_of_rows() for row in track.recent()]
         for held in self._gathering.values():
             if held is not None:
                 gathered, indices = held
-                rows += zip(indices[-RECENT:].tolist(), segments_of(gathered.segments[-RECENT:]), strict=True)
-        return [segments for _, segments in sorted(rows)[-RECENT:]]
+                rows += zip(indices[-RECENT_ROWS:].tolist(), segments_of(gathered.segments[-RECENT_ROWS:]), strict=True)
+        return [segments for _, segments in sorted(rows)[-RECENT_ROWS:]]
 
     # State
 
@@ -617,7 +610,7 @@ class StreamMonitor:
         else:
             self._volume = VolumeMonitor(self.stream)
             self._volume.silence = None if state["silence"] is None else msgspec.convert(state["silence"], Finding)
-        self._main = ReferenceMonitor.from_plain(state["main"], self.settings)
+        self._main = main_monitor(state["main"], self.settings)
         self._apart = {(a, v): ReferenceMonitor.from_plain(plain, self.settings) for (a, v), plain in state["apart"]}
         self._gathering = {
             (a, v): None if held is None else (StreamRows.from_plain(held[0]), np.asarray(held[1], dtype=np.int64))

@@ -28,6 +28,7 @@ from monitor.detection.diagnosis import feature_changes, wording
 from monitor.detection.diagnosis.change_point import credible_interval
 from monitor.detection.diagnosis.finding_builder import Quoted, build
 from monitor.detection.diagnosis.shift import shift
+from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
     EXAMPLES,
     BeganAt,
@@ -36,9 +37,9 @@ from monitor.detection.records.finding import (
     FindingKind,
     RaisedAt,
 )
+from monitor.detection.records.plain_numbers import finite
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Reference
-from monitor.detection.stream.reference_monitor import Context, columns_of, finite
 
 Array = NDArray[np.float64]
 
@@ -86,7 +87,7 @@ def incident(reference: Reference, learned_from: StreamRows, asked: str | None) 
     A burst of one question is none: rows that repeat an earlier one do not count. `asked` is the feature that has a
     value exactly where an event has an input.
     """
-    numbers, flags = columns_of(reference.layout, learned_from)
+    numbers, flags = learned_from.read_as(reference.layout)
     y = reference.scores(numbers, flags, segments_of(learned_from.segments))
     news = Repetitions().counts(learned_from.digests, learned_from.present(asked)) == 1.0
     rows = np.flatnonzero(news)
@@ -112,7 +113,7 @@ def report(
     """
     inside = np.flatnonzero(stretch.inside(len(rows)))
     left_out = rows.take(inside)
-    numbers, flags = columns_of(clean.layout, left_out)
+    numbers, flags = left_out.read_as(clean.layout)
     moved = shift(clean, clean.scores(numbers, flags, segments_of(left_out.segments)))
     effect = np.where(clean.is_input, 0.0, feature_changes.effects(clean, moved, context.settings.floors))
     changes = feature_changes.changed_features(clean, moved, effect, numbers, flags, context.specs)
