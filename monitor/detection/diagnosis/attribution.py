@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from monitor.detection.columns.recent_rows import VERSIONS, Segments
-from monitor.detection.diagnosis.change_point import Shift
+from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Joint, Reference
 from monitor.detection.reference.segment_means import SegmentMeans, beyond

@@ -12,7 +12,7 @@ import numpy as np
 
 from monitor.detection.columns.watched_columns import ANY_FAILURE
 from monitor.detection.diagnosis.attribution import Attribution
-from monitor.detection.diagnosis.change_point import Shift
+from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures, side_of
 from monitor.detection.records.finding import (
     FAMILY_MISSING,

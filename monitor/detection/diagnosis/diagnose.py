@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from monitor.detection.columns.rare_categories import RareCategories
 from monitor.detection.columns.recent_rows import LENGTH, RecentRows, Segments
 from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes
+from monitor.detection.diagnosis.shift import Shift, shift, surest_flag, widening
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, FindingKind, base_name
 from monitor.detection.records.plain_numbers import finite
@@ -41,7 +42,7 @@ LEAST_ERRORS_OF_A_SPREAD = 1.5
 """Standard errors by which the spread of a number must have changed, whatever is asked of the means: among forty
 numbers some spread looks different by one."""
 MIN_LOG_RATIO_OF_FLAGS = {"rate": 7.0, "failure": 4.5}
-"""Log likelihood ratio (`change_point.surest_flag`) from which a change that only bets on flags report is believed.
+"""Log likelihood ratio (`surest_flag`) from which a change that only bets on flags report is believed.
 Other questions to the same model set rates apart although no mean moves; faults do so less often than the rest."""
 MIN_LOG_RATIO_OF_A_DETECTOR = 7.0
 """Log likelihood ratio of a number's shift from which its own detector is believed; as for flags. KSWIN, which finds
@@ -145,7 +146,7 @@ class _Located(NamedTuple):
 
     point: change_point.ChangePoint
     population: _Population
-    moved: change_point.Shift
+    moved: Shift
     attribution: attribution.Attribution
 
 
@@ -219,7 +220,7 @@ def _locate(normal: LearnedReference, crossing: Crossing, y: Array, segments: Se
     carrier = None if crossing.view is View.INPUTS or crossing.of_detector else crossing.carrier
     population = _population(normal, y, segments, carrier)
     point = _point(normal.reference, crossing, population)
-    moved = change_point.shift(normal.reference, population.since(point.position))
+    moved = shift(normal.reference, population.since(point.position))
     found = attribution.attribute(
         normal.reference, normal.segments, y[point.position :], segments[point.position :], moved, carrier
     )
@@ -228,7 +229,7 @@ def _locate(normal: LearnedReference, crossing: Crossing, y: Array, segments: Se
         population = _population(normal, y, segments, segment)
         if carrier is not None:
             point = _point(normal.reference, crossing, population)
-        moved = change_point.shift(normal.reference, population.since(point.position))
+        moved = shift(normal.reference, population.since(point.position))
     return _Located(point, population, moved, found)
 
 
@@ -265,7 +266,7 @@ class _Rows(NamedTuple):
 def _changes(
     context: Context,
     reference: Reference,
-    moved: change_point.Shift,
+    moved: Shift,
     effect: Array,
     rows: _Rows,
     spreads: Array | None,
@@ -343,23 +344,21 @@ def _is_unconfirmed(
     # Where inputs are not published, the same words may well answer different questions.
     has_inputs = place is not None and bool(np.isfinite(history.numbers[rows, place]).all())
     distinct = len(np.unique(history.marks[rows])) if has_inputs else len(rows)
-    surest = change_point.surest_flag(reference, y, distinct, faults=kind == "failure")
+    surest = surest_flag(reference, y, distinct, faults=kind == "failure")
     return surest < MIN_LOG_RATIO_OF_FLAGS[kind]
 
 
-def _is_confirmed(
-    reference: Reference, column: int, changes: Sequence[FeatureChange], moved: change_point.Shift, y: Array
-) -> bool:
+def _is_confirmed(reference: Reference, column: int, changes: Sequence[FeatureChange], moved: Shift, y: Array) -> bool:
     """Whether the number in this column, in which its own detector found drift, moved or spreads by its floor, surely.
 
     By as much as `MIN_LOG_RATIO_OF_A_DETECTOR` asks of two samples, less what rows that were chosen as the start of a
-    change are worth (`change_point.surest_flag`). Otherwise the detector reacts to noise, and whatever else lies far
+    change are worth (`surest_flag`). Otherwise the detector reacts to noise, and whatever else lies far
     does so by chance. `y` (n, d) are the scores of the changed rows, `moved` their shift.
     """
     name = reference.layout.name(column)
     if all(base_name(each.name) != name for each in changes):
         return False
-    surety = max(abs(float(moved.surety[column])), abs(float(change_point.widening(reference, y)[1][column])))
+    surety = max(abs(float(moved.surety[column])), abs(float(widening(reference, y)[1][column])))
     chosen = math.log(max(LENGTH / max(len(y), 1), 1.0))
     return surety * surety / 2 - chosen >= MIN_LOG_RATIO_OF_A_DETECTOR
 

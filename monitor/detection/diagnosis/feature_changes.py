@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.rare_categories import is_value, shown
 from monitor.detection.columns.watched_columns import FlagKind, WatchedColumns
-from monitor.detection.diagnosis.change_point import Shift, widening
 from monitor.detection.diagnosis.rounding import number, rounded
+from monitor.detection.diagnosis.shift import Shift, widening
 from monitor.detection.records.finding import SPREAD, TAIL, FeatureChange
 from monitor.detection.reference.reference import Reference
 from monitor.detection.settings import Floors

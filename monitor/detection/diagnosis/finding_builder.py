@@ -116,7 +116,7 @@ def build(
 
 
 _DECIMALS = 2
-"""Of log10 of the evidence: a hundredth is 2 %, less than a row adds."""
+"""Of log10 of the evidence: a hundredth is 2 % of it."""
 
 
 def _severity(kind: FindingKind, changes: Sequence[FeatureChange], features: DeclaredFeatures) -> Severity:

@@ -6,7 +6,7 @@ Called by whoever builds or words a finding. Pure.
 from __future__ import annotations
 
 DIGITS = 4
-"""Significant digits of a value in a finding: the reference holds a few hundred rows, whose errors are near 1 %."""
+"""Significant digits of a value in a finding: more would claim what a sample of some hundred rows cannot know."""
 
 
 def rounded(value: float) -> float:

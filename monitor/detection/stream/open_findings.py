@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import LENGTH, RecentRows
 from monitor.detection.columns.watched_columns import ENDINGS
-from monitor.detection.diagnosis import change_point, classify, feature_changes, wording
+from monitor.detection.diagnosis import classify, feature_changes, wording
 from monitor.detection.diagnosis.alert_correlation import GOES_ON
+from monitor.detection.diagnosis.shift import shift
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
     SPREAD,
@@ -143,7 +144,7 @@ class OpenFindings:
 
     def _distance(self, situation: Situation, reference: Reference, rows: int, also: Set[str]) -> float:
         """How far the last rows are from a reference in what the findings named, and also these, in effect floors."""
-        moved = change_point.shift(reference, situation.scores(reference, situation.last(rows)))
+        moved = shift(reference, situation.scores(reference, situation.last(rows)))
         effect = feature_changes.effects(reference, moved, situation.context.settings.floors)
         return float(np.abs(effect[_columns_named(reference, self._names() | also)]).sum())
 
@@ -154,7 +155,7 @@ class OpenFindings:
         """Whether the last rows differ from the original by a floor and by these standard errors, in what was named."""
         reference, floors = situation.original.reference, situation.context.settings.floors
         y = situation.scores(reference, situation.last(rows))
-        moved = change_point.shift(reference, y)
+        moved = shift(reference, y)
         effect = np.abs(feature_changes.effects(reference, moved, floors))
         names = self._names() | also
         if bool((_columns_named(reference, names) & (effect >= 1.0) & moved.certain(errors)).any()):
@@ -271,7 +272,7 @@ def _columns_to_test(situation: Situation, finding: Finding, position: int) -> l
     if finding.driver is not Driver.MIX and finding.segment and len(finding.segment) == 1:
         segment = next(iter(finding.segment.items()))
     y = _scores_of_segment(situation, segment, position, len(situation.history))
-    moved = change_point.shift(reference, y)
+    moved = shift(reference, y)
     effect = feature_changes.effects(reference, moved, floors)
     names = {change.name for change in finding.features}
     # What a finding names against a provisional reference may be back where the original is.

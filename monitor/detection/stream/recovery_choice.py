@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.diagnosis.change_point import Shift
+from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.reference.reference import Reference
 from monitor.detection.stream.recovery_evidence import (
     CHOSEN_ROWS_LOG_RATIO,

@@ -30,9 +30,10 @@ from monitor.detection.columns.recent_rows import RecentRows, Segments, segments
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import Categories, WatchedColumns, watched
 from monitor.detection.detectors.chosen import Alone
-from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes
+from monitor.detection.diagnosis import attribution, classify, feature_changes
 from monitor.detection.diagnosis.diagnose import Crossing, Diagnosis, View, diagnose
 from monitor.detection.diagnosis.examples import showing, typical
+from monitor.detection.diagnosis.shift import shift
 from monitor.detection.records.context import Context
 from monitor.detection.records.cooldown import Cooldown
 from monitor.detection.records.finding import Driver, Excerpt, Finding, Resolution, Severity, State
@@ -404,7 +405,7 @@ class ReferenceMonitor:
             return []
         situation, history, reference = self._situation(context), self.history, self.original.reference
         chosen = np.arange(found.position, len(history))
-        moved = change_point.shift(reference, situation.scores(reference, found.position))
+        moved = shift(reference, situation.scores(reference, found.position))
         effect = np.where(reference.is_input, 0.0, feature_changes.effects(reference, moved, context.settings.floors))
         changes = feature_changes.changed_features(
             reference, moved, effect, history.numbers[chosen], history.flag_values()[chosen], context.specs

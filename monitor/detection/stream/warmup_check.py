@@ -25,8 +25,9 @@ from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.recent_rows import segments_of
 from monitor.detection.columns.stream_rows import StreamRows, quotable
 from monitor.detection.diagnosis import feature_changes, wording
-from monitor.detection.diagnosis.change_point import TEMPER, shift
+from monitor.detection.diagnosis.change_point import credible_interval
 from monitor.detection.diagnosis.finding_builder import Quoted, build
+from monitor.detection.diagnosis.shift import shift
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
     EXAMPLES,
@@ -265,7 +266,5 @@ def _edges(ratio: Array, news: NDArray[np.bool_]) -> Stretch | None:
     start = int(np.argmin(total[: stop + 1]))
     if not 0 < stop - start <= len(ratio) // 2:
         return None
-    weight = np.exp(np.maximum((total[start] - total[:stop]) * TEMPER, -700))
-    share = np.cumsum(weight) / weight.sum()
-    low, high = (min(int(np.searchsorted(share, q)), stop - 1) for q in (0.05, 0.95))
+    low, high = credible_interval(-total[:stop])
     return Stretch(start, stop, min(low, start), max(high, start))

@@ -10,7 +10,7 @@ import pytest
 
 from monitor.detection.diagnosis import classify, wording
 from monitor.detection.diagnosis.attribution import Attribution
-from monitor.detection.diagnosis.change_point import Shift
+from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import Driver, FeatureChange, FindingKind
 from monitor.detection.reference.reference import Reference
