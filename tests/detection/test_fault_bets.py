@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.detection.columns.watched_columns import ANY_FAILURE, Flag, FlagKind, WatchedColumns
+from monitor.detection.columns.flags import ANY_FAILURE, Flag, FlagKind
+from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.evidence.directional_bet import DirectionalBet
 from monitor.detection.reference.learned_reference import LearnedReference, marks_of
 from monitor.detection.reference.reference import Joint, Reference

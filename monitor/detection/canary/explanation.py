@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.canary.difference import VersionDifference
+from monitor.detection.columns.flags import FlagKind
 from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.recent_rows import RecentRows
-from monitor.detection.columns.watched_columns import FlagKind
 from monitor.detection.diagnosis import attribution, classify, feature_changes, wording
 from monitor.detection.diagnosis.change_point import credible_interval
 from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from monitor.detection.columns.categories import ABSENT
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.columns.watched_columns import ABSENT
 from monitor.detection.reference.young_reference import least_rows
 from monitor.features.base import FeatureSpec
 from monitor.features.families.dependencies import MOST_SHAPES, NO_CALLS, SHAPE, Calls, columns, dependency_specs

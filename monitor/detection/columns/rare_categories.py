@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.columns.watched_columns import MISSING, FlagKind, WatchedColumns
+from monitor.detection.columns.categories import MISSING
+from monitor.detection.columns.flags import FlagKind
+from monitor.detection.columns.watched_columns import WatchedColumns
 
 MOST = 512
 """Values kept, over all categories of a stream."""

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.categories import ABSENT, Categories
 from monitor.detection.columns.embedding_distance import DISTANCE
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.recent_rows import EXCERPTS
-from monitor.detection.columns.watched_columns import ABSENT, Categories, WatchedColumns
+from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.state.snapshot_codec import pack, unpack
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
@@ -190,8 +191,7 @@ class StreamRows:
     @classmethod
     def from_plain(cls, plain: list[Any]) -> StreamRows:
         """The rows that `plain` described."""
-        names, values, categories, times, ids, digests, segments, excerpts, *more = plain
-        calls = more[0] if more else None
+        names, values, categories, times, ids, digests, segments, excerpts, calls = plain
         return cls(
             _shared(tuple(names)),
             unpack(values),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from monitor.detection.columns.watched_columns import ANY_FAILURE
+from monitor.detection.columns.flags import ANY_FAILURE
 from monitor.detection.diagnosis.attribution import Attribution
 from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures, side_of

@@ -65,7 +65,7 @@ class Crossing:
     view
         Whose evidence; for a detector of one number, the side that the number is of.
     kinds, strongest
-        Kinds of evidence with a part of it, and the one with most (`Evidence.active_kinds`, `Evidence.strongest`).
+        Kinds of evidence with a part of it, and the one with most (`Evidence.active_kinds`, `Evidence.strongest_kind`).
     carrier
         The segment (attribute, value) whose own bets hold most of the evidence, if there is one.
     total

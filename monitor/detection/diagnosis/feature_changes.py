@@ -13,9 +13,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.flags import FlagKind
 from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.rare_categories import is_value, shown
-from monitor.detection.columns.watched_columns import FlagKind, WatchedColumns
+from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.diagnosis.rounding import number, rounded
 from monitor.detection.diagnosis.shift import Shift, widening
 from monitor.detection.records.finding import SPREAD, TAIL, FeatureChange

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.flags import ANY_FAILURE, FlagKind
 from monitor.detection.columns.normal_scores import expand
-from monitor.detection.columns.watched_columns import ANY_FAILURE, FlagKind
 from monitor.detection.diagnosis.attribution import Attribution
 from monitor.detection.diagnosis.classify import FIRST, in_order
 from monitor.detection.diagnosis.rounding import number, rounded

@@ -69,14 +69,13 @@ class _Watch:
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> _Watch:
-        objective, budget, began, bad, held, rule, *later = plain
+        objective, budget, began, bad, held, rule, models, alone = plain
         watch = cls(Objective.model_validate(objective))
         watch.budget = Budget.from_plain(budget)
         watch.began = None if began is None else (began[0], began[1])
         watch.bad, watch.rule = list(bad), rule
         watch.open = None if held is None else msgspec.convert(held, Finding)
-        if later:  # a snapshot from before burns went with drift has neither
-            watch.models, watch.alone = later
+        watch.models, watch.alone = models, alone
         return watch
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from monitor.detection.columns.flags import FlagKind
 from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.recent_rows import RecentRows, Segments
-from monitor.detection.columns.watched_columns import FlagKind
 from monitor.detection.diagnosis import classify, trend_forecast, wording
 from monitor.detection.diagnosis.diagnose import Diagnosis
 from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build

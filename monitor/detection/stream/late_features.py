@@ -50,8 +50,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.flag_reader import UNCOUNTED
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.columns.watched_columns import UNCOUNTED, watched
+from monitor.detection.columns.watched_columns import watched
 from monitor.detection.diagnosis.alert_correlation import OUTLASTS
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import Driver, Finding, Resolution, State

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.flags import ENDINGS
 from monitor.detection.columns.recent_rows import LENGTH, RecentRows
-from monitor.detection.columns.watched_columns import ENDINGS
 from monitor.detection.diagnosis import classify, feature_changes, wording
 from monitor.detection.diagnosis.alert_correlation import GOES_ON
 from monitor.detection.diagnosis.shift import shift

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.flags import FlagKind
 from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.recent_rows import RecentRows, Segments
-from monitor.detection.columns.watched_columns import FlagKind
 from monitor.detection.records.plain_numbers import log10
 from monitor.detection.records.status import FeatureStatus, SegmentShare
 from monitor.detection.reference.reference import Reference

@@ -24,11 +24,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.categories import Categories
 from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.rare_categories import RareCategories
 from monitor.detection.columns.recent_rows import RecentRows, Segments, segments_of
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.columns.watched_columns import Categories, WatchedColumns, watched
+from monitor.detection.columns.watched_columns import WatchedColumns, watched
 from monitor.detection.detectors.chosen import Alone
 from monitor.detection.diagnosis import attribution, classify, feature_changes
 from monitor.detection.diagnosis.diagnose import Crossing, Diagnosis, View, diagnose

@@ -82,7 +82,9 @@ class ViewEvidence:
     def crossing(self, view: View, column: int | None = None) -> Crossing:
         """What the evidence on a view says now; `column` is that of a number whose own detector found drift."""
         evidence = self.of(view)
-        return Crossing(view, evidence.told(), evidence.foremost(), evidence.carrier(), evidence.total(), column)
+        return Crossing(
+            view, evidence.active_kinds(), evidence.strongest_kind(), evidence.carrier(), evidence.total(), column
+        )
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""

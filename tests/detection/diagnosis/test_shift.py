@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from monitor.detection.columns.flags import Flag, FlagKind
 from monitor.detection.columns.normal_scores import RankMap, compress
 from monitor.detection.columns.recent_rows import LENGTH
-from monitor.detection.columns.watched_columns import Flag, FlagKind, WatchedColumns
+from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.diagnosis import feature_changes
 from monitor.detection.diagnosis.shift import shift, surest_flag
 from monitor.detection.reference.moments import UNIT, Moments

@@ -20,10 +20,9 @@ from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import BeganAt, Ended, Examples, FeatureChange, RaisedAt, Severity
 from monitor.detection.settings import Objective
 from monitor.detection.slo.burn_rate import HOUR_S, MINUTE_S, RULES, Budget
-from monitor.detection.state.snapshot_codec import squeeze
 from monitor.features.base import FeatureSpec, Kind, Role, Worse
 from monitor.features.registry import default_extractors
-from tests.detection.streams import ASKED, CHARS, LATENCY, SPECS, WORDS, Traffic, calm, decoded
+from tests.detection.streams import ASKED, CHARS, LATENCY, SPECS, WORDS, Traffic, calm
 
 DAY_S = 24 * HOUR_S
 START = 1_000_000 * MINUTE_S
@@ -474,18 +473,6 @@ def test_neither_the_cut_of_batches_nor_snapshots_change_anything(order: Callabl
     assert found == expected
     assert {f.state for f in expected} == {State.FIRING, State.INFO, State.RESOLVED}
     assert first.snapshot() == whole.snapshot()
-
-
-def test_a_snapshot_from_before_burns_went_with_drift_is_read() -> None:
-    made, monitor = drift_first(), watch(SERVED)
-    [fired] = shown(monitor, made, stop=900)
-    state = decoded(monitor.snapshot())
-    state["slo"] = {name: held[:6] for name, held in state["slo"].items()}
-    del state["untold"], state["idle"]
-    restored = watch()
-    restored.restore(squeeze(state))
-    [ended] = shown(restored, made, 900, 1400)
-    assert (ended.id, ended.state) == (fired.id, State.RESOLVED)
 
 
 @pytest.mark.parametrize(
