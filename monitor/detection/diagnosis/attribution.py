@@ -41,7 +41,7 @@ crossed is believed sooner: they are evidence from all its rows."""
 LEAST_SURETY_INSIDE = 3.0
 """Standard errors, over all columns together, by which a segment that is named must itself have moved."""
 CHANCE = 0.05
-"""A segment is named if chance would set one of all the segments apart from the others like this less often."""
+"""A segment is named if chance would make one of all the segments differ from the rest like this less often."""
 PERMUTATIONS = 4000
 """Random choices of rows, so that one chance in a thousand can be distinguished from one in a hundred."""
 MEAN_ABSOLUTE_NOISE = 0.8

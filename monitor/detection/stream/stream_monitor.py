@@ -441,7 +441,7 @@ class StreamMonitor:
         told = []
         for finding in findings:
             if finding.state is State.FIRING:
-                burn = alert_correlation.said_by(finding, self._objectives.open, self._specs)
+                burn = alert_correlation.burn_that_covers(finding, self._objectives.open, self._specs)
                 if burn is not None:
                     self._untold[finding.id] = None
                     finding = alert_correlation.as_information(alert_correlation.beside(finding, burn))
@@ -456,7 +456,7 @@ class StreamMonitor:
         told = []
         for finding in [f for track in self._tracks() for f in track.open if f.id in self._untold]:
             since = self._untold[finding.id]
-            if alert_correlation.said_by(finding, self._objectives.open, self._specs) is not None:
+            if alert_correlation.burn_that_covers(finding, self._objectives.open, self._specs) is not None:
                 self._untold[finding.id] = None
             elif since is None:
                 self._untold[finding.id] = index
