@@ -19,10 +19,11 @@ from monitor.detection.records.finding import Finding
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.stream import warmup_check
 from monitor.detection.stream.reference_monitor import ReferenceMonitor
+from monitor.detection.stream.segment_routing import SegmentRouting
 
 
 class WarmingUp:
-    """Stands in the place of the main `ReferenceMonitor` until a warm-up's rows have come.
+    """Stands in the place of a stream's monitors (`SegmentRouting`) until a warm-up's rows have come.
 
     Parameters
     ----------
@@ -35,7 +36,7 @@ class WarmingUp:
 
     def learn(
         self, context: Context, rows: StreamRows, indices: NDArray[np.int64]
-    ) -> tuple[ReferenceMonitor, list[Finding]]:
+    ) -> tuple[SegmentRouting, list[Finding]]:
         """The monitor whose reference is learned from these rows, with their stream indices (n), and what is reported.
 
         A stretch of rows that differs from the rest, as in an incident, is left out of the reference and reported.
@@ -43,16 +44,16 @@ class WarmingUp:
         monitor = ReferenceMonitor.learn(context, rows, indices, pinned=self.pinned)
         stretch = warmup_check.incident(monitor.original.reference, rows, context.specs.input_length)
         if stretch is None:
-            return monitor, []
+            return SegmentRouting(monitor), []
         usual = np.flatnonzero(~stretch.inside(len(rows)))
         clean = ReferenceMonitor.learn(context, rows.take(usual), indices[usual], pinned=self.pinned)
         finding = warmup_check.report(context, clean.original.reference, rows, indices, stretch)
-        return (monitor, []) if finding is None else (clean, [finding])
+        return (SegmentRouting(monitor), []) if finding is None else (SegmentRouting(clean), [finding])
 
     def plain(self) -> dict[str, Any]:
-        """Plain data for a snapshot: as `ReferenceMonitor.plain`, with no rows and no reference."""
+        """Plain data for a snapshot: as `SegmentRouting.plain`, of one monitor without rows and reference."""
         detectors = Alone()
-        return {
+        main = {
             "pinned": self.pinned,
             "views": tuple(View),
             "counts": [0, 0, 0, 0, 0],
@@ -72,10 +73,12 @@ class WarmingUp:
             "quiet": {view: [Cooldown().until, Cooldown().wait] for view in View},
             "examples": [],
         }
+        return {"main": main, "apart": [], "gathering": [], "late": []}
 
 
-def main_monitor(plain: dict[str, Any], settings: DetectionSettings) -> WarmingUp | ReferenceMonitor:
+def monitors_from_plain(plain: dict[str, Any], settings: DetectionSettings) -> WarmingUp | SegmentRouting:
     """What `plain` of either described."""
-    if plain["original"] is None:
-        return WarmingUp(pinned=plain["pinned"])
-    return ReferenceMonitor.from_plain(plain, settings)
+    main = plain["main"]
+    if main["original"] is None:
+        return WarmingUp(pinned=main["pinned"])
+    return SegmentRouting.from_plain(plain, settings)

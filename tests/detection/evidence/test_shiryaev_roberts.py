@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.detection.evidence.shiryaev_roberts import Evidence
-from monitor.detection.stream.stream_monitor import LEAST_BLOCK
+from monitor.detection.stream.blocks import LEAST_BLOCK
 from tests.detection.diagnosis.test_shift import reference
 from tests.detection.streams import Column, fired, one_column, replay, watch
 
