@@ -10,7 +10,7 @@ come for `GONE` rows. A plain switch from one to the other is therefore no compa
 have `SHARE` of the stream's alert budget and the reference monitors the rest, so that all evidence of a stream keeps
 one budget.
 
-What differs by its effect floor fires, as a finding of its own that names the new version; less is information, and so
+What differs by its effect floor fires, as a separate finding that names the new version; less is information, and so
 is a difference of the inputs that explains that of the outputs: then it is the routing that differs. A finding is
 resolved when the versions agree again, or when one of them is gone.
 """

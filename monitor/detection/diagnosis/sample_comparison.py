@@ -12,8 +12,8 @@ the same questions, rows are compared in pairs, which needs far fewer of them.
 most |
 
 A difference counts if it is significant *and* at least its effect floor (`floors` of the settings). A feature whose
-interval lies within its floor is the same. All others cannot be told with this number of rows, and are counted as such.
-Pure: random draws come from a fixed seed.
+interval lies within its floor is the same. All others cannot be decided with this number of rows, and are counted as
+such. Pure: random draws come from a fixed seed.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Suppression:
         reported = []
         for finding in findings:
             if finding.state is State.FIRING:
-                burn = alert_correlation.said_by(finding, burning, features)
+                burn = alert_correlation.burn_that_covers(finding, burning, features)
                 if burn is not None:
                     self._beside_objectives[finding.id] = None
                     finding = alert_correlation.as_information(alert_correlation.beside(finding, burn))
@@ -79,7 +79,7 @@ class Suppression:
         reported = []
         for finding in [drift for drift in drifts if drift.id in self._beside_objectives]:
             since = self._beside_objectives[finding.id]
-            if alert_correlation.said_by(finding, burning, features) is not None:
+            if alert_correlation.burn_that_covers(finding, burning, features) is not None:
                 self._beside_objectives[finding.id] = None
             elif since is None:
                 self._beside_objectives[finding.id] = index

@@ -247,7 +247,7 @@ def _finding(
 
 
 def _where(time: float, known_s: float) -> str:
-    """What is usual is usual of this, for a stream that has been seen for so long."""
+    """When what is usual is usual, for a stream that has been seen for `known_s` seconds."""
     if known_s >= WEEK_S:
         return f"at this hour of a {in_calendar(time):%A}"
     if known_s >= NIGHT_S:
