@@ -124,18 +124,17 @@ def test_which_attributes_are_bet_within() -> None:
 
 
 @given(seed=st.integers(0, 1000), cut=st.integers(0, 60))
-def test_tables_merge_to_what_one_would_hold(seed: int, cut: int) -> None:
+def test_a_table_filled_in_two_parts_is_as_one_filled_at_once(seed: int, cut: int) -> None:
     rng = np.random.default_rng(seed)
     y = rng.integers(-8, 8, (60, M)).astype(float)  # whole numbers, so that sums are exact
     segments: list[Segments] = [
         (("task", str(t)), ("user", str(u)))
         for t, u in zip(rng.integers(0, 3, 60), rng.integers(0, 40, 60), strict=True)
     ]
-    whole, first, second = SegmentMeans(M), SegmentMeans(M), SegmentMeans(M)
+    whole, first = SegmentMeans(M), SegmentMeans(M)
     whole.add(y, segments)
     first.add(y[:cut], segments[:cut])
-    second.add(y[cut:], segments[cut:])
-    first.merge(second)
+    first.add(y[cut:], segments[cut:])
     assert first.n == whole.n
     for value in whole.values("task"):
         assert first.share("task", value) == whole.share("task", value)
