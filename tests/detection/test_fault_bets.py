@@ -57,7 +57,7 @@ def test_bets_on_a_skewed_flag_in_the_whitened_view_are_fair(rate: float) -> Non
         bet = DirectionalBet(joint)
         factors = []
         for score in u:
-            bet.lean[:] = tilt
+            bet.recent[:] = tilt
             factors.append(float(np.exp(bet.log_bets(score[None].astype(np.float32), np.ones(1, np.float32))[0, 0])))
         return (1 - rate) * factors[0] + rate * factors[1]
 

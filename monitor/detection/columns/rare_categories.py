@@ -1,4 +1,4 @@
-"""`RareCategories`: the values of categories that have no flag of their own, for the words of a finding.
+"""`RareCategories`: the values of categories that have no flag each, for the words of a finding.
 
 Detection watches a category by flags: one of the values that are common in the reference, or another one. That is
 enough to find a change and too little to name it, since `other` is no finish reason. So the last rows' other values are
@@ -71,7 +71,7 @@ class RareCategories:
 
 
 def shown(value: str | float | None) -> str:
-    """A category's value as it is told."""
+    """A category's value as it is reported."""
     return NONE if value is None or value == MISSING else str(value)[:LONGEST]
 
 

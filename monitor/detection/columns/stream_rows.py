@@ -1,4 +1,4 @@
-"""Rows of one stream as detection takes them: values compressed at the door, so that every later step sees the same."""
+"""Rows of one stream as detection takes them: values are compressed first, so that every later step sees the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ CENTRE_OF = 100
 so they are at most a quarter of it."""
 
 QUOTED = 8
-"""Of rows that are gathered for a reference one in so many keeps its excerpt, and the last ones do."""
+"""Of rows that are gathered for a reference one in this many keeps its excerpt, and the last ones do: examples of a
+warm-up are chosen among them."""
 NO_EXCERPT = ("", "")
 
 C = TypeVar("C")
@@ -35,7 +36,7 @@ C = TypeVar("C")
 class StreamRows:
     """n rows in stream order: values float16 (n, k) compressed, categories, times, ids, digests, segments, excerpts.
 
-    `calls` is what each row says of the dependencies it called, until they have columns of their own (`Dependencies`).
+    `calls` is what each row says of the dependencies it called, until these have columns (`DependencyColumns`).
     """
 
     names: tuple[str, ...]
@@ -131,7 +132,7 @@ class StreamRows:
         )
 
     def thinned(self) -> StreamRows:
-        """Rows that are gathered for a reference, without the excerpts that nobody will quote of so many."""
+        """Rows that are gathered for a reference, without most of their excerpts (`QUOTED`)."""
         pairs = zip(self.excerpts, quotable(len(self)).tolist(), strict=True)
         return replace(self, excerpts=[excerpt if quoted else NO_EXCERPT for excerpt, quoted in pairs])
 
@@ -209,7 +210,7 @@ class StreamRows:
 
 @lru_cache(maxsize=256)
 def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Equal names once for all streams: a process holds thousands that are measured alike."""
+    """Equal names are one object for all streams: a process watches thousands that are measured alike."""
     return names
 
 

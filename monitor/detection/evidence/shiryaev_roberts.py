@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.evidence.directional_bet import LEAN_RATES, DirectionalBet
+from monitor.detection.evidence.directional_bet import FORGETTING_RATES, DirectionalBet
 from monitor.detection.evidence.flag_bets import (
     FAULT_STEP_WEIGHTS,
     RATE_STEPS,
@@ -79,8 +79,8 @@ class Evidence:
         if view.any_failure is not None:
             failure = mostly_on_any_failure(failures.columns == view.any_failure, failure)
         priors = {
-            **{name: np.ones(len(LEAN_RATES)) for name in ("joint", "residual")[: len(self._directional)]},
-            "within": np.ones(len(LEAN_RATES) * len(self._in_segments)),
+            **{name: np.ones(len(FORGETTING_RATES)) for name in ("joint", "residual")[: len(self._directional)]},
+            "within": np.ones(len(FORGETTING_RATES) * len(self._in_segments)),
             "single": np.ones(view.singles.log_norm.size),
             "rate": rate,
             "failure": failure,
@@ -96,7 +96,7 @@ class Evidence:
         """Forget all evidence so far."""
         self.sums = np.zeros_like(self.weights)
         for bet in self._directional:
-            bet.lean[:] = 0
+            bet.recent[:] = 0
         for bets in self._in_segments:
             bets.restart()
 
@@ -156,7 +156,7 @@ class Evidence:
         return dict(zip(self.kinds, parts.tolist(), strict=True))
 
     def carrier(self) -> tuple[str, str] | None:
-        """The segment that holds most of the evidence, if bets within segments hold most of it."""
+        """The segment with most of the evidence, if bets within segments have most of it."""
         if "within" not in self.kinds:
             return None
         place = self.kinds.index("within")
@@ -169,7 +169,7 @@ class Evidence:
         return None if value is None else (bet.attribute, value)
 
     def renewed(self, view: View, mean: NDArray[np.floating[Any]], segments: SegmentMeans | None = None) -> Evidence:
-        """The same sums with the bets of a reference that matured; where bets lean is learned again."""
+        """The same sums with the bets of a reference that matured; the direction of bets is learned again."""
         new = Evidence(view, mean, segments)
         same = [bet.attribute for bet in new._in_segments] == [bet.attribute for bet in self._in_segments]
         if same and len(new.sums) == len(self.sums):
@@ -192,15 +192,15 @@ class Evidence:
         """The state as it is now, for `rewind`."""
         return (
             self.sums.copy(),
-            [bet.lean.copy() for bet in self._directional],
+            [bet.recent.copy() for bet in self._directional],
             [bet.state() for bet in self._in_segments],
         )
 
     def rewind(self, state: tuple[Array32, list[Array32], list[tuple[int, Array32]]]) -> None:
         """Go back to a `state`."""
         self.sums = state[0].copy()
-        for bet, lean in zip(self._directional, state[1], strict=True):
-            bet.lean = lean.copy()
+        for bet, mean in zip(self._directional, state[1], strict=True):
+            bet.recent = mean.copy()
         for bets, before in zip(self._in_segments, state[2], strict=True):
             bets.rewind(before)
 
@@ -208,7 +208,7 @@ class Evidence:
         """Plain data for a snapshot."""
         return [
             pack(self.sums),
-            [pack(bet.lean) for bet in self._directional],
+            [pack(bet.recent) for bet in self._directional],
             [bet.plain() for bet in self._in_segments],
         ]
 
@@ -218,15 +218,15 @@ class Evidence:
         Where that was written with other bets (an earlier version left flags out of a reference that still matures),
         evidence starts from zero.
         """
-        sums, leans, apart = plain
-        held = unpack(sums)
-        if held.shape != self.sums.shape:
+        sums, recent, in_segments = plain
+        before = unpack(sums)
+        if before.shape != self.sums.shape:
             return
-        self.sums = held
-        for bet, lean in zip(self._directional, leans, strict=True):
-            bet.lean = unpack(lean)
-        for within, segments in zip(self._in_segments, apart, strict=True):
-            within.restore(segments)
+        self.sums = before
+        for bet, mean in zip(self._directional, recent, strict=True):
+            bet.recent = unpack(mean)
+        for bets, segments in zip(self._in_segments, in_segments, strict=True):
+            bets.restore(segments)
 
 
 @compiled

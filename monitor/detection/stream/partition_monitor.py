@@ -341,13 +341,13 @@ class PartitionMonitor:
         return findings + self._observe(stream, owned, rows, offset, self._time_of(owned))
 
     def _promote(self, stream: str, owned: StreamInLog, newcomer: Newcomer, offset: int) -> list[Finding]:
-        """From here on a monitor watches the stream; it takes what was held."""
+        """From here on a monitor watches the stream; it takes the newcomer's rows."""
         self._newcomers.remove(stream)
         owned.monitor = self._made(stream, newcomer.settings, offset, 0)
         return [f for rows, clock in newcomer.rows() for f in self._observe(stream, owned, rows, offset, clock)]
 
     def _made(self, stream: str, settings: DetectionSettings, offset: int, events: int) -> StreamMonitor | FailedStream:
-        """A monitor of a stream that had so many events before."""
+        """A monitor of a stream that had this many events before."""
         try:
             monitor = StreamMonitor(stream, settings, self._specs)
         except MemoryError:
@@ -383,7 +383,7 @@ class PartitionMonitor:
         """What a call of one stream's monitor finds; where it raises, the stream has failed and the others go on.
 
         This is the one place where catching every exception is right. A monitor is a few thousand lines that meet
-        whatever an application says; an exception that nobody foresaw there is about this stream alone, and passed on
+        whatever an application says; an unforeseen exception there is about this stream alone, and passed on
         it would take with it the findings of streams that were applied before in the same message, the rows of those
         behind it, and the ticks of all. Nothing is hidden: the exception is reported (logged, counted, in `oqm
         streams`), the stream is `unknown`, and its rows are kept in the dead letters. Not caught is lack of memory,
@@ -468,7 +468,7 @@ class PartitionMonitor:
             return monitor.status()
         except MemoryError:
             raise
-        except Exception as error:  # as in `_contained`; it goes on judging, since only telling how it stands failed
+        except Exception as error:  # as in `_contained`; it goes on judging, since only its status failed
             detail = f"its state cannot be read: {in_one_line(error)}"
             if stream not in self._unreadable:
                 self._unreadable.add(stream)
@@ -483,7 +483,7 @@ class PartitionMonitor:
         """Snapshots of the streams that changed since the last call.
 
         A stream whose state cannot be written has failed: going on without would lose what it knows at the next
-        restart, and nobody would hear of it.
+        restart, and no one would be informed.
         """
         snapshots = {}
         for stream in sorted(self._changed):
@@ -514,7 +514,7 @@ class PartitionMonitor:
         return ended
 
     def restore(self, stream: str, snapshot: bytes, *, new_log: bool = False) -> None:
-        """Take over a stream's snapshot; an older one than what is held is ignored.
+        """Take over a stream's snapshot; one that is older than the present state is ignored.
 
         `new_log`: the snapshot is of another incarnation of `oqm.features`; its place in that log says nothing here.
         """

@@ -87,7 +87,7 @@ class SegmentRouting:
         late = self._late.get(own)
         if late is None:
             late = self._late[own] = LateFeatures()
-        findings, taken = monitor.judge(late.context_of_track(context), rows, indices)
+        findings, taken = monitor.judge(late.context_of_monitor(context), rows, indices)
         judged = rows if taken == len(rows) else rows.part(0, taken)
         findings += late.judge(context, monitor, judged, indices[:taken])
         for segment in monitor.new_segments:
@@ -102,9 +102,9 @@ class SegmentRouting:
 
     def _gather(self, context: Context, own: Segment, rows: StreamRows, indices: NDArray[np.int64]) -> None:
         """Rows of a separate segment that has no reference yet; enough of them become one."""
-        held = self._gathering[own]
-        if held is not None:
-            rows, indices = held[0].joined(rows), np.concatenate([held[1], indices])
+        before = self._gathering[own]
+        if before is not None:
+            rows, indices = before[0].joined(rows), np.concatenate([before[1], indices])
         rows = rows.thinned()
         self._gathering[own] = (rows, indices)
         if len(rows) >= PROVISIONAL_REFERENCE_ROWS:
@@ -169,7 +169,7 @@ class SegmentRouting:
 
     def firing(self) -> list[Finding]:
         """The open findings that fire, less those of late features that have not been reported."""
-        unreported = set[str]().union(*(late.untold() for late in self._late.values()))
+        unreported = set[str]().union(*(late.unreported() for late in self._late.values()))
         return [f for f in self.open() if f.state is State.FIRING and f.id not in unreported]
 
     @property

@@ -16,7 +16,7 @@ from monitor.detection.stream.stream_monitor import StreamMonitor
 from monitor.features.batch import FeatureBatch
 
 FORMAT = 1
-"""Of snapshots of a stream with its place; the monitor's own state in them has a format of its own."""
+"""Of snapshots of a stream with its place; the monitor's state in them has its own format."""
 
 Watched: TypeAlias = StreamMonitor | FailedStream | Newcomer
 

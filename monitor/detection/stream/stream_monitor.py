@@ -271,7 +271,7 @@ class StreamMonitor:
         monitors = self._monitors
         if isinstance(monitors, WarmingUp):
             self._features = self._features.with_dependencies(DependencyColumns.of(rows), self.settings)
-        rows = self._features.dependencies.told_apart(rows)
+        rows = self._features.dependencies.with_columns(rows)
         context = self._context()
         indices = np.arange(first, first + len(rows), dtype=np.int64)
         burning = self._objectives.observe(rows, indices, self.settings.slo, self._drifts())

@@ -1,6 +1,6 @@
 """Was the reference learned from a time that contained an incident? A stretch of its rows that differs from the rest.
 
-The rows of a warm-up are held against each other, chunk by chunk: every stretch of at most half of them against all
+The rows of a warm-up are compared with each other, chunk by chunk: every stretch of at most half of them with all
 outside of it (an epidemic alternative: Levin and Kline 1985; for rates the scan statistic of Kulldorff 1997), by
 
 outputs    the whitened means, and what a regression on the inputs leaves of them: both must differ, since other
@@ -43,23 +43,33 @@ from monitor.detection.reference.reference import Reference
 
 Array = NDArray[np.float64]
 
-CHUNKS = 20
-"""Parts of the warm-up between which a stretch may begin and end, before its edges are sought row by row."""
-FEWEST_CHUNKS, CHUNK = 8, 16
+MAX_CHUNKS = 20
+"""Parts of the warm-up between which a stretch may begin and end, before its edges are sought row by row: 190 stretches
+of at most half of them."""
+MIN_CHUNKS, ROWS_OF_A_CHUNK = 8, 16
 """A short warm-up has fewer parts, of 16 rows where it can: means of shorter ones follow each other so closely in
 autocorrelated traffic (0.8) that an ordinary wave looks like an incident."""
-FAR = 12.0
-"""Standard deviations by which the squared distance of a stretch exceeds that of noise."""
-LARGE = 1.0
-"""Length of a stretch's shift in the whitened view, in standard deviations, noise taken off."""
-TELLING = 15.0
-"""Log likelihood ratio of a stretch of faults."""
-FAULTY = 0.1
-"""By how much the rate of a fault is higher within a stretch."""
-INPUTS_DIFFER = 6.0
-"""As `FAR`, of the inputs: beyond this the stretch was asked something else,"""
-OUTWEIGHS = 3.0
-"""unless its outputs differ by so many times as much."""
+MIN_DISTANCE = 12.0
+"""Standard deviations by which the squared distance of a stretch exceeds that of noise: in ordinary traffic the largest
+of all stretches stays below it in a hundred references (`benchmarks/references.py`)."""
+MIN_LENGTH = 1.0
+"""Length of a stretch's shift in the whitened view, in standard deviations, without its noise: what differs by less is
+no reason to leave rows out of a reference."""
+MIN_LOG_RATIO_OF_FAULTS = 15.0
+"""Log likelihood ratio of a stretch of faults: exp(-15) is one in three million, and there are some hundred stretches
+and a dozen faults to choose from."""
+MIN_RISE_OF_FAULTS = 0.1
+"""By how much the rate of a fault is higher within a stretch: an incident that a person would call one."""
+MIN_DISTANCE_OF_INPUTS = 6.0
+"""As `MIN_DISTANCE`, of the inputs: beyond this the stretch was asked something else,"""
+OUTPUTS_OUTWEIGH = 3.0
+"""unless its outputs differ by this many times as much."""
+MIN_RATE, MAX_RATE = 0.002, 0.998
+"""Usual rates of faults are kept between these, where the variance of a rate is not zero."""
+STEPS_LEFT_OUT = 2
+"""Steps between neighbouring chunks that are an incident's two edges, the largest ones: left out of the noise."""
+LEFT_OUT_FACTOR = 1.3
+"""By how much the noise is then underestimated, with `MAX_CHUNKS` chunks."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ def incident(reference: Reference, learned_from: StreamRows, asked: str | None) 
     y = reference.scores(numbers, flags, segments_of(learned_from.segments))
     news = Repetitions().counts(learned_from.digests, learned_from.present(asked)) == 1.0
     rows = np.flatnonzero(news)
-    chunks = min(CHUNKS, max(FEWEST_CHUNKS, len(rows) // CHUNK))
+    chunks = min(MAX_CHUNKS, max(MIN_CHUNKS, len(rows) // ROWS_OF_A_CHUNK))
     length = len(rows) // chunks
     if not length:
         return None
@@ -161,11 +171,11 @@ def _shifted(reference: Reference, centred: Array, used: NDArray[np.intp], lengt
     scans = [_scan(view[used], length) for view in views]
     far = np.min([scan.far for scan in scans], axis=0)
     chosen = int(np.argmax(far))
-    if far[chosen] < FAR or min(scan.large[chosen] for scan in scans) < LARGE:
+    if far[chosen] < MIN_DISTANCE or min(scan.large[chosen] for scan in scans) < MIN_LENGTH:
         return None
     for joint in reference.inputs.joints:
         asked = np.clip(centred[:, : len(joint.project)] @ joint.project, -CLIP, CLIP)
-        if _scan(asked[used], length).far[chosen] > max(INPUTS_DIFFER, far[chosen] / OUTWEIGHS):
+        if _scan(asked[used], length).far[chosen] > max(MIN_DISTANCE_OF_INPUTS, far[chosen] / OUTPUTS_OUTWEIGH):
             return None
     scan = scans[0]
     within, without = scan.within[chosen], scan.without[chosen]
@@ -179,18 +189,18 @@ def _faulty(reference: Reference, y: Array, used: NDArray[np.intp], length: int)
     if not len(failures.columns):
         return None
     flags = y[:, failures.columns]
-    usual = np.clip(flags[used].mean(0), 0.002, 0.998)
+    usual = np.clip(flags[used].mean(0), MIN_RATE, MAX_RATE)
     scan = _scan(flags[used] / np.sqrt(usual * (1 - usual)), length)
     size = scan.sizes[:, None] * length
     rest = len(used) - size
     within, without = (rate * np.sqrt(usual * (1 - usual)) for rate in (scan.within, scan.without))
     whole = (size * within + rest * without) / len(used)
     gain = size * _divergence(within, whole) + rest * _divergence(without, whole)
-    gain = np.where(within - without >= FAULTY, gain / scan.inflation, 0.0)
+    gain = np.where(within - without >= MIN_RISE_OF_FAULTS, gain / scan.inflation, 0.0)
     chosen, worst = np.unravel_index(int(np.argmax(gain)), gain.shape)
-    if gain[chosen, worst] < TELLING:
+    if gain[chosen, worst] < MIN_LOG_RATIO_OF_FAULTS:
         return None
-    inside, outside = (float(np.clip(rate[chosen, worst], 0.002, 0.998)) for rate in (within, without))
+    inside, outside = (float(np.clip(rate[chosen, worst], MIN_RATE, MAX_RATE)) for rate in (within, without))
     x = flags[:, worst]
     ratio = x * np.log(inside / outside) + (1 - x) * np.log((1 - inside) / (1 - outside))
     return float(gain[chosen, worst]), ratio
@@ -227,7 +237,7 @@ def _scan(u: Array, length: int) -> _Scan:
     within = inside / sizes[:, None]
     without = (sums[-1] - inside) / (count - sizes)[:, None]
     # The two largest steps between neighbours are an incident's own.
-    steps = np.sort(np.diff(chunks, axis=0) ** 2, axis=0)[:-2]
+    steps = np.sort(np.diff(chunks, axis=0) ** 2, axis=0)[:-STEPS_LEFT_OUT]
     inflation = np.maximum(steps.mean(0) / 2 * length * _left_out(count), 1.0)
     noise = inflation * (1 / sizes + 1 / (count - sizes))[:, None] / length
     square = (within - without) ** 2
@@ -245,7 +255,7 @@ def _stretches(count: int) -> list[tuple[int, int]]:
 
 
 def _left_out(count: int) -> float:
-    """Factor for the two largest of the squared steps between chunks, which are left out: 1.3 of `CHUNKS` of them.
+    """Factor for the two largest of the squared steps between chunks, which are left out.
 
     Of fewer steps, two are more. The share that the others have of all is that of expected order statistics of squared
     normal variables (Blom 1958).
@@ -253,9 +263,9 @@ def _left_out(count: int) -> float:
 
     def others(steps: int) -> float:
         expected = ndtri((1 + (np.arange(1, steps + 1) - 0.375) / (steps + 0.25)) / 2) ** 2
-        return float(expected[:-2].mean() / expected.mean())
+        return float(expected[:-STEPS_LEFT_OUT].mean() / expected.mean())
 
-    return 1.3 * others(CHUNKS - 1) / others(count - 1)
+    return LEFT_OUT_FACTOR * others(MAX_CHUNKS - 1) / others(count - 1)
 
 
 def _edges(ratio: Array, news: NDArray[np.bool_]) -> Stretch | None:

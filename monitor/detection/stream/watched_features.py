@@ -1,6 +1,6 @@
 """`WatchedFeatures`: what of a stream's declared features is watched, with those of its dependencies. Pure.
 
-What the streams of a process have in common is held once: a process watches thousands that are declared alike.
+What the streams of a process have in common is one object: a process watches thousands that are declared alike.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def test_calling_none_is_no_change_of_any(seed: int) -> None:
     assert fired(replay(watch(USUAL), made)) == []
 
 
-def test_only_the_commonest_are_told_apart() -> None:
+def test_only_the_commonest_have_columns() -> None:
     made = calm(1200, 2)
     many = [f"d{i}" for i in range(9)]
     rng = np.random.default_rng(2)

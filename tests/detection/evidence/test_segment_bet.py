@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.evidence.directional_bet import LEAN_RATES, DirectionalBet
+from monitor.detection.evidence.directional_bet import FORGETTING_RATES, DirectionalBet
 from monitor.detection.evidence.segment_bet import MOST_SEGMENTS, SegmentBet, chosen
 from monitor.detection.reference.reference import Joint
 from monitor.detection.reference.segment_means import SegmentMeans
@@ -60,7 +60,7 @@ def test_rows_of_a_segment_are_bet_on_as_if_they_were_alone(seed: int, blocks: l
 
 @pytest.mark.parametrize("every", [3, 30, 120], ids=lambda every: f"one row in {every}")
 def test_a_segment_of_another_kind_than_the_rest_is_held_against_itself(every: int) -> None:
-    """Tenant b has always been two standard deviations away, however small it is: that is no lean."""
+    """Tenant b has always been two standard deviations away, however small it is: that is no change."""
     held = SegmentMeans(M)
     tenants = ["b" if row % every == 1 else "a" for row in range(3000)]
     y = np.where(np.asarray(tenants)[:, None] == "b", 2.0, 0.0) * np.ones(M)
@@ -114,7 +114,7 @@ def test_rewinding_and_restoring_change_nothing(seed: int) -> None:
     other.restore(bet.plain())
     assert np.array_equal(bet.log_bets(*next_rows), first)
     assert np.array_equal(other.log_bets(*next_rows), first)
-    assert first.shape == (20, len(LEAN_RATES))
+    assert first.shape == (20, len(FORGETTING_RATES))
 
 
 def test_which_attributes_are_bet_within() -> None:
