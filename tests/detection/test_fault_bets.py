@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from monitor.detection.columns.watched_columns import ANY_FAILURE, Flag, FlagKind, WatchedColumns
+from monitor.detection.columns.flags import ANY_FAILURE, Flag, FlagKind
+from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.evidence.directional_bet import DirectionalBet
 from monitor.detection.reference.learned_reference import LearnedReference, marks_of
 from monitor.detection.reference.reference import Joint, Reference
@@ -56,7 +57,7 @@ def test_bets_on_a_skewed_flag_in_the_whitened_view_are_fair(rate: float) -> Non
         bet = DirectionalBet(joint)
         factors = []
         for score in u:
-            bet.lean[:] = tilt
+            bet.recent[:] = tilt
             factors.append(float(np.exp(bet.log_bets(score[None].astype(np.float32), np.ones(1, np.float32))[0, 0])))
         return (1 - rate) * factors[0] + rate * factors[1]
 

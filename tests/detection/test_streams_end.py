@@ -19,7 +19,7 @@ from monitor.detection import (
 )
 from monitor.detection.settings import Objective
 from monitor.detection.stream.failed_stream import TOO_MANY_STREAMS, Unjudged
-from monitor.detection.stream.newcomer import FEW
+from monitor.detection.stream.newcomer import MAX_EVENTS
 from monitor.features.batch import FeatureBatch, concat
 from tests.detection.streams import CHARS, SETTINGS, SPECS, Traffic, calm, fired
 
@@ -211,13 +211,13 @@ def test_a_newcomer_becomes_what_a_monitor_would_be_that_was_there_from_the_star
 
 def test_newcomers_say_what_a_monitor_of_theirs_would_say() -> None:
     monitor = partition()
-    monitor.apply(calm(FEW, 3).batch(), 0)
+    monitor.apply(calm(MAX_EVENTS, 3).batch(), 0)
     assert monitor.newcomers == 1
     alone = StreamMonitor("s", SETTINGS, SPECS)
-    alone.observe(calm(FEW, 3).batch())
+    alone.observe(calm(MAX_EVENTS, 3).batch())
     assert monitor.status("s") == alone.status()
     assert monitor.status("s").state is StreamState.WARMING
-    monitor.apply(calm(FEW + 1, 3).batch(FEW), 1)
+    monitor.apply(calm(MAX_EVENTS + 1, 3).batch(MAX_EVENTS), 1)
     assert monitor.newcomers == 0
 
 

@@ -2,7 +2,7 @@
 
 They are the commonest in the stream's reference; what others do shows in the sums over all of an event's calls.
 
-Pure. May import `monitor.detection.columns.watched_columns` and `rows`, and `monitor.features`.
+Pure.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from dataclasses import replace
 
 import numpy as np
 
+from monitor.detection.columns.categories import ABSENT
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.columns.watched_columns import ABSENT
 from monitor.detection.reference.young_reference import least_rows
 from monitor.features.base import FeatureSpec
 from monitor.features.families.dependencies import MOST_SHAPES, NO_CALLS, SHAPE, Calls, columns, dependency_specs
 
-MOST = 6
-LEAST = 40
-"""Rows of the reference that must have called a dependency for it to be watched by itself."""
-FEWEST = 20
-"""The same for a short warm-up, of which a tenth will do as of one of 400: what is watched is chosen once."""
+MAX_DEPENDENCIES = 6
+"""Dependencies that are watched one by one: each adds three columns to every row."""
+MIN_ROWS = 40
+"""Rows of the reference that must have called a dependency for it to be watched by itself: a tenth of 400."""
+MIN_ROWS_OF_A_SHORT_WARMUP = 20
+"""The same for a short warm-up, of which a tenth is enough, too: what is watched is chosen once."""
 
 
 class DependencyColumns:
@@ -45,18 +46,18 @@ class DependencyColumns:
     def of(cls, rows: StreamRows) -> DependencyColumns:
         """The dependencies that these rows, a stream's reference, call most."""
         called = Counter(name for calls in rows.calls or () for name in calls)
-        least = least_rows(LEAST, len(rows), FEWEST)
+        least = least_rows(MIN_ROWS, len(rows), MIN_ROWS_OF_A_SHORT_WARMUP)
         common = sorted((-count, name) for name, count in called.items() if count >= least)
-        return cls(tuple(name for _, name in common[:MOST]))
+        return cls(tuple(name for _, name in common[:MAX_DEPENDENCIES]))
 
-    def told_apart(self, rows: StreamRows) -> StreamRows:
+    def with_columns(self, rows: StreamRows) -> StreamRows:
         """The rows (n) with the columns of each dependency, all without a value where a row did not call it."""
         if not self.names:
             return rows.without_calls()
         calls = [NO_CALLS] * len(rows) if rows.calls is None else rows.calls
         names, values, shapes = columns(calls, self.names, ABSENT)
         if SHAPE in rows.categories:
-            # What these have is told by name; among all, it would change with which of them are called.
+            # Their shapes are reported by name; among all, the shape would change with which of them are called.
             shapes[SHAPE] = [self._rest(called) for called in calls]
         return replace(
             rows,

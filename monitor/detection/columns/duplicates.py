@@ -1,4 +1,4 @@
-"""The same event twice: counted, not applied (DESIGN: Duplicates).
+"""The same event twice: counted, not applied.
 
 Of the stream's last `WINDOW` events the id's CRC-32 and 8 bits of the content's hash are kept, 10 KiB in all. A new
 event agrees with one of them in all 40, and is dropped for it, once in 5 * 10^8 events; in the id's alone, and is
@@ -19,11 +19,11 @@ from monitor.detection.state.jit import compiled
 from monitor.detection.state.snapshot_codec import pack, unpack
 
 WINDOW = 2048
-"""Events whose ids are remembered."""
+"""Events whose ids are remembered: what a producer sends again after an error comes within its latest batches."""
 LOW_BITS = 0xFFFF
-"""Of a checksum what is looked up at once."""
+"""Bits of a checksum by which most ids are told to be new without comparing: a table of 64 KiB."""
 REMEMBERED = 64
-"""Rows over which a repetition counts for less."""
+"""Rows over which a repetition counts for less: two blocks, as long as a burst of one question lasts."""
 
 
 class RecentEvents:

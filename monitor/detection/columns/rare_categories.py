@@ -1,4 +1,4 @@
-"""`RareCategories`: the values of categories that have no flag of their own, for the words of a finding.
+"""`RareCategories`: the values of categories that have no flag each, for the words of a finding.
 
 Detection watches a category by flags: one of the values that are common in the reference, or another one. That is
 enough to find a change and too little to name it, since `other` is no finish reason. So the last rows' other values are
@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.columns.watched_columns import MISSING, FlagKind, WatchedColumns
+from monitor.detection.columns.categories import MISSING
+from monitor.detection.columns.flags import FlagKind
+from monitor.detection.columns.watched_columns import WatchedColumns
 
 MOST = 512
 """Values kept, over all categories of a stream."""
@@ -69,7 +71,7 @@ class RareCategories:
 
 
 def shown(value: str | float | None) -> str:
-    """A category's value as it is told."""
+    """A category's value as it is reported."""
     return NONE if value is None or value == MISSING else str(value)[:LONGEST]
 
 

@@ -17,14 +17,14 @@ T = TypeVar("T", bound=np.generic)
 S = TypeVar("S")
 
 LENGTH = 384
-"""Rows kept: as far back as a change point can be placed."""
+"""Rows kept: as far back as a change point can be placed, several times the delay of a moderate change."""
 NAMED = 48
-"""Latest rows whose ids are kept at least."""
+"""Latest rows whose ids are kept at least: a block and a half, from which examples are chosen."""
 EXCERPTS = 40
-"""Latest rows whose excerpts are kept at least."""
+"""Latest rows whose excerpts are kept at least: excerpts are most of what a row takes."""
 
 PIECE = 16
-"""Texts that are packed together."""
+"""Texts that are packed together: more compress no better, and less is unpacked to quote one."""
 
 Segments = tuple[tuple[str, str], ...]
 VERSIONS = (
@@ -36,7 +36,7 @@ VERSIONS = (
     "prompt.version",
     "prompt.hash",
 )
-"""Attributes whose change is an event of its own, most general first."""
+"""Attributes that say which version answered, most general first: a new value is a cause of a change."""
 
 
 class _Piece(NamedTuple):
@@ -45,10 +45,10 @@ class _Piece(NamedTuple):
 
 
 class _Texts:
-    """The last texts, at least so many of them.
+    """The last texts, at least `least` of them.
 
     They are quoted rarely, so they are packed: an object for each is several times as large, and plain text twice. But
-    while each block brings as many again, as on a busy stream, they wait as they came for the next one to replace them.
+    while each block brings as many again, as on a busy stream, they stay as they came until the next one replaces them.
     """
 
     def __init__(self, least: int, pieces: Sequence[_Piece] = ()) -> None:
@@ -60,7 +60,7 @@ class _Texts:
         return sum(piece.number for piece in self._pieces) + len(self._fresh)
 
     def put(self, texts: list[str]) -> None:
-        """Put texts by, and drop the oldest of those held as long as so many are left."""
+        """Store texts, and drop the oldest ones as long as `least` are left."""
         if len(texts) >= self._least:
             self._pieces, self._fresh = [], texts[-self._least :]
             return
@@ -70,11 +70,11 @@ class _Texts:
             del self._pieces[0]
 
     def packed(self) -> list[_Piece]:
-        """All that is held, packed."""
+        """All that are stored, packed."""
         return [*self._pieces, *_pieces(self._fresh)]
 
     def all(self) -> list[str]:
-        """All that is held, oldest first."""
+        """All that are stored, oldest first."""
         packed = (msgspec.msgpack.decode(zlib.decompress(piece.packed)) for piece in self._pieces)
         texts = [text for each in packed for text in each]
         return [
@@ -168,6 +168,13 @@ class RecentRows:
         """Segments (n)."""
         return [self._distinct[code] for code in self._codes.tolist()]
 
+    def read(
+        self, start: int = 0, stop: int | None = None
+    ) -> tuple[NDArray[np.float16], NDArray[np.float64], list[Segments]]:
+        """Numbers, flags and segments of the rows from `start` to `stop`, as `Reference.scores` takes them."""
+        segments = [self._distinct[code] for code in self._codes[start:stop].tolist()]
+        return self.numbers[start:stop], self.flag_values(start, stop), segments
+
     @property
     def indices(self) -> NDArray[np.int64]:
         """int64 (n), each row's index in its stream."""
@@ -232,7 +239,7 @@ class RecentRows:
 
 
 def latest(held: NDArray[T], more: NDArray[T], most: int = LENGTH) -> NDArray[T]:
-    """The last ones of both, at most so many, in memory of their own."""
+    """The last of both, at most `most`, copied, so that they keep no larger array in memory."""
     more = more[-most:]
     return np.concatenate([held[max(0, len(held) + len(more) - most) :], more])
 

@@ -1,4 +1,4 @@
-"""Rows of one stream as detection takes them: values compressed at the door, so that every later step sees the same."""
+"""Rows of one stream as detection takes them: values are compressed first, so that every later step sees the same."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.categories import ABSENT, Categories
 from monitor.detection.columns.embedding_distance import DISTANCE
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.recent_rows import EXCERPTS
-from monitor.detection.columns.watched_columns import ABSENT
+from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.state.snapshot_codec import pack, unpack
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
@@ -24,7 +25,8 @@ CENTRE_OF = 100
 so they are at most a quarter of it."""
 
 QUOTED = 8
-"""Of rows that are gathered for a reference one in so many keeps its excerpt, and the last ones do."""
+"""Of rows that are gathered for a reference one in this many keeps its excerpt, and the last ones do: examples of a
+warm-up are chosen among them."""
 NO_EXCERPT = ("", "")
 
 C = TypeVar("C")
@@ -34,7 +36,7 @@ C = TypeVar("C")
 class StreamRows:
     """n rows in stream order: values float16 (n, k) compressed, categories, times, ids, digests, segments, excerpts.
 
-    `calls` is what each row says of the dependencies it called, until they have columns of their own (`Dependencies`).
+    `calls` is what each row says of the dependencies it called, until these have columns (`DependencyColumns`).
     """
 
     names: tuple[str, ...]
@@ -85,6 +87,13 @@ class StreamRows:
         """A column's compressed values (n); None if there is no such column."""
         return self.values[:, self.names.index(name)] if name is not None and name in self.names else None
 
+    def read_as(self, layout: WatchedColumns) -> tuple[NDArray[np.float16], NDArray[np.float64]]:
+        """The rows as a reference's columns: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
+        place = layout.number_columns(self.names)
+        numbers = self.values[:, place]
+        numbers[:, place < 0] = np.nan
+        return numbers, layout.flag_rows(self.values, self.names, Categories(self.categories))
+
     def only(self, wanted: frozenset[str]) -> StreamRows:
         """The rows with those of these columns that they have."""
         names, places = _chosen(self.names, wanted)
@@ -123,7 +132,7 @@ class StreamRows:
         )
 
     def thinned(self) -> StreamRows:
-        """Rows that are gathered for a reference, without the excerpts that nobody will quote of so many."""
+        """Rows that are gathered for a reference, without most of their excerpts (`QUOTED`)."""
         pairs = zip(self.excerpts, quotable(len(self)).tolist(), strict=True)
         return replace(self, excerpts=[excerpt if quoted else NO_EXCERPT for excerpt, quoted in pairs])
 
@@ -183,8 +192,7 @@ class StreamRows:
     @classmethod
     def from_plain(cls, plain: list[Any]) -> StreamRows:
         """The rows that `plain` described."""
-        names, values, categories, times, ids, digests, segments, excerpts, *more = plain
-        calls = more[0] if more else None
+        names, values, categories, times, ids, digests, segments, excerpts, calls = plain
         return cls(
             _shared(tuple(names)),
             unpack(values),
@@ -202,7 +210,7 @@ class StreamRows:
 
 @lru_cache(maxsize=256)
 def _shared(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Equal names once for all streams: a process holds thousands that are measured alike."""
+    """Equal names are one object for all streams: a process watches thousands that are measured alike."""
     return names
 
 

@@ -1,13 +1,13 @@
-"""Bets within segments: each row is bet on by where its own segment has leaned lately.
+"""Bets within segments: each row is bet on in the direction of the recent rows of its segment.
 
-When one tenant of three changes, three rows in ten say so and seven say nothing; a bet that leans where *all* rows lean
-sees a third of the shift and a tenth of the evidence. A bet may look at anything that is known before its event, its
-segment too, so here each segment of an attribute has a lean of its own, around its own mean in the reference: events of
-the segments that did not change cost next to nothing, those of the one that did are bet on in full. The evidence is one
-sum for the attribute, so no segment has to pay for the number of them.
+When one tenant of three changes, three rows in ten show it and seven do not; a bet in the direction of *all* recent
+rows sees a third of the shift and a tenth of the evidence. A bet may look at anything that is known before its event,
+its segment too. So each segment of an attribute has its own mean of recent scores, around the segment's mean in the
+reference: events of the segments that did not change cost next to nothing, those of the one that did are bet on in
+full. The evidence is one sum for the attribute, so no segment has to pay for the number of them.
 
-A version that the reference never saw is held against the whole reference. Values of other attributes that it hardly
-saw are not bet on: there is nothing to hold them against (`attribution` finds them as strangers).
+A version that the reference never saw is compared with the whole reference. Values of other attributes that it hardly
+saw are not bet on: there is nothing to compare them with (`attribution` finds them as new segments). Pure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import VERSIONS, Segments, each_once
-from monitor.detection.evidence.directional_bet import LEAN_RATES, ZONE_JOINT, DirectionalEvidence
+from monitor.detection.evidence.directional_bet import FORGETTING_RATES, ZONE_JOINT, DirectionalEvidence
 from monitor.detection.reference.reference import Array32, Joint
 from monitor.detection.reference.segment_means import ENOUGH, SegmentMeans, beyond
 from monitor.detection.state.snapshot_codec import pack, unpack
@@ -27,8 +27,9 @@ from monitor.detection.state.snapshot_codec import pack, unpack
 Array = NDArray[np.float64]
 
 MOST_ATTRIBUTES = 3
+"""Attributes that are bet within: each is three bets, and a stream seldom has more that matter."""
 MOST_SEGMENTS = 8
-"""Segments of an attribute with a lean of their own."""
+"""Segments of an attribute that are bet on separately: each is a column of the state."""
 SMALLEST = 40
 """Rows in the reference from which a segment is bet on: of what one row in ten shows, fewer rows may show nothing.
 Versions are the same thing mostly, and a few rows of one will do."""
@@ -49,20 +50,20 @@ def _known(table: SegmentMeans, attribute: str) -> list[str]:
 
 
 class SegmentBet:
-    """The joint bet of one attribute: state is where each of its segments leans, (3 rates, segments, m).
+    """The joint bet of one attribute: state is the mean of recent scores of each segment, (3 rates, segments, m).
 
     Attributes
     ----------
     values
-        The segments, in the order of their leans.
+        The segments, in the order of their means.
     """
 
     def __init__(self, joint: Joint, attribute: str, table: SegmentMeans, mean: NDArray[np.floating[Any]]) -> None:
         self.attribute = attribute
-        self._leaning = DirectionalEvidence(joint)
+        self._bets = DirectionalEvidence(joint)
         self._opens = attribute in VERSIONS
         known = _known(table, attribute)[:MOST_SEGMENTS]
-        # Rows of a version that has been there alone are all rows, on which the joint bet leans already.
+        # Rows of a version that has been there alone are all rows, on which the joint bet is placed already.
         self._usual = known[0] if self._opens and len(known) == 1 else None
         self.values = [] if self._usual is not None else known
         m = joint.project.shape[1]
@@ -76,12 +77,12 @@ class SegmentBet:
             error = joint.error * np.sqrt(table.n / count)
             self._centre[place] = beyond(away, error)
             self._floor[place] = ZONE_JOINT + error
-        self.lean = np.zeros((len(LEAN_RATES), MOST_SEGMENTS, m), dtype=np.float32)
+        self.recent = np.zeros((len(FORGETTING_RATES), MOST_SEGMENTS, m), dtype=np.float32)
 
     def log_bets(self, u: Array32, counts: Array32, where: Sequence[Segments]) -> Array32:
-        """Log bets (rows, rates) of whitened rows u (rows, m), each counted so much; moves the leans on."""
+        """Log bets (rows, rates) of whitened rows u (rows, m), weighted by their counts."""
         codes = self._codes(where)
-        return self._leaning.log_bets(u - self._centre[codes], counts, codes, self._floor, self.lean)
+        return self._bets.log_bets(u - self._centre[codes], counts, codes, self._floor, self.recent)
 
     def _codes(self, where: Sequence[Segments]) -> NDArray[np.intp]:
         """The place of each row's segment (rows), -1 for those not bet on."""
@@ -99,31 +100,31 @@ class SegmentBet:
         return -1
 
     def furthest(self) -> str | None:
-        """The segment that leans furthest."""
+        """The segment whose recent scores are furthest from its usual ones."""
         if not self.values:
             return None
-        size = (self.lean[-1, : len(self.values)] ** 2).sum(1)
+        size = (self.recent[-1, : len(self.values)] ** 2).sum(1)
         return self.values[int(np.argmax(size))]
 
     def restart(self) -> None:
-        """Forget where segments lean."""
-        self.lean[:] = 0
+        """Forget the recent scores."""
+        self.recent[:] = 0
 
     def state(self) -> tuple[int, Array32]:
         """The state as it is now, for `rewind`."""
-        return len(self.values), self.lean.copy()
+        return len(self.values), self.recent.copy()
 
     def rewind(self, state: tuple[int, Array32]) -> None:
         """Go back to a `state`."""
         del self.values[state[0] :]
-        self.lean = state[1].copy()
+        self.recent = state[1].copy()
 
     def plain(self) -> list[Any]:
         """Plain data for a snapshot."""
-        return [self.values, pack(self.lean[:, : len(self.values)])]
+        return [self.values, pack(self.recent[:, : len(self.values)])]
 
     def restore(self, plain: list[Any]) -> None:
         """Take over what `plain` described; the reference must be the same."""
-        values, lean = plain
+        values, mean = plain
         self.values = list(values)
-        self.lean[:, : len(self.values)] = unpack(lean)
+        self.recent[:, : len(self.values)] = unpack(mean)

@@ -1,4 +1,4 @@
-"""Do two groups of rows that come mixed with each other differ? A sequential test by betting on which row is whose.
+"""Do two groups of rows that come mixed differ? A sequential test by betting on which row is of which group.
 
 Rows come in pieces of a few, each with a label: old or new. If the groups do not differ, then, given a piece's rows and
 how many of them are new, every choice of that many rows is equally likely to be the new ones. A tilt w in the space of
@@ -42,6 +42,7 @@ STRICT = np.array([0.5, 1.0])
 STEEPEST = 1.0
 """Bound of the tilt in one coordinate: no single score decides."""
 CEILING = 1e200
+"""Of a sum: finite in double precision whatever the next piece makes of it."""
 
 
 class TwoSampleTest:
@@ -68,7 +69,7 @@ class TwoSampleTest:
         n, k = len(new), int(new.sum())
         gain = self._gain(scores, new)
         self.sums = np.minimum((self.sums + n) * np.exp(gain), CEILING)
-        # A row of the smaller group tells about as much as one row more.
+        # A row of the smaller group says about as much as one row more.
         weight = k * (n - k) / n
         fade = np.exp(-weight / MEMORY)
         difference = scores[new].mean(0) - scores[~new].mean(0)

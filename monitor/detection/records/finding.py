@@ -87,7 +87,7 @@ class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """One feature before and after: median (number, count), rate (flag) or share of the value (category).
 
     `effect` is the size of the change in multiples of the effect floor, signed by direction. `value` is the value of a
-    category whose share is told, where it is known, or where the tail begins; else the field is left out.
+    category whose share is given, where it is known, or where the tail begins; else the field is left out.
     """
 
     name: str

@@ -1,9 +1,8 @@
 """Means over a reference's rows from which everything that evidence needs is derived.
 
-They are plain means and counts, so summaries of two stretches of a stream merge, and a reference can go on maturing
-without keeping its rows. Products of means over 8, 32 and 128 rows, and of neighbouring rows, carry what
-autocorrelation the stream has. Rows are given as they differ from about their mean, so that little cancels in a
-covariance.
+They are plain means and counts, so a reference can go on maturing without keeping its rows. Products of means over 8,
+32 and 128 rows, and of neighbouring rows, carry what autocorrelation the stream has. Rows are given as they differ from
+about their mean, so that little cancels in a covariance.
 """
 
 from __future__ import annotations
@@ -89,10 +88,6 @@ class Moments:
             np.stack(own) / of,
             np.stack([earned.mean(0), (earned * earned).mean(0)]),
         )
-
-    def merge(self, other: Moments) -> None:
-        """Add another's rows."""
-        self._mix(other.counts, other.first, other.products, other.own, other.tilted)
 
     def _mix(self, counts: NDArray[np.int64], *means: NDArray[Any]) -> None:
         """Means over as many more, each weighted by how many there are."""

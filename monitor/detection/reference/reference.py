@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtr, ndtri
 
+from monitor.detection.columns.flags import ANY_FAILURE, FlagKind
 from monitor.detection.columns.normal_scores import RankMap
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.columns.watched_columns import ANY_FAILURE, FlagKind, WatchedColumns
+from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.reference.moments import CLIP, PLACE, SCALES, SPREAD, Moments
 from monitor.detection.reference.stratification import Stratification
 from monitor.detection.reference.young_reference import GROWN

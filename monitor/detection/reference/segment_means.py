@@ -61,23 +61,6 @@ class SegmentMeans:
                     del self._cells[attribute]
                     self._wide.add(attribute)
 
-    def merge(self, other: SegmentMeans) -> None:
-        """Add another's counts and sums."""
-        self.n += other.n
-        self._wide |= other._wide
-        for attribute in self._wide:
-            self._cells.pop(attribute, None)
-        for attribute, theirs in other._cells.items():
-            if attribute in self._wide or (attribute not in self._cells and len(self._cells) >= MOST_ATTRIBUTES):
-                continue
-            cells = self._cells.setdefault(attribute, {})
-            for value, (count, total) in theirs.items():
-                held = cells.get(value)
-                cells[value] = (count, total.copy()) if held is None else (held[0] + count, held[1] + total)
-            if len(cells) > MOST_VALUES:
-                del self._cells[attribute]
-                self._wide.add(attribute)
-
     def share(self, attribute: str, value: str) -> float:
         """Share of the reference's rows with this value."""
         return self.count(attribute, value) / self.n if self.n else 0.0

@@ -1,12 +1,9 @@
-"""Loops over a block's rows, compiled.
+"""JIT compilation of the per-row loops (Numba: Lam, Pitrou, Seibert 2015).
 
-Evidence goes from row to row: what a bet earns depends on where the rows before it leaned, and a sum on the sum before
-it. In numpy such a loop costs a call for each step, most of all in small blocks, or algebra that works out many steps
-at once. Numba (Lam, Pitrou, Seibert 2015) compiles the loop as it is written.
-
-A function is compiled when it is first called with arguments of its types, which takes about a second, and is kept
-beside its module or in the user's cache (`NUMBA_CACHE_DIR`), so that this happens once on a machine. Sums over a row's
-columns may be taken in any order, but always in the same; how rows are cut into batches is nothing to a row.
+The evidence recursions are sequential: row t depends on the state after row t - 1, so NumPy would need one call per
+row. Functions are compiled on their first call with arguments of new types (about a second) and cached on disk, beside
+their module or in `NUMBA_CACHE_DIR`. `fastmath` permits reassociation within a row only, so results do not depend on
+how rows are batched.
 """
 
 from __future__ import annotations
@@ -37,7 +34,7 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _njit(function: Callable[P, R], *, keep: bool) -> Callable[P, R]:
-    import numba  # half a second and a hundred megabytes, for those who judge rows
+    import numba  # half a second and a hundred megabytes, only for processes that judge rows
 
     made = numba.njit(function, cache=keep, fastmath={"reassoc", "contract"}, error_model="numpy")
     return cast(Callable[P, R], made)

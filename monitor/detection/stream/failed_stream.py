@@ -83,7 +83,7 @@ class _Plain(msgspec.Struct, kw_only=True):
 class FailedStream:
     """Stands where a stream's monitor stood before it raised an exception.
 
-    What the monitor held may be half changed, so it is gone. This judges nothing and reports the stream as `unknown`,
+    The monitor's state may be half changed, so it is gone. This judges nothing and reports the stream as `unknown`,
     until `oqm reference pin` or `deploy` has the partition put a new monitor in its place. The alerts that fire are
     kept by the partition: they neither resolve nor get lost meanwhile.
 
@@ -137,7 +137,7 @@ class FailedStream:
 
 
 def unknown(stream: str, reason: str, events: int, last_time: float | None, firing: list[Finding]) -> StreamStatus:
-    """The status of a stream of which nobody can tell how it is."""
+    """The status of a stream whose state is not known."""
     return StreamStatus(
         stream=stream,
         state=StreamState.UNKNOWN,

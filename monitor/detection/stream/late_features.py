@@ -1,44 +1,44 @@
-"""`LateFeatures`: features that came after a track's reference was learned, watched beside it.
+"""`LateFeatures`: features that came after a monitor's reference was learned, watched beside it.
 
 A new version of the software measures more, an application sends a column that it did not send before, or changed
-settings include what they left out. The layout of a reference is fixed, so what comes later could not be judged until
-the next reference; and learning a new one for its sake would make the whole stream deaf for a warm-up. So:
+settings include what they left out. The columns of a reference are fixed, so what comes later could not be judged until
+the next reference; and learning a new one only for it would leave the whole stream unwatched for a warm-up. So:
 
-- Rows in which such a feature is measured are *gathered*, as many as a first reference takes (`warmup`), while the
-  track goes on as if they were not there: its evidence is the same bit for bit.
+- Rows in which such a feature is measured are *gathered*, as many as a first reference takes (`warmup`). Meanwhile the
+  monitor goes on as if they were not there: its evidence is the same bit for bit.
 - Then they are the reference of a *group*: a `ReferenceMonitor` that sees the late features alone, learns their
   moments and bets on them. What is asked (the inputs that the first reference knows) is part of a group's reference,
-  so that outputs that follow other inputs are explained by them; but on those inputs only the first track bets. Late
-  features of the input have a group apart from those of outputs and calls.
+  so that outputs that follow other inputs are explained by them; but only the first monitor bets on those inputs. Late
+  features of the input have a separate group from those of outputs and calls.
 - With the next reference of the stream (a deploy or a pin) all features are in one reference again, and groups end.
   A group's reference matures as the first one does, or stays as first learned where that one is pinned; `accept`,
-  provisional references and recovery are those of any track.
+  provisional references and recovery are those of any monitor.
 
-A feature measured in less than `ENOUGH` of a reference's rows is left out of it and comes late: few rows tell little
-of it, and the standard errors of a reference are those of all its rows. A feature that is not measured any more is
-absent from the rows, which says nothing (`StreamRows.joined`); rows without any feature of a group do not reach the
-group.
+A feature measured in less than half of a reference's rows (`MIN_MEASURED_SHARE`) is left out of it and comes late: few
+rows say little of it, and the standard errors of a reference are those of all its rows. A feature that is not measured
+any more is absent from the rows, which says nothing (`StreamRows.joined`); rows without any feature of a group do not
+reach the group.
 
 The alert budget. While there are groups they have `SHARE` of the stream's budget together, in equal parts, and the
-track has the rest: evidence is averaged with these weights, so the threshold of the track rises by a factor of
+monitor has the rest: evidence is averaged with these weights, so the threshold of the monitor rises by a factor of
 1 / (1 - SHARE), which costs it a hundredth of its delay, and that of a group is 1 / (its part) times as high: a change
-of 3 sd in one of them takes an event or two more. While rows are gathered nothing bets on them and the track has all.
+of 3 sd in one of them takes an event or two more. While rows are gathered nothing bets on them and the monitor has all.
 
-One cause is told once. A finding of a group waits until the next rows are judged (or their time is up), since the track
-may find the same change in them. It is held back while the track has a finding that fires and was raised after the
-group's change began: that one tells of the change with more features. It is told if it outlasts that one by the events
-that resolve a finding. A change that begins later is another one and is told.
+One cause is reported once. A finding of a group waits until the next rows are judged (or their time is up), since the
+monitor may find the same change in them. It is suppressed while the monitor has a finding that fires and was raised
+after the group's change began: that one reports the change with more features. It is reported if it outlasts that one
+by the events that resolve a finding. A change that begins later is another one and is reported.
 
-Rows of a changed state are no reference for a later one: gathering begins again when a finding of the track opens or is
-resolved, and a group that was learned while one was open is learned again after it is resolved. What is accepted is
-normal, so there it stays. What such a group finds while the track's finding is open may be the way back, so it is told
-only if that finding is not resolved within `OUTLASTS` times the events that resolve one.
+Rows of a changed state are no reference for a later one: gathering begins again when a finding of the monitor opens or
+is resolved, and a group that was learned while one was open is learned again after it is resolved. What is accepted is
+normal, so there it stays. What such a group finds while the monitor's finding is open may be the way back, so it is
+reported only if that finding is not resolved within `OUTLASTS` times the events that resolve one.
 
 Features of single dependencies do not come late: they are chosen with a reference
-(`monitor.detection.columns.dependency_columns`). Groups are bounded (`MOST_GROUPS`): beyond, the youngest one is
+(`monitor.detection.columns.dependency_columns`). Groups are bounded (`MAX_GROUPS`): beyond, the youngest one is
 gathered again together with what is new.
 
-Called by `monitor.detection.stream.stream_monitor`, one `LateFeatures` for each of its tracks. Pure.
+Called by `monitor.detection.stream.segment_routing`, one `LateFeatures` for each of its monitors. Pure.
 """
 
 from __future__ import annotations
@@ -50,20 +50,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.flag_reader import UNCOUNTED
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.columns.watched_columns import UNCOUNTED, watched
+from monitor.detection.columns.watched_columns import watched
 from monitor.detection.diagnosis.alert_correlation import OUTLASTS
+from monitor.detection.records.context import Context
 from monitor.detection.records.finding import Driver, Finding, Resolution, State
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.stream.reference_monitor import Context, ReferenceMonitor
+from monitor.detection.stream.reference_monitor import ReferenceMonitor
 from monitor.features.base import FeatureSpec
 from monitor.features.families.dependencies import is_keyed
 
 SHARE = 0.1
-"""Share of the alert budget that groups have while there are any; it costs the track a hundredth of its delay."""
-MOST_GROUPS = 6
-"""Groups of a track: their state and their cost are each about a fifth of the track's."""
+"""Share of the alert budget that groups have while there are any: it costs the monitor a hundredth of its delay."""
+MAX_GROUPS = 6
+"""Groups of a monitor: their state and their cost are each about a fifth of the monitor's."""
 INPUT_SIDE = "input"
+"""The side of features of what was asked (`FeatureSpec.side`)."""
 
 
 class _Looked(NamedTuple):
@@ -77,26 +80,27 @@ class _Looked(NamedTuple):
 
 
 class LateFeatures:
-    """What came after one track's reference.
+    """What came after one monitor's reference.
 
     Attributes
     ----------
     groups
-        Tracks of late features, in the order in which they were learned.
-    held
-        Ids of findings of groups that are not told as long as the track's own tell of the change, with the number of
-        rows that the track had seen when each was found.
+        Monitors of late features, in the order in which they were learned.
+    suppressed
+        Ids of findings of groups that are not reported as long as the monitor's report the change, with the number of
+        rows that the monitor had seen when each was found.
     waiting
-        Ids of those that are told with the next rows, unless the track finds the change, too.
+        Ids of those that are reported with the next rows, unless the monitor finds the change, too.
     """
 
-    __slots__ = ("_closed_at", "_gathered", "_learned_open", "_looked", "_open", "groups", "held", "waiting")
+    __slots__ = ("_closed_at", "_gathered", "_learned_open", "_looked", "_open", "groups", "suppressed", "waiting")
 
     def __init__(self) -> None:
         self.groups: list[ReferenceMonitor] = []
-        self.held: dict[str, int] = {}
+        self.suppressed: dict[str, int] = {}
         self.waiting: list[str] = []
-        self._learned_open: list[bool] = []  # of each group, whether it was learned while the track had a finding open
+        # Of each group, whether it was learned while the monitor had a finding open.
+        self._learned_open: list[bool] = []
         self._gathered: tuple[str, StreamRows, NDArray[np.int64]] | None = None
         self._open = False
         self._closed_at = 0
@@ -112,73 +116,73 @@ class LateFeatures:
         """Whether nothing came late so far, or all of it is in the reference by now."""
         return not self.groups and self._gathered is None
 
-    def context_of_track(self, context: Context) -> Context:
-        """The context for the track itself: groups have a share of its budget."""
+    def context_of_monitor(self, context: Context) -> Context:
+        """The context for the monitor itself: groups have a share of its budget."""
         return replace(context, threshold=context.threshold / (1 - SHARE)) if self.groups else context
 
     def scale(self) -> float:
-        """What a group's evidence is multiplied by to stand beside the track's, with the track's threshold."""
+        """What a group's evidence is multiplied by to stand beside the monitor's, with the monitor's threshold."""
         return SHARE / max(1, len(self.groups))
 
     def judge(
-        self, context: Context, track: ReferenceMonitor, rows: StreamRows, indices: NDArray[np.int64]
+        self, context: Context, monitor: ReferenceMonitor, rows: StreamRows, indices: NDArray[np.int64]
     ) -> list[Finding]:
-        """Take rows that the track has just judged, with their stream indices (n); what groups found in them."""
-        self._follow(track)
-        candidates = self._candidates(context, track, rows)
+        """Take rows that the monitor has just judged, with their stream indices (n); what groups found in them."""
+        self._follow(monitor)
+        candidates = self._candidates(context, monitor, rows)
         if not candidates and not self.groups:
             return []
         found: list[tuple[Finding, bool]] = []
-        known = track.features_known()
+        known = monitor.features_known()
         own_context = replace(context, threshold=context.threshold / self.scale())
         for group, learned_open in zip(self.groups, self._learned_open, strict=True):
             of = [context.specs[name] for name in sorted(group.features_known() - known) if name in context.specs]
             measured = np.asarray(_measured(rows, of).any(axis=1))
             found += [(finding, learned_open) for finding in _judged(own_context, group, rows, indices, measured)]
-        told = self._told(context, track, found)
+        reported = self._report(context, monitor, found)
         if candidates:
-            self._gather(context, track, candidates, rows, indices)
-        return told
+            self._gather(context, monitor, candidates, rows, indices)
+        return reported
 
     def resolve(self, why: Resolution) -> list[Finding]:
-        """Close what groups have open; those that fired and were told are reported as resolved."""
-        untold = self.untold()
-        found = [finding for group in self.groups for finding in group.resolve(why) if finding.id not in untold]
-        self.held, self.waiting = {}, []
+        """Close what groups have open; those that fired and were reported are reported as resolved."""
+        unreported = self.unreported()
+        found = [finding for group in self.groups for finding in group.resolve(why) if finding.id not in unreported]
+        self.suppressed, self.waiting = {}, []
         return found
 
-    def untold(self) -> set[str]:
-        """Ids of open findings that nobody was told of."""
-        return {*self.held, *self.waiting}
+    def unreported(self) -> set[str]:
+        """Ids of open findings that were not reported."""
+        return {*self.suppressed, *self.waiting}
 
     def flush(self) -> list[Finding]:
-        """The time of the next rows is up: what waits for them is told."""
-        told = self._open_of(self.waiting)
+        """The time of the next rows is up: what waits for them is reported."""
+        reported = self._open_of(self.waiting)
         self.waiting = []
-        return told
+        return reported
 
     def _open_of(self, ids: Collection[str]) -> list[Finding]:
         return [finding for group in self.groups for finding in group.open if finding.id in ids]
 
     def accept(self) -> None:
-        """The state as it is has become normal, for the track and for each group."""
-        self.held, self.waiting = {}, []
+        """The state as it is has become normal, for the monitor and for each group."""
+        self.suppressed, self.waiting = {}, []
         self._open = False
         self._learned_open = [False] * len(self.groups)
 
-    def _follow(self, track: ReferenceMonitor) -> None:
-        """Note whether the track has a finding open, and what that means for what is gathered or was."""
-        now = bool(track.open)
+    def _follow(self, monitor: ReferenceMonitor) -> None:
+        """Note whether the monitor has a finding open, and what that means for what is gathered or was."""
+        now = bool(monitor.open)
         if now == self._open:
             return
         self._open = now
         self._gathered = None
         if now:
             return
-        self._closed_at = track.seen
+        self._closed_at = monitor.seen
         gone = [group for group, there in zip(self.groups, self._learned_open, strict=True) if there]
         ids = {finding.id for group in gone for finding in group.open}
-        self.held = {own: since for own, since in self.held.items() if own not in ids}
+        self.suppressed = {own: since for own, since in self.suppressed.items() if own not in ids}
         self._keep([group for group in self.groups if group not in gone])
 
     def _keep(self, groups: list[ReferenceMonitor]) -> None:
@@ -187,44 +191,46 @@ class LateFeatures:
         self.groups, self._learned_open = groups, [flags.get(id(group), self._open) for group in groups]
         self._looked = None
 
-    def _told(self, context: Context, track: ReferenceMonitor, found: Sequence[tuple[Finding, bool]]) -> list[Finding]:
-        """What is told now: of the findings that waited for these rows, of those found in them, of those held back.
+    def _report(
+        self, context: Context, monitor: ReferenceMonitor, found: Sequence[tuple[Finding, bool]]
+    ) -> list[Finding]:
+        """What is reported now of the findings that waited for these rows, were found in them, or were suppressed.
 
-        With each finding goes whether its group was learned while the track had one open.
+        With each finding goes whether its group was learned while the monitor had one open.
         """
-        told: list[Finding] = []
+        reported: list[Finding] = []
         patience = context.settings.recovery
         for finding in self._open_of(self.waiting):
-            if _tells_of(track, finding):
-                self.held[finding.id] = track.seen
+            if _reports(monitor, finding):
+                self.suppressed[finding.id] = monitor.seen
             else:
-                told.append(finding)
+                reported.append(finding)
         self.waiting = []
         for finding, learned_open in found:
             if finding.state is State.RESOLVED:
-                if finding.id not in self.held and finding.id not in self.waiting:
-                    told.append(finding)
-                self.held.pop(finding.id, None)
+                if finding.id not in self.suppressed and finding.id not in self.waiting:
+                    reported.append(finding)
+                self.suppressed.pop(finding.id, None)
                 self.waiting = [own for own in self.waiting if own != finding.id]
             elif finding.state is State.INFO:
-                if finding.driver is not Driver.MIX and not _same(track.open, finding):
-                    told.append(finding)
-            elif _tells_of(track, finding) or (learned_open and track.open):
-                self.held[finding.id] = track.seen
+                if finding.driver is not Driver.MIX and not _same(monitor.open, finding):
+                    reported.append(finding)
+            elif _reports(monitor, finding) or (learned_open and monitor.open):
+                self.suppressed[finding.id] = monitor.seen
             else:
                 self.waiting.append(finding.id)
-        for finding in self._open_of(self.held):
-            over = not track.open and track.seen - self._closed_at >= patience
-            other = track.open and not _tells_of(track, finding)
-            if over or (other and track.seen - self.held[finding.id] >= OUTLASTS * patience):
-                del self.held[finding.id]
-                told.append(finding)
-        return told
+        for finding in self._open_of(self.suppressed):
+            over = not monitor.open and monitor.seen - self._closed_at >= patience
+            other = monitor.open and not _reports(monitor, finding)
+            if over or (other and monitor.seen - self.suppressed[finding.id] >= OUTLASTS * patience):
+                del self.suppressed[finding.id]
+                reported.append(finding)
+        return reported
 
     # What is new
 
-    def _candidates(self, context: Context, track: ReferenceMonitor, rows: StreamRows) -> tuple[FeatureSpec, ...]:
-        """Features of these columns that are to be watched and that neither the track nor a group knows."""
+    def _candidates(self, context: Context, monitor: ReferenceMonitor, rows: StreamRows) -> tuple[FeatureSpec, ...]:
+        """Features of these columns that are to be watched and that neither the monitor nor a group knows."""
         last = self._looked
         if (
             last is not None
@@ -234,7 +240,7 @@ class LateFeatures:
             and last.categories == (*rows.categories,)
         ):
             return last.found
-        known = track.features_known().union(*(group.features_known() for group in self.groups))
+        known = monitor.features_known().union(*(group.features_known() for group in self.groups))
         columns = {*rows.names, *rows.categories}
         found = tuple(
             spec
@@ -247,7 +253,7 @@ class LateFeatures:
     def _gather(
         self,
         context: Context,
-        track: ReferenceMonitor,
+        monitor: ReferenceMonitor,
         candidates: Sequence[FeatureSpec],
         rows: StreamRows,
         indices: NDArray[np.int64],
@@ -259,12 +265,14 @@ class LateFeatures:
             return
         if self._gathered is not None and not counts.get(self._gathered[0]):
             self._gathered = None  # what it was for does not come any more, and something else does
-        if self._gathered is None and len(self.groups) >= MOST_GROUPS:
+        if self._gathered is None and len(self.groups) >= MAX_GROUPS:
             if self.groups[-1].settled:
                 self._keep(self.groups[:-1])
             return
         foremost = max(counts, key=lambda name: (counts[name], name)) if self._gathered is None else self._gathered[0]
-        inputs = [spec for spec in context.declared if spec.side == INPUT_SIDE and spec.name in track.features_known()]
+        inputs = [
+            spec for spec in context.declared if spec.side == INPUT_SIDE and spec.name in monitor.features_known()
+        ]
         place = [spec.name for spec in candidates].index(foremost)
         chosen = np.flatnonzero(measured[:, place])
         wanted = frozenset(spec.name for spec in (*candidates, *inputs))
@@ -280,9 +288,10 @@ class LateFeatures:
         late_inputs = [spec for spec in candidates if spec.side == INPUT_SIDE]
         others = [spec for spec in candidates if spec.side != INPUT_SIDE]
         for own, declared in ((late_inputs, late_inputs), (others, [*inputs, *others])):
-            group = ReferenceMonitor(pinned=track.pinned, inputs=own is late_inputs)
             if own:
-                group.warm_up(replace(context, declared=declared), part, where)
+                group = ReferenceMonitor.learn(
+                    replace(context, declared=declared), part, where, pinned=monitor.pinned, inputs=own is late_inputs
+                )
                 if group.features_known() & {spec.name for spec in own}:
                     self._keep([*self.groups, group])
 
@@ -294,7 +303,7 @@ class LateFeatures:
         return {
             "groups": [[g.plain(), there] for g, there in zip(self.groups, self._learned_open, strict=True)],
             "gathered": None if gathered is None else [gathered[0], gathered[1].plain(), gathered[2].tolist()],
-            "held": [self.held, self.waiting],
+            "held": [self.suppressed, self.waiting],
             "open": [self._open, self._closed_at],
         }
 
@@ -307,14 +316,14 @@ class LateFeatures:
         if plain["gathered"] is not None:
             foremost, rows, indices = plain["gathered"]
             late._gathered = (foremost, StreamRows.from_plain(rows), np.asarray(indices, dtype=np.int64))
-        late.held, late.waiting = dict(plain["held"][0]), list(plain["held"][1])
+        late.suppressed, late.waiting = dict(plain["held"][0]), list(plain["held"][1])
         late._open, late._closed_at = plain["open"]
         return late
 
 
-def _tells_of(track: ReferenceMonitor, finding: Finding) -> bool:
-    """Whether a finding of the track that fires tells of the change that a group found."""
-    return _same((known for known in track.open if known.state is State.FIRING), finding)
+def _reports(monitor: ReferenceMonitor, finding: Finding) -> bool:
+    """Whether a finding of the monitor that fires tells of the change that a group found."""
+    return _same((known for known in monitor.open if known.state is State.FIRING), finding)
 
 
 def _same(known: Iterable[Finding], finding: Finding) -> bool:
@@ -339,7 +348,7 @@ def _judged(
     start = 0
     while start < len(rows):
         found, taken = group.judge(context, rows.part(start), indices[start:])
-        group.strangers.clear()  # which segments are new the track itself says: its reference is older
+        group.new_segments.clear()  # which segments are new the monitor itself says: its reference is older
         findings += found
         start += taken
     return findings

@@ -1,11 +1,11 @@
-"""Stream names with few events, held in a cheap form until there are enough to be worth a monitor.
+"""Stream names with few events, stored in a cheap form until there are enough to be worth a monitor.
 
 An application that puts a request id where the stream's name belongs makes a new name with every event. A monitor takes
 11 kB from its first event on, most of which it needs for the events to come; a name with one event and no more to come
-is held here as that event, compressed. A monitor that takes the rows over later is the same, bit for bit, as one that
+is stored here as that event, compressed. A monitor that takes the rows over later is the same, bit for bit, as one that
 had been there from the first row.
 
-Pure. May import `monitor.detection.records.log_format` and below.
+Pure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from monitor.detection.records.log_format import decode_message, encode
 from monitor.detection.settings import DetectionSettings
 from monitor.features.batch import FeatureBatch
 
-FEW = 4
+MAX_EVENTS = 4
 """Events with which a name is a newcomer still. No detector can find anything in so few, silence included (it needs
 five windows with events before the gap), so nothing is found later than it would be by a monitor."""
 
@@ -35,7 +35,7 @@ def can_wait(settings: DetectionSettings) -> bool:
 
 
 class Newcomer:
-    """A stream name with at most `FEW` events.
+    """A stream name with at most `MAX_EVENTS` events.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Newcomer:
     def takes(self, rows: FeatureBatch) -> bool:
         """Whether it stays a newcomer with these rows: few enough, and no id twice (only a monitor compares those)."""
         ids = [*self._ids, *rows.ids]
-        return len(ids) <= FEW and len(set(ids)) == len(ids)
+        return len(ids) <= MAX_EVENTS and len(set(ids)) == len(ids)
 
     def hold(self, rows: FeatureBatch, clock: float) -> None:
         """Keep rows that it `takes`, and where the log's clock stood when they came (NaN before its first tick)."""

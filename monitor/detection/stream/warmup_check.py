@@ -1,6 +1,6 @@
 """Was the reference learned from a time that contained an incident? A stretch of its rows that differs from the rest.
 
-The rows of a warm-up are held against each other, chunk by chunk: every stretch of at most half of them against all
+The rows of a warm-up are compared with each other, chunk by chunk: every stretch of at most half of them with all
 outside of it (an epidemic alternative: Levin and Kline 1985; for rates the scan statistic of Kulldorff 1997), by
 
 outputs    the whitened means, and what a regression on the inputs leaves of them: both must differ, since other
@@ -24,43 +24,52 @@ from scipy.special import ndtri
 from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.recent_rows import segments_of
 from monitor.detection.columns.stream_rows import StreamRows, quotable
-from monitor.detection.diagnosis import explain
-from monitor.detection.diagnosis.change_point import TEMPER, shift
+from monitor.detection.diagnosis import feature_changes, wording
+from monitor.detection.diagnosis.change_point import credible_interval
+from monitor.detection.diagnosis.finding_builder import Quoted, build
+from monitor.detection.diagnosis.shift import shift
+from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
     EXAMPLES,
     BeganAt,
-    Examples,
     Excerpt,
     Finding,
     FindingKind,
     RaisedAt,
-    Severity,
-    State,
-    finding_id,
 )
+from monitor.detection.records.plain_numbers import finite
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Reference
-from monitor.detection.stream.reference_monitor import Context, columns_of, finite
 
 Array = NDArray[np.float64]
 
-CHUNKS = 20
-"""Parts of the warm-up between which a stretch may begin and end, before its edges are sought row by row."""
-FEWEST_CHUNKS, CHUNK = 8, 16
+MAX_CHUNKS = 20
+"""Parts of the warm-up between which a stretch may begin and end, before its edges are sought row by row: 190 stretches
+of at most half of them."""
+MIN_CHUNKS, ROWS_OF_A_CHUNK = 8, 16
 """A short warm-up has fewer parts, of 16 rows where it can: means of shorter ones follow each other so closely in
 autocorrelated traffic (0.8) that an ordinary wave looks like an incident."""
-FAR = 12.0
-"""Standard deviations by which the squared distance of a stretch exceeds that of noise."""
-LARGE = 1.0
-"""Length of a stretch's shift in the whitened view, in standard deviations, noise taken off."""
-TELLING = 15.0
-"""Log likelihood ratio of a stretch of faults."""
-FAULTY = 0.1
-"""By how much the rate of a fault is higher within a stretch."""
-INPUTS_DIFFER = 6.0
-"""As `FAR`, of the inputs: beyond this the stretch was asked something else,"""
-OUTWEIGHS = 3.0
-"""unless its outputs differ by so many times as much."""
+MIN_DISTANCE = 12.0
+"""Standard deviations by which the squared distance of a stretch exceeds that of noise: in ordinary traffic the largest
+of all stretches stays below it in a hundred references (`benchmarks/references.py`)."""
+MIN_LENGTH = 1.0
+"""Length of a stretch's shift in the whitened view, in standard deviations, without its noise: what differs by less is
+no reason to leave rows out of a reference."""
+MIN_LOG_RATIO_OF_FAULTS = 15.0
+"""Log likelihood ratio of a stretch of faults: exp(-15) is one in three million, and there are some hundred stretches
+and a dozen faults to choose from."""
+MIN_RISE_OF_FAULTS = 0.1
+"""By how much the rate of a fault is higher within a stretch: an incident that a person would call one."""
+MIN_DISTANCE_OF_INPUTS = 6.0
+"""As `MIN_DISTANCE`, of the inputs: beyond this the stretch was asked something else,"""
+OUTPUTS_OUTWEIGH = 3.0
+"""unless its outputs differ by this many times as much."""
+MIN_RATE, MAX_RATE = 0.002, 0.998
+"""Usual rates of faults are kept between these, where the variance of a rate is not zero."""
+STEPS_LEFT_OUT = 2
+"""Steps between neighbouring chunks that are an incident's two edges, the largest ones: left out of the noise."""
+LEFT_OUT_FACTOR = 1.3
+"""By how much the noise is then underestimated, with `MAX_CHUNKS` chunks."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +97,11 @@ def incident(reference: Reference, learned_from: StreamRows, asked: str | None) 
     A burst of one question is none: rows that repeat an earlier one do not count. `asked` is the feature that has a
     value exactly where an event has an input.
     """
-    numbers, flags = columns_of(reference.layout, learned_from)
+    numbers, flags = learned_from.read_as(reference.layout)
     y = reference.scores(numbers, flags, segments_of(learned_from.segments))
     news = Repetitions().counts(learned_from.digests, learned_from.present(asked)) == 1.0
     rows = np.flatnonzero(news)
-    chunks = min(CHUNKS, max(FEWEST_CHUNKS, len(rows) // CHUNK))
+    chunks = min(MAX_CHUNKS, max(MIN_CHUNKS, len(rows) // ROWS_OF_A_CHUNK))
     length = len(rows) // chunks
     if not length:
         return None
@@ -114,10 +123,10 @@ def report(
     """
     inside = np.flatnonzero(stretch.inside(len(rows)))
     left_out = rows.take(inside)
-    numbers, flags = columns_of(clean.layout, left_out)
+    numbers, flags = left_out.read_as(clean.layout)
     moved = shift(clean, clean.scores(numbers, flags, segments_of(left_out.segments)))
-    effect = np.where(clean.is_input, 0.0, explain.effects(clean, moved, context.settings.floors))
-    changes = explain.feature_changes(clean, moved, effect, numbers, flags, context.specs)
+    effect = np.where(clean.is_input, 0.0, feature_changes.effects(clean, moved, context.settings.floors))
+    changes = feature_changes.changed_features(clean, moved, effect, numbers, flags, context.specs)
     if not changes:
         return None
     began, last, end = (int(indices[at]) for at in (stretch.start, stretch.stop - 1, -1))
@@ -128,32 +137,28 @@ def report(
         [Excerpt(rows.ids[at], *rows.excerpts[at]) for at in sorted(chosen.tolist())]
         for chosen in (usual, inside[:: max(1, len(inside) // EXAMPLES)][:EXAMPLES])
     )
-    parts = "; ".join(explain.phrase(change, context.specs) for change in changes[:3])
+    parts = "; ".join(wording.phrase(change, context.specs) for change in changes[:3])
     where = f"events {began:,} to {last:,}"
     cause = (
         f"Of the {len(rows):,} events from which the reference is learned, {where} differ from the rest: {parts}. They "
         "were left out of it. If they are what is normal, learn a reference anew from now on: oqm reference pin "
         f"{shlex.quote(context.stream)}"
     )
-    return Finding(
-        stream=context.stream,
-        state=State.INFO,
-        id=finding_id(context.stream, FindingKind.REFERENCE, None, None, end),
-        kind=FindingKind.REFERENCE,
-        cause=cause,
-        driver=None,
-        raised_at=RaisedAt(rows.ids[-1], end, finite(float(rows.times[-1]))),
-        began_at=BeganAt(
-            began, int(indices[stretch.low]), int(indices[stretch.high]), finite(float(rows.times[stretch.start]))
+    title = f"{context.stream}: its reference leaves out {where}, which differ from the rest"
+    return build(
+        context.stream,
+        FindingKind.REFERENCE,
+        (title, cause),
+        (
+            RaisedAt(rows.ids[-1], end, finite(float(rows.times[-1]))),
+            BeganAt(
+                began, int(indices[stretch.low]), int(indices[stretch.high]), finite(float(rows.times[stretch.start]))
+            ),
         ),
-        features=changes,
-        segment=None,
-        examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
-        title=f"{context.stream}: its reference leaves out {where}, which differ from the rest",
-        severity=Severity.INFO,
-        runbook=explain.runbook_of(FindingKind.REFERENCE, []),
-        excerpts_before=before,
-        excerpts_after=after,
+        fires=False,
+        changes=changes,
+        features=context.specs,
+        quoted=Quoted.of(before, after),
     )
 
 
@@ -166,11 +171,11 @@ def _shifted(reference: Reference, centred: Array, used: NDArray[np.intp], lengt
     scans = [_scan(view[used], length) for view in views]
     far = np.min([scan.far for scan in scans], axis=0)
     chosen = int(np.argmax(far))
-    if far[chosen] < FAR or min(scan.large[chosen] for scan in scans) < LARGE:
+    if far[chosen] < MIN_DISTANCE or min(scan.large[chosen] for scan in scans) < MIN_LENGTH:
         return None
     for joint in reference.inputs.joints:
         asked = np.clip(centred[:, : len(joint.project)] @ joint.project, -CLIP, CLIP)
-        if _scan(asked[used], length).far[chosen] > max(INPUTS_DIFFER, far[chosen] / OUTWEIGHS):
+        if _scan(asked[used], length).far[chosen] > max(MIN_DISTANCE_OF_INPUTS, far[chosen] / OUTPUTS_OUTWEIGH):
             return None
     scan = scans[0]
     within, without = scan.within[chosen], scan.without[chosen]
@@ -184,18 +189,18 @@ def _faulty(reference: Reference, y: Array, used: NDArray[np.intp], length: int)
     if not len(failures.columns):
         return None
     flags = y[:, failures.columns]
-    usual = np.clip(flags[used].mean(0), 0.002, 0.998)
+    usual = np.clip(flags[used].mean(0), MIN_RATE, MAX_RATE)
     scan = _scan(flags[used] / np.sqrt(usual * (1 - usual)), length)
     size = scan.sizes[:, None] * length
     rest = len(used) - size
     within, without = (rate * np.sqrt(usual * (1 - usual)) for rate in (scan.within, scan.without))
     whole = (size * within + rest * without) / len(used)
     gain = size * _divergence(within, whole) + rest * _divergence(without, whole)
-    gain = np.where(within - without >= FAULTY, gain / scan.inflation, 0.0)
+    gain = np.where(within - without >= MIN_RISE_OF_FAULTS, gain / scan.inflation, 0.0)
     chosen, worst = np.unravel_index(int(np.argmax(gain)), gain.shape)
-    if gain[chosen, worst] < TELLING:
+    if gain[chosen, worst] < MIN_LOG_RATIO_OF_FAULTS:
         return None
-    inside, outside = (float(np.clip(rate[chosen, worst], 0.002, 0.998)) for rate in (within, without))
+    inside, outside = (float(np.clip(rate[chosen, worst], MIN_RATE, MAX_RATE)) for rate in (within, without))
     x = flags[:, worst]
     ratio = x * np.log(inside / outside) + (1 - x) * np.log((1 - inside) / (1 - outside))
     return float(gain[chosen, worst]), ratio
@@ -232,7 +237,7 @@ def _scan(u: Array, length: int) -> _Scan:
     within = inside / sizes[:, None]
     without = (sums[-1] - inside) / (count - sizes)[:, None]
     # The two largest steps between neighbours are an incident's own.
-    steps = np.sort(np.diff(chunks, axis=0) ** 2, axis=0)[:-2]
+    steps = np.sort(np.diff(chunks, axis=0) ** 2, axis=0)[:-STEPS_LEFT_OUT]
     inflation = np.maximum(steps.mean(0) / 2 * length * _left_out(count), 1.0)
     noise = inflation * (1 / sizes + 1 / (count - sizes))[:, None] / length
     square = (within - without) ** 2
@@ -250,7 +255,7 @@ def _stretches(count: int) -> list[tuple[int, int]]:
 
 
 def _left_out(count: int) -> float:
-    """Factor for the two largest of the squared steps between chunks, which are left out: 1.3 of `CHUNKS` of them.
+    """Factor for the two largest of the squared steps between chunks, which are left out.
 
     Of fewer steps, two are more. The share that the others have of all is that of expected order statistics of squared
     normal variables (Blom 1958).
@@ -258,9 +263,9 @@ def _left_out(count: int) -> float:
 
     def others(steps: int) -> float:
         expected = ndtri((1 + (np.arange(1, steps + 1) - 0.375) / (steps + 0.25)) / 2) ** 2
-        return float(expected[:-2].mean() / expected.mean())
+        return float(expected[:-STEPS_LEFT_OUT].mean() / expected.mean())
 
-    return 1.3 * others(CHUNKS - 1) / others(count - 1)
+    return LEFT_OUT_FACTOR * others(MAX_CHUNKS - 1) / others(count - 1)
 
 
 def _edges(ratio: Array, news: NDArray[np.bool_]) -> Stretch | None:
@@ -271,7 +276,5 @@ def _edges(ratio: Array, news: NDArray[np.bool_]) -> Stretch | None:
     start = int(np.argmin(total[: stop + 1]))
     if not 0 < stop - start <= len(ratio) // 2:
         return None
-    weight = np.exp(np.maximum((total[start] - total[:stop]) * TEMPER, -700))
-    share = np.cumsum(weight) / weight.sum()
-    low, high = (min(int(np.searchsorted(share, q)), stop - 1) for q in (0.05, 0.95))
+    low, high = credible_interval(-total[:stop])
     return Stretch(start, stop, min(low, start), max(high, start))

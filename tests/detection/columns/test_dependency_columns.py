@@ -91,7 +91,7 @@ def test_calling_none_is_no_change_of_any(seed: int) -> None:
     assert fired(replay(watch(USUAL), made)) == []
 
 
-def test_only_the_commonest_are_told_apart() -> None:
+def test_only_the_commonest_have_columns() -> None:
     made = calm(1200, 2)
     many = [f"d{i}" for i in range(9)]
     rng = np.random.default_rng(2)
@@ -119,20 +119,3 @@ def test_the_cut_of_batches_and_snapshots_change_nothing(size: int) -> None:
             first = second
     assert found == expected
     assert first.snapshot() == whole.snapshot()
-
-
-def test_a_snapshot_of_before_is_read_and_goes_on() -> None:
-    import zlib
-
-    import msgspec
-
-    made = calm(900, 3)
-    monitor, older = watch(), watch()
-    replay(monitor, made, 0, 600)
-    state = decoded(monitor.snapshot())
-    del state["dependencies"], state["main"]["rare"]
-    older.restore(zlib.compress(msgspec.msgpack.encode(state)))
-    made.calls = calling(
-        900, 3
-    )  # their workers featurize anew; what they measure more is learned with the next reference
-    assert replay(older, made, 600) == replay(monitor, made, 600)

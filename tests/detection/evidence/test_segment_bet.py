@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.evidence.directional_bet import LEAN_RATES, DirectionalBet
+from monitor.detection.evidence.directional_bet import FORGETTING_RATES, DirectionalBet
 from monitor.detection.evidence.segment_bet import MOST_SEGMENTS, SegmentBet, chosen
 from monitor.detection.reference.reference import Joint
 from monitor.detection.reference.segment_means import SegmentMeans
@@ -60,7 +60,7 @@ def test_rows_of_a_segment_are_bet_on_as_if_they_were_alone(seed: int, blocks: l
 
 @pytest.mark.parametrize("every", [3, 30, 120], ids=lambda every: f"one row in {every}")
 def test_a_segment_of_another_kind_than_the_rest_is_held_against_itself(every: int) -> None:
-    """Tenant b has always been two standard deviations away, however small it is: that is no lean."""
+    """Tenant b has always been two standard deviations away, however small it is: that is no change."""
     held = SegmentMeans(M)
     tenants = ["b" if row % every == 1 else "a" for row in range(3000)]
     y = np.where(np.asarray(tenants)[:, None] == "b", 2.0, 0.0) * np.ones(M)
@@ -114,7 +114,7 @@ def test_rewinding_and_restoring_change_nothing(seed: int) -> None:
     other.restore(bet.plain())
     assert np.array_equal(bet.log_bets(*next_rows), first)
     assert np.array_equal(other.log_bets(*next_rows), first)
-    assert first.shape == (20, len(LEAN_RATES))
+    assert first.shape == (20, len(FORGETTING_RATES))
 
 
 def test_which_attributes_are_bet_within() -> None:
@@ -124,18 +124,17 @@ def test_which_attributes_are_bet_within() -> None:
 
 
 @given(seed=st.integers(0, 1000), cut=st.integers(0, 60))
-def test_tables_merge_to_what_one_would_hold(seed: int, cut: int) -> None:
+def test_a_table_filled_in_two_parts_is_as_one_filled_at_once(seed: int, cut: int) -> None:
     rng = np.random.default_rng(seed)
     y = rng.integers(-8, 8, (60, M)).astype(float)  # whole numbers, so that sums are exact
     segments: list[Segments] = [
         (("task", str(t)), ("user", str(u)))
         for t, u in zip(rng.integers(0, 3, 60), rng.integers(0, 40, 60), strict=True)
     ]
-    whole, first, second = SegmentMeans(M), SegmentMeans(M), SegmentMeans(M)
+    whole, first = SegmentMeans(M), SegmentMeans(M)
     whole.add(y, segments)
     first.add(y[:cut], segments[:cut])
-    second.add(y[cut:], segments[cut:])
-    first.merge(second)
+    first.add(y[cut:], segments[cut:])
     assert first.n == whole.n
     for value in whole.values("task"):
         assert first.share("task", value) == whole.share("task", value)

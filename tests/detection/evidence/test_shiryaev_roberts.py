@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from monitor.detection.evidence.shiryaev_roberts import Evidence
-from monitor.detection.stream.stream_monitor import LEAST_BLOCK
-from tests.detection.diagnosis.test_change_point import reference
+from monitor.detection.stream.blocks import LEAST_BLOCK
+from tests.detection.diagnosis.test_shift import reference
 from tests.detection.streams import Column, fired, one_column, replay, watch
 
 NARROWER, WIDER = 0.5, 1.8
@@ -50,7 +50,7 @@ def test_evidence_says_which_kinds_of_it_told() -> None:
     evidence = Evidence(normal.outputs, normal.mean)
     rows = np.stack([np.random.default_rng(7).normal(size=LEAST_BLOCK), np.ones(LEAST_BLOCK)], axis=1)
     evidence.block(rows, np.ones(LEAST_BLOCK), [()] * LEAST_BLOCK)
-    assert evidence.told() == {"failure"}
+    assert evidence.active_kinds() == {"failure"}
 
 
 @pytest.mark.parametrize("rows", [1, 7, 8, 33, 256])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.detection.reference.moments import CLIP, SCALES, UNIT, Moments, log_tilts
@@ -34,28 +32,6 @@ def arrays(moments: Moments) -> dict[str, NDArray[np.float64]]:
 
 HALF = {"rtol": 2**-9, "atol": 2**-12}
 """Products and earnings are held in half precision, which rounds by 2 ** -11 of a value each time units are merged."""
-
-
-@given(seed=st.integers(0, 1000), units=st.integers(0, 5), cut=st.integers(0, 5))
-def test_merging_is_adding(seed: int, units: int, cut: int) -> None:
-    y = rows(units, seed)
-    merged, turned = summed(y[: cut * UNIT]), summed(y[cut * UNIT :])
-    merged.merge(summed(y[cut * UNIT :]))
-    turned.merge(summed(y[: cut * UNIT]))
-    whole = summed(y)
-    assert merged.counts.tolist() == whole.counts.tolist() == turned.counts.tolist()
-    assert merged.plain() == turned.plain(), "it depends on who merges whom"
-    for name, means in arrays(merged).items():
-        assert np.allclose(means, arrays(whole)[name], **HALF), name
-
-
-def test_merging_with_nothing_changes_nothing() -> None:
-    moments = summed(rows(3, 1))
-    moments.merge(Moments(D, CORE, NUMBERS))
-    assert moments.plain() == summed(rows(3, 1)).plain()
-    fresh = Moments(D, CORE, NUMBERS)
-    fresh.merge(moments)
-    assert fresh.plain() == moments.plain()
 
 
 def test_rounding_again_and_again_stays_small() -> None:

@@ -20,10 +20,9 @@ from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import BeganAt, Ended, Examples, FeatureChange, RaisedAt, Severity
 from monitor.detection.settings import Objective
 from monitor.detection.slo.burn_rate import HOUR_S, MINUTE_S, RULES, Budget
-from monitor.detection.state.snapshot_codec import squeeze
 from monitor.features.base import FeatureSpec, Kind, Role, Worse
 from monitor.features.registry import default_extractors
-from tests.detection.streams import ASKED, CHARS, LATENCY, SPECS, WORDS, Traffic, calm, decoded
+from tests.detection.streams import ASKED, CHARS, LATENCY, SPECS, WORDS, Traffic, calm
 
 DAY_S = 24 * HOUR_S
 START = 1_000_000 * MINUTE_S
@@ -426,9 +425,9 @@ def test_a_burn_goes_with_a_drift_of_what_it_counts_that_was_just_told(
 ) -> None:
     drift = one(FindingKind.DRIFT, WARNED, 400, 500, *changes)
     burn = one(FindingKind.LATENCY, severity, began, began + 100, (f"{LATENCY}.tail", 9.0))
-    assert (alert_correlation.told_with(burn, [drift], DECLARED) is drift) == goes
+    assert (alert_correlation.drift_beside(burn, [drift], DECLARED) is drift) == goes
     graver = msgspec.structs.replace(drift, severity=PAGED)
-    assert alert_correlation.told_with(burn, [drift, graver, drift], DECLARED) is (graver if goes else None)
+    assert alert_correlation.drift_beside(burn, [drift, graver, drift], DECLARED) is (graver if goes else None)
 
 
 @pytest.mark.parametrize(
@@ -451,7 +450,7 @@ def test_a_drift_is_said_by_a_burn_that_is_as_grave_and_leaves_little_unsaid(
 ) -> None:
     burn = one(FindingKind.ERRORS, WARNED, 400, 500, (ERROR, 9.0))
     drift = one(FindingKind.ERRORS, severity, began, began + 100, *changes)
-    assert (alert_correlation.said_by(drift, [burn], DECLARED) is burn) == said
+    assert (alert_correlation.burn_that_covers(drift, [burn], DECLARED) is burn) == said
 
 
 # Cuts and snapshots
@@ -474,18 +473,6 @@ def test_neither_the_cut_of_batches_nor_snapshots_change_anything(order: Callabl
     assert found == expected
     assert {f.state for f in expected} == {State.FIRING, State.INFO, State.RESOLVED}
     assert first.snapshot() == whole.snapshot()
-
-
-def test_a_snapshot_from_before_burns_went_with_drift_is_read() -> None:
-    made, monitor = drift_first(), watch(SERVED)
-    [fired] = shown(monitor, made, stop=900)
-    state = decoded(monitor.snapshot())
-    state["slo"] = {name: held[:6] for name, held in state["slo"].items()}
-    del state["untold"], state["idle"]
-    restored = watch()
-    restored.restore(squeeze(state))
-    [ended] = shown(restored, made, 900, 1400)
-    assert (ended.id, ended.state) == (fired.id, State.RESOLVED)
 
 
 @pytest.mark.parametrize(

@@ -10,34 +10,34 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.detection.columns.normal_scores import RankMap, compress
-from monitor.detection.evidence.directional_bet import LEAN_RATES, STEP, ZONE_JOINT, DirectionalBet
+from monitor.detection.evidence.directional_bet import FORGETTING_RATES, STEP, ZONE_JOINT, DirectionalBet
 from monitor.detection.evidence.shiryaev_roberts import Evidence
 from monitor.detection.reference.moments import CLIP, PLACES, log_tilts
 from monitor.detection.reference.reference import Joint
 from monitor.detection.state import jit as module
-from tests.detection.diagnosis.test_change_point import reference
+from tests.detection.diagnosis.test_shift import reference
 
 Array = NDArray[np.float64]
 
 
 def log_bets(joint: Joint, u: Array, counts: Array) -> Array:
-    """The leaning bets of one view, row by row."""
-    rates = LEAN_RATES[:, None]
+    """The directional bets of one view, row by row."""
+    rates = FORGETTING_RATES[:, None]
     m = u.shape[1]
     threshold = 0.5 * np.sqrt(rates / (2 - rates) * joint.long_run * 2 * np.log(m))
-    lean = np.zeros((len(LEAN_RATES), m))
+    mean = np.zeros((len(FORGETTING_RATES), m))
     out = []
     for scores, count in zip(u, counts, strict=True):
-        tilt = np.clip(np.sign(lean) * np.maximum(np.abs(lean) - threshold, 0) / joint.long_run, -1, 1)
+        tilt = np.clip(np.sign(mean) * np.maximum(np.abs(mean) - threshold, 0) / joint.long_run, -1, 1)
         gain = tilt @ scores - np.abs(tilt) @ (ZONE_JOINT + joint.error)
         gain -= (tilt * tilt) @ joint.long_run / 2 + (tilt @ joint.axes) ** 2 @ joint.extra / 2
         out.append(np.clip(gain, *STEP))
-        lean += rates * (scores * count - lean)
+        mean += rates * (scores * count - mean)
     return np.asarray(out)
 
 
 @given(seed=st.integers(0, 10_000), m=st.integers(2, 40), cut=st.integers(1, 99))
-def test_leaning_bets_are_those_of_the_formula(seed: int, m: int, cut: int) -> None:
+def test_directional_bets_are_those_of_the_formula(seed: int, m: int, cut: int) -> None:
     rng = np.random.default_rng(seed)
     axes = np.linalg.qr(rng.normal(size=(m, min(m, 3))))[0]
     parts = (np.eye(m), rng.uniform(1, 3, m), axes, rng.uniform(0, 4, axes.shape[1]), rng.uniform(0, 0.1, m))

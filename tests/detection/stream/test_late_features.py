@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from monitor.detection import Control, ControlAction, DetectionSettings, Finding, State, StreamMonitor
 from monitor.detection.settings import DetectorChoice
 from monitor.detection.state.snapshot_codec import squeeze
-from monitor.detection.stream.late_features import MOST_GROUPS
+from monitor.detection.stream.late_features import MAX_GROUPS
 from monitor.features.base import FeatureSpec, Kind, Worse
 from tests.detection.streams import (
     ASKED,
@@ -351,7 +351,7 @@ def test_many_late_features_one_after_another_stay_bounded_and_watched() -> None
         traffic[spec.name][n - 300 :] = rng.random(300) < 0.7
     assert replay(monitor, traffic, monitor.events, n - 300) == []
     ((_, late),) = decoded(monitor.snapshot())["late"]
-    assert len(late["groups"]) <= MOST_GROUPS
+    assert len(late["groups"]) <= MAX_GROUPS
     found = fired(replay(monitor, traffic, n - 300))
     assert {many[1].name, many[-1].name} <= set().union(*map(named, found))
 

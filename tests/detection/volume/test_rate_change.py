@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from monitor.detection import (
     Control,
     ControlAction,
-    DetectionSettings,
     Finding,
     FindingKind,
     State,
@@ -26,7 +25,7 @@ from monitor.detection.volume.rate_change import Change, Direction, Volume
 from tests.azure_trace import read_traces
 from tests.detection import arrivals
 from tests.detection.arrivals import DAY_MINUTES, KINDS, MINUTE_S, START
-from tests.detection.streams import SETTINGS, Traffic, calm, decoded, replay, watch
+from tests.detection.streams import SETTINGS, Traffic, calm, replay, watch
 from tests.shared_data import shared
 
 Array = NDArray[np.float64]
@@ -475,14 +474,3 @@ def test_decisions_make_the_new_rate_the_usual_one(action: ControlAction) -> Non
     assert (end.id, end.state) == (finding.id, State.RESOLVED)
     assert monitor.status().firing == []
     assert replay(monitor, traffic, at) == []
-
-
-def test_a_snapshot_from_before_volume_was_watched_restores() -> None:
-    monitor = watch(DetectionSettings(warmup=200, silence_after=60))
-    replay(monitor, calm(300, 5))
-    [silence] = monitor.tick(1_000_000.0 + 400)
-    state = decoded(monitor.snapshot())
-    state["silence"] = state.pop("volume")[1]
-    other = watch()
-    other.restore(squeeze(state))
-    assert other.status().firing == [silence.id]
