@@ -162,7 +162,7 @@ def _record(tally: Tally) -> dict[str, Any]:
 
 
 def _interval(tally: Tally) -> tuple[float | None, float | None]:
-    from monitor.judgment.intervals import wilson
+    from monitor.statistics.rates import wilson
 
     if not tally.checked:
         return None, None
