@@ -3,7 +3,7 @@
     python -m benchmarks.detection --only recovery [--quick] [--runs R]
 
 Real outputs of AlpacaEval, one model a stream, with a change written into their features after `BEFORE` events. Two
-rules see the same streams: today's test (`monitor.detection.stream.recovery`), and the one until commit 93e1875, by
+rules see the same streams: today's test (`monitor.detection.recovery.recovery`), and the one until commit 93e1875, by
 which an alert resolved when the last `recovery` events were within the effect floor (one standard error allowed for).
 
 lasting   the change goes on for `LASTING` events after the alert: how many alerts resolve all the same (at most 1 of

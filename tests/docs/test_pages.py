@@ -12,7 +12,8 @@ from scripts.build_reference import FOLDER, PAGES
 from tests.config.test_runbooks import check, commands
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DETECTION = ROOT / "monitor" / "detection" / "README.md"
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", DETECTION, *sorted((ROOT / "docs").rglob("*.md"))]
 MOST_README_LINES = 150
 
 

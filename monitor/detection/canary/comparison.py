@@ -26,12 +26,12 @@ from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest
 from monitor.detection.records.cooldown import Cooldown
 from monitor.detection.records.finding import Ended, Finding, RaisedAt, Resolution, resolved
 from monitor.detection.records.plain_numbers import finite
+from monitor.detection.recovery.choice import columns_of_difference
+from monitor.detection.recovery.column import Column
+from monitor.detection.recovery.recovery import limit, not_back
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.reference import Reference
 from monitor.detection.state.snapshot_codec import pack, unpack
-from monitor.detection.stream.recovery import limit, not_back
-from monitor.detection.stream.recovery_choice import columns_of_difference
-from monitor.detection.stream.recovery_evidence import Column
 
 Array = NDArray[np.float64]
 
@@ -248,7 +248,7 @@ class VersionComparison:
     def _agree(self, basis: Basis, raised: RaisedAt) -> list[Finding]:
         """Whether what the finding named has stopped to differ.
 
-        The test of recovery must be sure of that (`monitor.detection.stream.recovery`), and over a window of rows
+        The test of recovery must be sure of that (`monitor.detection.recovery.recovery`), and over a window of rows
         nothing may differ by its floor.
         """
         assert self.open is not None

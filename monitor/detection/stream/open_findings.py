@@ -2,7 +2,7 @@
 
 `monitor.detection.stream.reference_monitor` adds a finding when it opens and then passes on every row. All open
 findings are of one departure from the original reference, so they end together: when the test of recovery
-(`monitor.detection.stream.recovery`) is sure of every column that they named, and the last rows lie within the effect
+(`monitor.detection.recovery.recovery`) is sure of every column that they named, and the last rows lie within the effect
 floor of the original. Pure.
 """
 
@@ -33,11 +33,11 @@ from monitor.detection.records.finding import (
     resolved,
 )
 from monitor.detection.records.plain_numbers import finite
+from monitor.detection.recovery.choice import columns_of_change, columns_of_spread
+from monitor.detection.recovery.column import PIECE_ROWS, Column
+from monitor.detection.recovery.recovery import Recovery, not_back
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.reference import Reference
-from monitor.detection.stream.recovery import Recovery, not_back
-from monitor.detection.stream.recovery_choice import columns_of_change, columns_of_spread
-from monitor.detection.stream.recovery_evidence import PIECE_ROWS, Column
 
 Array = NDArray[np.float64]
 Segment = tuple[str, str]

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.diagnosis.shift import Shift
-from monitor.detection.reference.reference import Reference
-from monitor.detection.stream.recovery_evidence import (
+from monitor.detection.recovery.column import (
     CHOSEN_ROWS_LOG_RATIO,
     MIN_ERRORS_TESTED,
     MIN_VARIANCE_RATIO,
@@ -18,6 +17,7 @@ from monitor.detection.stream.recovery_evidence import (
     Column,
     Measure,
 )
+from monitor.detection.reference.reference import Reference
 
 Array = NDArray[np.float64]
 

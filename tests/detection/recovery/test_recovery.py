@@ -10,8 +10,8 @@ import pytest
 
 from monitor.detection import Control, ControlAction, Finding, State
 from monitor.detection.records.finding import Ended
-from monitor.detection.stream.recovery import LIMIT, WRONG_WITHIN_ROWS
-from monitor.detection.stream.recovery_evidence import PIECE_ROWS, Column, Measure
+from monitor.detection.recovery.column import PIECE_ROWS, Column, Measure
+from monitor.detection.recovery.recovery import LIMIT, WRONG_WITHIN_ROWS
 from tests.detection.streams import (
     CHARS,
     EMPTY,

@@ -1,7 +1,7 @@
 """`Recovery`: the test of whether a change that fires has ended, with a stated error.
 
 `ReferenceMonitor` starts one when a finding fires, and passes it every row from then on. Each column that the finding
-is about is tested (`monitor.detection.stream.recovery_evidence`), so a low rate gets as many rows as it takes: about
+is about is tested (`monitor.detection.recovery.column`), so a low rate gets as many rows as it takes: about
 log(threshold) / KL divergence. In traffic that stays changed, a column's sum less the number of pieces is a
 supermartingale, so by Doob's inequality at most `MAX_SHARE_WRONG` of such alerts resolve within `WRONG_WITHIN_ROWS`.
 
@@ -19,8 +19,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.recovery.column import PIECE_ROWS, Column, Measure
 from monitor.detection.reference.reference import Reference
-from monitor.detection.stream.recovery_evidence import PIECE_ROWS, Column, Measure
 
 Array = NDArray[np.float64]
 
