@@ -11,7 +11,10 @@ from fnmatch import fnmatchcase
 from monitor.features.base import Extractor
 from monitor.features.families.call import CallFacts
 from monitor.features.families.embedding import DIRECTIONS, Embedding, NoEmbedding, random_projections
+from monitor.features.families.facts import Facts
+from monitor.features.families.feedback import Feedback
 from monitor.features.families.format import Format
+from monitor.features.families.json_fields import JsonFields
 from monitor.features.families.language import Language
 from monitor.features.families.length import Length
 from monitor.features.families.noise import Noise
@@ -19,6 +22,7 @@ from monitor.features.families.overlap import Overlap
 from monitor.features.families.refusal import Refusal
 from monitor.features.families.repetition import Repetition
 from monitor.features.families.tone import Tone
+from monitor.features.families.tools import Tools
 from monitor.features.featurizer import Featurizer
 from monitor.features.text.static_table import default_table
 from monitor.features.text.words import Embedder
@@ -50,6 +54,10 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
         Noise(),
         Embedding("input", directions["input"]),
         CallFacts(),
+        Facts(),
+        JsonFields(),
+        Tools(),
+        Feedback(),
     )
     return tuple(family for family in table if any(fnmatchcase(family.family, glob) for glob in families))
 

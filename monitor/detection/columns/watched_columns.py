@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from monitor.detection.records.finding import TAIL
 from monitor.detection.state.jit import compiled
 from monitor.features.base import FeatureSpec, Kind, Worse
-from monitor.features.families.dependencies import is_keyed
+from monitor.features.keyed import has_key
 
 TOP_VALUES = 6
 """Values of a category that get a flag of their own; the rest are `other`."""
@@ -48,8 +48,8 @@ MOST_PLACES = 4
 TRUE_ABOVE = float(np.log1p(0.5))
 """A declared flag is true above one half, in compressed units (`monitor.detection.columns.normal_scores`)."""
 UNCOUNTED = frozenset({"output.embedding.distance"})
-"""Features whose absence says nothing: the distance has no value while its centre is being learned. Those of single
-dependencies have none where an event did not call them, and belong here too."""
+"""Features whose absence says nothing: the distance has no value while its centre is being learned. Columns with a key
+have none where an event says nothing of it (did not call a dependency, lacks a key), and belong here too."""
 
 
 _ABOVE, _DIFFERS, _PRESENT = range(3)
@@ -147,14 +147,14 @@ class WatchedColumns:
                 continue
             if spec.name not in column or np.isinf(values[:, column[spec.name]]).all():
                 continue
-            if spec.name not in UNCOUNTED and not is_keyed(spec.name):
+            if spec.name not in UNCOUNTED and not has_key(spec.name):
                 families.setdefault(family(spec.name), []).append(spec.name)
             seen = values[:, column[spec.name]]
             seen = seen[np.isfinite(seen)]
             if spec.kind is Kind.FLAG:
                 flags.append(_flag(spec.name, FlagKind.DECLARED, failure=spec.failure))
                 continue
-            if not len(seen) and (spec.name in UNCOUNTED or is_keyed(spec.name)):
+            if not len(seen) and (spec.name in UNCOUNTED or has_key(spec.name)):
                 continue
             distinct = np.unique(seen)
             if len(distinct) <= 1:
@@ -260,7 +260,7 @@ class _Places:
         categories: dict[str, tuple[dict[str, int], int | None]] = {}
         # A feature that came after the layout was learned is not missed where it has no value.
         counted = {*layout.numbers, *(flag.feature for flag in layout.flags)} - UNCOUNTED
-        counted = {name for name in counted if not is_keyed(name)}
+        counted = {name for name in counted if not has_key(name)}
         for m, flag in enumerate(layout.flags):
             if flag.kind in (FlagKind.VALUE, FlagKind.OTHER):
                 values, other = categories.get(flag.feature, ({}, None))

@@ -32,7 +32,7 @@ from monitor.detection.diagnosis.explain import PROJECTIONS
 from monitor.detection.settings import Floors
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
-from monitor.features.families.dependencies import keyed_spec
+from monitor.features.families.keyed_templates import spec_of
 
 FEWEST_ROWS = 30
 """Rows on each side from which a comparison says anything: below, even a rate of 10 % may not have come up once."""
@@ -194,7 +194,7 @@ def _columns(
             found.append((spec, numbers[0], numbers[1]))
     called = old.dependencies(), new.dependencies()
     for name in sorted(set(called[0]) & set(called[1])):
-        declared = keyed_spec(name)
+        declared = spec_of(name)
         if declared is None:
             continue
         sides = [list(side[name]) for side in called]

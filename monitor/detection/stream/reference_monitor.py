@@ -60,7 +60,8 @@ from monitor.detection.settings import DetectionSettings
 from monitor.detection.slo.slo_monitor import ERROR, LATENCY, cost
 from monitor.detection.stream.recovery import PIECE, Column, Recovery, columns_of_change, columns_of_spread, not_back
 from monitor.features.base import FeatureSpec
-from monitor.features.families.dependencies import SHAPE, is_keyed
+from monitor.features.families.dependencies import SHAPE
+from monitor.features.keyed import has_key
 
 ENOUGH = 0.5
 """Share of a reference's rows in which a feature must be measured to be part of it: with fewer, its own standard error
@@ -229,7 +230,7 @@ class ReferenceMonitor:
         used = [
             spec
             for spec in watched(context.declared, context.settings.features, context.settings.exclude)
-            if is_keyed(spec.name) or spec.name == SHAPE or rows.measured(spec).mean() >= ENOUGH
+            if has_key(spec.name) or spec.name == SHAPE or rows.measured(spec).mean() >= ENOUGH
         ]
         layout = WatchedColumns.learn(used, rows.values, rows.names, Categories(rows.categories))
         numbers, flags = columns_of(layout, rows)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from monitor.detection.canary.canary_monitor import CanaryMonitor
 from monitor.detection.columns.dependency_columns import DependencyColumns
 from monitor.detection.columns.duplicates import RecentEvents
+from monitor.detection.columns.keyed_columns import KeyedColumns
 from monitor.detection.columns.recent_rows import Segments, segments_of
 from monitor.detection.columns.stream_rows import DISTANCE, Centre, StreamRows
 from monitor.detection.columns.watched_columns import watched
@@ -113,7 +114,7 @@ class StreamMonitor:
         self._gathering: dict[tuple[str, str], tuple[StreamRows, NDArray[np.int64]] | None] = {}
         self._late: dict[tuple[str, str] | None, LateFeatures] = {}  # by the segment of its track; None: the main one's
         self._canary = CanaryMonitor()
-        self._depend_on(DependencyColumns())
+        self._depend_on(DependencyColumns(), KeyedColumns())
         self._objectives = SloMonitor(stream)
         self._held: list[Finding] = []
         self._untold: dict[str, int | None] = {}  # what holds and is information, and since when nothing tells it
@@ -231,7 +232,7 @@ class StreamMonitor:
             for track in self._tracks():
                 track.choose(settings)
             held = self._columns
-            self._depend_on(self._dependencies)
+            self._depend_on(self._dependencies, self._keyed)
             if not self._main.warm and not self._columns <= held:
                 self._waiting = None  # rows without what is watched from now on say nothing of it: gathered anew
             return findings
@@ -298,7 +299,8 @@ class StreamMonitor:
         """Rows of one block; `first` is the stream index of the first."""
         rows = rows.only(self._columns)
         if not self._main.warm:
-            self._depend_on(DependencyColumns.of(rows))
+            self._depend_on(DependencyColumns.of(rows), KeyedColumns.of(rows))
+        rows = self._keyed.as_columns(rows, learning=not self._main.warm)
         rows = self._dependencies.told_apart(rows)
         context = self._context()
         indices = np.arange(first, first + len(rows), dtype=np.int64)
@@ -493,9 +495,10 @@ class StreamMonitor:
         asked = self.mean_run_length() / (1 - self._canary.share)
         return Context(self.stream, self.settings, self._watched, self._specs, asked)
 
-    def _depend_on(self, dependencies: DependencyColumns) -> None:
+    def _depend_on(self, dependencies: DependencyColumns, keyed: KeyedColumns) -> None:
         self._dependencies = dependencies
-        self._watched, self._specs = _known(self._declared, dependencies.specs)
+        self._keyed = keyed
+        self._watched, self._specs = _known(self._declared, (*dependencies.specs, *keyed.specs))
         self._columns = _columns(self._declared, self.settings.features, self.settings.exclude)
 
     def mean_run_length(self) -> float:
@@ -594,6 +597,7 @@ class StreamMonitor:
             "canary": self._canary.plain(),
             "held": [msgspec.to_builtins(finding) for finding in self._held],
             "dependencies": self._dependencies.names,
+            "keyed": self._keyed.plain(),
             "slo": self._objectives.plain(),
             "untold": list(self._untold.items()),
             "idle": self._idle,
@@ -627,7 +631,8 @@ class StreamMonitor:
         }
         self._canary = CanaryMonitor.from_plain(state["canary"]) if "canary" in state else CanaryMonitor()
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
-        self._depend_on(DependencyColumns(tuple(state.get("dependencies", ()))))
+        keyed = KeyedColumns.from_plain(state.get("keyed", []))
+        self._depend_on(DependencyColumns(tuple(state.get("dependencies", ()))), keyed)
         self._objectives = SloMonitor.from_plain(self.stream, state.get("slo", {}))
         self._untold = dict(state.get("untold", []))
         self._idle = state.get("idle")
