@@ -11,6 +11,7 @@ Pure. May import `monitor.features.base` only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -46,6 +47,7 @@ class KeyedExtractor(Protocol):
         ...
 
 
+@lru_cache(maxsize=8192)
 def with_key(feature: str, key: str) -> str:
     """The name of a column: `output.json.value[priority]`. A key is cut at `MAX_KEY_CHARACTERS`."""
     return f"{feature}[{key[:MAX_KEY_CHARACTERS]}]"

@@ -19,6 +19,9 @@ from monitor.features.families.language import Language
 from monitor.features.families.length import Length
 from monitor.features.families.noise import Noise
 from monitor.features.families.overlap import Overlap
+from monitor.features.families.persona import Persona
+from monitor.features.families.placeholder import Placeholder
+from monitor.features.families.privacy import Privacy
 from monitor.features.families.refusal import Refusal
 from monitor.features.families.repetition import Repetition
 from monitor.features.families.tone import Tone
@@ -58,6 +61,9 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
         JsonFields(),
         Tools(),
         Feedback(),
+        Privacy(),
+        Placeholder(),
+        Persona(),
     )
     return tuple(family for family in table if any(fnmatchcase(family.family, glob) for glob in families))
 

@@ -35,8 +35,8 @@ normal, so there it stays. What such a group finds while the track's finding is 
 only if that finding is not resolved within `OUTLASTS` times the events that resolve one.
 
 Columns with a key (of single dependencies, keys of JSON outputs, attributes) do not come late: they are chosen with a
-reference (`monitor.detection.columns.dependency_columns`, `keyed_columns`). Groups are bounded (`MOST_GROUPS`): beyond, the youngest one is
-gathered again together with what is new.
+reference (`monitor.detection.columns.dependency_columns`, `keyed_columns`). Groups are bounded (`MOST_GROUPS`): beyond,
+the youngest one is gathered again together with what is new.
 
 Called by `monitor.detection.stream.stream_monitor`, one `LateFeatures` for each of its tracks. Pure.
 """

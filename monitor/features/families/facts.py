@@ -16,9 +16,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from importlib import resources
+from typing import Any, NamedTuple
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from monitor.features.base import Column, FeatureSpec, Kind, Role
@@ -31,74 +33,31 @@ MAX_FACTS = 32  # of one output; a table of prices has more, and its first ones 
 MAX_CHARACTERS = 20_000  # of one output that are scanned, so that one document does not cost what a batch does
 _LARGEST = 1e12  # numbers beyond are no amount that anyone states; float32 holds them all
 
-# ISO 4217 codes, or the symbol's most usual currency.
-_SYMBOLS = {
-    "€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "￥": "JPY", "₹": "INR", "₽": "RUB", "₩": "KRW", "₺": "TRY",
-    "₫": "VND", "₴": "UAH", "₱": "PHP", "฿": "THB", "₦": "NGN", "₪": "ILS",
-}  # fmt: skip
-_CODES = (
-    "AED", "ARS", "AUD", "BDT", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EGP", "EUR", "GBP", "HKD",
-    "HUF", "IDR", "ILS", "INR", "JPY", "KRW", "MXN", "MYR", "NGN", "NOK", "NZD", "PHP", "PKR", "PLN", "RON", "RUB",
-    "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "VND", "ZAR",
-)  # fmt: skip
-_CURRENCY_WORDS = {
-    "dollar": "USD", "dollars": "USD", "euro": "EUR", "euros": "EUR", "pound": "GBP", "pounds": "GBP", "yen": "JPY",
-    "rupee": "INR", "rupees": "INR", "yuan": "CNY", "rubel": "RUB", "rubles": "RUB", "roubles": "RUB",
-    "franken": "CHF", "francs": "CHF", "pesos": "MXN", "reais": "BRL", "real": "BRL", "libras": "GBP",
-    "dólares": "USD", "dólar": "USD", "yenes": "JPY", "pfund": "GBP", "dollarn": "USD",
-    "рублей": "RUB", "рубля": "RUB", "рубль": "RUB", "руб": "RUB", "долларов": "USD", "доллара": "USD", "евро": "EUR",
-    "円": "JPY", "元": "CNY", "人民币": "CNY", "美元": "USD", "欧元": "EUR", "ドル": "USD", "ユーロ": "EUR",
-    "रुपये": "INR", "रुपए": "INR", "टका": "BDT", "টাকা": "BDT", "ريال": "SAR", "درهم": "AED", "دولار": "USD", "يورو": "EUR",
-}  # fmt: skip
+
+def _words() -> dict[str, Any]:
+    """The words of `facts_words.yaml`."""
+    text = resources.files("monitor.features").joinpath("data/facts_words.yaml").read_text("utf-8")
+    words: dict[str, Any] = yaml.safe_load(text)
+    return words
+
+
+_DATA = _words()
+_SYMBOLS: dict[str, str] = _DATA["symbols"]  # each with its most usual currency
+_CODES: frozenset[str] = frozenset(_DATA["codes"].split())  # ISO 4217
+_CURRENCY_WORDS = {word: code for code, words in _DATA["currencies"].items() for word in words.split()}
 _DAYS = {"seconds": 1 / 86_400, "minutes": 1 / 1_440, "hours": 1 / 24, "days": 1.0, "business days": 1.4, "weeks": 7.0,
          "months": 30.44, "years": 365.25}  # fmt: skip
 """Days of a unit: what a duration is compared by; business days at seven to five."""
-_UNIT_WORDS = {
-    "seconds": "second seconds sec secs sekunde sekunden segundo segundos seconde secondes секунд секунды сек 秒 秒間 秒钟 "
-    "सेकंड ثانية ثوان সেকেন্ড detik",
-    "minutes": "minute minutes min mins minuten minuto minutos минут минуты мин 分 分間 分钟 मिनट دقيقة دقائق মিনিট menit",
-    "hours": "hour hours hr hrs stunde stunden hora horas heure heures час часа часов 時間 小时 小時 घंटे घंटा ساعة ساعات "
-    "ঘণ্টা jam",
-    "days": "day days tag tage tagen día días dia dias jour jours день дня дней 日 日間 天 दिन يوم أيام يوما দিন hari",
-    "business days": "werktag werktage werktagen 営業日 工作日",
-    "weeks": "week weeks woche wochen semana semanas semaine semaines неделя недели недель 週間 周 星期 सप्ताह हफ्ते "
-    "أسبوع أسابيع সপ্তাহ minggu",
-    "months": "month months monat monate monaten mes meses mês mois месяц месяца месяцев か月 ヶ月 カ月 个月 個月 महीने महीना "
-    "شهر أشهر মাস bulan",
-    "years": "year years yr yrs jahr jahre jahren año años ano anos an ans année années год года лет 年 年間 साल वर्ष سنة "
-    "سنوات বছর tahun",
-}  # fmt: skip
-_UNITS = {word: unit for unit, words in _UNIT_WORDS.items() for word in words.split()}
-_BUSINESS = ("business", "working", "hábiles", "laborables", "ouvrés", "ouvrables", "úteis", "рабочих")
-_PERCENT_WORDS = ("percent", "prozent", "процент", "процента", "процентов")
+_UNITS = {word: unit for unit, words in _DATA["units"].items() for word in words.split()}
+_BUSINESS = frozenset(_DATA["business"].split())
+_PERCENT_WORDS: tuple[str, ...] = tuple(_DATA["percent"].split())
 _PERCENT_IN_TWO = {"por": ("ciento", "cento"), "pour": ("cent",)}
-_NUMBER_WORDS = {
-    word: float(value)
-    for value, words in enumerate(
-        (
-            "one a ein eine einem einen einer un una uno une um uma один одна одного",
-            "two zwei dos deux dois duas два две двух",
-            "three drei tres trois três три трёх трех",
-            "four vier cuatro quatre quatro четыре",
-            "five fünf cinco cinq пять",
-            "six sechs seis шесть",
-            "seven sieben siete sept sete семь",
-            "eight acht ocho huit oito восемь",
-            "nine neun nueve neuf nove девять",
-            "ten zehn diez dix dez десять",
-            "eleven elf once onze одиннадцать",
-            "twelve zwölf doce douze doze двенадцать",
-        ),
-        start=1,
-    )
-    for word in words.split()
-    if word not in ("a", "un", "una", "une", "um", "uma", "ein", "eine", "einem", "einen", "einer")
-}  # without articles: "a year" and "un jour" are seldom a number
-_NUMBER = r"\d{1,15}(?:[.,'\u2019\u00a0\u202f]\d{1,9}){0,5}"
+_NUMBER_WORDS = {word: float(value) for value, words in _DATA["numbers"].items() for word in words.split()}
+_REST = r"\d{0,14}(?:[.,'\u2019\u00a0\u202f]\d{1,9}){0,5}"
 _STATED = re.compile(
-    # What stands before a number is looked at from the number back: a scan for digits alone is the quickest. A capital
-    # may stand there (USD30), and a sign of a script without spaces; after the sign of a month it is a date.
-    rf"(?<![a-z0-9_.,\u6708])({_NUMBER})(?:\s?[-\u2013\u2014]\s?({_NUMBER}))?[ \t\u00a0\u202f-]?"
+    # What stands before a number is looked at from its first digit back: a scan for digits alone is the quickest. A
+    # capital may stand there (USD30), and a sign of a script without spaces; after the sign of a month it is a date.
+    rf"(\d(?<![a-z0-9_.,\u6708]\d){_REST})(?:\s?[-\u2013\u2014]\s?(\d{_REST}))?[ \t\u00a0\u202f-]?"
     rf"([%\uff05{''.join(_SYMBOLS)}]|[^\W\d_]{{1,24}})?"
 )
 _NEXT_WORD = re.compile(r"\s([^\W\d_]{1,24})")
@@ -109,14 +68,10 @@ _MEANINGS = {
 _LONGEST_UNSPACED = max(len(word) for word in _MEANINGS if word >= "\u0e00" and not word.isascii())
 _FIRST_UNSPACED = "\u2e80"  # Chinese, Japanese and Korean signs begin here: a unit may be followed by other words
 _BEFORE = re.compile(rf"(?:(?P<symbol>[{''.join(_SYMBOLS)}])|(?<!\w)(?P<code>{'|'.join(_CODES)}))[ \u00a0\u202f]?\Z")
-_MAY_END_CURRENCY = frozenset((*_SYMBOLS, " ", "\u00a0", "\u202f", *(code[-1] for code in _CODES)))
+_MAY_END_CURRENCY = frozenset((*_SYMBOLS, " ", "\u00a0", "\u202f", *(code[-1] for code in sorted(_CODES))))
 _FIRST_YEAR = 1_000  # what stands before the sign of a year is from here on its name, not a duration
 _BEFORE_REACH = 5  # a code, a space, and the character before
-_MONTHS = (
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-    "mär", "mai", "okt", "dez", "ene", "abr", "ago", "dic", "fév", "avr", "juin", "juil", "août", "déc", "fev", "set",
-    "out", "янв", "фев", "мар", "апр", "мая", "июн", "июл", "авг", "сен", "окт", "ноя", "дек",
-)  # fmt: skip
+_MONTHS: tuple[str, ...] = tuple(_DATA["months"].split())  # by their beginnings, the English ones first
 _DATE_AT = re.compile(
     r"(?:(?:19|20)\d\d-[01]?\d-[0-3]?\d|[0-3]?\d[./][01]?\d[./](?:19|20)?\d\d|[01]?\d/[0-3]?\d/(?:19|20)?\d\d"
     rf"|[0-3]?\d(?:st|nd|rd|th|\.)?\s(?:de\s)?(?i:{'|'.join(_MONTHS)})[^\W\d_]{{0,9}}"
@@ -183,7 +138,7 @@ def facts_of(text: str) -> tuple[list[Fact], int]:
     found: list[Fact] = []
     dates = 0
     for match in _STATED.finditer(text):
-        first, last, word = match.groups()
+        word = match[3]
         unit = None if word is None else _unit(word)
         if unit is not None or word in _PERCENT_IN_TWO or word in _BUSINESS:
             fact = _fact(match, text, unit)

@@ -44,6 +44,7 @@ _NO_FEEDBACK = re.compile(
 )
 _NUMBER = re.compile(r"\s*[+-]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(?:[eE][+-]?\d{1,2})?\s*\Z")
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
+_MAY_BEGIN_NUMBER = frozenset("0123456789+-. tTfFyYnN")  # or a boolean
 _OF_OUTPUT = "call.feedback."
 _LONGEST_TEXT = 40
 _LARGEST = float(np.finfo(np.float32).max)
@@ -70,15 +71,18 @@ def feedback_of(event: OutputEvent) -> Keyed:
         return NO_KEYED
     said: dict[str, float | str] = {}
     for name in _ordered(event.attributes):
-        value = _plain(event.attributes.get(name))
-        if value is None:
-            continue
         of_output = _named_like(name)
+        given = event.attributes.get(name)
+        if isinstance(given, str) and not of_output and given[:1] not in _MAY_BEGIN_NUMBER:
+            continue  # a part of the traffic
+        value = _plain(given)
+        if value is None or (isinstance(value, str) and not of_output):
+            continue
         if isinstance(value, bool):
             said[with_key((FLAG if of_output else INPUT_FLAG).name, clean(name))] = float(value)
         elif isinstance(value, float):
             said[with_key((NUMBER if of_output else INPUT_NUMBER).name, clean(name))] = value
-        elif of_output and is_label(value):
+        elif is_label(value):
             said[with_key(CATEGORY.name, clean(name))] = clean(value)
     return said or NO_KEYED
 
@@ -89,7 +93,9 @@ def _plain(value: object) -> bool | float | str | None:
         if len(value) > _LONGEST_TEXT:
             return None
         boolean = _BOOLEANS.get(value.strip().lower())
-        return boolean if boolean is not None else float(value) if _NUMBER.match(value) else value
+        if boolean is not None:
+            return boolean
+        return float(value) if any(map(value.__contains__, "0123456789")) and _NUMBER.match(value) else value
     if isinstance(value, bool):
         return value
     if isinstance(value, (int, float)) and abs(value) <= _LARGEST:  # an infinite one is larger, NaN is no number

@@ -37,7 +37,7 @@ _FENCE = "```"
 _LABEL = re.compile(r"[^\W_](?:[\w.:/+&-]|[ ](?=\S)){0,39}\Z")
 _MAX_LABEL_WORDS = 4
 _LONG_DIGITS = re.compile(r"\d{5}")
-_TYPES = ((bool, "bool"), (str, "str"), (int, "num"), (float, "num"), (dict, "object"), (list, "array"))
+_TYPES = {bool: "bool", str: "str", int: "num", float: "num", dict: "object", list: "array"}
 
 
 def is_label(value: str) -> bool:
@@ -47,7 +47,7 @@ def is_label(value: str) -> bool:
 
 def type_of(value: object) -> str:
     """The JSON type of a value, in the words of `output.format.json_shape`."""
-    return next((name for kind, name in _TYPES if isinstance(value, kind)), "null")
+    return _TYPES.get(type(value), "null")
 
 
 def object_of(text: str | None) -> Any:

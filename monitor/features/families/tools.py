@@ -9,7 +9,8 @@ May import its neighbours in this package and `monitor.events` only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -82,7 +83,8 @@ def _shape(given: Any) -> str | None:
     return f"({shown}{', ...' if len(keys) > _MAX_ARGUMENTS else ''})"
 
 
-def _names(found: Iterable[str]) -> str | None:
+@lru_cache(maxsize=4096)
+def _names(*found: str) -> str | None:
     """Distinct names in alphabetical order; None where there is none."""
     names = sorted({clean(name[:LONGEST_NAME]) for name in found})
     shown = ", ".join(names[:MAX_NAMES])
@@ -95,8 +97,8 @@ def _action_kind(event: OutputEvent) -> str | None:
     return None if given is None else clean(given[:LONGEST_NAME])
 
 
-def _operations(event: OutputEvent) -> Iterator[str]:
-    return (f"{call.dependency}.{call.operation}" for call in event.calls if call.operation)
+def _operations(event: OutputEvent) -> list[str]:
+    return [f"{call.dependency}.{call.operation}" for call in event.calls[:MAX_STEPS] if call.operation]
 
 
 class Tools:
@@ -122,16 +124,20 @@ class Tools:
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:
         """Columns by feature name; a category is missing where an event calls none, and shown as `none`."""
         tools = [_tools_of(event) for event in batch.events]
-        counts = [float(len(own)) if event.steps or event.action else np.nan for own, event in zip(tools, batch.events, strict=True)]
+        counts = [
+            float(len(own)) if event.steps or event.action else np.nan
+            for own, event in zip(tools, batch.events, strict=True)
+        ]
         return {
-            "call.tools.called": [_names(tool.name for tool in own) if own else None for own in tools],
+            "call.tools.called": [_names(*[tool.name for tool in own]) if own else None for own in tools],
             "call.tools.calls": np.array(counts, dtype=np.float32),
             "call.action.kind": [_action_kind(event) if event.action else None for event in batch.events],
             "call.dependency.called": [
-                _names(call.dependency for call in event.calls) if event.calls else None for event in batch.events
+                _names(*[call.dependency for call in event.calls[:MAX_STEPS]]) if event.calls else None
+                for event in batch.events
             ],
             "call.dependency.operation": [
-                _names(_operations(event)) if event.calls else None for event in batch.events
+                _names(*_operations(event)) if event.calls else None for event in batch.events
             ],
         }
 
