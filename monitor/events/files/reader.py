@@ -97,12 +97,17 @@ _ALIASES: dict[str, tuple[str, float]] = {
     "first_token_s": ("latency.first_token_s", 1.0),
     "ttft_s": ("latency.first_token_s", 1.0),
     "ttft_ms": ("latency.first_token_s", 0.001),
+    "queue_s": ("latency.queue_s", 1.0),
+    "queue_ms": ("latency.queue_s", 0.001),
+    "queue_time_s": ("latency.queue_s", 1.0),
+    "queue_time_ms": ("latency.queue_s", 0.001),
     "input_tokens": ("usage.input_tokens", 1),
     "tokens_in": ("usage.input_tokens", 1),
     "prompt_tokens": ("usage.input_tokens", 1),
     "output_tokens": ("usage.output_tokens", 1),
     "tokens_out": ("usage.output_tokens", 1),
     "completion_tokens": ("usage.output_tokens", 1),
+    "reasoning_tokens": ("usage.reasoning_tokens", 1),
     "context_limit": ("usage.context_limit", 1),
     "session_id": ("session.id", 1),
     "conversation_id": ("session.id", 1),
@@ -138,8 +143,10 @@ _TIME_NAMES = {
 _CLOCK_ONLY = re.compile(r"\s*\d{1,2}:\d\d(:\d\d([.,]\d+)?)?\s*([zZ]|[+-]\d\d:?\d\d)?\s*")
 _TOP = frozenset(OutputEvent.__struct_fields__)
 _PARTS = frozenset(("model", "prompt", "usage", "latency", "session", "trace"))
-_FLOATS = frozenset(("latency.total_s", "latency.first_token_s", "cost_usd"))
-_INTS = frozenset(("usage.input_tokens", "usage.output_tokens", "usage.context_limit", "session.turn"))
+_FLOATS = frozenset(("latency.total_s", "latency.first_token_s", "latency.queue_s", "cost_usd"))
+_INTS = frozenset(
+    ("usage.input_tokens", "usage.output_tokens", "usage.context_limit", "usage.reasoning_tokens", "session.turn")
+)
 _STRUCTURED = frozenset(("steps", "calls", "action", "attributes", "extra", *_PARTS))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.events.content import calls_tools_only
 from monitor.events.schema import ABANDONED, Call, OutputEvent
-from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
 from monitor.features.families.dependencies import LONGEST_NAME, clean, failed
 from monitor.features.text.words import EventBatch
 
@@ -77,6 +77,26 @@ _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]],
     (
         FeatureSpec("call.dependency.duration_s", Kind.NUMBER, "time spent in external calls", "s", Worse.UP),
         lambda event: _duration(event.calls),
+    ),
+    # What came later stands last: the order of columns is that of declaration.
+    (
+        FeatureSpec(
+            "call.latency.queue_s", Kind.NUMBER, "time the request waited to begin", "s", Worse.UP, role=Role.LATENCY
+        ),
+        lambda event: event.latency.queue_s,
+    ),
+    (
+        FeatureSpec(
+            "call.outcome.fallback", Kind.FLAG, "another model or a fixed answer stood in", worse=Worse.UP,
+            role=Role.ERROR,
+        ),  # fmt: skip
+        lambda event: event.fallback,
+    ),
+    (
+        FeatureSpec(
+            "call.tokens.reasoning", Kind.NUMBER, "tokens spent on reasoning, as billed", "tokens", role=Role.COST
+        ),
+        lambda event: event.usage.reasoning_tokens,
     ),
 )
 
