@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.base import Column, FeatureSpec, Kind
+from monitor.features.base import Column, FeatureSpec, Kind, Role
 from monitor.features.text.words import EventBatch, Side, TextBatch
 
 if TYPE_CHECKING:
@@ -148,10 +148,20 @@ class Language:
     def __init__(self, side: Side) -> None:
         self._side = side
         self.features: tuple[FeatureSpec, ...] = (
-            FeatureSpec(f"{side}.language.code", Kind.CATEGORY, f"language of the {side}, ISO 639-1 or `und`"),
-            FeatureSpec(f"{side}.language.script", Kind.CATEGORY, f"script of the {side}, ISO 15924"),
             FeatureSpec(
-                f"{side}.language.non_ascii", Kind.NUMBER, f"share of the {side}'s characters that are not ASCII"
+                f"{side}.language.code",
+                Kind.CATEGORY,
+                f"language of the {side}, ISO 639-1 or `und`",
+                role=Role.LANGUAGE,
+            ),
+            FeatureSpec(
+                f"{side}.language.script", Kind.CATEGORY, f"script of the {side}, ISO 15924", role=Role.LANGUAGE
+            ),
+            FeatureSpec(
+                f"{side}.language.non_ascii",
+                Kind.NUMBER,
+                f"share of the {side}'s characters that are not ASCII",
+                role=Role.LANGUAGE,
             ),
         )
 

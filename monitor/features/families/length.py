@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from monitor.events.schema import ABANDONED
-from monitor.features.base import Column, FeatureSpec, Kind
+from monitor.features.base import Column, FeatureSpec, Kind, Role
 from monitor.features.text.words import EventBatch, Side
 
 
@@ -25,19 +25,33 @@ class Length:
         self._side = side
         self.family = "length"
         specs = [
-            FeatureSpec(f"{side}.length.chars", Kind.NUMBER, f"length of the {side}", "characters"),
-            FeatureSpec(f"{side}.length.words", Kind.NUMBER, f"length of the {side}", "words"),
-            FeatureSpec(f"{side}.length.sentences", Kind.NUMBER, f"sentences in the {side}", "sentences"),
-            FeatureSpec(f"{side}.length.lines", Kind.NUMBER, f"lines of the {side}", "lines"),
-            FeatureSpec(f"{side}.length.tokens", Kind.NUMBER, f"length of the {side}", "WordPiece tokens"),
             FeatureSpec(
-                f"{side}.length.embedded", Kind.COUNT,
-                f"images and other data written into the {side} (data URIs, long base64), which no length counts",
+                f"{side}.length.chars", Kind.NUMBER, f"length of the {side}", "characters", role=Role.LENGTH, lead=0
             ),
-        ]  # fmt: skip
+            FeatureSpec(f"{side}.length.words", Kind.NUMBER, f"length of the {side}", "words", role=Role.LENGTH),
+            FeatureSpec(
+                f"{side}.length.sentences", Kind.NUMBER, f"sentences in the {side}", "sentences", role=Role.LENGTH
+            ),
+            FeatureSpec(f"{side}.length.lines", Kind.NUMBER, f"lines of the {side}", "lines", role=Role.LENGTH),
+            FeatureSpec(
+                f"{side}.length.tokens", Kind.NUMBER, f"length of the {side}", "WordPiece tokens", role=Role.LENGTH
+            ),
+            FeatureSpec(
+                f"{side}.length.embedded",
+                Kind.COUNT,
+                f"images and other data written into the {side} (data URIs, long base64), which no length counts",
+                role=Role.LENGTH,
+            ),
+        ]
         if side == "output":
             specs.append(
-                FeatureSpec("output.length.empty", Kind.FLAG, "the output holds nothing but whitespace", failure=True)
+                FeatureSpec(
+                    "output.length.empty",
+                    Kind.FLAG,
+                    "the output holds nothing but whitespace",
+                    failure=True,
+                    role=Role.EMPTY,
+                )
             )
         self.features = tuple(specs)
 

@@ -24,7 +24,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
 from monitor.features.text.wordpiece import split_chunks
 from monitor.features.text.words import EventBatch, TextBatch
 
@@ -137,11 +137,12 @@ class Refusal:
         FeatureSpec(
             "output.tone.refusal", Kind.FLAG,
             "the output declines, or moralises in place of an answer: users do not get what they asked for",
-            worse=Worse.UP,
+            worse=Worse.UP, role=Role.REFUSAL, lead=0,
         ),
         FeatureSpec(
             "output.tone.refusal_score", Kind.NUMBER,
-            "how much the opening reads like a refusal, 0 to 1; the flag is set from 0.5", worse=Worse.UP,
+            "how much the opening reads like a refusal, 0 to 1; the flag is set from 0.5",
+            worse=Worse.UP, role=Role.REFUSAL, lead=0,
         ),
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
 from monitor.features.text import english
 from monitor.features.text.words import EventBatch, TextBatch
 
@@ -337,7 +337,8 @@ class Tone:
         ),
         FeatureSpec(
             "output.tone.profanity", Kind.COUNT,
-            "profane words: any in a service that had none is worth a look", unit="words", worse=Worse.UP,
+            "profane words: any in a service that had none is worth a look", unit="words",
+            worse=Worse.UP, role=Role.CONTENT_FAULT,
         ),
     )  # fmt: skip
 
