@@ -53,22 +53,26 @@ class Length:
                     role=Role.EMPTY,
                 )
             )
+            specs.append(
+                FeatureSpec(
+                    "output.length.reasoning",
+                    Kind.NUMBER,
+                    "reasoning before the answer (<think> ... </think>), which nothing else is measured on",
+                    "characters",
+                    role=Role.LENGTH,
+                )
+            )
         self.features = tuple(specs)
 
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:
         """Columns by feature name."""
         text = batch.text(self._side)
         sizes = np.diff(text.offsets)
-        ends = text.sums["sentence_end"]
-        # words after the last sentence mark are a sentence too
-        last = text.offsets[1:] - 1
-        closed = np.zeros(text.n)
-        closed[sizes > 0] = text.values("sentence_end")[last[sizes > 0]]
         lines = np.fromiter((t.count("\n") + 1 if t else 0 for t in text.stripped), dtype=np.int64, count=text.n)
         columns: dict[str, Column] = {
             f"{self._side}.length.chars": text.masked(text.chars),
             f"{self._side}.length.words": text.masked(text.words),
-            f"{self._side}.length.sentences": text.masked(ends + ((sizes > 0) & (closed == 0))),
+            f"{self._side}.length.sentences": text.masked(text.sentences),
             f"{self._side}.length.lines": text.masked(lines),
             f"{self._side}.length.tokens": text.masked(text.pieces),
             f"{self._side}.length.embedded": text.masked(text.embedded),
@@ -77,5 +81,7 @@ class Length:
             # A step that calls tools says nothing and is not empty.
             calls = (e.output is not None and e.finish_reason != ABANDONED for e in batch.events)
             tools_only = ~text.present & np.fromiter(calls, np.bool_, count=text.n)
+            reasoning = np.fromiter((len(a.reasoning) if a else 0 for a in batch.answers), np.int64, count=text.n)
+            columns["output.length.reasoning"] = text.masked(reasoning)
             columns["output.length.empty"] = np.where(tools_only, np.float32(0.0), text.masked(sizes == 0))
         return columns

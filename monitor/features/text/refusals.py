@@ -216,20 +216,29 @@ def _other_languages() -> _Rules:
     return _Rules(re.compile("|".join(found["signals"])), rules)
 
 
-_SIGNALS = re.compile(
-    r"can'?t\b|cannot|won'?t\b|wouldn'?t|couldn'?t|shouldn'?t|unable|incapable|sorry|apolog|declin|refus|afraid|"
-    r"comfortable|guideline|polic(?:y|ies)|violat|prohibit|forbid|\bonly\b|rather\b|prefer|outside|beyond|against|"
-    r"\bnot\b|isn'?t|don'?t|filter|blocked|rejected|flagged|lack|nothing|avoid|reach\b|refrain|\bdo\b|permitted"
+_FIRST_PERSON_OR_REQUEST = re.compile(
+    r"\b(?:i|we|my|our|me|us|i'm|i'd|i'll|requests?|prompts?|questions?|response|content|message|output|this|that|it|assist|"
+    r"help|comply|no can do|stays?)\b"
+)
+
+
+_NEGATIVE = re.compile(
+    r"n'?t\b|cannot|\bnot\b|unable|incapable|declin|refus|reject|filter|block|flag|denied|withh|remov|uncomf|hesit|just an|"
+    r"program|guidelin|polic|violat|prohib|forbid|prevent|barred|restrict|\bpass\b|say no|turn |abstain|opt out|stop here|"
+    r"rather|prefer|avoid|refrain|steer|never|nothing|\bno\b|reach|outside|beyond|out of|against|lack|only|without|condone"
 )
 
 
 def may_decline(word: str) -> bool:
-    """Whether a word, in lower case and with plain apostrophes, can be part of a refusal in any language."""
-    return _SIGNALS.search(word) is not None or (_other_languages().signals.search(word) is not None)
+    """Whether a word, in lower case, can be part of a refusal in a language other than English."""
+    return _other_languages().signals.search(word) is not None
 
 
-def declines(text: str) -> bool:
-    """Whether a text declines the request that it answers. Time is bounded: at most `_RAW` characters are read."""
+def declines(text: str, *, only_english: bool = False) -> bool:
+    """Whether a text declines the request that it answers. Time is bounded: at most `_RAW` characters are read.
+
+    `only_english` leaves the other languages out, for texts that are known to be English.
+    """
     said = own_words(text)
     if not said:
         return False
@@ -246,12 +255,14 @@ def declines(text: str) -> bool:
             continue
         if handed_over:
             return False
-        if _english(sentence, draft=draft, words=words) or (not draft and _foreign(sentence)):
+        if _english(sentence, draft=draft, words=words) or (not only_english and not draft and _foreign(sentence)):
             return True
     return False
 
 
 def _english(sentence: str, *, draft: bool, words: int) -> bool:
+    if _FIRST_PERSON_OR_REQUEST.search(sentence) is None or _NEGATIVE.search(sentence) is None:
+        return False
     match = _DECLINES.search(sentence) or _WE_DECLINE.search(sentence)
     if match is None:
         return words <= _LACKING_WORDS and not draft and _LACKS.search(sentence) is not None
