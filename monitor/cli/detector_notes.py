@@ -39,7 +39,7 @@ def detector_notes(settings: Settings) -> list[Note]:
     if not any(given.detectors for _, given, _ in places):
         return []
     # Here, because it loads the tables of the features, which the check needs for nothing else.
-    from monitor.detection.columns.stream_rows import DISTANCE
+    from monitor.detection.columns.embedding_distance import DISTANCE
     from monitor.features.registry import default_extractors
 
     families = default_extractors(settings.features.families)

@@ -30,7 +30,7 @@ _PREFIXES = (
     "AIza", "ya29.",  # Google
     "hf_", "npm_", "pypi-", "dop_v1_", "SG.", "shpat_", "gsk_", "r8_", "xai-", "eyJ",  # ..., JSON web tokens
 )  # fmt: skip
-# A digit is looked for within 80 characters, more than keys begin with: a text of prefixes must not take quadratic time.
+# A digit is looked for within 80 characters, more than any prefix has: a text of prefixes takes no quadratic time.
 _PREFIXED = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
     r"(?:sk-|sk_live_|sk_test_|rk_live_|rk_test_|pk_live_|whsec_|github_pat_|glpat-|xox[abprs]-|xapp-|hf_|npm_|pypi-"

@@ -63,7 +63,7 @@ class Usage(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unknown_fie
 
 
 class Latency(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """Seconds from request to last byte, and to the first token; `queue_s` is what of it the request waited to begin."""
+    """Seconds from request to last byte, and to the first token; `queue_s` is how long the request waited to begin."""
 
     total_s: NonNegative | None = None
     first_token_s: NonNegative | None = None

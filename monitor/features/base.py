@@ -44,12 +44,15 @@ class Role(StrEnum):
     """What it means when a feature changes. The kind and the title of a finding follow from the roles of what moved
     (`monitor.detection.records.finding_kinds`), so that detection knows no feature by its name."""
 
-    STYLE = "style"  # how an output is written: length, tone, formatting
-    MEANING = "meaning"  # one direction of an embedding: which way it moved says nothing to a person
+    STYLE = "style"  # how a text is written: tone, vocabulary; also what has no other role
+    LENGTH = "length"  # how long a text is: latency, tokens and cost follow it
+    LAYOUT = "layout"  # headings, lists, code blocks, how it begins and ends
+    MEANING = "meaning"  # what is said, by an embedding
     LANGUAGE = "language"
     REFUSAL = "refusal"
     FORMAT = "format"  # what a program that reads outputs fails on: broken JSON, a missing key
     TRUNCATION = "truncation"
+    EMPTY = "empty"  # an output that holds nothing
     REPETITION = "repetition"
     PRIVACY = "privacy"  # personal data or a secret in an output
     CONTENT_FAULT = "content_fault"  # what no user may see: a placeholder left in, an insult
@@ -57,8 +60,11 @@ class Role(StrEnum):
     TOOLS = "tools"  # which tool is called, and with what
     LATENCY = "latency"
     ERROR = "error"
+    FINISH = "finish"  # why the model stopped: with an answer, with a tool call, at a limit
     DEPENDENCY = "dependency"
-    CONTEXT = "context"  # how much is sent to the model: tokens of the input, turns of the session
+    CONTEXT = "context"  # how much is sent to the model
+    SESSION = "session"  # where in a conversation the call stands: a context grows with its turns
+    NOISE = "noise"  # how far an input is from clean text: misspelling, odd characters
     COST = "cost"
     FEEDBACK = "feedback"  # what users or the application itself say of an output
 
@@ -69,6 +75,11 @@ class FeatureSpec(msgspec.Struct, frozen=True):
     `name` is `<side>.<family>.<name>` with side input, output or call. `unit` is empty for pure numbers. `meaning` is
     one line for people on call. `failure` marks flags whose being true is a fault in itself (empty output, error):
     they have the lower effect floor. `role` says what a change of it means.
+
+    `lead` orders the features of a role in what a finding says: the lowest is named first, and is the one that stands
+    for the role where one is needed (the latency that an objective counts). None: no place before other features.
+    `opaque` marks numbers whose direction tells a person nothing, as one direction of an embedding: a finding names
+    them by their meaning, after all others.
     """
 
     name: str
@@ -78,6 +89,8 @@ class FeatureSpec(msgspec.Struct, frozen=True):
     worse: Worse = Worse.EITHER
     failure: bool = False
     role: Role = Role.STYLE
+    lead: int | None = None
+    opaque: bool = False
 
     @property
     def side(self) -> str:

@@ -22,6 +22,7 @@ from monitor.features.families.overlap import Overlap
 from monitor.features.families.persona import Persona
 from monitor.features.families.placeholder import Placeholder
 from monitor.features.families.privacy import Privacy
+from monitor.features.families.reasoning import Reasoning
 from monitor.features.families.refusal import Refusal
 from monitor.features.families.repetition import Repetition
 from monitor.features.families.tone import Tone
@@ -64,6 +65,7 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
         Privacy(),
         Placeholder(),
         Persona(),
+        Reasoning(),
     )
     return tuple(family for family in table if any(fnmatchcase(family.family, glob) for glob in families))
 

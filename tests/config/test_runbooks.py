@@ -15,7 +15,9 @@ from typer.exceptions import TyperException
 from monitor.alerting.rendering.next_steps import next_steps
 from monitor.cli.app import build_app
 from monitor.detection.diagnosis import explain
+from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import FeatureChange, FindingKind
+from monitor.features.registry import default_extractors
 from monitor.settings.paths import config_dir
 
 FOLDER = config_dir() / "runbooks"
@@ -61,10 +63,11 @@ def test_a_runbook_can_be_reached(path: Path) -> None:
 
 
 def test_messy_input_leads_to_its_own_runbook() -> None:
+    declared = DeclaredFeatures(spec for family in default_extractors() for spec in family.features)
     noise = FeatureChange("input.noise.score", 0.1, 0.4, 5.0)
     length = FeatureChange("input.length.chars", 10.0, 40.0, 5.0)
-    assert explain.runbook_of(FindingKind.INPUT_DRIFT, [length, noise]) == "runbooks/prompt_brittleness.md"
-    assert explain.runbook_of(FindingKind.INPUT_DRIFT, [length]) == "runbooks/input_drift.md"
+    assert explain.runbook_of(FindingKind.INPUT_DRIFT, [length, noise], declared) == "runbooks/prompt_brittleness.md"
+    assert explain.runbook_of(FindingKind.INPUT_DRIFT, [length], declared) == "runbooks/input_drift.md"
     assert (FOLDER / "prompt_brittleness.md").is_file()
 
 

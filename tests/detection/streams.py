@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection import DetectionSettings, Finding, State, StreamMonitor
-from monitor.features.base import FeatureSpec, Kind, Worse
+from monitor.features.base import FeatureSpec, Kind, Role, Worse
 from monitor.features.batch import FeatureBatch
 from monitor.features.families.dependencies import Calls
 
@@ -34,16 +34,16 @@ ASKED = "input.length.chars"
 LATENCY = "call.latency.total_s"
 
 SPECS = (
-    FeatureSpec(CHARS, Kind.NUMBER, "characters of the output", "characters"),
-    FeatureSpec(WORDS, Kind.COUNT, "words of the output", "words"),
+    FeatureSpec(CHARS, Kind.NUMBER, "characters of the output", "characters", role=Role.LENGTH, lead=0),
+    FeatureSpec(WORDS, Kind.COUNT, "words of the output", "words", role=Role.LENGTH),
     FeatureSpec(SENTIMENT, Kind.NUMBER, "sentiment of the output", worse=Worse.DOWN),
-    FeatureSpec(LISTS, Kind.COUNT, "list items, mostly none"),
-    FeatureSpec(REFUSAL, Kind.FLAG, "the output refuses", worse=Worse.UP),
-    FeatureSpec(EMPTY, Kind.FLAG, "the output is empty", worse=Worse.UP, failure=True),
-    FeatureSpec(FENCES, Kind.COUNT, "code fences, never any"),
-    FeatureSpec(LANGUAGE, Kind.CATEGORY, "language of the output"),
-    FeatureSpec(ASKED, Kind.NUMBER, "characters of the input", "characters"),
-    FeatureSpec(LATENCY, Kind.NUMBER, "seconds the call took", "s", Worse.UP),
+    FeatureSpec(LISTS, Kind.COUNT, "list items, mostly none", role=Role.LAYOUT),
+    FeatureSpec(REFUSAL, Kind.FLAG, "the output refuses", worse=Worse.UP, role=Role.REFUSAL, lead=0),
+    FeatureSpec(EMPTY, Kind.FLAG, "the output is empty", worse=Worse.UP, failure=True, role=Role.EMPTY),
+    FeatureSpec(FENCES, Kind.COUNT, "code fences, never any", role=Role.LAYOUT),
+    FeatureSpec(LANGUAGE, Kind.CATEGORY, "language of the output", role=Role.LANGUAGE),
+    FeatureSpec(ASKED, Kind.NUMBER, "characters of the input", "characters", role=Role.LENGTH, lead=0),
+    FeatureSpec(LATENCY, Kind.NUMBER, "seconds the call took", "s", Worse.UP, role=Role.LATENCY, lead=0),
 )
 NAMES = tuple(spec.name for spec in SPECS if spec.kind is not Kind.CATEGORY)
 DIMENSIONS = 8

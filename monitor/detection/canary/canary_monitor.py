@@ -53,7 +53,7 @@ from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Joint, Reference
 from monitor.detection.state.snapshot_codec import pack, unpack
 from monitor.detection.stream.recovery import Column, columns_of_difference, limit, not_back
-from monitor.detection.stream.reference_monitor import FEW, INPUT, PATIENCE, PATIENCE_MOST, Context, columns_of, finite
+from monitor.detection.stream.reference_monitor import FEW, PATIENCE, PATIENCE_MOST, Context, columns_of, finite
 from monitor.features.base import FeatureSpec, Kind
 
 Array = NDArray[np.float64]
@@ -226,7 +226,7 @@ class _VersionPair:
         if not len(mine):
             return []
         # A client that asks the same again and again is not so many answers, above all not if it has one version.
-        counts = self._repetitions.counts(rows.digests[mine], rows.present(INPUT)[mine])
+        counts = self._repetitions.counts(rows.digests[mine], rows.present(context.specs.input_length)[mine])
         self._repetitions.remember(rows.digests[mine])
         mine = mine[counts == 1.0]
         self._y = np.concatenate([self._y, y[mine]])
@@ -387,13 +387,13 @@ class _VersionPair:
         Nothing of faults, which are few, shows in how far the means of outputs moved.
         """
         joints = reference.outputs.joints
-        decisive = explain.decisive(reference, moved, changes)
+        decisive = explain.decisive(reference, moved, changes, context.specs)
         faults = any(explain.is_fault(change, context.specs.get(change.name)) for change in decisive)
         if not faults and attribution.inputs_moved(reference, moved) and reference.inputs.joints and len(joints) > 1:
             views = (reference.inputs.joints[0], joints[1], joints[0])
             if attribution.moved_no_further(*(self._length(joint) for joint in views)):
                 return Driver.INPUT
-        return explain.driver_of(decisive)
+        return explain.driver_of(decisive, context.specs)
 
     def _length(self, joint: Joint) -> float:
         mean = self._difference.sums[0] / self._difference.weight

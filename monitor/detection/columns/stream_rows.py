@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.embedding_distance import DISTANCE
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.recent_rows import EXCERPTS
 from monitor.detection.columns.watched_columns import ABSENT
@@ -19,11 +20,6 @@ from monitor.features.batch import FeatureBatch
 from monitor.features.families.dependencies import NO_CALLS, Called, Calls
 from monitor.features.keyed import NO_KEYED, Keyed
 
-DISTANCE = FeatureSpec(
-    "output.embedding.distance",
-    Kind.NUMBER,
-    "cosine distance of the output's embedding to the centre of the stream's first outputs",
-)
 CENTRE_OF = 100
 """Outputs whose mean embedding is the centre, at most; they come first in the warm-up and have no distance themselves,
 so they are at most a quarter of it."""
@@ -75,9 +71,9 @@ class StreamRows:
             None if batch.keyed is None else list(batch.keyed),
         )
 
-    def present(self, name: str) -> NDArray[np.bool_]:
+    def present(self, name: str | None) -> NDArray[np.bool_]:
         """Where a column has a value (n); nowhere if there is no such column."""
-        if name not in self.names:
+        if name is None or name not in self.names:
             return np.zeros(len(self), dtype=bool)
         return np.asarray(np.isfinite(self.values[:, self.names.index(name)]))
 
@@ -89,9 +85,9 @@ class StreamRows:
         column = self.column(spec.name)
         return np.zeros(len(self), dtype=bool) if column is None else ~np.isinf(column)
 
-    def column(self, name: str) -> NDArray[np.float16] | None:
+    def column(self, name: str | None) -> NDArray[np.float16] | None:
         """A column's compressed values (n); None if there is no such column."""
-        return self.values[:, self.names.index(name)] if name in self.names else None
+        return self.values[:, self.names.index(name)] if name is not None and name in self.names else None
 
     def only(self, wanted: frozenset[str]) -> StreamRows:
         """The rows with those of these columns that they have."""

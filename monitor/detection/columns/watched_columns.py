@@ -25,7 +25,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.records.finding import TAIL
+from monitor.detection.columns.embedding_distance import DISTANCE
+from monitor.detection.records.declared_features import family_of
+from monitor.detection.records.finding import FAMILY_MISSING, TAIL
 from monitor.detection.state.jit import compiled
 from monitor.features.base import FeatureSpec, Kind, Worse
 from monitor.features.keyed import has_key
@@ -47,7 +49,7 @@ MOST_PLACES = 4
 """Sets of columns in use at a time whose places are remembered: workers of two versions, with dependencies or not."""
 TRUE_ABOVE = float(np.log1p(0.5))
 """A declared flag is true above one half, in compressed units (`monitor.detection.columns.normal_scores`)."""
-UNCOUNTED = frozenset({"output.embedding.distance"})
+UNCOUNTED = frozenset({DISTANCE.name})
 """Features whose absence says nothing: the distance has no value while its centre is being learned. Columns with a key
 have none where an event says nothing of it (did not call a dependency, lacks a key), and belong here too."""
 
@@ -69,7 +71,7 @@ class FlagKind(StrEnum):
     TAIL = "tail"
 
 
-ENDINGS = {FlagKind.MISSING: ".missing", FlagKind.TAIL: TAIL}
+ENDINGS = {FlagKind.MISSING: FAMILY_MISSING, FlagKind.TAIL: TAIL}
 """What is added to a feature's (or family's) name in findings."""
 
 
@@ -99,11 +101,6 @@ def watched(specs: Sequence[FeatureSpec], use: Sequence[str], leave_out: Sequenc
         for spec in specs
         if spec.kind is not Kind.VECTOR and match(spec.name, use) and not match(spec.name, leave_out)
     ]
-
-
-def family(name: str) -> str:
-    """`output.length.chars` -> `output.length`."""
-    return name.rsplit(".", 1)[0]
 
 
 class WatchedColumns:
@@ -148,7 +145,7 @@ class WatchedColumns:
             if spec.name not in column or np.isinf(values[:, column[spec.name]]).all():
                 continue
             if spec.name not in UNCOUNTED and not has_key(spec.name):
-                families.setdefault(family(spec.name), []).append(spec.name)
+                families.setdefault(family_of(spec.name), []).append(spec.name)
             seen = values[:, column[spec.name]]
             seen = seen[np.isfinite(seen)]
             if spec.kind is Kind.FLAG:
@@ -270,7 +267,7 @@ class _Places:
                     other = m
                 categories[flag.feature] = (values, other)
             elif flag.kind is FlagKind.MISSING:
-                members = [j for name, j in column.items() if name in counted and family(name) == flag.feature]
+                members = [j for name, j in column.items() if name in counted and family_of(name) == flag.feature]
                 missing.append((m, members, int(flag.value or 0)))
             elif flag.feature not in column:
                 continue

@@ -17,7 +17,7 @@ They are of one cause where what the objective counts moved in the direction tha
 to when the earlier was told: what was told three days ago says nothing of a burn that begins now. A burn that is too
 slow to page builds up over days and has no such beginning; it goes with whatever drift is open.
 
-Pure. May import `finding`, `explain` and `values` of `monitor.detection` only.
+Pure. May import `finding`, `declared_features`, `explain` and `rare_categories` of `monitor.detection` only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ import msgspec
 
 from monitor.detection.columns.rare_categories import NONE
 from monitor.detection.diagnosis import explain
-from monitor.detection.records.finding import FeatureChange, Finding, Severity, State, base_name
+from monitor.detection.records.declared_features import DeclaredFeatures
+from monitor.detection.records.finding import FeatureChange, Finding, Severity, State
+from monitor.features.base import Role
 
 GOES_ON = 1000
 """Rows after a change was told within which what begins is the same one going on; later it is another."""
@@ -39,18 +41,18 @@ OUTLASTS = 2
 _GRAVITY = (Severity.INFO, Severity.WARNING, Severity.CRITICAL)
 
 
-def moved(counted: str, changes: Iterable[FeatureChange]) -> bool:
-    """Whether the feature that an objective counts, or another of its family, rose: `call.latency`, an error."""
-    family = "call.latency." if counted.startswith("call.latency.") else counted
-    return any(base_name(change.name).startswith(family) and change.effect > 0 for change in changes)
+def moved(counted: Role | None, changes: Iterable[FeatureChange], features: DeclaredFeatures) -> bool:
+    """Whether a feature with the role of what an objective counts rose: latency, errors."""
+    return counted is not None and any(
+        features.role(change.name) is counted and change.effect > 0 for change in changes
+    )
 
 
-def told_with(burn: Finding, drifts: Iterable[Finding]) -> Finding | None:
+def told_with(burn: Finding, drifts: Iterable[Finding], features: DeclaredFeatures) -> Finding | None:
     """Of the drift findings that are told, the gravest that an objective's finding goes with."""
     slow = burn.severity is Severity.WARNING
-    near = [
-        drift for drift in drifts if moved(burn.features[0].name, drift.features) and (slow or _goes_on(drift, burn))
-    ]
+    counted = features.role(burn.features[0].name)
+    near = [drift for drift in drifts if moved(counted, drift.features, features) and (slow or _goes_on(drift, burn))]
     return max(near, key=lambda drift: _GRAVITY.index(drift.severity), default=None)
 
 
@@ -59,11 +61,11 @@ def says(known: Finding, found: Finding) -> bool:
     return _GRAVITY.index(known.severity) >= _GRAVITY.index(found.severity)
 
 
-def said_by(drift: Finding, burns: Iterable[Finding]) -> Finding | None:
+def said_by(drift: Finding, burns: Iterable[Finding], features: DeclaredFeatures) -> Finding | None:
     """Of the objectives' findings that are told, the one that leaves a drift finding nothing to add, if any does."""
-    changes = [change for change in explain.in_order(drift.features, drift.kind) if not _is_absence(change)]
+    changes = [change for change in explain.in_order(drift.features, drift.kind, features) if not _is_absence(change)]
     for burn in burns:
-        told = [explain.told_in(burn, change) for change in changes]
+        told = [explain.told_in(burn, change, features) for change in changes]
         # Half of what moved may have moved by chance.
         if told and told[0] and 2 * sum(told) >= len(told) and says(burn, drift) and _goes_on(burn, drift):
             return burn

@@ -15,7 +15,9 @@ from monitor.detection.columns.rare_categories import is_value, shown
 from monitor.detection.columns.watched_columns import ANY_FAILURE, FlagKind, WatchedColumns
 from monitor.detection.diagnosis.attribution import Attribution
 from monitor.detection.diagnosis.change_point import Shift, widening
+from monitor.detection.records.declared_features import DeclaredFeatures, side_of
 from monitor.detection.records.finding import (
+    FAMILY_MISSING,
     SPREAD,
     TAIL,
     Driver,
@@ -28,8 +30,8 @@ from monitor.detection.records.finding import (
 from monitor.detection.reference.reference import Reference
 from monitor.detection.settings import Floors
 from monitor.events.content import TOOL_FINISHES
-from monitor.features.base import FeatureSpec, Kind, Worse
-from monitor.features.families.dependencies import DURATION, ERRORS, SHAPE, is_keyed
+from monitor.features.base import FeatureSpec, Kind, Role, Worse
+from monitor.features.families.dependencies import is_keyed
 
 Array = NDArray[np.float64]
 
@@ -39,22 +41,21 @@ WHOLE = 4.0
 Sides: TypeAlias = tuple[float | None, float | None]
 """A column before and after."""
 CALL_KINDS = {
-    "call.dependency": FindingKind.DEPENDENCY,
-    "call.outcome": FindingKind.ERRORS,
-    "call.context": FindingKind.CONTEXT,
-    "call.tokens.input": FindingKind.CONTEXT,
-    "call.session": FindingKind.CONTEXT,
-    "call.latency": FindingKind.LATENCY,
+    Role.DEPENDENCY: FindingKind.DEPENDENCY,
+    Role.ERROR: FindingKind.ERRORS,
+    Role.FINISH: FindingKind.ERRORS,
+    Role.CONTEXT: FindingKind.CONTEXT,
+    Role.SESSION: FindingKind.CONTEXT,
+    Role.LATENCY: FindingKind.LATENCY,
 }
-"""Kind by the beginning of a feature's name."""
-UPSTREAM = ("call.dependency", "call.outcome")
+"""Kind of a change around the model, by the role of what moved."""
+UPSTREAM = (Role.DEPENDENCY, Role.ERROR, Role.FINISH)
 """What breaks these breaks outputs too, so outputs that moved with them are their consequence; causes come first."""
 NEARLY = 0.7
 """Share of the surest change's standard errors that a change has which decides on driver and kind, too: noise, of which
 there is always some among the changes, has less."""
 CAUSE = 3.5
 """Standard errors that are enough for a dependency or an error to decide: by chance once in 2,000."""
-FINISH_REASON = "call.outcome.finish_reason"
 ORDINARY_FINISHES = TOOL_FINISHES | {
     "none",
     "stop",
@@ -67,11 +68,10 @@ ORDINARY_FINISHES = TOOL_FINISHES | {
 }
 """What providers call an end without a fault, or `none` where they say nothing. Where a fault makes these fewer, its
 own value rises, and says so."""
-REFUSAL = "output.tone.refusal"
-JSON_VALID = "output.format.json_valid"
-BROKEN = frozenset({JSON_VALID, "output.format.json_broken", "output.format.code_broken"})
-PARSED = BROKEN | {"output.format.json_shape"}
-"""What a program that reads outputs stumbles over; a change of bullets or headings alone is one of style."""
+SIZES = frozenset({Role.LENGTH, Role.EMPTY})
+"""What says how long outputs are."""
+SHAPES = frozenset({Role.FORMAT, Role.LAYOUT, Role.TRUNCATION, Role.CONTENT_FAULT})
+"""What the runbook for a changed format covers."""
 UNPARSED = 0.2
 """Share of the events that a program no longer reads, from which on that is what happened, whatever is surer."""
 MOST_TIMES_AS_MUCH = 10
@@ -80,28 +80,20 @@ MOST_TIMES = 2
 """Times whose quantiles a finding tells."""
 FEWEST_TIMES = 8
 """Rows from which they are told."""
-PROJECTIONS = ("input.embedding.p", "output.embedding.p")
-"""Beginnings of the names of directions of meaning. Which way one moved tells a person nothing: they are told by what
-they are of, and after whatever else moved."""
 LEADS = {
-    FindingKind.DEPENDENCY: (
-        f"{ERRORS}[",
-        f"{SHAPE}[",
-        f"{DURATION}[",
-        "call.dependency.failing",
-        "call.dependency.shape",
-        "call.dependency",
-    ),
-    FindingKind.ERRORS: ("call.outcome.error", "call.outcome"),
-    FindingKind.CONTEXT: ("call.context.share", "call.context", "call.tokens.input"),
-    FindingKind.LATENCY: ("call.latency",),
-    FindingKind.FORMAT: ("output.format.json_valid", "output.format.json", "output.format.code_broken"),
-    FindingKind.REFUSAL: (REFUSAL,),
+    FindingKind.DEPENDENCY: (Role.DEPENDENCY,),
+    FindingKind.ERRORS: (Role.ERROR, Role.FINISH),
+    FindingKind.CONTEXT: (Role.CONTEXT,),
+    FindingKind.LATENCY: (Role.LATENCY,),
+    FindingKind.FORMAT: (Role.FORMAT,),
+    FindingKind.REFUSAL: (Role.REFUSAL,),
     # More tool calls, where these two are the kind: outputs that hold no text are what follows from them.
-    FindingKind.DRIFT: (FINISH_REASON,),
-    FindingKind.SILENT_UPDATE: (FINISH_REASON,),
+    FindingKind.DRIFT: (Role.FINISH,),
+    FindingKind.SILENT_UPDATE: (Role.FINISH,),
 }
-"""Features that a finding of a kind is told by first, by the beginning of their names: what names the cause."""
+"""Roles that a finding of a kind names first, in the order of their features' `lead`: what names the cause."""
+_TAIL_PLACE, _REST_PLACE, _OPAQUE_PLACE, _MISSING_PLACE = -1, 1_000, 1_001, 1_002
+"""Places in what a finding says, around those by `lead`."""
 
 
 def effects(reference: Reference, moved: Shift, floors: Floors) -> Array:
@@ -260,7 +252,9 @@ def rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def decisive(reference: Reference, moved: Shift, changes: Sequence[FeatureChange]) -> list[FeatureChange]:
+def decisive(
+    reference: Reference, moved: Shift, changes: Sequence[FeatureChange], features: DeclaredFeatures
+) -> list[FeatureChange]:
     """The changes that are nearly as sure as the surest: what a finding is about, without what came along by chance."""
     sure: dict[str, float] = {}
     for j, size in enumerate(np.abs(moved.surety).tolist()):
@@ -271,25 +265,29 @@ def decisive(reference: Reference, moved: Shift, changes: Sequence[FeatureChange
         change
         for change in changes
         if sure.get(change.name, most)
-        >= (min(CAUSE, NEARLY * most) if change.name.startswith(UPSTREAM) else NEARLY * most)
+        >= (min(CAUSE, NEARLY * most) if features.role(change.name) in UPSTREAM else NEARLY * most)
     ]
 
 
-def driver_of(decisive: Sequence[FeatureChange]) -> Driver:
+def driver_of(decisive: Sequence[FeatureChange], features: DeclaredFeatures) -> Driver:
     """Whether outputs or the call around them moved.
 
     Latency, tokens and cost follow outputs, so they are the driver only where no output moved, or a single one that is
     less sure and says nothing of length; errors and dependencies come first.
     """
-    if any(change.name.startswith(UPSTREAM) and not _ends_ordinarily(change) for change in decisive):
+    if any(features.role(change.name) in UPSTREAM and not _ends_ordinarily(change, features) for change in decisive):
         return Driver.CALL
-    moved = [change for change in decisive if change.name.startswith("output.")]
-    output = len(moved) > 1 or any(c is decisive[0] or c.name.startswith("output.length.") for c in moved)
+    moved = [change for change in decisive if side_of(change.name) == "output"]
+    output = len(moved) > 1 or any(c is decisive[0] or features.role(c.name) in SIZES for c in moved)
     return Driver.OUTPUT if output or not decisive else Driver.CALL
 
 
 def kind_of(
-    changes: Sequence[FeatureChange], decisive: Sequence[FeatureChange], driver: Driver, attribution: Attribution
+    changes: Sequence[FeatureChange],
+    decisive: Sequence[FeatureChange],
+    driver: Driver,
+    attribution: Attribution,
+    features: DeclaredFeatures,
 ) -> FindingKind:
     """The kind of a finding from what moved, what of it is decisive, and whether a version did."""
     if driver is Driver.INPUT:
@@ -297,58 +295,70 @@ def kind_of(
     if driver is Driver.MIX:
         return FindingKind.MIX_SHIFT
     if driver is Driver.CALL:
-        faults = [change for change in changes if not _ends_ordinarily(change)]
-        surest = [change for change in decisive if not _ends_ordinarily(change)]
-        upstream = (start for start in UPSTREAM if any(change.name.startswith(start) for change in surest))
-        named = (start for change in faults for start in CALL_KINDS if change.name.startswith(start))
-        found = next(chain(upstream, named), None)
+        faults = [features.role(change.name) for change in changes if not _ends_ordinarily(change, features)]
+        surest = {features.role(change.name) for change in decisive if not _ends_ordinarily(change, features)}
+        upstream = (role for role in UPSTREAM if role in surest)
+        found = next((role for role in chain(upstream, faults) if role in CALL_KINDS), None)
         if found is not None:
             return CALL_KINDS[found]
-    if any(change.name == REFUSAL for change in changes[:3]):
+    if any(_refuses(change, features) for change in changes[:3]):
         return FindingKind.REFUSAL
-    if any(change.name in PARSED for change in decisive) or any(map(_breaks, changes)):
+    if any(features.role(change.name) is Role.FORMAT for change in decisive) or any(
+        _breaks(change, features) for change in changes
+    ):
         return FindingKind.FORMAT
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
     return FindingKind.DRIFT
 
 
-def _ends_ordinarily(change: FeatureChange) -> bool:
+def _ends_ordinarily(change: FeatureChange, features: DeclaredFeatures) -> bool:
     """Whether a change says only that more or fewer calls ended as they should: with an answer, or with a tool call."""
-    return change.name == FINISH_REASON and str(change.value).lower() in ORDINARY_FINISHES
+    return features.role(change.name) is Role.FINISH and str(change.value).lower() in ORDINARY_FINISHES
 
 
-def _breaks(change: FeatureChange) -> bool:
+def _refuses(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether the share of refusals changed: a flag says so, a score that moved within its range does not."""
+    spec = features.get(change.name)
+    return spec is not None and spec.role is Role.REFUSAL and spec.kind is Kind.FLAG
+
+
+def _breaks(change: FeatureChange, features: DeclaredFeatures) -> bool:
     """Whether many more events than before cannot be parsed: flags alone say how many (a shape may be a new one)."""
-    worse = -1 if change.name == JSON_VALID else 1
+    spec = features.get(change.name)
+    if spec is None:
+        return False
+    worse = -1 if spec.worse is Worse.DOWN else 1
     return (
-        change.name in BROKEN
+        spec.role is Role.FORMAT
+        and spec.kind is Kind.FLAG
         and isinstance(change.before, float)
         and isinstance(change.after, float)
         and worse * (change.after - change.before) >= UNPARSED
     )
 
 
-def told_in(known: Finding, change: FeatureChange) -> bool:
+def told_in(known: Finding, change: FeatureChange, features: DeclaredFeatures) -> bool:
     """Whether a finding told of this change already: the same feature, or another of its kind, moved the same way."""
     name = base_name(change.name)
     same = [other for other in known.features if base_name(other.name) == name]
-    if not same and any(name.startswith(start) for start, kind in CALL_KINDS.items() if kind is known.kind):
+    role = features.role(name)
+    if not same and role is not None and CALL_KINDS.get(role) is known.kind:
         same = known.features[:1]
     return any(other.effect * change.effect > 0 for other in same)
 
 
 def is_failure_or_missing(change: FeatureChange) -> bool:
     """Whether a change only says that something failed or is missing."""
-    return change.name == ANY_FAILURE or change.name.endswith(".missing")
+    return change.name == ANY_FAILURE or change.name.endswith(FAMILY_MISSING)
 
 
-def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange]) -> str:
+def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange], features: DeclaredFeatures | None = None) -> str:
     """Path of the runbook: of the kind, or of what broke where that says more."""
-    formats = sum(c.name.startswith("output.format.") for c in changes[:3])
-    if kind in (FindingKind.DRIFT, FindingKind.SILENT_UPDATE) and formats >= 2:
+    roles = [] if features is None else [features.role(change.name) for change in changes[:3]]
+    if kind in (FindingKind.DRIFT, FindingKind.SILENT_UPDATE) and sum(role in SHAPES for role in roles) >= 2:
         return "runbooks/format.md"
-    if kind is FindingKind.INPUT_DRIFT and any(c.name.startswith("input.noise.") for c in changes[:3]):
+    if kind is FindingKind.INPUT_DRIFT and Role.NOISE in roles:
         return "runbooks/prompt_brittleness.md"
     return f"runbooks/{kind.value}.md"
 
@@ -410,7 +420,7 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
         middle = f"the middle half spans {number(change.after)}{unit} where it was {number(change.before)}"
         return f"{change.name} {verb}: {middle}"
     rate = spec is not None and spec.kind in (Kind.FLAG, Kind.CATEGORY)
-    rate = rate or change.name.endswith(".missing") or change.name == ANY_FAILURE
+    rate = rate or change.name.endswith(FAMILY_MISSING) or change.name == ANY_FAILURE
     some = (
         spec is not None
         and spec.kind is Kind.COUNT
@@ -420,7 +430,7 @@ def phrase(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> str:
         return f"{change.name} changed"
     if change.before == change.after:
         return f"{change.name} {'rose' if change.effect > 0 else 'fell'} (median still {number(change.before)})"
-    if spec is not None and change.name.startswith(PROJECTIONS):
+    if spec is not None and spec.opaque:
         sides = f"from {number(change.before)} to {number(change.after)}"
         return f"{spec.meaning.partition(',')[0]} moved ({change.name} {sides})"
     verb = "rose" if change.after > change.before else "fell"
@@ -480,22 +490,23 @@ def back(change: FeatureChange, now: float, specs: Mapping[str, FeatureSpec], ev
     return f"{name} is back at {written(now)}{unit} ({sides}) for {events:,} events"
 
 
-def in_order(changes: Sequence[FeatureChange], kind: FindingKind) -> list[FeatureChange]:
+def in_order(changes: Sequence[FeatureChange], kind: FindingKind, features: DeclaredFeatures) -> list[FeatureChange]:
     """The changes as a finding of this kind tells them: what names the cause first, then the surest."""
-    return sorted(changes, key=lambda change: _place(change, kind))
+    return sorted(changes, key=lambda change: _place(change, kind, features))
 
 
-def _place(change: FeatureChange, kind: FindingKind) -> int:
+def _place(change: FeatureChange, kind: FindingKind, features: DeclaredFeatures) -> int:
     """Where a change is told: first what names the cause, then directions of meaning, last what is only a failure or
     missing."""
-    leads = LEADS.get(kind, ())
-    if kind is FindingKind.LATENCY and change.name.startswith("call.latency") and change.name.endswith(TAIL):
-        return -1
+    spec = features.spec(change.name)
+    if kind is FindingKind.LATENCY and spec is not None and spec.role is Role.LATENCY and change.name.endswith(TAIL):
+        return _TAIL_PLACE
     if is_failure_or_missing(change):
-        return len(leads) + 2
-    if change.name.startswith(PROJECTIONS):
-        return len(leads) + 1
-    return next((place for place, start in enumerate(leads) if change.name.startswith(start)), len(leads))
+        return _MISSING_PLACE
+    if spec is not None and spec.opaque:
+        return _OPAQUE_PLACE
+    leads = spec is not None and spec.lead is not None and spec.role in LEADS.get(kind, ())
+    return spec.lead if leads and spec is not None and spec.lead is not None else _REST_PLACE
 
 
 def number(value: float) -> str:
@@ -512,14 +523,14 @@ def words(
     changes: Sequence[FeatureChange],
     attribution: Attribution,
     began: int,
-    specs: Mapping[str, FeatureSpec],
+    specs: DeclaredFeatures,
     more: Sequence[str] = (),
 ) -> tuple[str, str]:
     """Title (one line) and cause (a few sentences, at the end what there is `more` to say)."""
     where = ""
     if attribution.segment:
         where = " in " + ", ".join(f"{k}={v}" for k, v in attribution.segment.items())
-    changes = in_order(changes, kind)
+    changes = in_order(changes, kind, specs)
     lead = phrase(changes[0], specs) if changes else "many features moved a little, together"
     title = f"{stream}: {lead}{where}"
     parts = [phrase(c, specs) for c in changes[:3]] or ["no single feature moved by its floor, many did together"]

@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from monitor.detection.diagnosis.explain import PROJECTIONS
 from monitor.detection.settings import Floors
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
@@ -155,9 +154,7 @@ def compare_samples(
     found = _decided(found)
     order = {outcome: place for place, outcome in enumerate(Outcome)}
     # Which way a direction of meaning moved says nothing to a person: after all others.
-    found.sort(
-        key=lambda one: (order[one.outcome], one.spec.name.startswith(PROJECTIONS), -abs(one.effect), one.spec.name)
-    )
+    found.sort(key=lambda one: (order[one.outcome], one.spec.opaque, -abs(one.effect), one.spec.name))
     return SampleComparison(len(old), len(new), tuple(found), pairs)
 
 

@@ -17,6 +17,8 @@ from monitor.config_values.durations import in_words
 SCHEMA_VERSION = 1
 SPREAD, TAIL = ".spread", ".tail"
 """Ends the name of a number that moved in spread, and of one whose largest values became more or fewer."""
+FAMILY_MISSING = ".missing"
+"""Ends the name of a family (`output.length.missing`) of which more values than usual are missing."""
 EXAMPLES = 3
 """Events from each side of a change, at most."""
 

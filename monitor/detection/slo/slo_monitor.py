@@ -20,6 +20,7 @@ from monitor.config_values.durations import in_words
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.diagnosis import alert_correlation, explain
+from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
     EXAMPLES,
     TAIL,
@@ -39,8 +40,8 @@ from monitor.detection.records.finding import (
 )
 from monitor.detection.settings import Objective
 from monitor.detection.slo.burn_rate import FEWEST_BAD_LATELY, MINUTE_S, RULES, Budget, Rule
+from monitor.features.base import Role
 
-LATENCY, ERROR = "call.latency.total_s", "call.outcome.error"
 Column: TypeAlias = NDArray[np.float16] | NDArray[np.float64]
 
 
@@ -81,8 +82,9 @@ class _Watch:
 class SloMonitor:
     """Watches a stream's objectives, which its settings say anew each time."""
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, stream: str, features: DeclaredFeatures) -> None:
         self.stream = stream
+        self._features = features
         self._watches: dict[str, _Watch] = {}
 
     @property
@@ -100,8 +102,9 @@ class SloMonitor:
     ) -> list[Finding]:
         """Take rows with their stream indices (n), while these drift findings are told."""
         found = self._take_up(objectives)
+        latency, error = (rows.column(name) for name in counted_features(self._features))
         for watch in self._watches.values():
-            counted, bad = _judged(watch.objective, len(rows), rows.column(LATENCY), rows.column(ERROR))
+            counted, bad = _judged(watch.objective, len(rows), latency, error)
             known = np.flatnonzero(counted)
             since = 0
             for place in chain(watch.budget.observe(rows.times[known], bad[known]), [len(known)]):
@@ -161,7 +164,7 @@ class SloMonitor:
         if burning is not None and (watch.open is None or RULES[burning].pages > RULES[watch.rule].pages):
             found = self._end(watch, "it burns faster now, which is an alert by itself", at, how=Ended.REPLACED)
             watch.rule = burning
-            watch.open = _with(self._finding(watch, RULES[burning], at), drifts)
+            watch.open = self._with(self._finding(watch, RULES[burning], at), drifts)
             return [*found, watch.open]
         if watch.open is None:
             return []
@@ -175,7 +178,7 @@ class SloMonitor:
         assert watch.open is not None
         held, rule = watch.open, RULES[watch.rule]
         now = self._finding(watch, rule, at)
-        finding = _with(
+        finding = self._with(
             msgspec.structs.replace(now, id=held.id, raised_at=held.raised_at, began_at=held.began_at), drifts
         )
         if finding.state is State.INFO:
@@ -208,7 +211,9 @@ class SloMonitor:
             else f"{spent:.1%} of it is spent, at this rate the rest in {_span(left)}"
         )
         first, began = watch.began or (at.index, at.time)
-        name = ERROR if objective.latency_s is None else f"{LATENCY}{TAIL}"
+        role = _counted_role(objective)
+        counted = self._features.leading(role) or role.value
+        name = counted if objective.latency_s is None else f"{counted}{TAIL}"
         above = None if objective.latency_s is None else f"above {objective.latency_s:g} s"
         return Finding(
             stream=self.stream,
@@ -233,14 +238,24 @@ class SloMonitor:
             model=next((model for model in watch.models if 2 * watch.models.count(model) > len(watch.models)), None),
         )
 
+    def _with(self, burn: Finding, drifts: Sequence[Finding]) -> Finding:
+        """An objective's finding beside these, if it goes with one of them: information unless it is graver."""
+        drift = alert_correlation.told_with(burn, drifts, self._features)
+        if drift is None:
+            return burn
+        both = alert_correlation.beside(burn, drift)
+        others = [change for change in drift.features if change.name != burn.features[0].name]
+        both = msgspec.structs.replace(both, features=[*burn.features, *others][: explain.MOST_FEATURES])
+        return alert_correlation.as_information(both) if alert_correlation.says(drift, burn) else both
+
     def plain(self) -> dict[str, Any]:
         """Plain data for a snapshot."""
         return {name: watch.plain() for name, watch in self._watches.items()}
 
     @classmethod
-    def from_plain(cls, stream: str, plain: dict[str, Any]) -> SloMonitor:
+    def from_plain(cls, stream: str, features: DeclaredFeatures, plain: dict[str, Any]) -> SloMonitor:
         """The watches that `plain` described; they go on bit for bit."""
-        watched = cls(stream)
+        watched = cls(stream, features)
         watched._watches = {name: _Watch.from_plain(held) for name, held in plain.items()}
         return watched
 
@@ -251,14 +266,14 @@ def cost(
     rows: int,
     latency: NDArray[np.float16] | None,
     error: Column | None,
+    features: DeclaredFeatures,
 ) -> list[str]:
     """How fast the objectives that count what changed burn by some rows' compressed latencies (n) and errors (n)."""
     told = []
     for objective in objectives:
-        counts = ERROR if objective.latency_s is None else LATENCY
-        counted, bad = _judged(objective, rows, latency, error)
+        role, (counted, bad) = _counted_role(objective), _judged(objective, rows, latency, error)
         n, k, allowed = int(counted.sum()), int((counted & bad).sum()), 1.0 - objective.objective
-        if k >= FEWEST_BAD_LATELY and k > allowed * n and alert_correlation.moved(counts, changes):
+        if k >= FEWEST_BAD_LATELY and k > allowed * n and alert_correlation.moved(role, changes, features):
             told.append(
                 f"Of the {n:,} events since then {k:,} miss the objective {objective.name}, whose error budget burns "
                 f"{k / n / allowed:.1f} times too fast by that."
@@ -266,15 +281,13 @@ def cost(
     return told
 
 
-def _with(burn: Finding, drifts: Sequence[Finding]) -> Finding:
-    """An objective's finding beside these, if it goes with one of them: information unless it is graver."""
-    drift = alert_correlation.told_with(burn, drifts)
-    if drift is None:
-        return burn
-    both = alert_correlation.beside(burn, drift)
-    others = [change for change in drift.features if change.name != burn.features[0].name]
-    both = msgspec.structs.replace(both, features=[*burn.features, *others][: explain.MOST_FEATURES])
-    return alert_correlation.as_information(both) if alert_correlation.says(drift, burn) else both
+def counted_features(features: DeclaredFeatures) -> tuple[str | None, str | None]:
+    """The features that objectives count: the latency, and whether a call ended in an error."""
+    return features.leading(Role.LATENCY), features.leading(Role.ERROR)
+
+
+def _counted_role(objective: Objective) -> Role:
+    return Role.ERROR if objective.latency_s is None else Role.LATENCY
 
 
 def _judged(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from monitor.detection.detectors.chosen import Alone
 from monitor.detection.diagnosis import attribution, change_point, explain, trend_forecast
 from monitor.detection.diagnosis.alert_correlation import GOES_ON
 from monitor.detection.evidence.shiryaev_roberts import Evidence
+from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
     EXAMPLES,
     SPREAD,
@@ -57,9 +58,9 @@ from monitor.detection.reference.learned_reference import LearnedReference, mark
 from monitor.detection.reference.moments import UNIT
 from monitor.detection.reference.reference import Reference
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.slo.slo_monitor import ERROR, LATENCY, cost
+from monitor.detection.slo.slo_monitor import cost, counted_features
 from monitor.detection.stream.recovery import PIECE, Column, Recovery, columns_of_change, columns_of_spread, not_back
-from monitor.features.base import FeatureSpec
+from monitor.features.base import FeatureSpec, Role
 from monitor.features.families.dependencies import SHAPE
 from monitor.features.keyed import has_key
 
@@ -97,8 +98,6 @@ WIDE = 1 / 3
 """Share of a segment that a few rows may have named in place of the whole stream."""
 DELAY = 128
 """Rows for which a row must have stayed calm before it matures the reference: several delays of a large change."""
-INPUT = "input.length.chars"
-"""Present exactly where an event has an input."""
 TYPICAL_OF = 40
 """Rows before a change among which the typical examples are looked for."""
 REMEMBER_EVERY = 1024
@@ -146,7 +145,7 @@ class Context:
     stream: str
     settings: DetectionSettings
     declared: Sequence[FeatureSpec]
-    specs: Mapping[str, FeatureSpec]
+    specs: DeclaredFeatures
     threshold: float
 
 
@@ -269,7 +268,7 @@ class ReferenceMonitor:
         assert self._inputs is not None
         where = segments_of(rows.segments)
         y = reference.scores(numbers, flags, where)
-        counts = self._repetitions.counts(rows.digests, rows.present(INPUT))
+        counts = self._repetitions.counts(rows.digests, rows.present(context.specs.input_length))
         saved = (self._outputs.state(), self._inputs.state())
         missing = ~np.isfinite(numbers)
         evidences = {"outputs": self._outputs, "inputs": self._inputs}
@@ -422,8 +421,8 @@ class ReferenceMonitor:
         changes = self._changes(context, moved, effect, chosen, spread)
         if columns is not None and not self._borne_out(columns[0], changes, moved, changed):
             changes = []
-        decisive = explain.decisive(reference, moved, changes)
-        driver = self._driver(inputs, after, decisive, laid, evidence)
+        decisive = explain.decisive(reference, moved, changes, context.specs)
+        driver = self._driver(context, inputs, after, decisive, laid, evidence)
         undecided = not inputs and self._undecided(driver, laid, evidence, after)
         if alone is not None and (undecided or not changes):
             if self._alone.look_again(alone, self.seen + (attribution.COMPARED - len(after) if undecided else FEW)):
@@ -431,17 +430,17 @@ class ReferenceMonitor:
         elif undecided:
             self._quiet["outputs"].until = self.seen + attribution.COMPARED - len(after)
             return []
-        unsure = columns is None and not inputs and self._unsure(evidence, chosen, changed)
+        unsure = columns is None and not inputs and self._unsure(context, evidence, chosen, changed)
         if unsure and len(after) < LOOKED:
             self._quiet["outputs"].until = self.seen + AGAIN
             return []
         back = self._back_to_original(context, len(after), {change.name for change in changes})
         fires = bool(changes) and driver.value in context.settings.alert_on and not back and not unsure
-        kind = explain.kind_of(changes, decisive, driver, laid)
+        kind = explain.kind_of(changes, decisive, driver, laid, context.specs)
         position = held + point.position
         if alone is not None:
             self._alone.judged(alone)
-        if fires and (known := self._grew(laid.segment, decisive)) is not None:
+        if fires and (known := self._grew(context, laid.segment, decisive)) is not None:
             return self._follow(context, known, position, evidence)
         began = self._began(held, point)
         state = State.FIRING if fires else State.INFO
@@ -542,6 +541,7 @@ class ReferenceMonitor:
 
     def _driver(
         self,
+        context: Context,
         inputs: bool,
         after: Array,
         decisive: list[FeatureChange],
@@ -558,7 +558,7 @@ class ReferenceMonitor:
         compared = not laid.new_versions and evidence.foremost() != "failure"
         if compared and attribution.explained_by_inputs(reference, after):
             return Driver.INPUT
-        return explain.driver_of(decisive)
+        return explain.driver_of(decisive, context.specs)
 
     def _undecided(self, driver: Driver, laid: attribution.Attribution, evidence: Evidence, after: Array) -> bool:
         """Whether other inputs came with the changed outputs, and it is too early to tell whose doing these are.
@@ -574,7 +574,7 @@ class ReferenceMonitor:
             and attribution.inputs_moved_together(self._active.reference, after, attribution.PERHAPS)
         )
 
-    def _unsure(self, evidence: Evidence, chosen: NDArray[np.intp], y: Array) -> bool:
+    def _unsure(self, context: Context, evidence: Evidence, chosen: NDArray[np.intp], y: Array) -> bool:
         """Whether flags alone told of a change, and none moved further than in two samples of one rate it may.
 
         Of the chosen rows held the scores are y (n, d).
@@ -585,7 +585,8 @@ class ReferenceMonitor:
         if kind not in SURE_FLAG:
             return False
         history, reference = self._history, self._active.reference
-        place = reference.layout.numbers.index(INPUT) if INPUT in reference.layout.numbers else None
+        names, asked = reference.layout.numbers, context.specs.input_length
+        place = names.index(asked) if asked is not None and asked in names else None
         # Where inputs are not published, the same words may well answer different questions.
         known = place is not None and bool(np.isfinite(history.numbers[chosen, place]).all())
         distinct = len(np.unique(history.marks[chosen])) if known else len(chosen)
@@ -636,7 +637,7 @@ class ReferenceMonitor:
             examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
             title=title,
             severity=severity,
-            runbook=explain.runbook_of(kind, changes),
+            runbook=explain.runbook_of(kind, changes, context.specs),
             evidence=round(math.log10(max(evidence.total(), 1e-300)), 2),
             threshold=round(math.log10(context.threshold), 2),
             excerpts_before=before,
@@ -650,21 +651,23 @@ class ReferenceMonitor:
         numbers, names = self._history.numbers[told.rows], layout.numbers
         more: list[str] = []
         if told.kind in (FindingKind.LATENCY, FindingKind.DEPENDENCY):
-            changes = explain.in_order(told.changes, told.kind)
+            changes = explain.in_order(told.changes, told.kind, context.specs)
             more.append(explain.times(told.normal.reference, numbers, changes, context.specs))
         elif told.kind is FindingKind.CONTEXT:
             share, turn = (
                 expand(numbers[:, names.index(name)]) if name in names else np.full(len(numbers), np.nan)
-                for name in ("call.context.share", "call.session.turn")
+                for name in (context.specs.leading(Role.CONTEXT), context.specs.leading(Role.SESSION))
             )
             more.append(trend_forecast.words(share, np.round(turn), self._history.times[told.rows]))
         if context.settings.slo:
             # An objective counts every row, whichever segment changed.
             since = slice(int(told.rows[0]), None)
-            place = layout.flag_place(ERROR, FlagKind.DECLARED)
-            latency = self._history.numbers[since, names.index(LATENCY)] if LATENCY in names else None
+            timed, failed = counted_features(context.specs)
+            place = None if failed is None else layout.flag_place(failed, FlagKind.DECLARED)
+            latency = self._history.numbers[since, names.index(timed)] if timed in names else None
             error = None if place is None else self._history.flag_values()[since, place]
-            more += cost(context.settings.slo, told.changes, len(self._history) - since.start, latency, error)
+            rows = len(self._history) - since.start
+            more += cost(context.settings.slo, told.changes, rows, latency, error, context.specs)
         return more
 
     def _typical(self, before: int, y: Array | None = None) -> list[Excerpt]:
@@ -737,7 +740,9 @@ class ReferenceMonitor:
         self._within = 0
         self._stepped = self.seen
 
-    def _grew(self, segment: dict[str, str] | None, decisive: Sequence[FeatureChange]) -> Finding | None:
+    def _grew(
+        self, context: Context, segment: dict[str, str] | None, decisive: Sequence[FeatureChange]
+    ) -> Finding | None:
         """The open finding, if any, whose change goes on in this one: the same features moved on the same way."""
         assert self._original is not None
         if self.seen - self._stepped > GOES_ON:
@@ -745,7 +750,7 @@ class ReferenceMonitor:
         table = self._original.segments
         for known in self.open:
             wide = all(table.share(*pair) >= WIDE for pair in (known.segment or {}).items())
-            told = [explain.told_in(known, change) for change in decisive]
+            told = [explain.told_in(known, change, context.specs) for change in decisive]
             # One of them may have moved by chance.
             if (wide or known.segment == segment) and told[0] and 2 * sum(told) >= len(told):
                 return known
@@ -947,7 +952,7 @@ class ReferenceMonitor:
         """Where the feature that a finding is about is now: by the tested rows, else by the last rows held."""
         assert self._original is not None
         reference, history = self._original.reference, self._history
-        lead = next(iter(explain.in_order(finding.features, finding.kind)), None)
+        lead = next(iter(explain.in_order(finding.features, finding.kind, context.specs)), None)
         now = None
         for column in recovery.columns:
             if lead is not None and column.waiting[0] and explain.is_shown_by(reference.layout, column.place, lead):

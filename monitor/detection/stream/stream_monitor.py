@@ -22,20 +22,22 @@ from numpy.typing import NDArray
 from monitor.detection.canary.canary_monitor import CanaryMonitor
 from monitor.detection.columns.dependency_columns import DependencyColumns
 from monitor.detection.columns.duplicates import RecentEvents
+from monitor.detection.columns.embedding_distance import DISTANCE
 from monitor.detection.columns.keyed_columns import KeyedColumns
 from monitor.detection.columns.recent_rows import Segments, segments_of
-from monitor.detection.columns.stream_rows import DISTANCE, Centre, StreamRows
+from monitor.detection.columns.stream_rows import Centre, StreamRows
 from monitor.detection.columns.watched_columns import watched
 from monitor.detection.diagnosis import alert_correlation
 from monitor.detection.records.control import Control, ControlAction, settings_after
+from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import Ended, Finding, Resolution, State
 from monitor.detection.records.status import FeatureStatus, OpenAlert, StreamState, StreamStatus
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.slo.slo_monitor import ERROR, LATENCY, SloMonitor
+from monitor.detection.slo.slo_monitor import SloMonitor, counted_features
 from monitor.detection.state.snapshot_codec import squeeze, unsqueeze
 from monitor.detection.stream import warmup_check
 from monitor.detection.stream.late_features import LateFeatures
-from monitor.detection.stream.reference_monitor import INPUT, RECENT, RELEARN, Context, ReferenceMonitor, finite, log10
+from monitor.detection.stream.reference_monitor import RECENT, RELEARN, Context, ReferenceMonitor, finite, log10
 from monitor.detection.volume.volume_monitor import VolumeMonitor
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
@@ -115,7 +117,7 @@ class StreamMonitor:
         self._late: dict[tuple[str, str] | None, LateFeatures] = {}  # by the segment of its track; None: the main one's
         self._canary = CanaryMonitor()
         self._depend_on(DependencyColumns(), KeyedColumns())
-        self._objectives = SloMonitor(stream)
+        self._objectives = SloMonitor(stream, self._specs)
         self._held: list[Finding] = []
         self._untold: dict[str, int | None] = {}  # what holds and is information, and since when nothing tells it
 
@@ -325,7 +327,7 @@ class StreamMonitor:
         pinned = self._main.pinned
         self._main.warm_up(context, rows, indices)
         assert self._main.original is not None
-        stretch = warmup_check.incident(self._main.original.reference, rows)
+        stretch = warmup_check.incident(self._main.original.reference, rows, context.specs.input_length)
         if stretch is None:
             return []
         usual = np.flatnonzero(~stretch.inside(len(rows)))
@@ -450,7 +452,7 @@ class StreamMonitor:
         told = []
         for finding in findings:
             if finding.state is State.FIRING:
-                burn = alert_correlation.said_by(finding, self._objectives.open)
+                burn = alert_correlation.said_by(finding, self._objectives.open, self._specs)
                 if burn is not None:
                     self._untold[finding.id] = None
                     finding = alert_correlation.as_information(alert_correlation.beside(finding, burn))
@@ -465,7 +467,7 @@ class StreamMonitor:
         told = []
         for finding in [f for track in self._tracks() for f in track.open if f.id in self._untold]:
             since = self._untold[finding.id]
-            if alert_correlation.said_by(finding, self._objectives.open) is not None:
+            if alert_correlation.said_by(finding, self._objectives.open, self._specs) is not None:
                 self._untold[finding.id] = None
             elif since is None:
                 self._untold[finding.id] = index
@@ -633,7 +635,7 @@ class StreamMonitor:
         self._held = [msgspec.convert(finding, Finding) for finding in state.get("held", [])]
         keyed = KeyedColumns.from_plain(state.get("keyed", []))
         self._depend_on(DependencyColumns(tuple(state.get("dependencies", ()))), keyed)
-        self._objectives = SloMonitor.from_plain(self.stream, state.get("slo", {}))
+        self._objectives = SloMonitor.from_plain(self.stream, self._specs, state.get("slo", {}))
         self._untold = dict(state.get("untold", []))
         self._idle = state.get("idle")
         self.clock = state.get("clock", math.nan)
@@ -658,13 +660,15 @@ def _settings(json: bytes | None) -> DetectionSettings:
 @lru_cache(maxsize=64)
 def _known(
     declared: tuple[FeatureSpec, ...], more: tuple[FeatureSpec, ...]
-) -> tuple[tuple[FeatureSpec, ...], dict[str, FeatureSpec]]:
+) -> tuple[tuple[FeatureSpec, ...], DeclaredFeatures]:
     """Both, and by name."""
     specs = (*declared, *more)
-    return specs, {spec.name: spec for spec in specs}
+    return specs, DeclaredFeatures(specs)
 
 
 @lru_cache(maxsize=64)
 def _columns(declared: tuple[FeatureSpec, ...], use: tuple[str, ...], leave_out: tuple[str, ...]) -> frozenset[str]:
     """The columns that a stream's rows need: those that are watched, those of objectives, and where an input is."""
-    return frozenset({spec.name for spec in watched(declared, use, leave_out)} | {INPUT, LATENCY, ERROR})
+    features = DeclaredFeatures(declared)
+    needed = (features.input_length, *counted_features(features))
+    return frozenset([*(spec.name for spec in watched(declared, use, leave_out)), *filter(None, needed)])

@@ -40,7 +40,7 @@ from monitor.detection.records.finding import (
 )
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Reference
-from monitor.detection.stream.reference_monitor import INPUT, Context, columns_of, finite
+from monitor.detection.stream.reference_monitor import Context, columns_of, finite
 
 Array = NDArray[np.float64]
 
@@ -82,14 +82,15 @@ class Stretch:
         return inside
 
 
-def incident(reference: Reference, learned_from: StreamRows) -> Stretch | None:
+def incident(reference: Reference, learned_from: StreamRows, asked: str | None) -> Stretch | None:
     """The stretch of the rows, from which the reference was learned, that differs from the rest, if any does.
 
-    A burst of one question is none: rows that repeat an earlier one do not count.
+    A burst of one question is none: rows that repeat an earlier one do not count. `asked` is the feature that has a
+    value exactly where an event has an input.
     """
     numbers, flags = columns_of(reference.layout, learned_from)
     y = reference.scores(numbers, flags, segments_of(learned_from.segments))
-    news = Repetitions().counts(learned_from.digests, learned_from.present(INPUT)) == 1.0
+    news = Repetitions().counts(learned_from.digests, learned_from.present(asked)) == 1.0
     rows = np.flatnonzero(news)
     chunks = min(CHUNKS, max(FEWEST_CHUNKS, len(rows) // CHUNK))
     length = len(rows) // chunks

@@ -22,60 +22,116 @@ _MOST_DEPENDENCIES = 8
 
 _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]], ...] = (
     (
-        FeatureSpec("call.latency.total_s", Kind.NUMBER, "time until the whole output was there", "s", Worse.UP),
+        FeatureSpec(
+            "call.latency.total_s",
+            Kind.NUMBER,
+            "time until the whole output was there",
+            "s",
+            Worse.UP,
+            role=Role.LATENCY,
+            lead=0,
+        ),
         lambda event: None if event.finish_reason == ABANDONED else event.latency.total_s,  # ended by its reader
     ),
     (
-        FeatureSpec("call.latency.first_token_s", Kind.NUMBER, "time until the first token", "s", Worse.UP),
+        FeatureSpec(
+            "call.latency.first_token_s",
+            Kind.NUMBER,
+            "time until the first token",
+            "s",
+            Worse.UP,
+            role=Role.LATENCY,
+            lead=0,
+        ),
         lambda event: event.latency.first_token_s,
     ),
     (
-        FeatureSpec("call.tokens.input", Kind.NUMBER, "tokens sent, as billed", "tokens", Worse.UP),
+        FeatureSpec(
+            "call.tokens.input", Kind.NUMBER, "tokens sent, as billed", "tokens", Worse.UP, role=Role.CONTEXT, lead=2
+        ),
         lambda event: event.usage.input_tokens,
     ),
     (
-        FeatureSpec("call.tokens.output", Kind.NUMBER, "tokens received, as billed", "tokens"),
+        FeatureSpec("call.tokens.output", Kind.NUMBER, "tokens received, as billed", "tokens", role=Role.COST),
         lambda event: event.usage.output_tokens,
     ),
     (
-        FeatureSpec("call.cost.usd", Kind.NUMBER, "price of the call", "USD", Worse.UP),
+        FeatureSpec("call.cost.usd", Kind.NUMBER, "price of the call", "USD", Worse.UP, role=Role.COST),
         lambda event: event.cost_usd,
     ),
     (
-        FeatureSpec("call.steps.count", Kind.COUNT, "steps taken to the output", "steps", Worse.UP),
+        FeatureSpec("call.steps.count", Kind.COUNT, "steps taken to the output", "steps", Worse.UP, role=Role.TOOLS),
         lambda event: len(event.steps) or None,
     ),
     (
         FeatureSpec(
-            "call.context.tokens", Kind.NUMBER, "tokens of context in use, output included", "tokens", Worse.UP
+            "call.context.tokens",
+            Kind.NUMBER,
+            "tokens of context in use, output included",
+            "tokens",
+            Worse.UP,
+            role=Role.CONTEXT,
+            lead=1,
         ),
         lambda event: _context(event),
     ),
     (
-        FeatureSpec("call.context.share", Kind.NUMBER, "share of the context window in use", worse=Worse.UP),
+        FeatureSpec(
+            "call.context.share",
+            Kind.NUMBER,
+            "share of the context window in use",
+            worse=Worse.UP,
+            role=Role.CONTEXT,
+            lead=0,
+        ),
         lambda event: _context_share(event),
     ),
     (
-        FeatureSpec("call.session.turn", Kind.NUMBER, "turn of the conversation, from 1", "turns"),
+        FeatureSpec("call.session.turn", Kind.NUMBER, "turn of the conversation, from 1", "turns", role=Role.SESSION),
         lambda event: event.session.turn,
     ),
     (
-        FeatureSpec("call.outcome.error", Kind.FLAG, "the call ended in an error", worse=Worse.UP, failure=True),
+        FeatureSpec(
+            "call.outcome.error",
+            Kind.FLAG,
+            "the call ended in an error",
+            worse=Worse.UP,
+            failure=True,
+            role=Role.ERROR,
+            lead=0,
+        ),
         lambda event: event.error is not None,
     ),
     (
         # an event that lists no calls made none; everything else of the calls is then missing
-        FeatureSpec("call.dependency.count", Kind.COUNT, "calls to external dependencies", "calls"),
+        FeatureSpec(
+            "call.dependency.count", Kind.COUNT, "calls to external dependencies", "calls", role=Role.DEPENDENCY, lead=5
+        ),
         lambda event: len(event.calls),
     ),
     (
         FeatureSpec(
-            "call.dependency.errors", Kind.COUNT, "external calls that failed", "calls", Worse.UP, failure=True
+            "call.dependency.errors",
+            Kind.COUNT,
+            "external calls that failed",
+            "calls",
+            Worse.UP,
+            failure=True,
+            role=Role.DEPENDENCY,
+            lead=5,
         ),
         lambda event: sum(map(failed, event.calls)) if event.calls else None,
     ),
     (
-        FeatureSpec("call.dependency.duration_s", Kind.NUMBER, "time spent in external calls", "s", Worse.UP),
+        FeatureSpec(
+            "call.dependency.duration_s",
+            Kind.NUMBER,
+            "time spent in external calls",
+            "s",
+            Worse.UP,
+            role=Role.DEPENDENCY,
+            lead=5,
+        ),
         lambda event: _duration(event.calls),
     ),
     # What came later stands last: the order of columns is that of declaration.
@@ -87,9 +143,12 @@ _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]],
     ),
     (
         FeatureSpec(
-            "call.outcome.fallback", Kind.FLAG, "another model or a fixed answer stood in", worse=Worse.UP,
+            "call.outcome.fallback",
+            Kind.FLAG,
+            "another model or a fixed answer stood in",
+            worse=Worse.UP,
             role=Role.ERROR,
-        ),  # fmt: skip
+        ),
         lambda event: event.fallback,
     ),
     (
@@ -102,17 +161,29 @@ _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]],
 
 _CATEGORIES: tuple[tuple[FeatureSpec, Callable[[OutputEvent], str | None]], ...] = (
     (
-        FeatureSpec("call.outcome.finish_reason", Kind.CATEGORY, "why the model stopped"),
+        FeatureSpec("call.outcome.finish_reason", Kind.CATEGORY, "why the model stopped", role=Role.FINISH, lead=1),
         lambda event: _finish_reason(event),
     ),
     (
-        FeatureSpec("call.dependency.failing", Kind.CATEGORY, "external dependencies that failed, or `none`"),
+        FeatureSpec(
+            "call.dependency.failing",
+            Kind.CATEGORY,
+            "external dependencies that failed, or `none`",
+            role=Role.DEPENDENCY,
+            lead=3,
+        ),
         lambda event: (
             _names(call.dependency for call in event.calls if failed(call)) or "none" if event.calls else None
         ),
     ),
     (
-        FeatureSpec("call.dependency.shape", Kind.CATEGORY, "shape of each external dependency's response"),
+        FeatureSpec(
+            "call.dependency.shape",
+            Kind.CATEGORY,
+            "shape of each external dependency's response",
+            role=Role.DEPENDENCY,
+            lead=4,
+        ),
         lambda event: (
             _names(f"{c.dependency[:LONGEST_NAME]}={c.shape}" for c in event.calls if c.shape) or None
             if event.calls

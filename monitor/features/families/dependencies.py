@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events.schema import Call, OutputEvent
-from monitor.features.base import FeatureSpec, Kind, Worse
+from monitor.features.base import FeatureSpec, Kind, Role, Worse
 
 LONGEST_NAME = 64
 MOST_IN_AN_EVENT = 32
@@ -107,9 +107,28 @@ def is_keyed(name: str) -> bool:
 def dependency_specs(dependency: str) -> tuple[FeatureSpec, FeatureSpec, FeatureSpec]:
     """Declarations of what is known of one dependency: time, failures, shape."""
     return (
-        FeatureSpec(keyed(DURATION, dependency), Kind.NUMBER, f"time spent in calls to {dependency}", "s", Worse.UP),
-        FeatureSpec(keyed(ERRORS, dependency), Kind.FLAG, f"calls to {dependency} that failed", "", Worse.UP, True),
-        FeatureSpec(keyed(SHAPE, dependency), Kind.CATEGORY, f"shape of {dependency}'s response"),
+        FeatureSpec(
+            keyed(DURATION, dependency),
+            Kind.NUMBER,
+            f"time spent in calls to {dependency}",
+            "s",
+            Worse.UP,
+            role=Role.DEPENDENCY,
+            lead=2,
+        ),
+        FeatureSpec(
+            keyed(ERRORS, dependency),
+            Kind.FLAG,
+            f"calls to {dependency} that failed",
+            "",
+            Worse.UP,
+            True,
+            role=Role.DEPENDENCY,
+            lead=0,
+        ),
+        FeatureSpec(
+            keyed(SHAPE, dependency), Kind.CATEGORY, f"shape of {dependency}'s response", role=Role.DEPENDENCY, lead=1
+        ),
     )
 
 

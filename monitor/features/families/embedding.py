@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.base import Column, FeatureSpec, Kind
+from monitor.features.base import Column, FeatureSpec, Kind, Role
 from monitor.features.text.words import EventBatch, Side
 
 DIRECTIONS: Mapping[Side, int] = {"output": 8, "input": 16}
@@ -52,7 +52,13 @@ class Embedding:
         self._projections = projections.astype(np.float64)
         said = "answered" if side == "output" else "asked"
         self.features = tuple(
-            FeatureSpec(f"{side}.embedding.p{i}", Kind.NUMBER, f"what is {said}, along direction {i} of the embedding")
+            FeatureSpec(
+                f"{side}.embedding.p{i}",
+                Kind.NUMBER,
+                f"what is {said}, along direction {i} of the embedding",
+                role=Role.MEANING,
+                opaque=True,
+            )
             for i in range(projections.shape[1])
         )
 

@@ -2,7 +2,8 @@
 
 A text is scanned once for digits with a currency, a unit of time or a percent sign beside them, in the ten largest
 languages; numbers from one to twelve are read as words too, before a unit of time. Numbers are read as the
-text writes them: of two separators the last one is the decimal one, and a single one before three digits groups thousands.
+text writes them: of two separators the last one is the decimal one, and a single one before three digits groups
+thousands.
 
 `output.facts.value` is what an output states most often, else first. All values travel besides, with a key
 (`output.facts.value[30 days]`), so that detection can tell those that its reference never held

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
 from monitor.features.text.endings import is_cut_by, is_truncated, kind_of_end
 from monitor.features.text.json_texts import parse_json, read_json, starts_as_json
 from monitor.features.text.words import EventBatch
@@ -282,57 +282,65 @@ class Format:
     features = (
         FeatureSpec(
             "output.format.json_valid", Kind.FLAG,
-            "the whole output, bare or in one code fence, is a JSON object or array", worse=Worse.DOWN,
+            "the whole output, bare or in one code fence, is a JSON object or array",
+            worse=Worse.DOWN, role=Role.FORMAT, lead=0,
         ),
         FeatureSpec(
             "output.format.json_broken", Kind.FLAG,
-            "the output begins as JSON but does not parse: consumers of it fail", worse=Worse.UP, failure=True,
+            "the output begins as JSON but does not parse: consumers of it fail",
+            worse=Worse.UP, failure=True, role=Role.FORMAT, lead=1,
         ),
         FeatureSpec(
             "output.format.json_shape", Kind.CATEGORY,
-            "keys and value types of a JSON output: a new shape breaks those who read it",
+            "keys and value types of a JSON output: a new shape breaks those who read it", role=Role.FORMAT, lead=1,
         ),
-        FeatureSpec("output.format.headings", Kind.COUNT, "Markdown headings"),
-        FeatureSpec("output.format.bullets", Kind.COUNT, "bullet list items"),
-        FeatureSpec("output.format.numbered", Kind.COUNT, "numbered list items"),
-        FeatureSpec("output.format.table_rows", Kind.COUNT, "lines of Markdown tables"),
-        FeatureSpec("output.format.highlights", Kind.COUNT, "bold or italic passages in Markdown"),
-        FeatureSpec("output.format.code_blocks", Kind.COUNT, "fenced code blocks"),
+        FeatureSpec("output.format.headings", Kind.COUNT, "Markdown headings", role=Role.LAYOUT),
+        FeatureSpec("output.format.bullets", Kind.COUNT, "bullet list items", role=Role.LAYOUT),
+        FeatureSpec("output.format.numbered", Kind.COUNT, "numbered list items", role=Role.LAYOUT),
+        FeatureSpec("output.format.table_rows", Kind.COUNT, "lines of Markdown tables", role=Role.LAYOUT),
+        FeatureSpec("output.format.highlights", Kind.COUNT, "bold or italic passages in Markdown", role=Role.LAYOUT),
+        FeatureSpec("output.format.code_blocks", Kind.COUNT, "fenced code blocks", role=Role.LAYOUT),
         FeatureSpec(
             "output.format.code_broken", Kind.FLAG,
             "a fenced block is left open, or Python or JSON in it does not parse; missing where no block can be judged",
-            worse=Worse.UP, failure=True,
+            worse=Worse.UP, failure=True, role=Role.FORMAT, lead=2,
         ),
-        FeatureSpec("output.format.links", Kind.COUNT, "links and bare web addresses"),
+        FeatureSpec("output.format.links", Kind.COUNT, "links and bare web addresses", role=Role.LAYOUT),
         FeatureSpec(
             "output.format.placeholders", Kind.COUNT,
-            "placeholders such as [Your Name] or {{order}}: a template that nobody filled in", worse=Worse.UP,
+            "placeholders such as [Your Name] or {{order}}: a template that nobody filled in",
+            worse=Worse.UP, role=Role.CONTENT_FAULT,
         ),
         FeatureSpec(
             "output.format.capitals", Kind.NUMBER, "share of its letters that are capitals", unit="share",
+            role=Role.LAYOUT,
         ),
         FeatureSpec(
             "output.format.opening_boilerplate", Kind.FLAG,
             "opens with a phrase that says nothing (Sure! Here is ...): often the first sign of another model",
+            role=Role.LAYOUT,
         ),
         FeatureSpec(
             "output.format.closing_boilerplate", Kind.FLAG,
-            "closes with a phrase that says nothing (I hope this helps, let me know ...)",
+            "closes with a phrase that says nothing (I hope this helps, let me know ...)", role=Role.LAYOUT,
         ),
         FeatureSpec(
             "output.format.truncated", Kind.FLAG,
             "stops in mid-sentence, in an open code block or in unfinished JSON, or at a limit by its finish reason",
-            worse=Worse.UP, failure=True,
+            worse=Worse.UP, failure=True, role=Role.TRUNCATION,
         ),
-        FeatureSpec("output.format.starts_with", Kind.CATEGORY, "what it begins with: letter, bullet, json, ..."),
+        FeatureSpec(
+            "output.format.starts_with", Kind.CATEGORY, "what it begins with: letter, bullet, json, ...",
+            role=Role.LAYOUT,
+        ),
         FeatureSpec(
             "output.format.ends_with", Kind.CATEGORY,
-            "what it ends with, signatures and emoji aside: sentence, fence, colon, ...",
+            "what it ends with, signatures and emoji aside: sentence, fence, colon, ...", role=Role.LAYOUT,
         ),
         FeatureSpec(
             "output.format.error_text", Kind.FLAG,
             "the output is an error message, an error page or a null of something upstream", worse=Worse.UP,
-            failure=True,
+            failure=True, role=Role.CONTENT_FAULT,
         ),
     )  # fmt: skip
     word_columns: Mapping[str, Callable[[str], float]] = {"format.capitals": _capitals, "format.letters": _letters}

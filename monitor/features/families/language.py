@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.base import Column, FeatureSpec, Kind
+from monitor.features.base import Column, FeatureSpec, Kind, Role
 from monitor.features.text.words import EventBatch, Side, TextBatch
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ _SPELT_MARKED = 0.6  # or less of both together, for chat
 _MARKED_SPELT = 0.05
 _PREFIX = 300  # characters shown to the identifier: beyond them it hardly changes its mind
 _SURE = 0.7
+_FEW_KNOWN = 0.6  # share of words that English spells so, up to which a text may be in another language of Latin script
+_SURELY_FOREIGN = 0.9
 
 _SCRIPTS = {
     "LATIN": "Latn",
@@ -122,6 +124,24 @@ def languages(text: TextBatch) -> list[tuple[str, float] | None]:
     return found
 
 
+def is_foreign(text: TextBatch) -> NDArray[np.bool_]:
+    """Which texts are surely not English, so that an English lexicon says nothing of them.
+
+    The letters of another script say so, or the identifier where few words are English ones.
+    """
+    foreign = np.zeros(text.n, dtype=np.bool_)
+    words = np.maximum(text.sums["alphabetic"], 1)
+    few = text.sums["known"] <= _FEW_KNOWN * words
+    for row in np.flatnonzero(~is_english(text) & (text.sums["language.letters"] > 0)):
+        other_script = text.sums["language.latin"][row] <= 0.5 * text.sums["language.letters"][row]
+        if other_script:
+            foreign[row] = True
+        elif few[row]:
+            found = languages(text)[row]
+            foreign[row] = found is not None and found[0] != "en" and found[1] >= _SURELY_FOREIGN
+    return foreign
+
+
 def is_english(text: TextBatch) -> NDArray[np.bool_]:
     """Which texts the one pass alone shows to be English."""
     words = np.maximum(text.sums["alphabetic"], 1)
@@ -148,10 +168,20 @@ class Language:
     def __init__(self, side: Side) -> None:
         self._side = side
         self.features: tuple[FeatureSpec, ...] = (
-            FeatureSpec(f"{side}.language.code", Kind.CATEGORY, f"language of the {side}, ISO 639-1 or `und`"),
-            FeatureSpec(f"{side}.language.script", Kind.CATEGORY, f"script of the {side}, ISO 15924"),
             FeatureSpec(
-                f"{side}.language.non_ascii", Kind.NUMBER, f"share of the {side}'s characters that are not ASCII"
+                f"{side}.language.code",
+                Kind.CATEGORY,
+                f"language of the {side}, ISO 639-1 or `und`",
+                role=Role.LANGUAGE,
+            ),
+            FeatureSpec(
+                f"{side}.language.script", Kind.CATEGORY, f"script of the {side}, ISO 15924", role=Role.LANGUAGE
+            ),
+            FeatureSpec(
+                f"{side}.language.non_ascii",
+                Kind.NUMBER,
+                f"share of the {side}'s characters that are not ASCII",
+                role=Role.LANGUAGE,
             ),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from monitor.events.schema import ABANDONED
-from monitor.features.base import Column, FeatureSpec, Kind
+from monitor.features.base import Column, FeatureSpec, Kind, Role
 from monitor.features.text.words import EventBatch, Side
 
 
@@ -25,19 +25,42 @@ class Length:
         self._side = side
         self.family = "length"
         specs = [
-            FeatureSpec(f"{side}.length.chars", Kind.NUMBER, f"length of the {side}", "characters"),
-            FeatureSpec(f"{side}.length.words", Kind.NUMBER, f"length of the {side}", "words"),
-            FeatureSpec(f"{side}.length.sentences", Kind.NUMBER, f"sentences in the {side}", "sentences"),
-            FeatureSpec(f"{side}.length.lines", Kind.NUMBER, f"lines of the {side}", "lines"),
-            FeatureSpec(f"{side}.length.tokens", Kind.NUMBER, f"length of the {side}", "WordPiece tokens"),
             FeatureSpec(
-                f"{side}.length.embedded", Kind.COUNT,
-                f"images and other data written into the {side} (data URIs, long base64), which no length counts",
+                f"{side}.length.chars", Kind.NUMBER, f"length of the {side}", "characters", role=Role.LENGTH, lead=0
             ),
-        ]  # fmt: skip
+            FeatureSpec(f"{side}.length.words", Kind.NUMBER, f"length of the {side}", "words", role=Role.LENGTH),
+            FeatureSpec(
+                f"{side}.length.sentences", Kind.NUMBER, f"sentences in the {side}", "sentences", role=Role.LENGTH
+            ),
+            FeatureSpec(f"{side}.length.lines", Kind.NUMBER, f"lines of the {side}", "lines", role=Role.LENGTH),
+            FeatureSpec(
+                f"{side}.length.tokens", Kind.NUMBER, f"length of the {side}", "WordPiece tokens", role=Role.LENGTH
+            ),
+            FeatureSpec(
+                f"{side}.length.embedded",
+                Kind.COUNT,
+                f"images and other data written into the {side} (data URIs, long base64), which no length counts",
+                role=Role.LENGTH,
+            ),
+        ]
         if side == "output":
             specs.append(
-                FeatureSpec("output.length.empty", Kind.FLAG, "the output holds nothing but whitespace", failure=True)
+                FeatureSpec(
+                    "output.length.empty",
+                    Kind.FLAG,
+                    "the output holds nothing but whitespace",
+                    failure=True,
+                    role=Role.EMPTY,
+                )
+            )
+            specs.append(
+                FeatureSpec(
+                    "output.length.reasoning",
+                    Kind.NUMBER,
+                    "reasoning before the answer (<think> ... </think>), which nothing else is measured on",
+                    "characters",
+                    role=Role.LENGTH,
+                )
             )
         self.features = tuple(specs)
 
@@ -45,16 +68,11 @@ class Length:
         """Columns by feature name."""
         text = batch.text(self._side)
         sizes = np.diff(text.offsets)
-        ends = text.sums["sentence_end"]
-        # words after the last sentence mark are a sentence too
-        last = text.offsets[1:] - 1
-        closed = np.zeros(text.n)
-        closed[sizes > 0] = text.values("sentence_end")[last[sizes > 0]]
         lines = np.fromiter((t.count("\n") + 1 if t else 0 for t in text.stripped), dtype=np.int64, count=text.n)
         columns: dict[str, Column] = {
             f"{self._side}.length.chars": text.masked(text.chars),
             f"{self._side}.length.words": text.masked(text.words),
-            f"{self._side}.length.sentences": text.masked(ends + ((sizes > 0) & (closed == 0))),
+            f"{self._side}.length.sentences": text.masked(text.sentences),
             f"{self._side}.length.lines": text.masked(lines),
             f"{self._side}.length.tokens": text.masked(text.pieces),
             f"{self._side}.length.embedded": text.masked(text.embedded),
@@ -63,5 +81,7 @@ class Length:
             # A step that calls tools says nothing and is not empty.
             calls = (e.output is not None and e.finish_reason != ABANDONED for e in batch.events)
             tools_only = ~text.present & np.fromiter(calls, np.bool_, count=text.n)
+            reasoning = np.fromiter((len(a.reasoning) if a else 0 for a in batch.answers), np.int64, count=text.n)
+            columns["output.length.reasoning"] = text.masked(reasoning)
             columns["output.length.empty"] = np.where(tools_only, np.float32(0.0), text.masked(sizes == 0))
         return columns

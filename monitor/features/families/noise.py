@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
 from monitor.features.families.language import WORD_COLUMNS as LANGUAGE_COLUMNS
 from monitor.features.families.language import languages, script_of
 from monitor.features.text.words import EventBatch
@@ -64,16 +64,25 @@ class Noise:
     }
     features: tuple[FeatureSpec, ...] = (
         FeatureSpec(
-            "input.noise.misspelt", Kind.NUMBER, "share of English words that are not spelt right", worse=Worse.UP
+            "input.noise.misspelt",
+            Kind.NUMBER,
+            "share of English words that are not spelt right",
+            worse=Worse.UP,
+            role=Role.NOISE,
         ),
         FeatureSpec(
             "input.noise.odd_characters",
             Kind.NUMBER,
             "share of control, unassigned, replacement and wrongly decoded characters",
             worse=Worse.UP,
+            role=Role.NOISE,
         ),
-        FeatureSpec("input.noise.mixed_scripts", Kind.NUMBER, "share of words that mix scripts", worse=Worse.UP),
-        FeatureSpec("input.noise.score", Kind.NUMBER, "noise of the input, 0 clean to 1", worse=Worse.UP),
+        FeatureSpec(
+            "input.noise.mixed_scripts", Kind.NUMBER, "share of words that mix scripts", worse=Worse.UP, role=Role.NOISE
+        ),
+        FeatureSpec(
+            "input.noise.score", Kind.NUMBER, "noise of the input, 0 clean to 1", worse=Worse.UP, role=Role.NOISE
+        ),
     )
 
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:

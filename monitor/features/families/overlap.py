@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
 from monitor.features.text.ngrams import Occurrences, count_ids, count_shared
 from monitor.features.text.words import EventBatch, TextBatch
 
@@ -36,6 +36,7 @@ class Overlap:
             Kind.NUMBER,
             "cosine of the embeddings of output and input",
             worse=Worse.DOWN,
+            role=Role.MEANING,
         ),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.base import Column, FeatureSpec, Kind, Worse
+from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
 from monitor.features.text.words import EventBatch, TextBatch
 
 _FEWEST_WORDS = 10  # below this a vocabulary ratio says nothing
@@ -40,12 +40,30 @@ class Repetition:
             Kind.NUMBER,
             "vocabulary: log of distinct words over log of words (Herdan's C), nearly free of length",
             worse=Worse.DOWN,
+            role=Role.REPETITION,
         ),
-        FeatureSpec("output.repetition.trigrams", Kind.NUMBER, "share of trigrams said before", worse=Worse.UP),
         FeatureSpec(
-            "output.repetition.longest", Kind.NUMBER, "share of the longest loop in the output", worse=Worse.UP
+            "output.repetition.trigrams",
+            Kind.NUMBER,
+            "share of trigrams said before",
+            worse=Worse.UP,
+            role=Role.REPETITION,
         ),
-        FeatureSpec("output.repetition.loop", Kind.FLAG, "the output is stuck in a loop", worse=Worse.UP, failure=True),
+        FeatureSpec(
+            "output.repetition.longest",
+            Kind.NUMBER,
+            "share of the longest loop in the output",
+            worse=Worse.UP,
+            role=Role.REPETITION,
+        ),
+        FeatureSpec(
+            "output.repetition.loop",
+            Kind.FLAG,
+            "the output is stuck in a loop",
+            worse=Worse.UP,
+            failure=True,
+            role=Role.REPETITION,
+        ),
     )
 
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.detection import FindingKind
 from monitor.detection.diagnosis.trend_forecast import FEWEST, trend, words
-from monitor.features.base import FeatureSpec, Kind, Worse
+from monitor.features.base import FeatureSpec, Kind, Role, Worse
 from tests.detection.streams import SPECS, calm, fired, replay, watch
 
 SHARE, TURN = "call.context.share", "call.session.turn"
@@ -89,8 +89,8 @@ def test_a_finding_about_the_context_carries_the_forecast() -> None:
     traffic.columns[SHARE][1000:] = 0.03 + 0.03 * turn[1000:] + rng.uniform(-0.01, 0.01, 400)
     specs = (
         *SPECS,
-        FeatureSpec(SHARE, Kind.NUMBER, "share of the context window in use", worse=Worse.UP),
-        FeatureSpec(TURN, Kind.NUMBER, "turn of the conversation", "turns"),
+        FeatureSpec(SHARE, Kind.NUMBER, "share of the window in use", worse=Worse.UP, role=Role.CONTEXT, lead=0),
+        FeatureSpec(TURN, Kind.NUMBER, "turn of the conversation", "turns", role=Role.SESSION),
     )
     first, *_ = fired(replay(watch(specs=specs), traffic))
     assert first.kind is FindingKind.CONTEXT

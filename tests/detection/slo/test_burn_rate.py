@@ -16,17 +16,21 @@ from pydantic import ValidationError
 
 from monitor.detection import Control, ControlAction, DetectionSettings, Finding, FindingKind, State, StreamMonitor
 from monitor.detection.diagnosis import alert_correlation
+from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import BeganAt, Ended, Examples, FeatureChange, RaisedAt, Severity
 from monitor.detection.settings import Objective
 from monitor.detection.slo.burn_rate import HOUR_S, MINUTE_S, RULES, Budget
 from monitor.detection.state.snapshot_codec import squeeze
-from monitor.features.base import FeatureSpec, Kind, Worse
+from monitor.features.base import FeatureSpec, Kind, Role, Worse
+from monitor.features.registry import default_extractors
 from tests.detection.streams import ASKED, CHARS, LATENCY, SPECS, WORDS, Traffic, calm, decoded
 
 DAY_S = 24 * HOUR_S
 START = 1_000_000 * MINUTE_S
 ERROR = "call.outcome.error"
-WITH_ERRORS = (*SPECS, FeatureSpec(ERROR, Kind.FLAG, "the call ended in an error", worse=Worse.UP, failure=True))
+FAILED = FeatureSpec(ERROR, Kind.FLAG, "", worse=Worse.UP, failure=True, role=Role.ERROR, lead=0)
+WITH_ERRORS = (*SPECS, FAILED)
+DECLARED = DeclaredFeatures(spec for family in default_extractors() for spec in family.features)
 FAST = {"name": "fast", "latency_s": 4.0, "objective": 0.99}
 SERVED = {"name": "served", "errors": True, "objective": 0.99}
 
@@ -422,9 +426,9 @@ def test_a_burn_goes_with_a_drift_of_what_it_counts_that_was_just_told(
 ) -> None:
     drift = one(FindingKind.DRIFT, WARNED, 400, 500, *changes)
     burn = one(FindingKind.LATENCY, severity, began, began + 100, (f"{LATENCY}.tail", 9.0))
-    assert (alert_correlation.told_with(burn, [drift]) is drift) == goes
+    assert (alert_correlation.told_with(burn, [drift], DECLARED) is drift) == goes
     graver = msgspec.structs.replace(drift, severity=PAGED)
-    assert alert_correlation.told_with(burn, [drift, graver, drift]) is (graver if goes else None)
+    assert alert_correlation.told_with(burn, [drift, graver, drift], DECLARED) is (graver if goes else None)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +451,7 @@ def test_a_drift_is_said_by_a_burn_that_is_as_grave_and_leaves_little_unsaid(
 ) -> None:
     burn = one(FindingKind.ERRORS, WARNED, 400, 500, (ERROR, 9.0))
     drift = one(FindingKind.ERRORS, severity, began, began + 100, *changes)
-    assert (alert_correlation.said_by(drift, [burn]) is burn) == said
+    assert (alert_correlation.said_by(drift, [burn], DECLARED) is burn) == said
 
 
 # Cuts and snapshots
