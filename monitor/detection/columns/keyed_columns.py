@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.dependency_columns import FEWEST, LEAST
-from monitor.detection.columns.known_values import NEW_VALUE, KnownValues
+from monitor.detection.columns.known_values import KnownValues
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import ABSENT
 from monitor.detection.reference.young_reference import least_rows
 from monitor.features.base import FeatureSpec, Kind
+from monitor.features.families.facts import NEW_VALUE
 from monitor.features.families.keyed_templates import TEMPLATES, Template
 from monitor.features.keyed import NO_KEYED, Keyed, spec_with_key, split_key
 

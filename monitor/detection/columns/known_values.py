@@ -18,16 +18,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from monitor.features.base import FeatureSpec, Kind, Role
 from monitor.features.families.facts import STATED
 from monitor.features.keyed import Keyed
 
-NEW_VALUE = FeatureSpec(
-    "output.facts.new_value",
-    Kind.CATEGORY,
-    "an amount, duration or percentage that no output of the reference stated, or `none`",
-    role=Role.FACTS,
-)
 NONE_NEW = "none"
 MAX_KNOWN = 256
 """Values of a closed set: a shop's policies and prices; about 8 KB in a stream's state."""

@@ -546,6 +546,7 @@ class StreamMonitor:
             log_evidence=max(*(track.log_evidence() for track in tracks), *late, log10(self._canary.evidence())),
             log_threshold=math.log10(self.mean_run_length()),
             features=self._features(),
+            keys=[name for name in self._keyed.names if name in self._main.features_known()],
             open=[OpenAlert(f.id, f.kind.value, f.began_at.time, f.evidence) for f in fire],
             segments=self._main.shares(self._recent_segments()),
             learned=self._learned(),

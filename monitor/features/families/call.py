@@ -153,7 +153,7 @@ _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]],
     ),
     (
         FeatureSpec(
-            "call.tokens.reasoning", Kind.NUMBER, "tokens spent on reasoning, as billed", "tokens", role=Role.COST
+            "call.reasoning.tokens", Kind.NUMBER, "tokens spent on reasoning, as billed", "tokens", role=Role.COST
         ),
         lambda event: event.usage.reasoning_tokens,
     ),

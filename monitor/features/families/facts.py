@@ -30,6 +30,13 @@ from monitor.features.text import english
 from monitor.features.text.words import EventBatch, TextBatch
 
 STATED = "output.facts.value"
+NEW_VALUE = FeatureSpec(
+    "output.facts.new_value",
+    Kind.CATEGORY,
+    "an amount, duration or percentage that no output of the reference stated, or `none`",
+    role=Role.FACTS,
+)
+"""Made by detection, which knows what the reference states (`monitor.detection.columns.known_values`)."""
 MAX_FACTS = 32  # of one output; a table of prices has more, and its first ones say as much
 MAX_CHARACTERS = 20_000  # of one output that are scanned, so that one document does not cost what a batch does
 _LARGEST = 1e12  # numbers beyond are no amount that anyone states; float32 holds them all
@@ -76,11 +83,11 @@ _MONTHS: tuple[str, ...] = tuple(_DATA["months"].split())  # by their beginnings
 _DATE_AT = re.compile(
     r"(?:(?:19|20)\d\d-[01]?\d-[0-3]?\d|[0-3]?\d[./][01]?\d[./](?:19|20)?\d\d|[01]?\d/[0-3]?\d/(?:19|20)?\d\d"
     rf"|[0-3]?\d(?:st|nd|rd|th|\.)?\s(?:de\s)?(?i:{'|'.join(_MONTHS)})[^\W\d_]{{0,9}}"
-    r"|(?:\d{4}\u5e74)?\d{1,2}\u6708\d{1,2}\u65e5)(?![\w/-])"
+    r")(?![\w/-])|(?:\d{4}\u5e74)?\d{1,2}\u6708\d{1,2}\u65e5"
 )
 _DAY_AT = re.compile(r"[0-3]?\d(?:st|nd|rd|th)?(?!\w)")
 _MONTH_STARTS = frozenset(month[:3] for month in _MONTHS)
-_MONTHS_BEFORE_DAYS = frozenset(_MONTHS[:12])  # in English a day stands behind its month
+_MONTHS_BEFORE_DAYS = frozenset(month.title() for month in _MONTHS[:12])  # in English; `may 3` is no date
 _MONTH_REACH = 12  # `September` with a period and a space
 _DATE_SIGNS = frozenset("/.\u5e74\u6708")
 _DATE_WORDS = frozenset(("st", "nd", "rd", "th", "de"))
@@ -166,7 +173,7 @@ def _is_date(match: re.Match[str], text: str) -> bool:
     if len(first) > 2 or text[start - 1 : start] != " ":
         return False
     month = text[max(0, start - _MONTH_REACH) : start].split()
-    known = bool(month) and month[-1][:3].lower() in _MONTHS_BEFORE_DAYS and month[-1].rstrip(".").isalpha()
+    known = bool(month) and month[-1][:3] in _MONTHS_BEFORE_DAYS and month[-1].rstrip(".").isalpha()
     return known and _DAY_AT.match(text, start) is not None
 
 

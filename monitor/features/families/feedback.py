@@ -31,6 +31,7 @@ FLAG = FeatureSpec("call.feedback.flag", Kind.FLAG, "attribute {key} of the even
 INPUT_NUMBER = FeatureSpec("input.attribute.number", Kind.NUMBER, "attribute {key} of the event", role=Role.CONTEXT)
 INPUT_FLAG = FeatureSpec("input.attribute.flag", Kind.FLAG, "attribute {key} of the event is true", role=Role.CONTEXT)
 CATEGORY = FeatureSpec("call.feedback.label", Kind.CATEGORY, "attribute {key} of the event", role=Role.FEEDBACK)
+OF_ATTRIBUTES = frozenset(spec.name for spec in (NUMBER, FLAG, CATEGORY, INPUT_NUMBER, INPUT_FLAG))
 
 MAX_ATTRIBUTES = 24  # of one event, those with names of feedback first
 _FEEDBACK = re.compile(
