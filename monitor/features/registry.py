@@ -14,6 +14,7 @@ from monitor.features.families.embedding import DIRECTIONS, Embedding, NoEmbeddi
 from monitor.features.families.facts import Facts
 from monitor.features.families.feedback import Feedback
 from monitor.features.families.format import Format
+from monitor.features.families.insult import Insult
 from monitor.features.families.json_fields import JsonFields
 from monitor.features.families.language import Language
 from monitor.features.families.length import Length
@@ -66,6 +67,7 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
         Placeholder(),
         Persona(),
         Reasoning(),
+        Insult(),
     )
     return tuple(family for family in table if any(fnmatchcase(family.family, glob) for glob in families))
 
