@@ -14,7 +14,7 @@ from benchmarks.corpora import Corpus, drawn
 from benchmarks.report import Report
 from benchmarks.watching import Plan, seeded
 from monitor.detection import DetectionSettings, StreamMonitor
-from monitor.detection.stream.stream_monitor import LEAST_BLOCK
+from monitor.detection.stream.blocks import LEAST_BLOCK
 from monitor.features.base import Kind
 from monitor.features.registry import default_extractors
 

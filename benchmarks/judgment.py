@@ -27,8 +27,8 @@ from benchmarks.report import Report
 from monitor.judgment.anchors import AnchorWatch
 from monitor.judgment.cells import Cell, corrected
 from monitor.judgment.estimates import StratumCounts, estimate
-from monitor.judgment.intervals import Interval, wilson
 from monitor.judgment.paired import LOOKS, Verdict, compare
+from monitor.statistics.rates import Interval, wilson
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -29,9 +29,8 @@ from benchmarks.corpora import Corpus, drawn
 from benchmarks.report import Report, figure
 from benchmarks.watching import BEFORE, Plan, seeded
 from monitor.detection import DetectionSettings, Finding, State, StreamMonitor
-from monitor.detection.columns.recent_rows import LENGTH
 from monitor.detection.records.finding import base_name
-from monitor.detection.stream.reference_monitor import RECOVERED, Context, ReferenceMonitor
+from monitor.detection.stream.open_findings import MAX_ERRORS_WHEN_RECOVERED, OpenFindings, Situation
 from monitor.features.batch import FeatureBatch
 
 Floats = NDArray[np.float64]
@@ -130,22 +129,24 @@ class Stream:
 @contextmanager
 def rule_until_93e1875() -> Iterator[None]:
     """Alerts resolve as they did until then: by the last `recovery` events alone."""
-    now = ReferenceMonitor._recover
+    now = OpenFindings.take
 
-    def until_then(self: ReferenceMonitor, context: Context, taken: int) -> list[Finding]:
-        if not self.open:
-            return []
-        self._within += taken
-        shown = min(context.settings.recovery, LENGTH)
-        if self._within < context.settings.recovery or len(self._history) < shown:
-            return []
-        return [] if self._beyond_floor(context, shown, RECOVERED) else self._end(context, shown)
+    def until_then(self: OpenFindings, situation: Situation, rows: int) -> list[Finding] | None:
+        if not self.findings:
+            return None
+        self._rows_since_last += rows
+        shown = self.rows_shown(situation)
+        if self._rows_since_last < situation.context.settings.recovery or len(situation.history) < shown:
+            return None
+        if self._differ(situation, shown, MAX_ERRORS_WHEN_RECOVERED):
+            return None
+        return self._recovered(situation, self._fed(situation), shown)
 
-    ReferenceMonitor._recover = until_then  # type: ignore[method-assign]
+    OpenFindings.take = until_then  # type: ignore[method-assign]
     try:
         yield
     finally:
-        ReferenceMonitor._recover = now  # type: ignore[method-assign]
+        OpenFindings.take = now  # type: ignore[method-assign]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Writes docs/reference from the code: configuration, command line, features, metrics.
+"""Writes docs/reference from the code: configuration, command line, features, kinds of findings, metrics.
 
 python -m scripts.build_reference            # a test says so where a page is out of date
 """
@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from monitor.cli.app import build_app
+from monitor.detection.records.finding_kinds import KINDS, SeverityRule, Trigger
 from monitor.features.registry import default_extractors
 from monitor.settings_example import example
 from monitor.telemetry.metrics import METRICS
@@ -63,15 +64,59 @@ def features() -> str:
     for extractor in default_extractors():
         lines += [
             f"## {extractor.family}\n",
-            "| feature | kind | unit | hurts when | meaning |",
-            "|---|---|---|---|---|",
+            "| feature | kind | role | unit | hurts when | meaning |",
+            "|---|---|---|---|---|---|",
         ]
         for spec in extractor.features:
             fault = (
                 "true, as a fault" if spec.failure else {"up": "it rises", "down": "it falls"}.get(spec.worse.value, "")
             )
-            lines.append(f"| `{spec.name}` | {spec.kind.value} | {spec.unit} | {fault} | {cell(spec.meaning)} |")
+            said = [f"`{spec.name}`", spec.kind.value, spec.role.value, spec.unit, fault, cell(spec.meaning)]
+            lines.append(f"| {' | '.join(said)} |")
         lines.append("")
+    return "\n".join(lines)
+
+
+_TRIGGERS = {
+    Trigger.CALL: "the call around the model moved, and with it what has a role of {roles}",
+    Trigger.FLAG_AMONG_FIRST: "a flag with the role {roles} is among the first three changes",
+    Trigger.DECISIVE: "what has the role {roles} moved surely, or became a fault in a fifth of the events",
+    Trigger.OTHERWISE: "outputs changed, and no kind above fits",
+    Trigger.ELSEWHERE: "see the meaning",
+}
+_SEVERITIES = {
+    SeverityRule.CHANGES: "critical where a failure rose or something moved by eight floors in the direction that "
+    "hurts, else warning; of an objective: critical where its rule pages",
+    SeverityRule.WARNING: "warning",
+    SeverityRule.INFO: "info: it never fires",
+}
+
+
+def findings() -> str:
+    """Every kind of finding."""
+    lines = [
+        f"# Kinds of findings\n\n{_NOTE}",
+        "Where a change fits several kinds, the first one counts. Roles are those of the [features](features.md).\n",
+    ]
+    for kind, info in KINDS.items():
+        roles = ", ".join(role.value for role in info.roles)
+        runbooks = [f"`{kind.value}.md`", *(f"`{each.name}.md` where that says more" for each in info.narrower)]
+        rows = {
+            "made by": _TRIGGERS[info.trigger].format(roles=roles),
+            "names first": ", ".join(role.value for role in info.leads),
+            "severity": _SEVERITIES[info.severity],
+            "one incident with": ", ".join(
+                f"`{other.value}`"
+                for other, said in KINDS.items()
+                if other is not kind and info.groups_as and said.groups_as == info.groups_as
+            ),
+            "explains": ", ".join(f"`{other.value}`" for other in info.explains)
+            + (" (unless critical)" if info.explains_unless_critical else ""),
+            "runbook": ", ".join(runbooks),
+        }
+        lines += [f"## {info.headline} (`{kind.value}`)\n", f"{info.meaning}\n", "| | |", "|---|---|"]
+        lines += [f"| {name} | {cell(text)} |" for name, text in rows.items() if text]
+        lines += ["", "What to do first:\n", *(f"1. {step}" for step in info.next_steps), ""]
     return "\n".join(lines)
 
 
@@ -86,6 +131,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "cli.md": command_line,
     "features.md": features,
+    "findings.md": findings,
     "metrics.md": metrics,
 }
 

@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.alerting.rendering import number_format
 from monitor.alerting.rendering.links import LinkTemplates, fill
-from monitor.alerting.rendering.next_steps import HEADLINES, next_steps
+from monitor.alerting.rendering.next_steps import next_steps
 from monitor.alerting.rendering.terminal_text import clip, plain
 from monitor.detection.records.finding import (
     TAIL,
@@ -35,6 +35,7 @@ from monitor.detection.records.finding import (
     ended_by,
     lasted,
 )
+from monitor.detection.records.finding_kinds import KINDS
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.families.keyed_templates import spec_of
 
@@ -234,7 +235,7 @@ def _title(finding: Finding, specs: Mapping[str, FeatureSpec]) -> str:
 
     The kind first, words in place of a feature's name, and the stream only where nothing else is known.
     """
-    stream, headline = plain(finding.stream), HEADLINES[finding.kind]
+    stream, headline = plain(finding.stream), KINDS[finding.kind].headline
     what = plain(finding.title).removeprefix(f"{stream}: ")
     for change in finding.features:
         name = base_name(change.name)

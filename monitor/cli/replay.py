@@ -120,8 +120,6 @@ def _find(source: _Files | _Past, *, as_json: bool) -> bool:
 
     found: list[Finding] = []
     for finding in source.findings():
-        if finding.state is State.PENDING:
-            continue
         found.append(finding)
         if as_json:
             # At once: a reader of the pipe follows what a long replay finds.

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from scipy.special import ndtri
 
-from monitor.judgment.intervals import UNKNOWN, Interval, weighted_sum, wilson
+from monitor.judgment.intervals import weighted_sum
+from monitor.statistics.rates import UNKNOWN, Interval, wilson
 
 FEWEST = 8
 """Labels that a cell needs for a rate by itself: with fewer, intervals of 95 % covered under 93 % in simulation."""

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 
 from scipy.special import ndtri
 
-from monitor.judgment.intervals import UNKNOWN, Interval, sequence, weighted_sum, wilson
+from monitor.judgment.intervals import sequence, weighted_sum
+from monitor.statistics.rates import UNKNOWN, Interval, wilson
 
 MISSING_SHOWN_FROM = 0.02
 """Share of missing verdicts from which the estimate also gives what they could change: below, the interval is wider."""

@@ -144,17 +144,6 @@ def _loss_interval(b: Floats, a: Floats, alpha: float = 0.10) -> tuple[float, fl
     return 1 - high, min(1.0, 1 - low)
 
 
-def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
-    """Which of several hypotheses are rejected with a family-wise error of `alpha` (Holm 1979)."""
-    order = sorted(range(len(p_values)), key=lambda k: p_values[k])
-    rejected = [False] * len(p_values)
-    for rank, k in enumerate(order):
-        if p_values[k] > alpha / (len(p_values) - rank):
-            break
-        rejected[k] = True
-    return rejected
-
-
 def cases_needed(
     baseline: float,
     *,

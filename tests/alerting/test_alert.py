@@ -17,9 +17,10 @@ from monitor.alerting.alert import (
     unit_beside,
 )
 from monitor.alerting.rendering.links import PLACEHOLDERS, LinkTemplates, fill
-from monitor.alerting.rendering.next_steps import HEADLINES, next_steps
+from monitor.alerting.rendering.next_steps import next_steps
 from monitor.alerting.rendering.samples import SPECS, sample_alert, sample_finding
 from monitor.detection.records.finding import BeganAt, Ended, FeatureChange, FindingKind, State
+from monitor.detection.records.finding_kinds import KINDS
 from monitor.features.base import FeatureSpec, Kind
 
 
@@ -50,7 +51,7 @@ def test_the_schema_of_the_record_can_be_exported() -> None:
 
 @pytest.mark.parametrize("kind", list(FindingKind))
 def test_every_kind_has_a_headline_and_next_steps(kind: FindingKind) -> None:
-    assert HEADLINES[kind]
+    assert KINDS[kind].headline
     steps = next_steps(kind, "a stream; rm -rf /")
     assert 2 <= len(steps) <= 4
     assert all("{" not in step for step in steps)
@@ -64,7 +65,7 @@ def test_an_alert_of_every_kind_names_its_runbook(kind: FindingKind) -> None:
     finding = msgspec.structs.replace(sample_finding(), kind=kind, runbook="", title="")
     alert = from_finding(finding)
     assert alert.links.runbook == f"config/runbooks/{kind.value}.md"
-    assert alert.title == f"{HEADLINES[kind]} in support-bot/answer since 09:38 UTC"
+    assert alert.title == f"{KINDS[kind].headline} in support-bot/answer since 09:38 UTC"
 
 
 @pytest.mark.parametrize("runbook", ["silent_update", "silent_update.md", "config/runbooks/silent_update.md"])

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from typing import Any
 
 import pytest
 import yaml
 
 from monitor.alerting.rendering.samples import sample_alert
+from monitor.detection.records.finding_kinds import KINDS
 from monitor.settings.paths import config_dir
 from tests.servers import program
 
@@ -43,6 +45,29 @@ def test_rules_speak_of_labels_that_alerts_have() -> None:
     named |= {label for rule in config["inhibit_rules"] for label in rule.get("equal", [])}
     named |= set(config["route"]["group_by"])
     assert named <= known
+
+
+def inhibited(rule: dict[str, Any]) -> set[tuple[str, str, bool]]:
+    """Pairs of kinds (source, target) of a rule within a stream, and whether critical alerts are left alone."""
+    sides: dict[str, list[str]] = {"source_matchers": [], "target_matchers": []}
+    for side, kinds in sides.items():
+        for matcher in rule[side]:
+            found = re.fullmatch(r'kind=~?"(.+)"', matcher)
+            kinds += found[1].split("|") if found else []
+    spares = 'severity!="critical"' in rule["target_matchers"]
+    return {(source, target, spares) for source in sides["source_matchers"] for target in sides["target_matchers"]}
+
+
+def test_rules_inhibit_what_a_kind_explains() -> None:
+    rules = yaml.safe_load(FILE.read_text())["inhibit_rules"]
+    written = set[tuple[str, str, bool]]().union(
+        *(inhibited(rule) for rule in rules if rule.get("equal") == ["stream"])
+    )
+    assert written == {
+        (kind.value, target.value, info.explains_unless_critical)
+        for kind, info in KINDS.items()
+        for target in info.explains
+    }
 
 
 def test_it_notifies_nobody_until_a_receiver_is_filled_in() -> None:

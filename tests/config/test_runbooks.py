@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import inspect
 import re
 import shlex
 from pathlib import Path
@@ -14,9 +13,10 @@ from typer.exceptions import TyperException
 
 from monitor.alerting.rendering.next_steps import next_steps
 from monitor.cli.app import build_app
-from monitor.detection.diagnosis import explain
+from monitor.detection.diagnosis import classify
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import FeatureChange, FindingKind
+from monitor.detection.records.finding_kinds import KINDS
 from monitor.features.registry import default_extractors
 from monitor.settings.paths import config_dir
 
@@ -36,7 +36,8 @@ BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 @pytest.mark.parametrize("kind", list(FindingKind))
 def test_every_kind_of_finding_has_its_runbook(kind: FindingKind) -> None:
-    assert (FOLDER / f"{kind.value}.md").is_file()
+    for name in (kind.value, *(narrower.name for narrower in KINDS[kind].narrower)):
+        assert (FOLDER / f"{name}.md").is_file()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def test_a_runbook_can_be_reached(path: Path) -> None:
     rules = yaml.safe_load((config_dir() / "prometheus" / "rules" / "alerting.yml").read_text())["groups"][0]["rules"]
     named = {kind.value for kind in FindingKind}
     named |= {Path(rule["annotations"]["runbook_url"]).stem for rule in rules}
-    named |= {Path(found).stem for found in re.findall(r"runbooks/(\w+)\.md", inspect.getsource(explain))}
+    named |= {narrower.name for info in KINDS.values() for narrower in info.narrower}
     named |= {Path(t).stem for other in PAGES if other != path for t in re.findall(r"\]\(([^)]+)\)", other.read_text())}
     assert path.stem in named
 
@@ -66,8 +67,8 @@ def test_messy_input_leads_to_its_own_runbook() -> None:
     declared = DeclaredFeatures(spec for family in default_extractors() for spec in family.features)
     noise = FeatureChange("input.noise.score", 0.1, 0.4, 5.0)
     length = FeatureChange("input.length.chars", 10.0, 40.0, 5.0)
-    assert explain.runbook_of(FindingKind.INPUT_DRIFT, [length, noise], declared) == "runbooks/prompt_brittleness.md"
-    assert explain.runbook_of(FindingKind.INPUT_DRIFT, [length], declared) == "runbooks/input_drift.md"
+    assert classify.runbook_of(FindingKind.INPUT_DRIFT, [length, noise], declared) == "runbooks/prompt_brittleness.md"
+    assert classify.runbook_of(FindingKind.INPUT_DRIFT, [length], declared) == "runbooks/input_drift.md"
     assert (FOLDER / "prompt_brittleness.md").is_file()
 
 

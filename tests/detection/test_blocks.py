@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from monitor.detection import State
-from monitor.detection.stream.stream_monitor import BLOCK_SPAN_S, BLOCK_WAIT_S, LEAST_BLOCK, MOST_BLOCK
+from monitor.detection.stream.blocks import BLOCK_SPAN_S, BLOCK_WAIT_S, LEAST_BLOCK, MOST_BLOCK
 from tests.detection.streams import CHARS, WARMUP, calm, fired, replay, watch
 
 

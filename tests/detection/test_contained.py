@@ -87,7 +87,7 @@ def others(found: list[Finding]) -> list[Finding]:
     return [finding for finding in found if finding.stream != "b"]
 
 
-@pytest.mark.parametrize("call", ["observe", "_judge", "_block", "waits_for", "tick"])
+@pytest.mark.parametrize("call", ["observe", "_judge", "_next_block", "waits_for", "tick"])
 def test_the_others_go_on_as_if_nothing_had_happened(call: str) -> None:
     """Findings, rows, ticks and snapshots of the streams before and behind the failing one in each message."""
     clean = run()

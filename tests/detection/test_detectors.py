@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,12 +18,10 @@ from monitor.errors import StateError
 from monitor.testing.detectors import CALM, CHANGED, check_detector, check_finds, values_with_a_change
 
 MADE: dict[str, Callable[[], Detector]] = {
-    "adwin": lambda: registry.build("adwin"),
+    **{name: partial(registry.build, name) for name in registry.NAMES},
     "adwin, strict": lambda: registry.build("adwin", {"delta": 1e-4, "clock": 16}),
-    "page_hinkley": lambda: registry.build("page_hinkley"),
-    "kswin": lambda: registry.build("kswin", {"alpha": 1e-4}),
+    "kswin, strict": lambda: registry.build("kswin", {"alpha": 1e-4}),
     "kswin, seeded": lambda: registry.build("kswin", {"window_size": 200, "stat_size": 50, "seed": 7, "alpha": 1e-5}),
-    "evidence": lambda: registry.build("evidence"),
     "evidence, short": lambda: registry.build("evidence", {"warmup": 60, "mean_run_length": 10_000}),
 }
 
@@ -34,7 +33,13 @@ def test_keeps_the_contract(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "within", "false_alarms"),
-    [("adwin", 60, 0), ("page_hinkley", 60, 1), ("kswin", 60, 3), ("evidence", 12, 0), ("evidence, short", 20, 0)],
+    [
+        ("adwin", 60, 0),
+        ("page_hinkley", 60, 1),
+        ("kswin, strict", 60, 3),
+        ("evidence", 12, 0),
+        ("evidence, short", 20, 0),
+    ],
 )
 def test_finds_a_step_and_is_calm_before_it(name: str, within: int, false_alarms: int) -> None:
     check_finds(MADE[name], within=within, false_alarms=false_alarms)
@@ -107,7 +112,7 @@ def test_an_unknown_detector_is_refused() -> None:
         registry.restore({"format": 1, "detector": "ddm"})
 
 
-@pytest.mark.parametrize("name", ["adwin", "page_hinkley", "kswin", "evidence"])
+@pytest.mark.parametrize("name", registry.NAMES)
 def test_a_snapshot_says_which_detector_to_build(name: str) -> None:
     detector = registry.build(name)
     for value in values_with_a_change()[:500]:

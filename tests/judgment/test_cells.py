@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.judgment.cells import Cell, corrected
-from monitor.judgment.intervals import wilson
+from monitor.statistics.rates import wilson
 
 
 def test_people_correct_a_lenient_judge() -> None:

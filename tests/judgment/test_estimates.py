@@ -16,7 +16,7 @@ def test_strata_count_by_their_share_of_all_outputs() -> None:
 
 
 def test_one_stratum_at_one_look_is_wilsons() -> None:
-    from monitor.judgment.intervals import wilson
+    from monitor.statistics.rates import wilson
 
     found = estimate({"uniform": StratumCounts(1000, 45, 5)}, always_valid=False)
     assert found is not None

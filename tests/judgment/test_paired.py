@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.judgment.paired import Verdict, cases_needed, cluster_means, compare, holm
+from monitor.judgment.paired import Verdict, cases_needed, cluster_means, compare
 
 
 def runs(rng: np.random.Generator, cases: int, drop: float, repeats: int) -> tuple[list[float], list[float]]:
@@ -51,12 +51,6 @@ def test_sides_must_be_the_same_cases() -> None:
         compare([1.0, 1.0], [1.0])
     with pytest.raises(ValueError, match="at least two"):
         compare([1.0, 1.0], [1.0, 0.0], clusters=["a", "a"])
-
-
-def test_holm_rejects_from_the_smallest_on() -> None:
-    assert holm([0.04, 0.01, 0.5]) == [False, True, False]
-    assert holm([0.01, 0.02, 0.03]) == [True, True, True]
-    assert holm([]) == []
 
 
 def test_cases_needed() -> None:

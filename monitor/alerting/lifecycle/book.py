@@ -1,6 +1,6 @@
 """`AlertBook`: the life of alerts and the incidents they belong to.
 
-    pending -> firing -> resolved        info is told once; info that crosses its floor later becomes firing
+    firing -> resolved        info is sent once; info that crosses its floor later becomes firing
 
 An alert enters each state once, whatever is delivered again; its labels and incident are those of its first telling,
 because a receiver knows it by them. Pure: time comes with the alerts. May import `monitor.detection` and below.
@@ -14,23 +14,20 @@ from collections.abc import Iterator
 import msgspec
 
 from monitor.alerting.alert import Alert
-from monitor.detection.records.finding import FindingKind, Severity, State
+from monitor.detection.records.finding import Severity, State
+from monitor.detection.records.finding_kinds import KINDS
 from monitor.errors import StateError
 
 FORMAT = 1
 _ALSO_IN = 10
-_RANK = {State.PENDING: 0, State.INFO: 1, State.FIRING: 2, State.RESOLVED: 3}
+_RANK = {State.INFO: 0, State.FIRING: 1, State.RESOLVED: 2}
 """An alert only ever moves to a state of higher rank."""
-
-
-FACES = frozenset({FindingKind.DRIFT, FindingKind.SILENT_UPDATE, FindingKind.FORMAT, FindingKind.REFUSAL})
-"""What one update of a model is called in different streams: longer answers here, a broken format there."""
 
 
 class Incident(msgspec.Struct, kw_only=True):
     """Alerts of one cause that were raised close together, over any number of streams.
 
-    One cause is the same driver, model and segment, and kinds that are faces of one change (`FACES`).
+    One cause is the same driver, model and segment, and kinds that group as one (`finding_kinds`).
 
     `first` and `last` are event times of raising in seconds since 1970, None in a replay without times.
     """
@@ -82,7 +79,7 @@ class AlertBook:
         self._latest: dict[str, str] = {}  # incident that an alert of this group would join
 
     def apply(self, alert: Alert) -> Alert | None:
-        """The transition as it should be delivered, or None where it is no news (told before, out of order, pending).
+        """The transition as it should be delivered, or None where it is no news (known before, or out of order).
 
         What comes back has the labels and the incident of the alert's first telling.
         """
@@ -94,7 +91,7 @@ class AlertBook:
             known = _Record(alert=alert, labels={**alert.labels, "incident": incident.id}, incident=incident.id)
         else:
             incident = self._incidents[known.incident]
-            if known.alert.state in (State.PENDING, State.INFO) and alert.state is State.FIRING:
+            if known.alert.state is State.INFO and alert.state is State.FIRING:
                 # What was information had no receiver to know it by: the severity that pages is the label.
                 known.labels = {**known.labels, "severity": alert.severity.value}
         others = [stream for stream in incident.streams if stream != alert.stream]
@@ -116,7 +113,7 @@ class AlertBook:
         else:
             incident.open.pop(alert.fingerprint, None)
         self._forget()
-        return None if alert.state is State.PENDING else told
+        return told
 
     def firing(self) -> list[Alert]:
         """The latest transition of every alert that fires now."""
@@ -160,8 +157,8 @@ class AlertBook:
 
     def _join(self, alert: Alert) -> Incident:
         segment = sorted((alert.segment or {}).items())
-        face = "output" if alert.kind in FACES else alert.kind.value
-        key = repr((face, alert.driver.value if alert.driver else "", alert.model or "", segment))
+        cause = KINDS[alert.kind].groups_as or alert.kind.value
+        key = repr((cause, alert.driver.value if alert.driver else "", alert.model or "", segment))
         time = alert.raised_at.time
         incident = self._incidents.get(self._latest.get(key, ""))
         near = (

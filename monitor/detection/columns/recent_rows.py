@@ -168,6 +168,13 @@ class RecentRows:
         """Segments (n)."""
         return [self._distinct[code] for code in self._codes.tolist()]
 
+    def read(
+        self, start: int = 0, stop: int | None = None
+    ) -> tuple[NDArray[np.float16], NDArray[np.float64], list[Segments]]:
+        """Numbers, flags and segments of the rows from `start` to `stop`, as `Reference.scores` takes them."""
+        segments = [self._distinct[code] for code in self._codes[start:stop].tolist()]
+        return self.numbers[start:stop], self.flag_values(start, stop), segments
+
     @property
     def indices(self) -> NDArray[np.int64]:
         """int64 (n), each row's index in its stream."""

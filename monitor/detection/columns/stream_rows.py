@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monitor.detection.columns.embedding_distance import DISTANCE
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.recent_rows import EXCERPTS
-from monitor.detection.columns.watched_columns import ABSENT
+from monitor.detection.columns.watched_columns import ABSENT, Categories, WatchedColumns
 from monitor.detection.state.snapshot_codec import pack, unpack
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
@@ -88,6 +88,13 @@ class StreamRows:
     def column(self, name: str | None) -> NDArray[np.float16] | None:
         """A column's compressed values (n); None if there is no such column."""
         return self.values[:, self.names.index(name)] if name is not None and name in self.names else None
+
+    def read_as(self, layout: WatchedColumns) -> tuple[NDArray[np.float16], NDArray[np.float64]]:
+        """The rows as a reference's columns: numbers (n, k) compressed, flags (n, m) with NaN for missing."""
+        place = layout.number_columns(self.names)
+        numbers = self.values[:, place]
+        numbers[:, place < 0] = np.nan
+        return numbers, layout.flag_rows(self.values, self.names, Categories(self.categories))
 
     def only(self, wanted: frozenset[str]) -> StreamRows:
         """The rows with those of these columns that they have."""

@@ -10,12 +10,12 @@ reference takes it back: no setting makes a number unwatched.
 When they start. Each detector starts from the beginning with every new reference of the track: the first one, a
 provisional one after a finding, the original one after recovery, and those of a pin and a deploy, which are first ones.
 `accept` changes no reference (the provisional one becomes the original), so detectors go on, started with that one.
-River's detectors adapt and start with the first row behind the reference; `evidence`, which has a reference of its own,
+River's detectors adapt and start with the first row behind the reference; `evidence`, which has a separate reference,
 takes the last rows of the new normal for it, as far as they are still there.
 
 What a drift leads to. A detector that finds drift has forgotten it the next moment, so a drift that is too young to be
 judged (few rows after it, or inputs that moved with it) is noted and judged again `AGAIN` times at most. It fires only
-where its own number moved, surely and by its floor; else it is information, told once per `PATIENCE` rows, doubled
+where its own number moved, surely and by its floor; else it is information, reported once per `PATIENCE` rows, doubled
 each time, and neither the evidence of the other columns nor the maturing of the reference takes notice of it.
 
 Called by `monitor.detection.stream.reference_monitor`. Pure.
@@ -102,20 +102,20 @@ class Alone:
                 return row, min(found)
         return None
 
-    def look_again(self, name: str, at: int) -> bool:
-        """Note to judge a drift of this number again at row `at`; whether that was not done `AGAIN` times already."""
-        _, times = self._again.get(name, (0, 0))
-        if times >= AGAIN:
-            return False
-        self._again[name] = (at, times + 1)
-        return True
+    def may_look_again(self, name: str) -> bool:
+        """Whether a drift of this number may be judged again later: that was not done `AGAIN` times already."""
+        return self._again.get(name, (0, 0))[1] < AGAIN
+
+    def look_again(self, name: str, at: int) -> None:
+        """Note to judge a drift of this number again at row `at`."""
+        self._again[name] = (at, self._again.get(name, (0, 0))[1] + 1)
 
     def judged(self, name: str) -> None:
         """The drift of this number has been judged."""
         self._again.pop(name, None)
 
     def tells(self, seen: int) -> bool:
-        """Whether information is told at row `seen`; if so, further information waits."""
+        """Whether information is reported at row `seen`; if so, further information waits."""
         if seen < self._told_until:
             return False
         self._told_until = seen + self._wait
@@ -123,7 +123,7 @@ class Alone:
         return True
 
     def unconfirmed(self, name: str, finding: Finding) -> Finding:
-        """Information about a drift of this number that its rows do not bear out, in words of its own."""
+        """Information about a drift of this number that its rows do not confirm, in separate words."""
         found = f"{self.detectors[name].snapshot()['detector']} found drift in {name}"
         title = f"{finding.stream}: {found}, which moved less than its floor or not surely"
         cause = (
@@ -184,7 +184,7 @@ def _alike(known: Detector | None, fresh: Detector) -> bool:
 
 
 def _learned(detector: Detector, reference: Reference, name: str, numbers: NDArray[np.float16]) -> Detector:
-    """The detector; one with a reference of its own has taken a number's values in these rows (n, k) for it."""
+    """The detector; one with a separate reference has taken a number's values in these rows (n, k) for it."""
     if isinstance(detector, EDetector):
         detector.learn(expand(numbers[:, reference.layout.numbers.index(name)]).tolist())
     return detector

@@ -9,7 +9,7 @@ Source: Shin, Ramdas, Rinaldo, *E-detectors: a nonparametric framework for seque
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.detectors.base import Reading, Status
-from monitor.detection.detectors.parameters import check_evidence
+from monitor.detection.detectors.parameters import EVIDENCE
 from monitor.detection.evidence.shiryaev_roberts import Evidence
 from monitor.detection.reference.learned_reference import LearnedReference, marks_of
 from monitor.detection.state.snapshot_codec import pack, unpack
@@ -50,7 +50,7 @@ class EDetector:
     """
 
     def __init__(self, warmup: int = 400, mean_run_length: float = 100_000) -> None:
-        check_evidence({"warmup": warmup, "mean_run_length": mean_run_length})
+        EVIDENCE.check("evidence", {"warmup": warmup, "mean_run_length": mean_run_length})
         self.warmup = int(warmup)
         self.mean_run_length = float(mean_run_length)
         self._n = 0
@@ -123,7 +123,7 @@ class EDetector:
             )
         try:
             warmup, mean_run_length = state["parameters"]
-            check_evidence({"warmup": warmup, "mean_run_length": mean_run_length})
+            EVIDENCE.check("evidence", {"warmup": warmup, "mean_run_length": mean_run_length})
             taken = EDetector(warmup, mean_run_length)
             taken._n = int(state["n"])
             taken._gathered = unpack(state["gathered"]).tolist()
@@ -141,3 +141,8 @@ class EDetector:
 
 def _digest(value: float) -> int:
     return int.from_bytes(blake2b(repr(value).encode(), digest_size=8).digest(), "big")
+
+
+def make(name: str, parameters: Mapping[str, Any]) -> EDetector:
+    """Called by the table of detectors, which has one of this kind."""
+    return EDetector(**parameters)

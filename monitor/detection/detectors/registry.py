@@ -1,20 +1,42 @@
-"""The explicit table of detectors that `monitor.yaml` can choose per feature. A new one is a module and a line here.
+"""The table of detectors that `monitor.yaml` can choose per feature. A new one is a module and a line here.
 
-A detector's own module is imported when one is built: settings name and check detectors without loading any.
+Names in settings, their check, the text of the configuration and the contract suite follow from the table. A detector's
+module is imported when one is built: settings name and check detectors without loading any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib import import_module
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from monitor.detection.detectors.base import Detector
-from monitor.detection.detectors.parameters import RANGES, check_evidence, check_river
+from monitor.detection.detectors.parameters import ADWIN, KSWIN, PAGE_HINKLEY, Parameters
+from monitor.detection.detectors.parameters import EVIDENCE as EVIDENCE_PARAMETERS
 from monitor.errors import StateError
 
+
+@dataclass(frozen=True)
+class Entry:
+    """One detector: the module whose `make(name, parameters)` builds it, and its parameters."""
+
+    module: str
+    parameters: Parameters
+
+
 EVIDENCE = "evidence"
-NAMES = (EVIDENCE, *RANGES)
+DETECTORS: Mapping[str, Entry] = MappingProxyType(
+    {
+        EVIDENCE: Entry("monitor.detection.detectors.e_detector", EVIDENCE_PARAMETERS),
+        "adwin": Entry("monitor.detection.detectors.river", ADWIN),
+        "page_hinkley": Entry("monitor.detection.detectors.river", PAGE_HINKLEY),
+        "kswin": Entry("monitor.detection.detectors.river", KSWIN),
+    }
+)
+NAMES = tuple(DETECTORS)
 """What `detector` may be in the settings."""
 
 
@@ -40,27 +62,15 @@ class Choice(Protocol):
 def build(name: str, parameters: Mapping[str, float] | None = None) -> Detector:
     """The detector of this name. Raises `ValueError` that says which parameter is wrong."""
     check(name, parameters or {})
-    return _make(name, dict(parameters or {}))
-
-
-def _make(name: str, parameters: dict[str, Any]) -> Detector:
-    if name == EVIDENCE:
-        from monitor.detection.detectors.e_detector import EDetector
-
-        return EDetector(**parameters)
-    from monitor.detection.detectors.river import RiverDetector
-
-    return RiverDetector(name, parameters)
+    made: Detector = import_module(DETECTORS[name].module).make(name, dict(parameters or {}))
+    return made
 
 
 def check(name: str, parameters: Mapping[str, float]) -> None:
     """Raise `ValueError` for an unknown detector or parameters that mean nothing to it."""
-    if name == EVIDENCE:
-        check_evidence(parameters)
-    elif name in RANGES:
-        check_river(name, parameters)
-    else:
+    if name not in DETECTORS:
         raise ValueError(f"no detector {name!r}; there are {', '.join(NAMES)}")
+    DETECTORS[name].parameters.check(name, parameters)
 
 
 def chosen_for(name: str, choices: Iterable[Choice]) -> Choice | None:
@@ -96,6 +106,6 @@ def restore(state: dict[str, Any]) -> Detector:
     name = state.get("detector")
     if name not in NAMES:
         raise StateError(f"snapshot of a detector {name!r} that this version does not know")
-    detector = _make(str(name), {})
+    detector = build(str(name))
     detector.restore(state)
     return detector

@@ -13,14 +13,68 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.detection.detectors import river_state
 from monitor.detection.detectors.base import Reading, Status
-from monitor.detection.detectors.parameters import check_river, typed
+from monitor.detection.detectors.parameters import ADWIN, KSWIN, PAGE_HINKLEY, Parameters
 from monitor.errors import StateError
 
 FORMAT = 1
+_SCALAR = ("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar"), ("numpy", "dtype")
+
+
+@dataclass(frozen=True)
+class RiverKind:
+    """What differs from one of river's detectors to another.
+
+    Attributes
+    ----------
+    river_class
+        Its class in `river.drift`.
+    threshold
+        The parameter that is its threshold, and river's default of it.
+    pickled
+        Module and name of all that its pickle may mention (`monitor.detection.detectors.river_state`).
+    fixed
+        Parameters that are given where settings give none, other than river's own defaults.
+    scored_by_p_value
+        Whether its score is its last p-value; else 1 where it found drift, and 0.
+    """
+
+    river_class: str
+    parameters: Parameters
+    threshold: tuple[str, float]
+    pickled: frozenset[tuple[str, str]]
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    scored_by_p_value: bool = False
+
+
+KINDS: Mapping[str, RiverKind] = {
+    "adwin": RiverKind(
+        "ADWIN",
+        ADWIN,
+        ("delta", 0.002),
+        frozenset({("river.drift.adwin", "ADWIN"), ("river._river_rust.drift", "AdaptiveWindowing")}),
+    ),
+    "page_hinkley": RiverKind(
+        "PageHinkley",
+        PAGE_HINKLEY,
+        ("threshold", 50.0),
+        # `getattr` is how a bound method is pickled: which of its tests Page-Hinkley makes. It is not looked at.
+        frozenset({("river.drift.page_hinkley", "PageHinkley"), ("river.stats.mean", "Mean"), ("builtins", "getattr")}),
+    ),
+    "kswin": RiverKind(
+        "KSWIN",
+        KSWIN,
+        ("alpha", 0.005),
+        # KSWIN's last p-value was a scalar of numpy's in snapshots of earlier versions.
+        frozenset({("river.drift.kswin", "KSWIN"), ("collections", "deque"), ("random", "Random"), *_SCALAR}),
+        fixed={"seed": 1},
+        scored_by_p_value=True,
+    ),
+}
 
 
 class RiverDetector:
@@ -36,8 +90,9 @@ class RiverDetector:
 
     def __init__(self, detector: str, parameters: Mapping[str, float] | None = None) -> None:
         self.detector = detector
-        self.parameters = typed(parameters or {})
-        check_river(detector, self.parameters)
+        self._kind = KINDS[detector]
+        self.parameters = self._kind.parameters.typed(parameters or {})
+        self._kind.parameters.check(detector, self.parameters)
         self._n = 0
         self._inner = self._fresh(self.parameters)
         self._last = Reading(Status.WARMING, 0.0, self._threshold(), 0)
@@ -46,15 +101,10 @@ class RiverDetector:
         # Here, because it loads scikit-learn and pandas where they are installed: seconds, for a detector few choose.
         from river import drift
 
-        given: dict[str, Any] = dict(parameters)
-        make: Any = {"adwin": drift.ADWIN, "page_hinkley": drift.PageHinkley, "kswin": drift.KSWIN}[self.detector]
-        if self.detector == "kswin":
-            given.setdefault("seed", 1)
-        return make(**given)
+        return getattr(drift, self._kind.river_class)(**{**self._kind.fixed, **parameters})
 
     def _threshold(self) -> float:
-        defaults = {"adwin": ("delta", 0.002), "page_hinkley": ("threshold", 50.0), "kswin": ("alpha", 0.005)}
-        name, value = defaults[self.detector]
+        name, value = self._kind.threshold
         return float(self.parameters.get(name, value))
 
     def update(self, value: float) -> Reading:
@@ -70,11 +120,11 @@ class RiverDetector:
                 raise
             self._inner = self._fresh(self.parameters)
             self._inner.update(value)
-        if self.detector == "kswin":
+        if self._kind.scored_by_p_value:
             self._inner.p_value = float(self._inner.p_value)  # a scalar of numpy's would be one more name in a snapshot
         self._n += 1
         found = bool(self._inner.drift_detected)
-        score = float(getattr(self._inner, "p_value", 0.0) or 0.0) if self.detector == "kswin" else float(found)
+        score = float(self._inner.p_value) if self._kind.scored_by_p_value else float(found)
         warm = self._n >= int(self.parameters.get("min_instances", self.parameters.get("window_size", 30)))
         status = Status.DRIFT if found else Status.STABLE if warm else Status.WARMING
         self._last = Reading(status, score, self._threshold(), self._n)
@@ -102,13 +152,18 @@ class RiverDetector:
                 f"{self.detector!r} format {FORMAT}"
             )
         try:
-            parameters = typed(state["parameters"])
-            check_river(self.detector, parameters)
+            parameters = self._kind.parameters.typed(state["parameters"])
+            self._kind.parameters.check(self.detector, parameters)
             count = int(state["n"])
             status, score, threshold, n = state["last"]
             last = Reading(Status(status), float(score), float(threshold), int(n))
             data = state["inner"]
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as wrong:
             raise StateError(f"snapshot of {self.detector!r} cannot be read: {wrong}") from wrong
-        self._inner = river_state.load(self.detector, data, self._fresh(parameters))
+        self._inner = river_state.load(self.detector, data, self._fresh(parameters), self._kind.pickled)
         self.parameters, self._n, self._last = parameters, count, last
+
+
+def make(name: str, parameters: Mapping[str, float]) -> RiverDetector:
+    """Called by the table of detectors for each of `KINDS`."""
+    return RiverDetector(name, parameters)

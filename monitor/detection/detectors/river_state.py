@@ -5,9 +5,9 @@ a pickle is taken apart here into plain values before any class of river's sees 
 
 1. Only the opcodes that these pickles use are accepted (`OPCODES`). Those that ask for extensions, persistent ids or
    large memo tables are not among them.
-2. Each name that the pickle may mention stands in an explicit table per detector (`NAMES`), and even these names do not
-   lead to the real class or function but to a stand-in that only notes down its arguments and its state (`_Noted`). A
-   stand-in is made for one pickle, so nothing that a pickle does to it reaches another.
+2. Each name that the pickle may mention stands in an explicit table per detector (`river.KINDS`), and even these names
+   do not lead to the real class or function but to a stand-in that only notes down its arguments and its state
+   (`_Noted`). A stand-in is made for one pickle, so nothing that a pickle does to it reaches another.
 3. The real detector is then built from the parameters and filled with the values that were noted, each of which must
    have the type and the shape that the detector itself gives it.
 
@@ -40,18 +40,6 @@ OPCODES = frozenset((
 ))
 # fmt: on
 """What protocols 4 and 5 write for these detectors: plain values, names, objects and their state."""
-
-_SCALAR = ("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar"), ("numpy", "dtype")
-NAMES: dict[str, frozenset[tuple[str, str]]] = {
-    "adwin": frozenset({("river.drift.adwin", "ADWIN"), ("river._river_rust.drift", "AdaptiveWindowing")}),
-    "page_hinkley": frozenset(
-        # `getattr` is how a bound method is pickled: which of its tests Page-Hinkley makes. It is not looked at.
-        {("river.drift.page_hinkley", "PageHinkley"), ("river.stats.mean", "Mean"), ("builtins", "getattr")}
-    ),
-    # KSWIN's last p-value was a scalar of numpy's in snapshots of earlier versions.
-    "kswin": frozenset({("river.drift.kswin", "KSWIN"), ("collections", "deque"), ("random", "Random"), *_SCALAR}),
-}
-"""Module and name of all that a detector's pickle may mention."""
 
 ADWIN_PARAMETERS = struct.Struct("<dIQdd")
 """How the state of ADWIN's compiled part begins: delta, clock, max_buckets, min_window_length, grace_period."""
@@ -95,9 +83,10 @@ class _Reader(pickle.Unpickler):
         return known
 
 
-def load(detector: str, data: object, fresh: Any) -> Any:
+def load(detector: str, data: object, fresh: Any, names: frozenset[tuple[str, str]]) -> Any:
     """`fresh`, a new river detector with the right parameters, filled with the state that `data` (a pickle) holds.
 
+    `names`: module and name of all that the pickle may mention.
     Raises `StateError` where `data` is not the state of such a detector with these parameters.
     """
     if not isinstance(data, bytes):
@@ -106,7 +95,7 @@ def load(detector: str, data: object, fresh: Any) -> Any:
         unknown = {op.name for op, _, _ in pickletools.genops(data)} - OPCODES
         if unknown:
             raise StateError(f"snapshot of {detector!r} does more than hold state: {', '.join(sorted(unknown))}")
-        noted = _Reader(data, NAMES[detector]).load()
+        noted = _Reader(data, names).load()
     except StateError:
         raise
     except Exception as wrong:  # "other exceptions may also be raised during unpickling", says pickle's documentation

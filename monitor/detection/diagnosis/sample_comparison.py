@@ -12,8 +12,8 @@ the same questions, rows are compared in pairs, which needs far fewer of them.
 most |
 
 A difference counts if it is significant *and* at least its effect floor (`floors` of the settings). A feature whose
-interval lies within its floor is the same. All others cannot be told with this number of rows, and are counted as such.
-Pure: random draws come from a fixed seed.
+interval lies within its floor is the same. All others cannot be decided with this number of rows, and are counted as
+such. Pure: random draws come from a fixed seed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from monitor.detection.settings import Floors
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
 from monitor.features.families.keyed_templates import spec_of
+from monitor.statistics.rates import difference, wilson
+from monitor.statistics.several_tests import holm
 
 FEWEST_ROWS = 30
 """Rows on each side from which a comparison says anything: below, even a rate of 10 % may not have come up once."""
@@ -294,13 +296,10 @@ def _rates(
 
 
 def _newcombe(old: Floats, new: Floats) -> tuple[float, float]:
-    ends = []
-    for side in (old, new):
-        interval = stats.binomtest(int((side > 0.5).sum()), len(side)).proportion_ci(1 - ALPHA, method="wilson")
-        ends.append((float(interval.low), float((side > 0.5).mean()), float(interval.high)))
-    (l1, p1, u1), (l2, p2, u2) = ends
-    d = p2 - p1
-    return d - math.hypot(p2 - l2, u1 - p1), d + math.hypot(u2 - p2, p1 - l1)
+    """Interval of the difference of two rates, of flags old (n) and new (m)."""
+    before, after = (wilson(int((side > 0.5).sum()), len(side), ALPHA) for side in (old, new))
+    interval = difference(before, after)
+    return interval.low, interval.high
 
 
 def _categories(
@@ -378,14 +377,10 @@ def _difference(
 
 def _decided(found: Sequence[Difference]) -> list[Difference]:
     """With the outcome of those that are significant after Holm's correction for their number."""
-    decided = list(found)
-    order = sorted(range(len(found)), key=lambda k: found[k].p)
-    for rank, k in enumerate(order):
-        if found[k].p > ALPHA / (len(found) - rank):
-            break
-        large = abs(found[k].effect) >= 1.0
-        decided[k] = replace(found[k], outcome=Outcome.CHANGED if large else Outcome.SMALL)
-    return decided
+    return [
+        replace(one, outcome=Outcome.CHANGED if abs(one.effect) >= 1.0 else Outcome.SMALL) if significant else one
+        for one, significant in zip(found, holm([one.p for one in found], ALPHA), strict=True)
+    ]
 
 
 def summary(found: SampleComparison) -> Mapping[Outcome, int]:

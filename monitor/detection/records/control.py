@@ -13,7 +13,7 @@ from monitor.errors import InvalidEvent
 
 
 class ControlAction(StrEnum):
-    """What a person or a deployment tells a stream."""
+    """A decision of a person or a deployment about a stream."""
 
     PIN = "pin"  # learn a new reference from the next events and never mature it further without another pin
     ACCEPT = "accept"  # what fires now is the new normal: the provisional reference becomes the reference

@@ -13,6 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from monitor.config_values.durations import in_words
+from monitor.detection.records.finding_kinds import FindingKind as FindingKind
 
 SCHEMA_VERSION = 1
 SPREAD, TAIL = ".spread", ".tail"
@@ -24,32 +25,16 @@ EXAMPLES = 3
 
 
 class State(StrEnum):
-    """Life of a finding. `pending` is kept inside and never printed or sent."""
+    """Life of a finding."""
 
-    PENDING = "pending"
     FIRING = "firing"
     RESOLVED = "resolved"
     INFO = "info"
 
-
-class FindingKind(StrEnum):
-    """What sort of thing was found; each has a runbook of the same name in `config/runbooks/`."""
-
-    DRIFT = "drift"
-    SILENT_UPDATE = "silent_update"
-    VERSION_CHANGE = "version_change"
-    FORMAT = "format"
-    REFUSAL = "refusal"
-    LATENCY = "latency"
-    ERRORS = "errors"
-    DEPENDENCY = "dependency"
-    CONTEXT = "context"
-    VOLUME = "volume"
-    SILENCE = "silence"
-    INPUT_DRIFT = "input_drift"
-    MIX_SHIFT = "mix_shift"
-    CANARY = "canary"
-    REFERENCE = "reference"
+    @classmethod
+    def _missing_(cls, value: object) -> State | None:
+        """Records of earlier versions may say `pending`, which nobody was to see: information."""
+        return cls.INFO if value == "pending" else None
 
 
 class Driver(StrEnum):
@@ -102,7 +87,7 @@ class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """One feature before and after: median (number, count), rate (flag) or share of the value (category).
 
     `effect` is the size of the change in multiples of the effect floor, signed by direction. `value` is the value of a
-    category whose share is told, where it is known, or where the tail begins; else the field is left out.
+    category whose share is given, where it is known, or where the tail begins; else the field is left out.
     """
 
     name: str

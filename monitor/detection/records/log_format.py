@@ -134,7 +134,7 @@ def _strings(packed: _Text) -> list[str]:
 
 
 class _Table(dict[Any, int]):
-    """Codes of items in order of first appearance; a new item gets the next one. None has one of its own."""
+    """Codes of items in order of first appearance; a new item gets the next one. None has a separate one."""
 
     def __init__(self) -> None:
         super().__init__({None: _ABSENT})

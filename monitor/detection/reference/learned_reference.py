@@ -93,6 +93,11 @@ class LearnedReference:
         table.add(y, segments)
         return cls(Reference(layout, ranks, strata, moments, counter.count(), fill, excluded), table, counter, version)
 
+    def without_segment_mean(self, y: Array, segment: tuple[str, str]) -> Array:
+        """Rows y (n, d) of a segment as if its mean in the reference were that of all rows, where it is known."""
+        own = self.segments.mean(*segment)
+        return y if own is None else np.asarray(y + (self.reference.mean - own))
+
     def grows(self, limit: int) -> bool:
         """Whether it still matures, up to `limit` rows."""
         return not self.reference.frozen and self.reference.n < limit

@@ -1,10 +1,10 @@
 """How fast a service level objective spends its error budget, over several windows of event time at once.
 
 An objective allows a share of bad events. The burn rate of a window is its share of bad events over the allowed one:
-at 1 the budget lasts exactly its period. An alert needs a long window, so that little is not told, and a short one, so
-that what is over is not told (multi-window, multi-burn-rate alerts: Beyer et al., *The Site Reliability Workbook*,
-chapter 5). Counts are kept by minute and, for long windows, by hour, so state is bounded whatever the traffic. Time is
-that of events and ticks; a row that comes late is counted in its own minute.
+at 1 the budget lasts exactly its period. An alert needs a long window, so that little is not reported, and a short
+one, so that what is over is not reported (multi-window, multi-burn-rate alerts: Beyer et al., *The Site Reliability
+Workbook*, chapter 5). Counts are kept by minute and, for long windows, by hour, so state is bounded whatever the
+traffic. Time is that of events and ticks; a row that comes late is counted in its own minute.
 
 Pure. May import nothing from this project.
 """
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
 FEWEST_BAD = 10
-"""Bad events in the long window below which nothing is told: one of three at night is no rate."""
+"""Bad events in the long window below which nothing is reported: one of three at night is no rate."""
 FEWEST_BAD_LATELY = 2
 """The same in the short window."""
 

@@ -1,7 +1,7 @@
 """`SloMonitor`: a stream's service level objectives, from rows to findings.
 
 Each objective has its own counts (`monitor.detection.slo.burn_rate`) and at most one finding that holds; a graver one
-takes its place. It ends when the short window of its rule is fine. One that goes with a drift finding that is told is
+takes its place. It ends when the short window of its rule is fine. One that goes with a drift finding that fires is
 information (`monitor.detection.diagnosis.alert_correlation`). Pure: time comes with rows and ticks.
 """
 
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from monitor.config_values.durations import in_words
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.diagnosis import alert_correlation, explain
+from monitor.detection.diagnosis import alert_correlation, feature_changes
+from monitor.detection.diagnosis.finding_builder import Quoted, build
+from monitor.detection.diagnosis.rounding import rounded
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
     EXAMPLES,
@@ -35,7 +37,6 @@ from monitor.detection.records.finding import (
     Resolution,
     Severity,
     State,
-    finding_id,
     resolved,
 )
 from monitor.detection.settings import Objective
@@ -48,7 +49,7 @@ Column: TypeAlias = NDArray[np.float16] | NDArray[np.float64]
 class _Watch:
     """One objective: its counts, when it began to be missed, the last bad events and their models, and what holds.
 
-    `alone` is since when no drift finding tells what holds and does not fire, in seconds.
+    `alone` is since when no drift finding covers what is open and does not fire, in seconds.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -80,7 +81,7 @@ class _Watch:
 
 
 class SloMonitor:
-    """Watches a stream's objectives, which its settings say anew each time."""
+    """Watches a stream's objectives, which come from its settings with each call."""
 
     def __init__(self, stream: str, features: DeclaredFeatures) -> None:
         self.stream = stream
@@ -100,7 +101,7 @@ class SloMonitor:
         objectives: Sequence[Objective],
         drifts: Sequence[Finding] = (),
     ) -> list[Finding]:
-        """Take rows with their stream indices (n), while these drift findings are told."""
+        """Take rows with their stream indices (n), while these drift findings fire."""
         found = self._take_up(objectives)
         latency, error = (rows.column(name) for name in counted_features(self._features))
         for watch in self._watches.values():
@@ -120,7 +121,7 @@ class SloMonitor:
 
     @property
     def holds(self) -> bool:
-        """Whether there is a finding, told or not, that time may end."""
+        """Whether there is an open finding, firing or not, that time may end."""
         return any(watch.open is not None for watch in self._watches.values())
 
     def due(self, time: float) -> bool:
@@ -145,7 +146,7 @@ class SloMonitor:
         return found
 
     def _take_up(self, objectives: Sequence[Objective]) -> list[Finding]:
-        """Watch these objectives; one that has gone, or says something else now, is begun anew."""
+        """Watch these objectives; one that is gone or was changed starts from zero."""
         found: list[Finding] = []
         for name, watch in list(self._watches.items()):
             if watch.objective not in objectives:
@@ -201,7 +202,7 @@ class SloMonitor:
         objective, budget = watch.objective, watch.budget
         kind = FindingKind.ERRORS if objective.latency_s is None else FindingKind.LATENCY
         lately, window = budget.window(rule.short), budget.window(rule.long)
-        rate = explain.rounded(window.bad / window.events)
+        rate = rounded(window.bad / window.events)
         bad = "ended in an error" if objective.latency_s is None else f"took longer than {objective.latency_s:g} s"
         burn = f"its error budget burns {window.burn:.1f} times too fast"
         spent, left = budget.spent(), budget.lasts(window.burn)
@@ -215,38 +216,36 @@ class SloMonitor:
         counted = self._features.leading(role) or role.value
         name = counted if objective.latency_s is None else f"{counted}{TAIL}"
         above = None if objective.latency_s is None else f"above {objective.latency_s:g} s"
-        return Finding(
-            stream=self.stream,
-            state=State.FIRING,
-            id=finding_id(self.stream, kind, Driver.CALL, {"slo": objective.name}, at.index),
-            kind=kind,
-            cause=(
-                f"{window.bad:,} of {window.events:,} events within {_span(rule.long)}, and {lately.bad:,} of "
-                f"{lately.events:,} within {_span(rule.short)}, {bad}; the objective {objective.name} allows "
-                f"{budget.allowed:.3g} of them in {_span(budget.period)}. So {burn} (from {rule.rate:g} times on it is "
-                f"told): {rest}."
-            ),
+        cause = (
+            f"{window.bad:,} of {window.events:,} events within {_span(rule.long)}, and {lately.bad:,} of "
+            f"{lately.events:,} within {_span(rule.short)}, {bad}; the objective {objective.name} allows "
+            f"{budget.allowed:.3g} of them in {_span(budget.period)}. So {burn} (from {rule.rate:g} times on it is "
+            f"told): {rest}."
+        )
+        title = f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}"
+        return build(
+            self.stream,
+            kind,
+            (title, cause),
+            (at, BeganAt(first, first, at.index, began)),
+            fires=True,
             driver=Driver.CALL,
-            raised_at=at,
-            began_at=BeganAt(first, first, at.index, began),
-            features=[FeatureChange(name, explain.rounded(budget.allowed), rate, round(window.burn, 2), above)],
-            segment=None,
-            examples=Examples([], watch.bad),
-            title=f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}",
+            changes=[FeatureChange(name, rounded(budget.allowed), rate, round(window.burn, 2), above)],
+            named={"slo": objective.name},
             severity=Severity.CRITICAL if rule.pages else Severity.WARNING,
-            runbook=explain.runbook_of(kind, []),
+            quoted=Quoted(Examples([], watch.bad)),
             model=next((model for model in watch.models if 2 * watch.models.count(model) > len(watch.models)), None),
         )
 
     def _with(self, burn: Finding, drifts: Sequence[Finding]) -> Finding:
         """An objective's finding beside these, if it goes with one of them: information unless it is graver."""
-        drift = alert_correlation.told_with(burn, drifts, self._features)
+        drift = alert_correlation.drift_beside(burn, drifts, self._features)
         if drift is None:
             return burn
         both = alert_correlation.beside(burn, drift)
         others = [change for change in drift.features if change.name != burn.features[0].name]
-        both = msgspec.structs.replace(both, features=[*burn.features, *others][: explain.MOST_FEATURES])
-        return alert_correlation.as_information(both) if alert_correlation.says(drift, burn) else both
+        both = msgspec.structs.replace(both, features=[*burn.features, *others][: feature_changes.MOST_FEATURES])
+        return alert_correlation.as_information(both) if alert_correlation.is_as_grave(drift, burn) else both
 
     def plain(self) -> dict[str, Any]:
         """Plain data for a snapshot."""
@@ -269,16 +268,16 @@ def cost(
     features: DeclaredFeatures,
 ) -> list[str]:
     """How fast the objectives that count what changed burn by some rows' compressed latencies (n) and errors (n)."""
-    told = []
+    said = []
     for objective in objectives:
         role, (counted, bad) = _counted_role(objective), _judged(objective, rows, latency, error)
         n, k, allowed = int(counted.sum()), int((counted & bad).sum()), 1.0 - objective.objective
         if k >= FEWEST_BAD_LATELY and k > allowed * n and alert_correlation.moved(role, changes, features):
-            told.append(
+            said.append(
                 f"Of the {n:,} events since then {k:,} miss the objective {objective.name}, whose error budget burns "
                 f"{k / n / allowed:.1f} times too fast by that."
             )
-    return told
+    return said
 
 
 def counted_features(features: DeclaredFeatures) -> tuple[str | None, str | None]:

@@ -53,9 +53,10 @@ from numpy.typing import NDArray
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import UNCOUNTED, watched
 from monitor.detection.diagnosis.alert_correlation import OUTLASTS
+from monitor.detection.records.context import Context
 from monitor.detection.records.finding import Driver, Finding, Resolution, State
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.stream.reference_monitor import Context, ReferenceMonitor
+from monitor.detection.stream.reference_monitor import ReferenceMonitor
 from monitor.features.base import FeatureSpec
 from monitor.features.keyed import has_key
 
@@ -280,9 +281,10 @@ class LateFeatures:
         late_inputs = [spec for spec in candidates if spec.side == INPUT_SIDE]
         others = [spec for spec in candidates if spec.side != INPUT_SIDE]
         for own, declared in ((late_inputs, late_inputs), (others, [*inputs, *others])):
-            group = ReferenceMonitor(pinned=track.pinned, inputs=own is late_inputs)
             if own:
-                group.warm_up(replace(context, declared=declared), part, where)
+                group = ReferenceMonitor.learn(
+                    replace(context, declared=declared), part, where, pinned=track.pinned, inputs=own is late_inputs
+                )
                 if group.features_known() & {spec.name for spec in own}:
                     self._keep([*self.groups, group])
 
@@ -339,7 +341,7 @@ def _judged(
     start = 0
     while start < len(rows):
         found, taken = group.judge(context, rows.part(start), indices[start:])
-        group.strangers.clear()  # which segments are new the track itself says: its reference is older
+        group.new_segments.clear()  # which segments are new the track itself says: its reference is older
         findings += found
         start += taken
     return findings

@@ -15,14 +15,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
-import numpy as np
 
 from monitor.config_values.durations import in_words
 from monitor.detection.records.control import Control, ControlAction
-from monitor.detection.records.finding import Ended, Finding, Resolution, State, resolved
+from monitor.detection.records.finding import Ended, Finding, Resolution, resolved
 from monitor.detection.records.status import StreamStatus
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.state.snapshot_codec import decode
@@ -36,68 +35,19 @@ from monitor.detection.stream.failed_stream import (
     in_one_line,
     unknown,
 )
+from monitor.detection.stream.forgetting import Look, hour_of, look
 from monitor.detection.stream.newcomer import Newcomer, can_wait
+from monitor.detection.stream.newcomers import Newcomers
+from monitor.detection.stream.stream_in_log import FORMAT, StreamInLog, Watched
 from monitor.detection.stream.stream_monitor import RESOLVED_BY, StreamMonitor
 from monitor.errors import InvalidEvent, OqmError
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
-FORMAT = 1
 MAX_STREAMS = 20_000
 """Streams of a partition, at most, where the settings say nothing: two times what the largest fleet that was measured
 has in one partition. As newcomers they take 40 MB, as monitors far more than any worker has: memory is what limits
 those."""
-LOOK_EVERY_S = 3600.0
-"""Log time between two looks for streams to forget. Each walks over all streams; what is asked is a matter of days."""
-KNOWN_YOUNG = 16
-"""Settings whose status without events is kept: an installation has a handful of them for thousands of streams."""
-
-Watched: TypeAlias = StreamMonitor | FailedStream | Newcomer
-
-
-class _Owned:
-    """A stream with its place in the log.
-
-    `open` are the findings that fire, as they were handed out: kept beside the monitor, whose own state may be half
-    changed when it raises. `seen` is the log time of the last tick before its latest rows, NaN where none came;
-    `doubted` the hour in which it was first found due to be forgotten. `turn` rises with each message that has rows of
-    it. `saved` says whether a snapshot of it was handed out. `time` is that of its own latest tick, in a replay; NaN
-    where ticks are for all streams.
-    """
-
-    __slots__ = ("applied", "doubted", "fence", "monitor", "open", "saved", "seen", "time", "turn")
-
-    def __init__(self, monitor: Watched) -> None:
-        self.monitor = monitor
-        self.applied = -1
-        self.fence: dict[str, dict[int, int]] = {}
-        self.open: dict[str, Finding] = {}
-        self.seen = math.nan
-        self.doubted = math.nan
-        self.turn = 0
-        self.saved = False
-        self.time = math.nan
-
-    def fresh_rows(self, batch: FeatureBatch) -> FeatureBatch | None:
-        """The rows beyond the fence, which moves up to them; None if there are none."""
-        fence = self.fence.setdefault(batch.source, {})
-        keep = []
-        places = zip(batch.source_partitions.tolist(), batch.source_offsets.tolist(), strict=True)
-        for row, (partition, offset) in enumerate(places):
-            if offset > fence.get(partition, -1):
-                fence[partition] = offset
-                keep.append(row)
-        if len(keep) == len(batch):
-            return batch
-        return batch.take(np.asarray(keep, dtype=np.intp)) if keep else None
-
-    def note(self, findings: Sequence[Finding]) -> None:
-        """Remember which of these fire from now on."""
-        for finding in findings:
-            if finding.state is State.FIRING:
-                self.open[finding.id] = finding
-            elif finding.state is State.RESOLVED:
-                self.open.pop(finding.id, None)
 
 
 class PartitionMonitor:
@@ -136,16 +86,14 @@ class PartitionMonitor:
         self._settings_for = settings_for or (lambda _stream: default)
         self._specs = specs
         self._max_streams = max_streams
-        self._owned: dict[str, _Owned] = {}
-        self._newcomers: dict[str, None] = {}  # seen least recently first
-        self._in_order = True  # whether they are: not right after a restore
+        self._owned: dict[str, StreamInLog] = {}
+        self._newcomers = Newcomers(specs)
         self._turn = 0
         self._changed: set[str] = set()
         self._ended: set[str] = set()
         self._ended_at = -1  # the highest offset at which a stream ended: no earlier message may create it again
         self._looked = math.nan  # the hour of the latest look for streams to forget
         self._unreadable: set[str] = set()  # streams whose status raised, reported once
-        self._young: list[tuple[DetectionSettings, StreamStatus]] = []  # status of a stream without events
         self._due = DueTimes()
         self._clock_offset = -1
 
@@ -253,7 +201,7 @@ class PartitionMonitor:
         owned.time = time
         return self._tick_stream(stream, owned, time, offset)
 
-    def _tick_stream(self, stream: str, owned: _Owned, time: float, offset: int) -> list[Finding]:
+    def _tick_stream(self, stream: str, owned: StreamInLog, time: float, offset: int) -> list[Finding]:
         monitor = owned.monitor
         findings: list[Finding] = []
         if offset > owned.applied and isinstance(monitor, StreamMonitor):
@@ -280,7 +228,7 @@ class PartitionMonitor:
                 self._expect(stream, owned)
         self.time, self._clock_offset = time, offset
 
-    def _expect(self, stream: str, owned: _Owned) -> None:
+    def _expect(self, stream: str, owned: StreamInLog) -> None:
         """Note from which log time on a tick can change something in this stream."""
         monitor = owned.monitor
         if isinstance(monitor, StreamMonitor):
@@ -339,7 +287,7 @@ class PartitionMonitor:
 
     # One stream
 
-    def _time_of(self, owned: _Owned) -> float:
+    def _time_of(self, owned: StreamInLog) -> float:
         """Where the clock stands that a stream goes by: its own, or that of all."""
         return self.time if math.isnan(owned.time) else owned.time
 
@@ -348,7 +296,7 @@ class PartitionMonitor:
             self.unjudged[unjudged.reason] += len(unjudged.rows)
         self.report(unjudged)
 
-    def _admit(self, stream: str, rows: FeatureBatch, offset: int) -> _Owned | None:
+    def _admit(self, stream: str, rows: FeatureBatch, offset: int) -> StreamInLog | None:
         """A place for a stream that was not there; None where it cannot have one, which is reported."""
         if offset <= self._ended_at:
             return None
@@ -357,20 +305,17 @@ class PartitionMonitor:
             self._hand_back(Unjudged(stream, TOO_MANY_STREAMS, detail, rows=rows))
             return None
         settings = self._settings_for(stream)
-        self._owned[stream] = owned = _Owned(Newcomer(settings))
+        self._owned[stream] = owned = StreamInLog(Newcomer(settings))
         self._ended.discard(stream)
         if can_wait(settings):
-            self._newcomers[stream] = None
+            self._newcomers.add(stream)
         else:
             self._promote(stream, owned, Newcomer(settings), offset)
         return owned
 
     def _make_room(self, offset: int) -> bool:
         """Give up the newcomer that was seen least recently; whether there was one."""
-        if not self._in_order:
-            self._newcomers = dict.fromkeys(sorted(self._newcomers, key=lambda name: self._owned[name].turn))
-            self._in_order = True
-        stream = next(iter(self._newcomers), None)
+        stream = self._newcomers.least_recent(self._owned)
         if stream is None:
             return False
         owned = self._owned[stream]
@@ -384,20 +329,20 @@ class PartitionMonitor:
         self._end(stream, owned, Resolution(how=Ended.FORGOTTEN, why=detail), offset)
         return True
 
-    def _take(self, stream: str, owned: _Owned, rows: FeatureBatch, offset: int) -> list[Finding]:
+    def _take(self, stream: str, owned: StreamInLog, rows: FeatureBatch, offset: int) -> list[Finding]:
         """Rows of a stream that were not applied before."""
         findings: list[Finding] = []
         if isinstance(owned.monitor, Newcomer):
             if owned.monitor.takes(rows):
                 owned.monitor.hold(rows, self._time_of(owned))
-                self._newcomers[stream] = self._newcomers.pop(stream)
+                self._newcomers.seen(stream)
                 return []
             findings = self._promote(stream, owned, owned.monitor, offset)
         return findings + self._observe(stream, owned, rows, offset, self._time_of(owned))
 
-    def _promote(self, stream: str, owned: _Owned, newcomer: Newcomer, offset: int) -> list[Finding]:
+    def _promote(self, stream: str, owned: StreamInLog, newcomer: Newcomer, offset: int) -> list[Finding]:
         """From here on a monitor watches the stream; it takes what was held."""
-        self._newcomers.pop(stream, None)
+        self._newcomers.remove(stream)
         owned.monitor = self._made(stream, newcomer.settings, offset, 0)
         return [f for rows, clock in newcomer.rows() for f in self._observe(stream, owned, rows, offset, clock)]
 
@@ -414,7 +359,7 @@ class PartitionMonitor:
         monitor.events = events
         return monitor
 
-    def _observe(self, stream: str, owned: _Owned, rows: FeatureBatch, offset: int, clock: float) -> list[Finding]:
+    def _observe(self, stream: str, owned: StreamInLog, rows: FeatureBatch, offset: int, clock: float) -> list[Finding]:
         """Rows that came when the log's clock stood at `clock` (NaN: before its first tick)."""
         monitor = owned.monitor
         if isinstance(monitor, StreamMonitor):
@@ -429,7 +374,7 @@ class PartitionMonitor:
     def _contained(
         self,
         stream: str,
-        owned: _Owned,
+        owned: StreamInLog,
         doing: str,
         offset: int,
         call: Callable[[], list[Finding] | None],
@@ -463,7 +408,7 @@ class PartitionMonitor:
     def _fail(
         self,
         stream: str,
-        owned: _Owned,
+        owned: StreamInLog,
         failure: Failure,
         error: Exception,
         seen: int,
@@ -480,46 +425,28 @@ class PartitionMonitor:
         self._hand_back(Unjudged(stream, STREAM_FAILED, failure.sentence, failure.doing, rows, error))
 
     def _forget(self, time: float, offset: int) -> list[Finding]:
-        """End the streams that had no event for `forget_after`.
-
-        Looked for once in an hour of log time, and decided by the hour alone, so that a restart within it decides the
-        same. Two looks must agree: one tick of a worker whose clock is wrong must not cost every reference.
-        """
-        hour = time // LOOK_EVERY_S * LOOK_EVERY_S
+        """End the streams that had no event for `forget_after` (`monitor.detection.stream.forgetting`)."""
+        hour = hour_of(time)
         if hour == self._looked:
             return []
         self._looked = hour
         findings: list[Finding] = []
         for stream, owned in list(self._owned.items()):
-            findings += self._forget_idle(stream, owned, hour, offset)
+            if offset <= owned.applied:
+                continue
+            found = look(owned, hour, self.began)
+            if found is Look.CHANGED:
+                self._changed.add(stream)
+            elif found is Look.FORGET:
+                why = f"no event for {in_words(owned.monitor.settings.forget_after)}, the stream is forgotten"
+                findings += self._end(stream, owned, Resolution(how=Ended.FORGOTTEN, why=why), offset)
         return findings
 
-    def _forget_idle(self, stream: str, owned: _Owned, hour: float, offset: int) -> list[Finding]:
-        """One stream's part of a look."""
-        if offset <= owned.applied or isinstance(owned.monitor, FailedStream):
-            return []  # a stream that failed waits for a person
-        limit = owned.monitor.settings.forget_after
-        seen = self.began if math.isnan(owned.seen) else owned.seen
-        if seen > hour + LOOK_EVERY_S:  # the clock was set back
-            owned.seen = hour
-            self._changed.add(stream)
-        elif hour - seen <= limit:
-            if not math.isnan(owned.doubted):
-                owned.doubted = math.nan
-                self._changed.add(stream)
-        elif math.isnan(owned.doubted):
-            owned.doubted = hour
-            self._changed.add(stream)
-        elif hour > owned.doubted:
-            why = f"no event for {in_words(limit)}, the stream is forgotten"
-            return self._end(stream, owned, Resolution(how=Ended.FORGOTTEN, why=why), offset)
-        return []
-
-    def _end(self, stream: str, owned: _Owned, end: Resolution, offset: int) -> list[Finding]:
+    def _end(self, stream: str, owned: StreamInLog, end: Resolution, offset: int) -> list[Finding]:
         """The stream is gone; its open findings are resolved."""
         del self._owned[stream]
         self._due.forget(stream)
-        self._newcomers.pop(stream, None)
+        self._newcomers.remove(stream)
         self._changed.discard(stream)
         self._unreadable.discard(stream)
         if owned.saved:
@@ -534,7 +461,7 @@ class PartitionMonitor:
         owned = self._owned[stream]
         monitor = owned.monitor
         if isinstance(monitor, Newcomer):
-            return self._status_of(stream, monitor)
+            return self._newcomers.status(stream, monitor)
         if isinstance(monitor, FailedStream):
             return monitor.status(list(owned.open.values()))
         try:
@@ -552,18 +479,6 @@ class PartitionMonitor:
         """Where every stream stands now."""
         return {stream: self.status(stream) for stream in self._owned}
 
-    def _status_of(self, stream: str, newcomer: Newcomer) -> StreamStatus:
-        """As its monitor would say, without making one for each name."""
-        young = next((status for settings, status in self._young if settings is newcomer.settings), None)
-        if young is None:
-            young = StreamMonitor("", newcomer.settings, self._specs).status()
-            # Streams with the same settings share one object; a few are kept, the latest first.
-            self._young = [(newcomer.settings, young), *self._young[: KNOWN_YOUNG - 1]]
-        events = newcomer.events
-        return msgspec.structs.replace(
-            young, stream=stream, events=events, learned=events, last_event_time=newcomer.last_time
-        )
-
     def changed(self) -> dict[str, bytes]:
         """Snapshots of the streams that changed since the last call.
 
@@ -573,13 +488,7 @@ class PartitionMonitor:
         snapshots = {}
         for stream in sorted(self._changed):
             owned = self._owned[stream]
-            record: dict[str, Any] = {
-                "format": FORMAT,
-                "applied": owned.applied,
-                "fence": owned.fence,
-                "seen": None if math.isnan(owned.seen) else owned.seen,
-                "doubted": None if math.isnan(owned.doubted) else owned.doubted,
-            }
+            record = owned.record()
             monitor = owned.monitor
             if isinstance(monitor, StreamMonitor):
                 try:
@@ -593,7 +502,7 @@ class PartitionMonitor:
                 record["failed"] = owned.monitor.plain()
             elif isinstance(owned.monitor, Newcomer):
                 record["newcomer"] = [owned.turn, *owned.monitor.plain()]
-            record["open"] = [msgspec.to_builtins(finding) for finding in owned.open.values()]
+            record["open"] = owned.open_plain()
             snapshots[stream] = msgspec.msgpack.encode(record)
             owned.saved = True
         self._changed.clear()
@@ -614,24 +523,18 @@ class PartitionMonitor:
         if held is not None and record["applied"] < held.applied:
             return
         settings = self._settings_for(stream)
-        owned = _Owned(self._restored(stream, record, settings))
-        owned.applied = -1 if new_log else record["applied"]
-        owned.fence = {source: {int(p): o for p, o in fence.items()} for source, fence in record["fence"].items()}
-        owned.seen = _number(record.get("seen"))
-        owned.doubted = _number(record.get("doubted"))
-        owned.saved = True
-        owned.open = {plain["id"]: msgspec.convert(plain, Finding) for plain in record.get("open", [])}
+        owned = StreamInLog.from_record(self._restored(stream, record, settings), record, new_log=new_log)
         self._owned[stream] = owned
-        self._newcomers.pop(stream, None)
+        self._newcomers.remove(stream)
         self._due.forget(stream)
         self._expect(stream, owned)
         if isinstance(owned.monitor, Newcomer):
             owned.turn = record["newcomer"][0]
             self._turn = max(self._turn, owned.turn)
-            self._newcomers[stream] = None
-            self._in_order = False
+            self._newcomers.restore(stream)
 
     def _restored(self, stream: str, record: dict[str, Any], settings: DetectionSettings) -> Watched:
+        """What watches a stream by its record; a monitor whose state cannot be read has failed."""
         if "failed" in record:
             return FailedStream.from_plain(stream, record["failed"])
         if "newcomer" in record:
@@ -654,7 +557,3 @@ class PartitionMonitor:
 def _ticked(monitor: StreamMonitor, time: float) -> list[Finding] | None:
     """What a tick finds; None where the stream does not wait for one."""
     return monitor.tick(time) if monitor.waits_for(time) else None
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value

@@ -24,23 +24,22 @@ from scipy.special import ndtri
 from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.recent_rows import segments_of
 from monitor.detection.columns.stream_rows import StreamRows, quotable
-from monitor.detection.diagnosis import explain
-from monitor.detection.diagnosis.change_point import TEMPER, shift
+from monitor.detection.diagnosis import feature_changes, wording
+from monitor.detection.diagnosis.change_point import credible_interval
+from monitor.detection.diagnosis.finding_builder import Quoted, build
+from monitor.detection.diagnosis.shift import shift
+from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
     EXAMPLES,
     BeganAt,
-    Examples,
     Excerpt,
     Finding,
     FindingKind,
     RaisedAt,
-    Severity,
-    State,
-    finding_id,
 )
+from monitor.detection.records.plain_numbers import finite
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Reference
-from monitor.detection.stream.reference_monitor import Context, columns_of, finite
 
 Array = NDArray[np.float64]
 
@@ -88,7 +87,7 @@ def incident(reference: Reference, learned_from: StreamRows, asked: str | None) 
     A burst of one question is none: rows that repeat an earlier one do not count. `asked` is the feature that has a
     value exactly where an event has an input.
     """
-    numbers, flags = columns_of(reference.layout, learned_from)
+    numbers, flags = learned_from.read_as(reference.layout)
     y = reference.scores(numbers, flags, segments_of(learned_from.segments))
     news = Repetitions().counts(learned_from.digests, learned_from.present(asked)) == 1.0
     rows = np.flatnonzero(news)
@@ -114,10 +113,10 @@ def report(
     """
     inside = np.flatnonzero(stretch.inside(len(rows)))
     left_out = rows.take(inside)
-    numbers, flags = columns_of(clean.layout, left_out)
+    numbers, flags = left_out.read_as(clean.layout)
     moved = shift(clean, clean.scores(numbers, flags, segments_of(left_out.segments)))
-    effect = np.where(clean.is_input, 0.0, explain.effects(clean, moved, context.settings.floors))
-    changes = explain.feature_changes(clean, moved, effect, numbers, flags, context.specs)
+    effect = np.where(clean.is_input, 0.0, feature_changes.effects(clean, moved, context.settings.floors))
+    changes = feature_changes.changed_features(clean, moved, effect, numbers, flags, context.specs)
     if not changes:
         return None
     began, last, end = (int(indices[at]) for at in (stretch.start, stretch.stop - 1, -1))
@@ -128,32 +127,28 @@ def report(
         [Excerpt(rows.ids[at], *rows.excerpts[at]) for at in sorted(chosen.tolist())]
         for chosen in (usual, inside[:: max(1, len(inside) // EXAMPLES)][:EXAMPLES])
     )
-    parts = "; ".join(explain.phrase(change, context.specs) for change in changes[:3])
+    parts = "; ".join(wording.phrase(change, context.specs) for change in changes[:3])
     where = f"events {began:,} to {last:,}"
     cause = (
         f"Of the {len(rows):,} events from which the reference is learned, {where} differ from the rest: {parts}. They "
         "were left out of it. If they are what is normal, learn a reference anew from now on: oqm reference pin "
         f"{shlex.quote(context.stream)}"
     )
-    return Finding(
-        stream=context.stream,
-        state=State.INFO,
-        id=finding_id(context.stream, FindingKind.REFERENCE, None, None, end),
-        kind=FindingKind.REFERENCE,
-        cause=cause,
-        driver=None,
-        raised_at=RaisedAt(rows.ids[-1], end, finite(float(rows.times[-1]))),
-        began_at=BeganAt(
-            began, int(indices[stretch.low]), int(indices[stretch.high]), finite(float(rows.times[stretch.start]))
+    title = f"{context.stream}: its reference leaves out {where}, which differ from the rest"
+    return build(
+        context.stream,
+        FindingKind.REFERENCE,
+        (title, cause),
+        (
+            RaisedAt(rows.ids[-1], end, finite(float(rows.times[-1]))),
+            BeganAt(
+                began, int(indices[stretch.low]), int(indices[stretch.high]), finite(float(rows.times[stretch.start]))
+            ),
         ),
-        features=changes,
-        segment=None,
-        examples=Examples([e.event_id for e in before], [e.event_id for e in after]),
-        title=f"{context.stream}: its reference leaves out {where}, which differ from the rest",
-        severity=Severity.INFO,
-        runbook=explain.runbook_of(FindingKind.REFERENCE, []),
-        excerpts_before=before,
-        excerpts_after=after,
+        fires=False,
+        changes=changes,
+        features=context.specs,
+        quoted=Quoted.of(before, after),
     )
 
 
@@ -271,7 +266,5 @@ def _edges(ratio: Array, news: NDArray[np.bool_]) -> Stretch | None:
     start = int(np.argmin(total[: stop + 1]))
     if not 0 < stop - start <= len(ratio) // 2:
         return None
-    weight = np.exp(np.maximum((total[start] - total[:stop]) * TEMPER, -700))
-    share = np.cumsum(weight) / weight.sum()
-    low, high = (min(int(np.searchsorted(share, q)), stop - 1) for q in (0.05, 0.95))
+    low, high = credible_interval(-total[:stop])
     return Stretch(start, stop, min(low, start), max(high, start))

@@ -2,9 +2,9 @@
 
 The shape starts flat, becomes daily and then weekly as history allows: an hour of the week that was not seen yet is
 taken to be like that hour of other days, and an hour of the day not seen yet like the stream as a whole (shrinkage
-towards the coarser mean; Efron and Morris 1975). What is usual is told as a band over the hour and its neighbours, so
+towards the coarser mean; Efron and Morris 1975). What is usual is given as a band over the hour and its neighbours, so
 that neither the slope of a day nor summer time, nor a nightly job that is late, is a change. The band's upper edge is
-at least the highest rate that these hours held for a while, so that neither is a job that is over within the hour.
+at least the highest rate that these hours had for a while, so that neither is a job that is over within the hour.
 Hours are UTC.
 
 Pure. May import `monitor.detection.state.snapshot_codec` only.
@@ -59,7 +59,7 @@ class HourOfWeek:
     def learn(self, hour: int, hours: int, span: float, count: float, peak: float) -> None:
         """`count` events came in `span` seconds of these `hours`, the first of which is `hour` (`hour_of`).
 
-        `peak` is a rate (events a second) that was held for a while until then. An hour counts from two hours later on:
+        `peak` is a rate (events a second) that lasted for a while until then. An hour counts from two hours later on:
         what it brings is not yet usual in it, nor in the next.
         """
         for each in range(hour, hour + hours):

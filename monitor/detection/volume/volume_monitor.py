@@ -2,7 +2,7 @@
 
 Events whose times lie far behind the log's clock (`monitor.detection.volume.lateness`) are neither counted nor missed.
 
-Pure. May import `monitor.detection.volume.rate_change`, `lateness`, `finding`, `explain` and `settings`, and
+Pure. May import `monitor.detection.volume.rate_change`, `lateness`, `finding`, `diagnosis` and `settings`, and
 `monitor.config_values.durations` only.
 """
 
@@ -16,19 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.config_values.durations import in_words
-from monitor.detection.diagnosis import explain
+from monitor.detection.diagnosis.finding_builder import build
+from monitor.detection.diagnosis.rounding import number
 from monitor.detection.records.finding import (
     BeganAt,
     Ended,
-    Examples,
     FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
     Resolution,
-    Severity,
     State,
-    finding_id,
     resolved,
 )
 from monitor.detection.settings import DetectionSettings
@@ -176,7 +174,7 @@ class VolumeMonitor:
             cause = f"No event for {gap:,.0f} s; the setting silence_after is {settings.silence_after:,.0f} s."
         else:
             fires = "volume" in settings.alert_on
-            usual = explain.number(_round(self._volume.usual(last_time).typical * 3600))
+            usual = number(_round(self._volume.usual(last_time).typical * 3600))
             where = _where(last_time, self._volume.age(last_time))
             cause = (
                 f"No event since {_moment(last_time)}, for {in_words(gap)}, where {usual} an hour are usual {where}."
@@ -215,13 +213,13 @@ def _changed(stream: str, change: Change, settings: DetectionSettings) -> Findin
     before, after = change.before * 3600, change.count / span * 3600
     bound = "at least" if change.direction is Direction.FELL else "at most"
     cause = (
-        f"Since {_moment(change.since)}, within {in_words(span)}: {explain.number(change.count)} events, where {bound} "
-        f"{explain.number(_round(change.usual))} are usual {_where(change.since, change.known_s)}."
+        f"Since {_moment(change.since)}, within {in_words(span)}: {number(change.count)} events, where {bound} "
+        f"{number(_round(change.usual))} are usual {_where(change.since, change.known_s)}."
     )
     relative = f" ({after / before - 1:+.0%})" if before > 0 else ""
     title = (
-        f"{stream}: events {change.direction.value} from {explain.number(_round(before))} to "
-        f"{explain.number(_round(after))} an hour{relative}"
+        f"{stream}: events {change.direction.value} from {number(_round(before))} to "
+        f"{number(_round(after))} an hour{relative}"
     )
     first = min(change.first, change.last)
     began = BeganAt(first, max(first - change.about, 0), min(first + change.about, change.last), change.since)
@@ -245,26 +243,11 @@ def _finding(
     *features: FeatureChange,
     fires: bool,
 ) -> Finding:
-    return Finding(
-        stream=stream,
-        state=State.FIRING if fires else State.INFO,
-        id=finding_id(stream, kind, None, None, raised.index),
-        kind=kind,
-        cause=cause,
-        driver=None,
-        raised_at=raised,
-        began_at=began,
-        features=list(features),
-        segment=None,
-        examples=Examples([], []),
-        title=title,
-        severity=Severity.WARNING if fires else Severity.INFO,
-        runbook=explain.runbook_of(kind, []),
-    )
+    return build(stream, kind, (title, cause), (raised, began), fires=fires, changes=features)
 
 
 def _where(time: float, known_s: float) -> str:
-    """What is usual is usual of this, for a stream that has been seen for so long."""
+    """When what is usual is usual, for a stream that has been seen for `known_s` seconds."""
     if known_s >= WEEK_S:
         return f"at this hour of a {in_calendar(time):%A}"
     if known_s >= NIGHT_S:

@@ -43,12 +43,6 @@ def test_an_alert_fires_once_and_resolves_once() -> None:
     assert book.firing() == []
 
 
-def test_pending_is_kept_inside() -> None:
-    book = AlertBook()
-    assert book.apply(alert("a", State.PENDING)) is None
-    assert book.apply(alert("a")) is not None
-
-
 def test_information_that_crosses_its_floor_fires_with_the_severity_of_then() -> None:
     book = AlertBook()
     assert book.apply(alert("a", State.INFO, severity=Severity.INFO)) is not None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.detection import Control, ControlAction, DetectionSettings, Finding, FindingKind, State, StreamMonitor
-from monitor.detection.canary.canary_monitor import GONE
+from monitor.detection.canary.versions import GONE
 from monitor.detection.records.finding import Driver
 from tests.detection.streams import (
     ASKED,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from monitor.detection.evidence.shiryaev_roberts import Evidence
-from monitor.detection.stream.stream_monitor import LEAST_BLOCK
-from tests.detection.diagnosis.test_change_point import reference
+from monitor.detection.stream.blocks import LEAST_BLOCK
+from tests.detection.diagnosis.test_shift import reference
 from tests.detection.streams import Column, fired, one_column, replay, watch
 
 NARROWER, WIDER = 0.5, 1.8

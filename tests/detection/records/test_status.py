@@ -6,7 +6,7 @@ import pytest
 
 from monitor.detection import Control, ControlAction, DetectionSettings
 from monitor.detection.records.status import OpenAlert
-from monitor.detection.stream.reference_monitor import MOST_SHARES
+from monitor.detection.stream.population_status import MAX_SEGMENT_SHARES
 from tests.detection.streams import CHARS, WORDS, calm, fired, replay, watch
 
 TENANTS = [{"attributes.tenant": t, "model.name": "m"} for t in "ab"]
@@ -58,7 +58,7 @@ def test_a_status_names_a_bounded_number_of_segments() -> None:
         traffic.segments[row] = {f"attributes.{name}": f"v{row % 10}" for name in "abcdef"} | {"request": str(row)}
     replay(monitor, traffic)
     shares = monitor.status().segments
-    assert len(shares) == MOST_SHARES
+    assert len(shares) == MAX_SEGMENT_SHARES
     assert "request" not in {share.attribute for share in shares}
 
 

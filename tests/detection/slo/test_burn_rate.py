@@ -426,9 +426,9 @@ def test_a_burn_goes_with_a_drift_of_what_it_counts_that_was_just_told(
 ) -> None:
     drift = one(FindingKind.DRIFT, WARNED, 400, 500, *changes)
     burn = one(FindingKind.LATENCY, severity, began, began + 100, (f"{LATENCY}.tail", 9.0))
-    assert (alert_correlation.told_with(burn, [drift], DECLARED) is drift) == goes
+    assert (alert_correlation.drift_beside(burn, [drift], DECLARED) is drift) == goes
     graver = msgspec.structs.replace(drift, severity=PAGED)
-    assert alert_correlation.told_with(burn, [drift, graver, drift], DECLARED) is (graver if goes else None)
+    assert alert_correlation.drift_beside(burn, [drift, graver, drift], DECLARED) is (graver if goes else None)
 
 
 @pytest.mark.parametrize(
@@ -451,7 +451,7 @@ def test_a_drift_is_said_by_a_burn_that_is_as_grave_and_leaves_little_unsaid(
 ) -> None:
     burn = one(FindingKind.ERRORS, WARNED, 400, 500, (ERROR, 9.0))
     drift = one(FindingKind.ERRORS, severity, began, began + 100, *changes)
-    assert (alert_correlation.said_by(drift, [burn], DECLARED) is burn) == said
+    assert (alert_correlation.burn_that_covers(drift, [burn], DECLARED) is burn) == said
 
 
 # Cuts and snapshots

@@ -15,7 +15,7 @@ from monitor.detection.evidence.shiryaev_roberts import Evidence
 from monitor.detection.reference.moments import CLIP, PLACES, log_tilts
 from monitor.detection.reference.reference import Joint
 from monitor.detection.state import jit as module
-from tests.detection.diagnosis.test_change_point import reference
+from tests.detection.diagnosis.test_shift import reference
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,8 @@ import pytest
 
 from monitor.detection import Control, ControlAction, Finding, State
 from monitor.detection.records.finding import Ended
-from monitor.detection.stream.recovery import LIMIT, PIECE, WITHIN, Column, Measure
+from monitor.detection.stream.recovery import LIMIT, WRONG_WITHIN_ROWS
+from monitor.detection.stream.recovery_evidence import PIECE_ROWS, Column, Measure
 from tests.detection.streams import (
     CHARS,
     EMPTY,
@@ -171,16 +172,16 @@ def test_two_changes_resolve_when_both_are_back() -> None:
 def crossed(measure: Measure, usual: float, changed: float, draw: np.ndarray) -> int | None:
     """After how many rows a column that was found changed is called back; draw (n): its rows."""
     column = Column(0, measure, None, usual, 1.0, changed, 0.002, 0.03, 0.0075, 1.0)
-    for start in range(0, len(draw) - PIECE + 1, PIECE):
-        column.add(PIECE, float(draw[start : start + PIECE].sum()))
+    for start in range(0, len(draw) - PIECE_ROWS + 1, PIECE_ROWS):
+        column.add(PIECE_ROWS, float(draw[start : start + PIECE_ROWS].sum()))
         if column.total() >= LIMIT:
-            return start + PIECE
+            return start + PIECE_ROWS
     return None
 
 
 def test_at_most_one_in_twenty_is_called_back_while_a_rate_lasts() -> None:
     wrong = sum(
-        crossed(Measure.RATE, 0.001, 0.01, np.random.default_rng(seed).random(WITHIN) < 0.03) is not None
+        crossed(Measure.RATE, 0.001, 0.01, np.random.default_rng(seed).random(WRONG_WITHIN_ROWS) < 0.03) is not None
         for seed in range(60)
     )
     assert wrong <= 3
@@ -202,13 +203,13 @@ def test_a_normal_level_that_wanders_is_not_called_back() -> None:
     wrong = 0
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        noise, level = rng.normal(size=WITHIN) * 0.8, np.empty(WITHIN)
+        noise, level = rng.normal(size=WRONG_WITHIN_ROWS) * 0.8, np.empty(WRONG_WITHIN_ROWS)
         last = 0.0
-        for i in range(WITHIN):
+        for i in range(WRONG_WITHIN_ROWS):
             last = level[i] = 0.6 * last + noise[i]
         column = Column(0, Measure.LEVEL, None, 0.0, 1.0, 0.3, 0.05, 0.25, 0.15, 4.0)
-        for start in range(0, WITHIN - PIECE + 1, PIECE):
-            column.add(PIECE, float((level[start : start + PIECE] + 0.4).sum()))
+        for start in range(0, WRONG_WITHIN_ROWS - PIECE_ROWS + 1, PIECE_ROWS):
+            column.add(PIECE_ROWS, float((level[start : start + PIECE_ROWS] + 0.4).sum()))
             if column.total() >= LIMIT:
                 wrong += 1
                 break

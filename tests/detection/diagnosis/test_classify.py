@@ -8,9 +8,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from monitor.detection.diagnosis import explain
+from monitor.detection.diagnosis import classify, wording
 from monitor.detection.diagnosis.attribution import Attribution
-from monitor.detection.diagnosis.change_point import Shift
+from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import Driver, FeatureChange, FindingKind
 from monitor.detection.reference.reference import Reference
@@ -29,9 +29,9 @@ def judged(*surety: tuple[str, float]) -> tuple[Driver, FindingKind]:
     reference = cast(Reference, SimpleNamespace(layout=SimpleNamespace(name=names.__getitem__)))
     moved = Shift(np.zeros(len(names)), np.asarray([sure for _, sure in surety]), 50)
     changes = [FeatureChange(name, 1.0, 2.0, 2.0) for name in names]
-    decisive = explain.decisive(reference, moved, changes, DECLARED)
-    driver = explain.driver_of(decisive, DECLARED)
-    return driver, explain.kind_of(changes, decisive, driver, Attribution(known_versions=True), DECLARED)
+    decisive = classify.decisive(reference, moved, changes, DECLARED)
+    driver = classify.driver_of(decisive, DECLARED)
+    return driver, classify.kind_of(changes, decisive, driver, Attribution(known_versions=True), DECLARED)
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_causes_come_first_and_chance_decides_nothing(surety: list[Any], driver:
 def test_more_calls_of_tools_are_no_errors(values: tuple[str, ...], driver: str, kind: str) -> None:
     changes = [FeatureChange("call.outcome.finish_reason", 0.15, 0.4, 3.0, value=value) for value in values]
     changes.append(FeatureChange("output.length.missing", 0.15, 0.4, 3.0))
-    found = explain.driver_of(changes, DECLARED)
+    found = classify.driver_of(changes, DECLARED)
     known = Attribution(known_versions=True)
-    assert (found, explain.kind_of(changes, changes, found, known, DECLARED)) == (Driver(driver), FindingKind(kind))
-    first, *_ = explain.in_order(changes, FindingKind(kind), DECLARED)
+    assert (found, classify.kind_of(changes, changes, found, known, DECLARED)) == (Driver(driver), FindingKind(kind))
+    first, *_ = classify.in_order(changes, FindingKind(kind), DECLARED)
     assert first.name == "call.outcome.finish_reason"
 
 
@@ -79,7 +79,7 @@ def test_outputs_that_can_no_longer_be_parsed_are_a_broken_format_however_sure_t
     known = Attribution(known_versions=True)
     for after, kind in ((0.33, FindingKind.FORMAT), (0.95, FindingKind.SILENT_UPDATE)):
         parsed = FeatureChange(VALID, 1.0, after, (after - 1) / 0.03)
-        assert explain.kind_of([longer, parsed], [longer], Driver.OUTPUT, known, DECLARED) is kind
+        assert classify.kind_of([longer, parsed], [longer], Driver.OUTPUT, known, DECLARED) is kind
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_outputs_that_can_no_longer_be_parsed_are_a_broken_format_however_sure_t
 def test_a_share_of_next_to_nothing_is_not_told(before: float, after: float, told: str) -> None:
     spec = FeatureSpec("x", Kind.NUMBER, "", "characters")
     change = FeatureChange("x", before, after, 2.0 if after > before else -2.0)
-    assert explain.phrase(change, {"x": spec}) == f"x {told}"
+    assert wording.phrase(change, {"x": spec}) == f"x {told}"
 
 
 def test_directions_of_meaning_are_told_by_what_they_are_of_and_after_what_a_person_can_read() -> None:
     asked, said = (FeatureChange(f"{side}.embedding.p3", 0.031, -0.065, -3.0) for side in ("input", "output"))
     absent, lines = FeatureChange("input.length.missing", 0.0, 0.1, 3.0), FeatureChange("input.length.lines", 1, 3, 2.0)
-    assert explain.phrase(asked, DECLARED) == "what is asked moved (input.embedding.p3 from 0.031 to -0.065)"
-    assert explain.phrase(said, DECLARED) == "what is answered moved (output.embedding.p3 from 0.031 to -0.065)"
-    assert explain.in_order([absent, asked, lines], FindingKind.INPUT_DRIFT, DECLARED) == [lines, asked, absent]
-    title, _ = explain.words("shop", FindingKind.INPUT_DRIFT, Driver.INPUT, [asked], Attribution(), 800, DECLARED)
+    assert wording.phrase(asked, DECLARED) == "what is asked moved (input.embedding.p3 from 0.031 to -0.065)"
+    assert wording.phrase(said, DECLARED) == "what is answered moved (output.embedding.p3 from 0.031 to -0.065)"
+    assert classify.in_order([absent, asked, lines], FindingKind.INPUT_DRIFT, DECLARED) == [lines, asked, absent]
+    title, _ = wording.words("shop", FindingKind.INPUT_DRIFT, Driver.INPUT, [asked], Attribution(), 800, DECLARED)
     assert title == "shop: what is asked moved (input.embedding.p3 from 0.031 to -0.065)"

@@ -1,0 +1,223 @@
+"""What a change is: what drives it, which kind of finding it makes, how severe it is, what is named first.
+
+Called with the `FeatureChange`s of a finding. All that differs from kind to kind stands in the table
+`monitor.detection.records.finding_kinds`, and features are known by their roles. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from monitor.detection.columns.watched_columns import ANY_FAILURE
+from monitor.detection.diagnosis.attribution import Attribution
+from monitor.detection.diagnosis.shift import Shift
+from monitor.detection.records.declared_features import DeclaredFeatures, side_of
+from monitor.detection.records.finding import (
+    FAMILY_MISSING,
+    TAIL,
+    Driver,
+    FeatureChange,
+    Finding,
+    Severity,
+    base_name,
+)
+from monitor.detection.records.finding_kinds import KINDS, FindingKind, Trigger, is_upstream, kind_of_call
+from monitor.detection.reference.reference import Reference
+from monitor.events.content import TOOL_FINISHES
+from monitor.features.base import FeatureSpec, Kind, Role, Worse
+
+DECISIVE_SHARE = 0.7
+"""Share of the surest change's standard errors that a change has which decides on driver and kind, too: noise, of which
+there is always some among the changes, has less."""
+DECISIVE_CAUSE = 3.5
+"""Standard errors that are enough for a dependency or an error to decide: by chance once in 2,000."""
+ORDINARY_FINISHES = TOOL_FINISHES | {
+    "none",
+    "stop",
+    "end_turn",
+    "eos",
+    "eos_token",
+    "stop_sequence",
+    "complete",
+    "completed",
+}
+"""What providers call an end without a fault, or `none` where they say nothing. Where a fault makes these fewer, its
+own value rises, and says so."""
+SIZES = frozenset({Role.LENGTH, Role.EMPTY})
+"""What says how long outputs are."""
+MANY_UNPARSED = 0.2
+"""Share of the events that a program no longer reads, from which on that is what happened, whatever is surer: at a
+fifth, the program is broken for its users."""
+FIRST = 3
+"""Changes that a finding puts into words, and by which its kind and runbook are chosen."""
+CRITICAL_EFFECT = 8.0
+"""Floors in the direction that hurts from which a change is critical: with the default floors a number that moved by
+two standard deviations, or a rate by a quarter."""
+_TAIL_PLACE, _REST_PLACE, _OPAQUE_PLACE, _MISSING_PLACE = -1, 1_000, 1_001, 1_002
+"""Places in what a finding says, around those by `lead`."""
+
+
+def decisive(
+    reference: Reference, moved: Shift, changes: Sequence[FeatureChange], features: DeclaredFeatures
+) -> list[FeatureChange]:
+    """The changes that are nearly as sure as the surest: what a finding is about, without what came along by chance."""
+    sure: dict[str, float] = {}
+    for j, size in enumerate(np.abs(moved.surety).tolist()):
+        name = reference.layout.name(j)
+        sure[name] = max(size, sure.get(name, 0.0))
+    most = max((sure.get(change.name, 0.0) for change in changes), default=0.0)
+
+    def enough(change: FeatureChange) -> float:
+        nearly = DECISIVE_SHARE * most
+        return min(DECISIVE_CAUSE, nearly) if is_upstream(features.role(change.name)) else nearly
+
+    return [change for change in changes if sure.get(change.name, most) >= enough(change)]
+
+
+def driver_of(decisive: Sequence[FeatureChange], features: DeclaredFeatures) -> Driver:
+    """Whether outputs or the call around them moved.
+
+    Latency, tokens and cost follow outputs, so they are the driver only where no output moved, or a single one that is
+    less sure and says nothing of length; errors and dependencies come first.
+    """
+    if any(is_upstream(features.role(change.name)) and not _ends_ordinarily(change, features) for change in decisive):
+        return Driver.CALL
+    moved = [change for change in decisive if side_of(change.name) == "output"]
+    output = len(moved) > 1 or any(c is decisive[0] or features.role(c.name) in SIZES for c in moved)
+    return Driver.OUTPUT if output or not decisive else Driver.CALL
+
+
+def kind_of(
+    changes: Sequence[FeatureChange],
+    decisive: Sequence[FeatureChange],
+    driver: Driver,
+    attribution: Attribution,
+    features: DeclaredFeatures,
+) -> FindingKind:
+    """The kind of a finding from what moved, what of it is decisive, and whether a version did."""
+    if driver is Driver.INPUT:
+        return FindingKind.INPUT_DRIFT
+    if driver is Driver.MIX:
+        return FindingKind.MIX_SHIFT
+    if driver is Driver.CALL:
+        found = _kind_of_call(changes, decisive, features)
+        if found is not None:
+            return found
+    for kind, info in KINDS.items():
+        if info.trigger is Trigger.FLAG_AMONG_FIRST:
+            fits = any(_is_flag(change, info.roles, features) for change in changes[:FIRST])
+        elif info.trigger is Trigger.DECISIVE:
+            fits = any(features.role(change.name) in info.roles for change in decisive) or any(
+                _breaks(change, info.roles, features) for change in changes
+            )
+        else:
+            continue
+        if fits:
+            return kind
+    if attribution.known_versions and not attribution.new_versions:
+        return FindingKind.SILENT_UPDATE
+    return FindingKind.DRIFT
+
+
+def _ends_ordinarily(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether a change says only that more or fewer calls ended as they should: with an answer, or with a tool call."""
+    return features.role(change.name) is Role.FINISH and str(change.value).lower() in ORDINARY_FINISHES
+
+
+def _kind_of_call(
+    changes: Sequence[FeatureChange], decisive: Sequence[FeatureChange], features: DeclaredFeatures
+) -> FindingKind | None:
+    """The kind of a change of the call around the model: a decisive one that is upstream, else the first that has one.
+
+    More or fewer calls that end as they should are left out.
+    """
+    surest = {features.role(change.name) for change in decisive if not _ends_ordinarily(change, features)}
+    for kind, info in KINDS.items():
+        if info.upstream and surest.intersection(info.roles):
+            return kind
+    named = (kind_of_call(features.role(each.name)) for each in changes if not _ends_ordinarily(each, features))
+    return next((kind for kind in named if kind is not None), None)
+
+
+def _is_flag(change: FeatureChange, roles: Sequence[Role], features: DeclaredFeatures) -> bool:
+    """Whether the rate of a flag of these roles changed: a score that moved within its range does not count."""
+    spec = features.get(change.name)
+    return spec is not None and spec.role in roles and spec.kind is Kind.FLAG
+
+
+def _breaks(change: FeatureChange, roles: Sequence[Role], features: DeclaredFeatures) -> bool:
+    """Whether a flag of these roles became a fault in many more events: flags alone say in how many.
+
+    A category that moved far, as the keys of a JSON output, may only have got a new value.
+    """
+    spec = features.get(change.name)
+    if spec is None:
+        return False
+    worse = -1 if spec.worse is Worse.DOWN else 1
+    return (
+        _is_flag(change, roles, features)
+        and isinstance(change.before, float)
+        and isinstance(change.after, float)
+        and worse * (change.after - change.before) >= MANY_UNPARSED
+    )
+
+
+def is_reported_by(known: Finding, change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether a finding reports this change already: the same feature, or another of its kind, moved the same way."""
+    name = base_name(change.name)
+    same = [other for other in known.features if base_name(other.name) == name]
+    if not same and kind_of_call(features.role(name)) is known.kind:
+        same = known.features[:1]
+    return any(other.effect * change.effect > 0 for other in same)
+
+
+def is_failure_or_missing(change: FeatureChange) -> bool:
+    """Whether a change only says that something failed or is missing."""
+    return change.name == ANY_FAILURE or change.name.endswith(FAMILY_MISSING)
+
+
+def runbook_of(kind: FindingKind, changes: Sequence[FeatureChange], features: DeclaredFeatures | None = None) -> str:
+    """Path of the runbook: of the kind, or of what broke where that says more."""
+    roles = [] if features is None else [features.role(change.name) for change in changes[:FIRST]]
+    narrower = (each.name for each in KINDS[kind].narrower if sum(r in each.roles for r in roles) >= each.at_least)
+    return f"runbooks/{next(narrower, kind.value)}.md"
+
+
+def is_fault(change: FeatureChange, spec: FeatureSpec | None) -> bool:
+    """Whether a change says that a failure became more frequent, by more than its floor."""
+    return spec is not None and spec.failure and change.effect > 1
+
+
+def severity_of(changes: Sequence[FeatureChange], specs: Mapping[str, FeatureSpec]) -> Severity:
+    """Critical where a failure flag rose, or something moved far in the direction that hurts; else a warning."""
+    for change in changes:
+        spec = specs.get(change.name)
+        if spec is None:
+            continue
+        if is_fault(change, spec):
+            return Severity.CRITICAL
+        hurts = (spec.worse is Worse.UP and change.effect > 0) or (spec.worse is Worse.DOWN and change.effect < 0)
+        if hurts and abs(change.effect) >= CRITICAL_EFFECT:
+            return Severity.CRITICAL
+    return Severity.WARNING
+
+
+def in_order(changes: Sequence[FeatureChange], kind: FindingKind, features: DeclaredFeatures) -> list[FeatureChange]:
+    """The changes as a finding of this kind lists them: what names the cause first, then the surest."""
+    return sorted(changes, key=lambda change: _place(change, kind, features))
+
+
+def _place(change: FeatureChange, kind: FindingKind, features: DeclaredFeatures) -> int:
+    """Where a change is listed: first what names the cause, then the rest, then directions of meaning, last what only
+    says that something failed or is missing."""
+    spec = features.spec(change.name)
+    if kind is FindingKind.LATENCY and spec is not None and spec.role is Role.LATENCY and change.name.endswith(TAIL):
+        return _TAIL_PLACE
+    if is_failure_or_missing(change):
+        return _MISSING_PLACE
+    if spec is not None and spec.opaque:
+        return _OPAQUE_PLACE
+    leads = spec is not None and spec.lead is not None and spec.role in KINDS[kind].leads
+    return spec.lead if leads and spec is not None and spec.lead is not None else _REST_PLACE

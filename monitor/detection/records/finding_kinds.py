@@ -1,0 +1,351 @@
+"""`KINDS`: what each kind of finding is, in one table.
+
+A new kind is a member of `FindingKind`, an entry here, and its runbook in `config/runbooks`. Everything else reads this
+table: which changes make a finding of the kind and which features it names first (`monitor.detection.diagnosis`), how
+severe it is, which alerts form one incident (`monitor.alerting`), what people do first, the page
+docs/reference/findings.md, and the tests of runbooks and of Alertmanager's rules. An entry that is missing or
+incomplete raises `ValueError` when this module is imported.
+
+Pure. May import `monitor.features.base` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from monitor.features.base import Role
+
+
+class FindingKind(StrEnum):
+    """What sort of thing was found; a published enumeration. Each has a runbook of its name in `config/runbooks`."""
+
+    DRIFT = "drift"
+    SILENT_UPDATE = "silent_update"
+    FORMAT = "format"
+    REFUSAL = "refusal"
+    LATENCY = "latency"
+    ERRORS = "errors"
+    DEPENDENCY = "dependency"
+    CONTEXT = "context"
+    VOLUME = "volume"
+    SILENCE = "silence"
+    INPUT_DRIFT = "input_drift"
+    MIX_SHIFT = "mix_shift"
+    CANARY = "canary"
+    REFERENCE = "reference"
+
+    @classmethod
+    def _missing_(cls, value: object) -> FindingKind | None:
+        """Records of earlier versions may name a kind that was published and never found: it was a drift."""
+        return cls.DRIFT if value == "version_change" else None
+
+
+class Trigger(StrEnum):
+    """Which change makes a finding one of a kind, given the roles of the kind."""
+
+    CALL = "call"  # the call around the model moved, and a feature of the roles with it
+    FLAG_AMONG_FIRST = "flag_among_first"  # a flag of the roles is one of the first changes
+    DECISIVE = "decisive"  # a feature of the roles decides, or a flag of theirs became a fault in many events
+    OTHERWISE = "otherwise"  # outputs changed, and no other kind fits
+    ELSEWHERE = "elsewhere"  # another part of detection says so: inputs, segments, volume, versions, the warm-up
+
+
+class SeverityRule(StrEnum):
+    """What the severity of a firing finding follows from."""
+
+    CHANGES = "changes"  # critical where a failure rose, or something moved far in the direction that hurts
+    WARNING = "warning"
+    INFO = "info"  # never fires
+
+
+@dataclass(frozen=True)
+class NarrowerRunbook:
+    """A runbook that says more than the kind's own, where `at_least` of the first changes have one of these roles."""
+
+    name: str
+    roles: frozenset[Role]
+    at_least: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindInfo:
+    """What a kind is.
+
+    Attributes
+    ----------
+    headline
+        A few words at the start of an alert's title.
+    meaning
+        One sentence for the reference page.
+    next_steps
+        What a person does first, in order; `{stream}` becomes the stream's name, quoted for a shell.
+    trigger, roles
+        Which change makes a finding one of this kind.
+    upstream
+        Whether what breaks here breaks outputs, too: such a change decides before others do.
+    leads
+        Roles whose features a finding of this kind names first, in the order of their `lead`.
+    severity
+        What its severity follows from.
+    groups_as
+        Kinds with the same word here are one cause, so that their alerts can form one incident; empty: a cause by
+        itself.
+    explains
+        Kinds that are consequences of this one in the same stream; Alertmanager inhibits them while this one fires.
+    explains_unless_critical
+        Whether it leaves critical alerts of those kinds alone.
+    narrower
+        Runbooks that say more than the one that is named after the kind.
+    """
+
+    headline: str
+    meaning: str
+    next_steps: tuple[str, ...]
+    trigger: Trigger
+    roles: tuple[Role, ...] = ()
+    upstream: bool = False
+    leads: tuple[Role, ...] = ()
+    severity: SeverityRule = SeverityRule.CHANGES
+    groups_as: str = ""
+    explains: tuple[FindingKind, ...] = ()
+    explains_unless_critical: bool = False
+    narrower: tuple[NarrowerRunbook, ...] = ()
+
+
+_ACCEPT = "If the change was intended, make it the new normal: oqm reference accept {stream}"
+_OUTPUT = "output"
+"""One update of a model is a drift in one stream, a broken format in another: kinds of one cause."""
+_BROKEN_LAYOUT = NarrowerRunbook(
+    "format",
+    frozenset({Role.FORMAT, Role.LAYOUT, Role.TRUNCATION, Role.CONTENT_FAULT}),
+    at_least=2,  # one changed heading or bullet comes with any change of style
+)
+_NOISY_INPUT = NarrowerRunbook("prompt_brittleness", frozenset({Role.NOISE}), at_least=1)
+
+_TABLE: dict[FindingKind, KindInfo] = {
+    FindingKind.DEPENDENCY: KindInfo(
+        headline="Dependency",
+        meaning="Something that the application calls fails, got slow or answers in another shape.",
+        next_steps=(
+            "Call the dependency named below by hand: does it answer, and in the format expected?",
+            "Check its status page and its release notes for the time it began.",
+            "Turn the step that needs it off, or serve without it, until it is back.",
+        ),
+        trigger=Trigger.CALL,
+        roles=(Role.DEPENDENCY,),
+        upstream=True,
+        leads=(Role.DEPENDENCY,),
+        explains=(
+            FindingKind.LATENCY,
+            FindingKind.DRIFT,
+            FindingKind.FORMAT,
+            FindingKind.REFUSAL,
+            FindingKind.CONTEXT,
+        ),
+    ),
+    FindingKind.ERRORS: KindInfo(
+        headline="Errors",
+        meaning="More calls end in an error, or end for another reason than before.",
+        next_steps=(
+            "Read the errors of the examples: whose are they, the provider's, a dependency's or ours?",
+            "Check quotas, keys and the provider's status page.",
+            "Fail over, or turn the use case off, before retries add to the load.",
+        ),
+        trigger=Trigger.CALL,
+        roles=(Role.ERROR, Role.FINISH),
+        upstream=True,
+        leads=(Role.ERROR, Role.FINISH),
+        explains=(
+            FindingKind.LATENCY,
+            FindingKind.DRIFT,
+            FindingKind.FORMAT,
+            FindingKind.REFUSAL,
+            FindingKind.CONTEXT,
+        ),
+    ),
+    FindingKind.CONTEXT: KindInfo(
+        headline="Context growth",
+        meaning="More is sent to the model with each call, towards the limit of its context.",
+        next_steps=(
+            "Check what fills the context: history, retrieved passages or tool results.",
+            "Cut or summarise the history before the limit is reached and outputs are truncated.",
+            "Look for a change to retrieval or memory at the time it began.",
+        ),
+        trigger=Trigger.CALL,
+        roles=(Role.CONTEXT, Role.SESSION),
+        leads=(Role.CONTEXT,),
+    ),
+    FindingKind.LATENCY: KindInfo(
+        headline="Latency",
+        meaning="Calls take another time than before, all of them or the slowest.",
+        next_steps=(
+            "Compare call.latency with each dependency's time: is it the model or something it calls?",
+            "Check the provider's status page, and whether prompts or outputs became longer.",
+            "If users wait too long, fail over, shorten the output limit or shed load.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.CALL,
+        roles=(Role.LATENCY,),
+        leads=(Role.LATENCY,),
+    ),
+    FindingKind.REFUSAL: KindInfo(
+        headline="Refusals",
+        meaning="The model declines another share of the requests than before.",
+        next_steps=(
+            "Read the refused examples: are these requests that must be served?",
+            "Look for a change of system prompt, safety settings or model at the time it began.",
+            "Roll it back, or send the refused requests to the fallback model.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.FLAG_AMONG_FIRST,
+        roles=(Role.REFUSAL,),
+        leads=(Role.REFUSAL,),
+        groups_as=_OUTPUT,
+    ),
+    FindingKind.FORMAT: KindInfo(
+        headline="Format break",
+        meaning="Outputs have another format, so that a program that reads them may fail.",
+        next_steps=(
+            "Check whether what reads these outputs still parses them; stop consequential actions if not.",
+            "Look for a change of prompt, model or output schema at the time it began.",
+            "Roll it back, or turn on the provider's structured output until it is mended.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.DECISIVE,
+        roles=(Role.FORMAT,),
+        leads=(Role.FORMAT,),
+        groups_as=_OUTPUT,
+    ),
+    FindingKind.SILENT_UPDATE: KindInfo(
+        headline="Silent model update",
+        meaning="Outputs changed, and no version that the events carry changed with them.",
+        next_steps=(
+            "Read the examples: nothing of ours changed, so the provider's model probably did.",
+            "Check the provider's status page and release notes for the time it began.",
+            "If users are worse off, pin the model's dated version, or switch to the fallback model.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.OTHERWISE,
+        # More tool calls, where these two are the kind: outputs that hold no text are what follows from them.
+        leads=(Role.FINISH,),
+        groups_as=_OUTPUT,
+        explains=(FindingKind.DRIFT, FindingKind.FORMAT, FindingKind.REFUSAL, FindingKind.LATENCY),
+        narrower=(_BROKEN_LAYOUT,),
+    ),
+    FindingKind.DRIFT: KindInfo(
+        headline="Output drift",
+        meaning="Outputs changed: with a new version, or where events carry no version.",
+        next_steps=(
+            "Read the examples: is what users get now worse, or only different?",
+            "Look for a deploy, a prompt change or a configuration change at the time it began.",
+            "If it is worse, roll back to the prompt or model in use before that time.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.OTHERWISE,
+        leads=(Role.FINISH,),
+        groups_as=_OUTPUT,
+        narrower=(_BROKEN_LAYOUT,),
+    ),
+    FindingKind.INPUT_DRIFT: KindInfo(
+        headline="Input drift",
+        meaning="Inputs changed, and outputs no further than such inputs make them.",
+        next_steps=(
+            "Read the examples: who asks, and what do they ask now?",
+            "Check for a new client, a campaign, an attack or a broken form upstream.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.ELSEWHERE,
+        explains=(FindingKind.DRIFT,),
+        explains_unless_critical=True,
+        narrower=(_NOISY_INPUT,),
+    ),
+    FindingKind.MIX_SHIFT: KindInfo(
+        headline="Traffic mix",
+        meaning="The shares of the traffic's segments moved; within each of them outputs are as before.",
+        next_steps=(
+            "Look at the segment named below: which share of the traffic grew or shrank?",
+            "Nothing is wrong with the outputs themselves; act only if the traffic itself is.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.ELSEWHERE,
+        explains=(FindingKind.DRIFT,),
+        explains_unless_critical=True,
+    ),
+    FindingKind.VOLUME: KindInfo(
+        headline="Volume",
+        meaning="Many more or many fewer events come than are usual at this hour.",
+        next_steps=(
+            "Check whether callers changed: a launch, a loop of retries, an outage upstream.",
+            "If it is a loop, stop its source: it costs money with every call.",
+        ),
+        trigger=Trigger.ELSEWHERE,
+        severity=SeverityRule.WARNING,
+    ),
+    FindingKind.SILENCE: KindInfo(
+        headline="Silence",
+        meaning="No event came for longer than is usual at this hour, or than a setting allows.",
+        next_steps=(
+            "Check whether the application runs and serves requests at all.",
+            "Check whether it can reach Kafka: look for undelivered events of its publisher.",
+            "If the use case was turned off on purpose, silence this alert's stream.",
+        ),
+        trigger=Trigger.ELSEWHERE,
+        severity=SeverityRule.WARNING,
+    ),
+    FindingKind.CANARY: KindInfo(
+        headline="Canary",
+        meaning="Two versions run at the same time, and the outputs of the new one differ from those of the old one.",
+        next_steps=(
+            "Stop the roll-out: outputs of the canary differ from the version in use.",
+            "Read the examples of both sides before going on.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.ELSEWHERE,
+    ),
+    FindingKind.REFERENCE: KindInfo(
+        headline="Reference",
+        meaning="Some events of the warm-up differ from the rest, and were left out of the reference.",
+        next_steps=(
+            "Look at the events named: they differ from the rest of those that the reference is learned from.",
+            "If they were an incident, nothing is to be done: the reference was learned without them.",
+            "If they are what is normal, learn it anew from now on: oqm reference pin {stream}",
+        ),
+        trigger=Trigger.ELSEWHERE,
+        severity=SeverityRule.INFO,
+    ),
+}
+
+
+def checked(table: Mapping[FindingKind, KindInfo]) -> Mapping[FindingKind, KindInfo]:
+    """The table, read-only. Raises `ValueError` where a kind has no entry or an entry lacks what people read."""
+    missing = [kind.value for kind in FindingKind if kind not in table]
+    if missing:
+        raise ValueError(f"finding kinds without an entry in KINDS: {', '.join(missing)}")
+    for kind, info in table.items():
+        if not info.headline or not info.meaning or not info.next_steps:
+            raise ValueError(f"finding kind {kind.value}: headline, meaning and next_steps must not be empty")
+        if bool(info.roles) != (info.trigger in (Trigger.CALL, Trigger.FLAG_AMONG_FIRST, Trigger.DECISIVE)):
+            raise ValueError(f"finding kind {kind.value}: the trigger {info.trigger.value} does not fit its roles")
+    for trigger in (Trigger.CALL, Trigger.FLAG_AMONG_FIRST, Trigger.DECISIVE):
+        triggering = [role for info in table.values() if info.trigger is trigger for role in info.roles]
+        twice = sorted({role.value for role in triggering if triggering.count(role) > 1})
+        if twice:
+            raise ValueError(f"roles that make two kinds: {', '.join(twice)}")
+    return MappingProxyType(dict(table))
+
+
+KINDS: Mapping[FindingKind, KindInfo] = checked(_TABLE)
+"""By kind; where a change fits several, the first one counts."""
+
+
+def kind_of_call(role: Role | None) -> FindingKind | None:
+    """The kind of a change of the call around the model, by the role of what moved."""
+    return next((kind for kind, info in KINDS.items() if info.trigger is Trigger.CALL and role in info.roles), None)
+
+
+def is_upstream(role: Role | None) -> bool:
+    """Whether what breaks a feature of this role breaks outputs, too."""
+    return any(info.upstream and role in info.roles for info in KINDS.values())
