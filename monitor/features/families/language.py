@@ -143,7 +143,14 @@ def is_foreign(text: TextBatch) -> NDArray[np.bool_]:
 
 
 def is_english(text: TextBatch) -> NDArray[np.bool_]:
-    """Which texts the one pass alone shows to be English."""
+    """Which texts the one pass alone shows to be English. Worked out once for a `TextBatch`, whoever asks."""
+    found: NDArray[np.bool_] | None = text.memory.get("english")
+    if found is None:
+        found = text.memory["english"] = _is_english(text)
+    return found
+
+
+def _is_english(text: TextBatch) -> NDArray[np.bool_]:
     words = np.maximum(text.sums["alphabetic"], 1)
     marked = text.sums["marker"] / words
     spelt = text.sums["known"] / words

@@ -191,7 +191,6 @@ def _is_pictograph(char: str) -> bool:
     return 0x1F300 <= ord(char) <= 0x1FAFF or 0x2600 <= ord(char) <= 0x27BF
 
 
-_COUNTED = ("exclamations", "questions", "apologies")
 _APOLOGIES = re.compile(
     # beside English, the ten languages most spoken and others: forms of "sorry" and "apology" that mean nothing else
     r"(?:^|(?<=\W))(?:entschuldig\w*|verzeihung|bedauern|bedauere|bedaure|leid(?=\W*$)|lamento|lamentamos|lamentablemente"
@@ -403,16 +402,15 @@ class Tone:
         text = batch.output
         bits = text.values("tone.bits").astype(np.int32)
         valence = text.values("tone.valence")
-        words, syllables = text.words.astype(np.float64), text.sums["syllables"]
-        exclamations, questions, apologies = (text.sums[f"tone.{name}"] for name in _COUNTED)
+        names = ("words", "syllables", "tone.exclamations", "tone.questions", "tone.apologies")
+        sums = {name: text.sums[name] for name in names}
         if text.prose is not None:  # the rest is not the speaker's
             bits *= text.prose
             valence *= text.prose
-            words, syllables, exclamations, questions, apologies = (
-                text.reduce(text.values(name) * text.prose)
-                for name in ("words", "syllables", *(f"tone.{name}" for name in _COUNTED))
-            )
-            words = np.rint(words)
+            outside = np.flatnonzero(~text.prose)
+            sums = {name: total - text.sums_over(name, outside) for name, total in sums.items()}
+        words, syllables, exclamations, questions, apologies = sums.values()
+        words = np.rint(words)
         counts = _bit_counts(text, bits)
         per_sentence = np.maximum(text.sentences_of_prose, 1.0)  # NaN where they cannot be counted
         one_or_more = np.where(np.isnan(per_sentence), 1.0, per_sentence)

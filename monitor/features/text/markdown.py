@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 LONGEST_PARSED = 20_000
 """Characters that the parser is given: some 10 ms. In a longer text fences in lists are read as if they stood outside."""
 _FENCE_LINE = re.compile(
-    r"^(?P<before>[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}){0,4}[ \t>]{0,40})(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)$",
-    re.MULTILINE,
+    r"(?P<before>[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}){0,4}[ \t>]{0,40})"
+    r"(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)"
 )
 
 
@@ -37,19 +37,28 @@ class CodeBlock(NamedTuple):
         return re.split(r"[\s,{:]", self.info.strip().lstrip("{.").lower(), maxsplit=1)[0].rstrip("}")
 
 
-def may_hold_code(text: str) -> bool:
-    """Whether a text holds the marks of a fence at all."""
-    return "```" in text or "~~~" in text
-
-
 def code_blocks(text: str) -> list[CodeBlock]:
-    """The fenced code blocks of a text, in order."""
-    lines = list(_FENCE_LINE.finditer(text))
+    """The fenced code blocks of a text, in order; `_fence_lines` reads those lines alone that hold a fence's marks."""
+    lines = _fence_lines(text)
     if not lines or not any(_opens(line) for line in lines):
         return []
     if len(text) > LONGEST_PARSED or not any(line["before"] for line in lines):
         return _scanned(text, lines)
     return _parsed(text)
+
+
+def _fence_lines(text: str) -> list[re.Match[str]]:
+    """The lines that begin with a fence, behind the marks of lists and block quotes."""
+    found: list[re.Match[str]] = []
+    for fence in ("```", "~~~"):
+        at = text.find(fence)
+        while at >= 0:
+            line = _FENCE_LINE.match(text, text.rfind("\n", 0, at) + 1)
+            if line is not None and line["fence"][0] == fence[0]:
+                found.append(line)
+            stop = text.find("\n", at)
+            at = text.find(fence, stop) if stop >= 0 else -1
+    return sorted(found, key=lambda line: line.start())
 
 
 def without_blocks(text: str, blocks: list[CodeBlock]) -> str:

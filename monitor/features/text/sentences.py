@@ -30,10 +30,12 @@ SYMBOL, LOWER, UPPER, DIGIT, UNCASED, STARTER, ORDINAL_NOUN = range(7)
 # What a chunk marks in the layout of a text; bits. All but the last four mean something at the start of a line only.
 LIST_MARK, ROW, BLOCK_QUOTE, FENCE, BACKTICK, QUOTE_OPENS, QUOTE_CLOSES, LINK = (1 << bit for bit in range(8))
 
+_THREE_BITS, _OPENING_AT, _LAYOUT_AT = 7, 3, 6
+
 CLOSING = "\"'\u201d\u2019)]*_\u00bb\u203a\u300d\u300f\uff09\u3011\u300b\u201c`~"
 OPENING = "\"'\u201c\u2018\u201e\u00ab\u2039([*_\u00bf\u00a1\u300c\u300e\uff08\u3010\u300a~"
-_QUOTES = "\"\u201d\u2019\u00bb\u203a\u300d\u300f\u201c"
-_DOUBLE_QUOTES = "\"\u201c\u201d\u201e\u00ab\u00bb"
+_QUOTES = '"\u201d\u2019\u00bb\u203a\u300d\u300f\u201c'
+_DOUBLE_QUOTES = '"\u201c\u201d\u201e\u00ab\u00bb'
 _COMMAS = ",;\u060c\u061b\uff0c\u3001\uff1b&(\u2013\u2014-"
 _GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
 _INNER_WIDE = re.compile(rf"[{WIDE_STOPS}]+[{re.escape(CLOSING)}]*(?=\w)")
@@ -58,7 +60,27 @@ def _abbreviations() -> _Abbreviations:
     return _Abbreviations(**{name: frozenset(words.split()) for name, words in found.items()})
 
 
-def ending(chunk: str) -> float:
+def form(chunk: str) -> float:
+    """`ending`, `opening` and `layout` of a chunk in one number, which `endings`, `openings` and `layouts` take apart."""
+    return float(ending(chunk) | opening(chunk) << _OPENING_AT | layout(chunk) << _LAYOUT_AT)
+
+
+def endings(forms: NDArray[np.int16]) -> NDArray[np.int16]:
+    """How chunks end."""
+    return forms & _THREE_BITS
+
+
+def openings(forms: NDArray[np.int16]) -> NDArray[np.int16]:
+    """How chunks begin."""
+    return (forms >> _OPENING_AT) & _THREE_BITS
+
+
+def layouts(forms: NDArray[np.int16]) -> NDArray[np.int16]:
+    """What chunks mark."""
+    return forms >> _LAYOUT_AT
+
+
+def ending(chunk: str) -> int:
     """How a chunk ends: one of the codes above."""
     last = chunk[-1]
     if last.isalnum():
@@ -105,7 +127,7 @@ def _full_stop(bare: str, *, quoted: bool) -> int:
     return UNLESS_LOWER if quoted else STOP
 
 
-def opening(chunk: str) -> float:
+def opening(chunk: str) -> int:
     """How a chunk begins: one of the codes above."""
     first = chunk[0]
     if not first.isalnum():
@@ -146,17 +168,15 @@ def inner_stops(chunk: str) -> float:
     return float(stops)
 
 
-def layout(chunk: str) -> float:
+def layout(chunk: str) -> int:
     """What a chunk marks in the layout: the bits above."""
     if chunk.isalnum():
-        return 0.0
+        return 0
     first, last = chunk[0], chunk[-1]
     bits = 0
     if chunk in _BULLETS or _LIST_NUMBER.match(chunk):
         bits = LIST_MARK
-    elif first == "#" and not chunk.strip("#") and len(chunk) <= 6:
-        bits = LIST_MARK | ROW
-    elif first == "|":
+    elif (first == "#" and not chunk.strip("#") and len(chunk) <= 6) or first == "|":
         bits = LIST_MARK | ROW
     elif first == ">":
         bits = BLOCK_QUOTE
@@ -170,47 +190,44 @@ def layout(chunk: str) -> float:
         bits |= QUOTE_OPENS
     if last in _DOUBLE_QUOTES or chunk.rstrip(".,;:!?)]*_\u2026")[-1:] in tuple(_DOUBLE_QUOTES):
         bits |= QUOTE_CLOSES
-    return float(bits)
+    return bits
 
 
 def ends_of_units(
-    endings: NDArray[np.int8],
-    openings: NDArray[np.int8],
-    layouts: NDArray[np.int16],
+    forms: NDArray[np.int16],
     text_of: NDArray[np.int32],
     line_starts: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Which of m chunks end a unit (bool, m). `line_starts` are indices of the first chunk after each line break of the
+    """Which of m chunks of these forms end a unit (bool, m). `line_starts` are indices of the first chunk after each line break of the
     batch, ascending; one that comes twice begins a paragraph. The last chunk of a text ends one always."""
-    m = len(endings)
+    m = len(forms)
     ends = np.ones(m, dtype=np.bool_)
     if m < 2:
         return ends
-    following = openings[1:]
-    lower, number = following == LOWER, following == DIGIT
+    following = openings(forms[1:])
     ends_here = ends[:-1]
-    kinds = endings[:-1]
+    kinds = endings(forms[:-1])
     np.equal(kinds, STOP, out=ends_here)
     doubtful = np.flatnonzero((kinds > STOP) & (kinds != COMMA))
     kind, after = kinds[doubtful], following[doubtful]
     ends_here[doubtful] = (
-        ((kind == UNLESS_LOWER) & ~lower[doubtful])
+        ((kind == UNLESS_LOWER) & (after != LOWER))
         | ((kind == BEFORE_STARTER) & (after == STARTER))
-        | ((kind == UNLESS_NUMBER) & ~lower[doubtful] & ~number[doubtful])
-        | ((kind == ORDINAL) & ~lower[doubtful] & (after != ORDINAL_NOUN))
+        | ((kind == UNLESS_NUMBER) & (after != LOWER) & (after != DIGIT))
+        | ((kind == ORDINAL) & (after != LOWER) & (after != ORDINAL_NOUN))
     )
     inside = line_starts[(line_starts > 0) & (line_starts < m)]
     if len(inside):
         starts, breaks = np.unique(inside, return_counts=True)
-        marked = layouts[starts]
+        marked = layouts(forms[starts])
         # the first chunk of the line before each of them: a row or a heading ends with its line
         before = np.concatenate([[0], starts[:-1]])
-        comma = endings[starts - 1] == COMMA
+        comma = kinds[starts - 1] == COMMA
         ends_here[starts - 1] = (
             (breaks > 1)
             | ((marked & LIST_MARK) != 0)
-            | ((layouts[before] & ROW) != 0)
-            | (~comma & (openings[starts] != LOWER))
+            | ((layouts(forms[before]) & ROW) != 0)
+            | (~comma & (openings(forms[starts]) != LOWER))
             | (kinds[starts - 1] == STOP)
         )
     begins = np.zeros(m + 1, dtype=np.bool_)
@@ -219,7 +236,7 @@ def ends_of_units(
     begins[1:m] |= text_of[1:] != text_of[:-1]
     # the mark of a list item ("1.") ends nothing, unless it is all that its line holds
     items = np.flatnonzero(begins[:m])
-    items = items[((layouts[items] & LIST_MARK) != 0) & ~begins[items + 1] & (items < m - 1)]
+    items = items[((layouts(forms[items]) & LIST_MARK) != 0) & ~begins[items + 1] & (items < m - 1)]
     ends_here[items] = False
     ends_here |= text_of[1:] != text_of[:-1]
     return ends

@@ -39,16 +39,17 @@ BUILT_IN = (
     "length",  # its characters
     "words",  # words a reader counts in it: 0 or 1, or an estimate in scripts without spaces (`scripts`)
     "unmarked",  # its characters in scripts that write no sentence marks (Thai, Lao)
-    "ending",  # how it ends, `sentences.ending`
-    "opening",  # how it begins, `sentences.opening`
+    "form",  # how it ends and begins and what it marks, `sentences.form`
     "stops",  # sentences that end inside it, `sentences.inner_stops`
-    "layout",  # what it marks, `sentences.layout`
 )
 _OF_CORE = 6
 """The first of them are facts of a core, the rest of a chunk."""
 _OF_CHUNK: tuple[Callable[[str], float], ...] = (
-    len, scripts.words_in, scripts.unmarked_letters, sentences.ending, sentences.opening, sentences.inner_stops,
-    sentences.layout,
+    len,
+    scripts.words_in,
+    scripts.unmarked_letters,
+    sentences.form,
+    sentences.inner_stops,
 )  # fmt: skip
 
 

@@ -53,11 +53,11 @@ from scipy.sparse import csr_array
 from monitor.events.content import calls_tools_only
 from monitor.events.schema import ABANDONED, OutputEvent
 from monitor.features.text.embedded_data import cut_out
-from monitor.features.text.markdown import CodeBlock, code_blocks, may_hold_code
+from monitor.features.text.markdown import CodeBlock, code_blocks
 from monitor.features.text.ngrams import Occurrences, count_ids, count_trigrams
 from monitor.features.text.prose import Parts, prose_of
 from monitor.features.text.reasoning import Reasoned, split_reasoning
-from monitor.features.text.sentences import FENCE, STOP, UNLESS_LOWER, ends_of_units
+from monitor.features.text.sentences import FENCE, STOP, UNLESS_LOWER, endings, ends_of_units, layouts
 from monitor.features.text.static_table import StaticTable, default_table
 from monitor.features.text.word_table import Float, Generation, WordTable
 
@@ -132,8 +132,20 @@ class TextBatch:
     @cached_property
     def distinct_cores(self) -> NDArray[np.int64]:
         """Distinct words of each text, by their cores; punctuation alone is no word."""
-        spoken = self.cores > 0
-        return count_ids(self.cores[spoken], self.text_of[spoken]).distinct(self.n)
+        return self.distinct_words().distinct(self.n)
+
+    def distinct_words(self, column: str | None = None, below: float = np.inf) -> Occurrences:
+        """Distinct words of each text, by their cores; of a word column those alone whose value is lower than `below`.
+
+        Goes through the distinct chunks, half as many as there are chunks; `counts` are of spellings, not of words.
+        """
+        rows = self._counts.indices
+        owner = np.repeat(np.arange(self.n, dtype=np.int32), np.diff(self._counts.indptr))
+        cores = self._rows.cores[rows]
+        kept = cores > 0
+        if column is not None:
+            kept &= self._rows.column(self.table.column[column])[rows] < below
+        return count_ids(cores[kept], owner[kept])
 
     @cached_property
     def sums(self) -> Mapping[str, Float]:
@@ -149,26 +161,25 @@ class TextBatch:
     def code(self) -> Mapping[int, list[CodeBlock]]:
         """Fenced code blocks by text, of the texts that have any."""
         found: dict[int, list[CodeBlock]] = {}
-        for row in np.unique(self.text_of[(self._layouts & FENCE) != 0]).tolist():
+        for row in np.unique(self.text_of[np.flatnonzero(self._layouts & FENCE)]).tolist():
             text = self.texts[row]
-            blocks = code_blocks(text) if text and may_hold_code(text) else []
+            blocks = code_blocks(text) if text else []
             if blocks:
                 found[row] = blocks
         return found
 
     @cached_property
-    def _layouts(self) -> NDArray[np.int16]:
-        return self.values("layout").astype(np.int16)
+    def _forms(self) -> NDArray[np.int16]:
+        return self.values("form").astype(np.int16)
 
     @cached_property
-    def _endings(self) -> NDArray[np.int8]:
-        return self.values("ending").astype(np.int8)
+    def _layouts(self) -> NDArray[np.int16]:
+        return layouts(self._forms)
 
     @cached_property
     def ends_unit(self) -> NDArray[np.bool_]:
         """Which chunks end a sentence, or what stands alone in its line (`.sentences`)."""
-        openings = self.values("opening").astype(np.int8)
-        return ends_of_units(self._endings, openings, self._layouts, self.text_of, self._line_starts)
+        return ends_of_units(self._forms, self.text_of, self._line_starts)
 
     @cached_property
     def _parts(self) -> Parts | None:
@@ -194,11 +205,12 @@ class TextBatch:
 
     def _sentences_in(self, chosen: NDArray[np.bool_] | None) -> Float:
         ends = np.flatnonzero(self.ends_unit)
-        said = (self.values("word") > 0) | (self._endings == STOP) | (self._endings == UNLESS_LOWER)
+        how = endings(self._forms)
+        said = (self.cores > 0) | (how == STOP) | (how == UNLESS_LOWER)
         stops = self.sums["stops"]
         if chosen is not None:
             said &= chosen
-            stops = self.reduce(self.values("stops") * chosen)
+            stops = stops - self.sums_over("stops", np.flatnonzero(~chosen))
         spoken = np.concatenate([[0], np.cumsum(said)])
         units = np.diff(spoken[ends + 1], prepend=0) > 0
         total: Float = np.bincount(self.text_of[ends[units]], minlength=self.n) + stops
@@ -209,6 +221,11 @@ class TextBatch:
     def values(self, name: str) -> Float:
         """A word column chunk by chunk, in order of the texts."""
         return self._rows.column(self.table.column[name])[self.ids]
+
+    def sums_over(self, name: str, chunks: NDArray[np.intp]) -> Float:
+        """A word column summed over some of each text's chunks, by their indices."""
+        values = self._rows.column(self.table.column[name])[self.ids[chunks]]
+        return np.bincount(self.text_of[chunks], weights=values, minlength=self.n).astype(np.float64)
 
     def reduce(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> Float:
         """Sums of per-chunk values over each text, added in order."""

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer
 
 from monitor.events.schema import OutputEvent
 from monitor.features.text.static_table import StaticTable
-from monitor.features.text.wordpiece import WordPiece, default_vocabulary, split_chunks
 from monitor.features.text.word_table import WordTable
+from monitor.features.text.wordpiece import WordPiece, default_vocabulary, split_chunks
 from monitor.features.text.words import EventBatch, TextBatch, word_columns
 
 texts = st.one_of(
