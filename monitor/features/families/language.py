@@ -36,7 +36,7 @@ _SPELT_MARKED = 0.6  # or less of both together, for chat
 _MARKED_SPELT = 0.05
 _PREFIX = 300  # characters shown to the identifier: beyond them it hardly changes its mind
 _SURE = 0.7
-_FEW_KNOWN = 0.6  # share of words that English spells so, up to which a text may be in another language of Latin script
+_FEW_KNOWN = 0.5  # share of words that English spells so, up to which a text may be in another language of Latin script
 _SURELY_FOREIGN = 0.9
 
 _OTHER_LETTERS = re.compile("[\u0370-\u1dff\u1f00-\u1fff\u2c00-\u2dff\u3040-\ua4ff\ua800-\ud7ff\uf900-\ufaff]")
@@ -181,18 +181,20 @@ def identify(text: str) -> tuple[str, float]:
 def languages(text: TextBatch) -> list[tuple[str, float] | None]:
     """Language of each text and how sure that is (1 where the one pass tells English); None for a text without letters.
 
-    Worked out once for a `TextBatch`, whoever asks.
+    Each is worked out once for a `TextBatch`, whoever asks.
     """
-    found: list[tuple[str, float] | None] | None = text.memory.get("language")
-    if found is None:
-        letters = text.sums["language.letters"]
-        known = is_english(text)
-        found = [
-            None if not content or not letters[row] > 0 else ("en", 1.0) if known[row] else identify(content)
-            for row, content in enumerate(text.texts)
-        ]
-        text.memory["language"] = found
-    return found
+    letters, known = text.sums["language.letters"], is_english(text)
+    return [
+        ("en", 1.0) if known[row] else language_at(text, row) if letters[row] > 0 else None for row in range(text.n)
+    ]
+
+
+def language_at(text: TextBatch, row: int) -> tuple[str, float]:
+    """What `identify` says of one text with letters; who asks for a few does not pay for all."""
+    found: dict[int, tuple[str, float]] = text.memory.setdefault("language", {})
+    if row not in found:
+        found[row] = identify(text.texts[row] or "")
+    return found[row]
 
 
 def is_foreign(text: TextBatch) -> NDArray[np.bool_]:
@@ -208,8 +210,8 @@ def is_foreign(text: TextBatch) -> NDArray[np.bool_]:
         if other_script:
             foreign[row] = True
         elif few[row]:
-            found = languages(text)[row]
-            foreign[row] = found is not None and found[0] != "en" and found[1] >= _SURELY_FOREIGN
+            code, certainty = language_at(text, int(row))
+            foreign[row] = code != "en" and certainty >= _SURELY_FOREIGN
     return foreign
 
 
