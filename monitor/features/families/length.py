@@ -53,15 +53,6 @@ class Length:
                     role=Role.EMPTY,
                 )
             )
-            specs.append(
-                FeatureSpec(
-                    "output.length.reasoning",
-                    Kind.NUMBER,
-                    "reasoning before the answer (<think> ... </think>), which nothing else is measured on",
-                    "characters",
-                    role=Role.LENGTH,
-                )
-            )
         self.features = tuple(specs)
 
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:
@@ -81,7 +72,5 @@ class Length:
             # A step that calls tools says nothing and is not empty.
             calls = (e.output is not None and e.finish_reason != ABANDONED for e in batch.events)
             tools_only = ~text.present & np.fromiter(calls, np.bool_, count=text.n)
-            reasoning = np.fromiter((len(a.reasoning) if a else 0 for a in batch.answers), np.int64, count=text.n)
-            columns["output.length.reasoning"] = text.masked(reasoning)
             columns["output.length.empty"] = np.where(tools_only, np.float32(0.0), text.masked(sizes == 0))
         return columns

@@ -41,19 +41,19 @@ _SIGNAL_READ = 2_000  # characters of a chunk that are read: a whole answer in s
 # An English output without any of these tokens or pairs in its opening is not read by `declines`: every way in which it
 # finds a refusal needs one.
 _DECLINING_WORDS = (
-    "cannot", "can't", "cant", "couldn't", "won't", "wont", "wouldn't", "shouldn't", "unable", "incapable", "sorry",
-    "apologies", "apologise", "apologize", "decline", "declining", "declined", "refuse", "refusing", "afraid",
-    "comfortable", "uncomfortable", "programmed", "guidelines", "guideline", "policy", "policies", "violates",
+    "cannot", "can't", "cant", "couldn't", "won't", "wont", "wouldn't", "shouldn't", "unable", "incapable",
+    "decline", "declining", "declined", "refuse", "refusing", "afraid",
+    "uncomfortable", "programmed", "guidelines", "guideline", "policy", "policies", "violates",
     "violate", "violating", "violation", "prohibits", "prohibit", "prohibited", "forbids", "forbidden", "permitted",
-    "filtered", "blocked", "rejected", "flagged", "withheld", "refrain", "abstain", "lack", "condone", "i'll",
+    "filtered", "blocked", "rejected", "flagged", "withheld", "refrain", "abstain", "condone", 
 )  # fmt: skip
 _DECLINING_PAIRS = (
     ("can", "not"), ("could", "not"), ("will", "not"), ("would", "not"), ("should", "not"), ("i", "don't"),
-    ("do", "not"), ("not", "able"), ("not", "going"), ("not", "designed"), ("not", "allowed"), ("not", "authorized"),
+    ("i", "do"), ("not", "able"), ("not", "going"), ("not", "designed"), ("not", "allowed"), ("not", "authorized"),
     ("not", "something"), ("not", "willing"), ("isn't", "something"), ("just", "an"), ("within", "my"),
-    ("against", "my"), ("against", "our"), ("against", "the"), ("rather", "not"), ("prefer", "not"), ("prefer", "to"),
+    ("against", "my"), ("against", "our"), ("rather", "not"), ("prefer", "not"), ("prefer", "to"),
     ("i'd", "prefer"), ("i'd", "rather"), ("can", "only"), ("no", "can"), ("no", "way"), ("outside", "my"),
-    ("outside", "of"), ("outside", "what"), ("beyond", "what"), ("beyond", "my"), ("i", "must"), ("i", "have"),
+    ("outside", "of"), ("outside", "what"), ("beyond", "what"), ("beyond", "my"), ("i", "must"), ("say", "no"), ("turn", "down"), ("i", "lack"), ("i'll", "pass"), ("feel", "comfortable"), ("not", "comfortable"), ("i'm", "declining"), ("have", "no"),
     ("not", "appropriate"), ("not", "ethical"), ("not", "possible"), ("isn't", "possible"), ("be", "appropriate"),
     ("nothing", "i"), ("is", "something"), ("only", "answer"), ("only", "help"), ("to", "avoid"), ("must", "avoid"),
     ("of", "reach"), ("not", "in"), ("not", "here"), ("i'm", "not"), ("am", "not"),

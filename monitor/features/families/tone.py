@@ -9,6 +9,9 @@ sentence only; the sum is divided by the square root of the number of sentences,
 few paragraphs; and a negation that negates no word of sentiment is itself a little negative (Potts 2011, On the
 negativity of negation). `benchmarks/features.py` compares both with people's ratings.
 
+Words that VADER does not list get a fifth of the valence that their embedding predicts
+(`scripts/build_induced_valence.py`): film reviews and editorials speak of more than a list holds.
+
 Word lists: `data/tone_lexicon.tsv.gz`, built from `vaderSentiment`, `hedges`, `cuss` and `leo-profanity` by
 `scripts/build_tone_lexicon.py`; closed word classes (pronouns, prepositions, articles, auxiliaries) stand below.
 
@@ -102,7 +105,16 @@ class Lexicon:
 
 @cache
 def default_lexicon() -> Lexicon:
-    """The lexicon shipped with the package; read once per process."""
+    """The lexicon shipped with the package, and the weak valences of words that it does not list; read once."""
+    listed = listed_lexicon()
+    packed = resources.files("monitor.features").joinpath("data/tone_induced.tsv.gz").read_bytes()
+    lines = (line.split("\t") for line in gzip.decompress(packed).decode("utf-8").splitlines())
+    induced = {word: int(hundredths) / 100 for word, hundredths in lines}
+    return Lexicon({**induced, **listed.valence}, listed.classes, listed.emoji)
+
+
+def listed_lexicon() -> Lexicon:
+    """The words that VADER and the other lists rate."""
     packed = resources.files("monitor.features").joinpath("data/tone_lexicon.tsv.gz").read_bytes()
     valence: dict[str, float] = {}
     classes: dict[str, str] = {}
@@ -123,10 +135,10 @@ def default_lexicon() -> Lexicon:
 _BITS = 16
 
 
-def _bits_by_word() -> dict[str, int]:
+def _bits_by_word(lexicon: Lexicon) -> dict[str, int]:
     bits: dict[str, int] = {}
     letters = {"h": HEDGE, "p": PROFANE, "n": NEGATION, "b": BOOSTER, "d": DAMPENER}
-    for word, classes in default_lexicon().classes.items():
+    for word, classes in lexicon.classes.items():
         bits[word] = sum(letters[letter] for letter in classes)
     for words, bit in (
         (APOLOGY, APOLOGETIC),
@@ -137,7 +149,7 @@ def _bits_by_word() -> dict[str, int]:
         (FIRST_PERSON | SECOND_PERSON | THIRD_PERSON | AUXILIARY | INTERJECTION, VERBAL),
         (frozenset(("but",)), BUT),
         (frozenset(("no",)), NO),
-        (frozenset(word for word, valence in default_lexicon().valence.items() if valence >= _STRONG), STRONG_POSITIVE),
+        (frozenset(word for word, valence in lexicon.valence.items() if valence >= _STRONG), STRONG_POSITIVE),
     ):
         for word in words:
             bits[word] = bits.get(word, 0) | bit
@@ -147,9 +159,8 @@ def _bits_by_word() -> dict[str, int]:
 class _Words:
     """Class and valence of single chunks. A chunk is asked for once per table, so plain dictionaries are enough."""
 
-    def __init__(self) -> None:
-        self._bits = _bits_by_word()
-        lexicon = default_lexicon()
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._bits = _bits_by_word(lexicon)
         self._emoji = lexicon.emoji
         # what strengthens other words bears no sentiment of its own
         degree = BOOSTER | DAMPENER
@@ -191,7 +202,6 @@ def _is_pictograph(char: str) -> bool:
     return 0x1F300 <= ord(char) <= 0x1FAFF or 0x2600 <= ord(char) <= 0x27BF
 
 
-_COUNTED = ("exclamations", "questions", "apologies")
 _APOLOGIES = re.compile(
     # beside English, the ten languages most spoken and others: forms of "sorry" and "apology" that mean nothing else
     r"(?:^|(?<=\W))(?:entschuldig\w*|verzeihung|bedauern|bedauere|bedaure|leid(?=\W*$)|lamento|lamentamos|lamentablemente"
@@ -322,7 +332,13 @@ def _but(text: TextBatch, buts: NDArray[np.intp], at: NDArray[np.intp]) -> Float
 
 
 class Tone:
-    """Family `tone`: features of the output's manner, computed for a whole batch in array operations."""
+    """Family `tone`: features of the output's manner, computed for a whole batch in array operations.
+
+    Parameters
+    ----------
+    lexicon
+        Valences and classes of words; the shipped ones by default.
+    """
 
     family = "tone"
     features = (
@@ -387,8 +403,8 @@ class Tone:
         ),
     )  # fmt: skip
 
-    def __init__(self) -> None:
-        words = _Words()
+    def __init__(self, lexicon: Lexicon | None = None) -> None:
+        words = _Words(default_lexicon() if lexicon is None else lexicon)
         self.word_columns: Mapping[str, Callable[[str], float]] = {
             "tone.bits": words.bits,
             "tone.valence": words.valence,
@@ -403,16 +419,15 @@ class Tone:
         text = batch.output
         bits = text.values("tone.bits").astype(np.int32)
         valence = text.values("tone.valence")
-        words, syllables = text.words.astype(np.float64), text.sums["syllables"]
-        exclamations, questions, apologies = (text.sums[f"tone.{name}"] for name in _COUNTED)
+        names = ("words", "syllables", "tone.exclamations", "tone.questions", "tone.apologies")
+        sums = {name: text.sums[name] for name in names}
         if text.prose is not None:  # the rest is not the speaker's
             bits *= text.prose
             valence *= text.prose
-            words, syllables, exclamations, questions, apologies = (
-                text.reduce(text.values(name) * text.prose)
-                for name in ("words", "syllables", *(f"tone.{name}" for name in _COUNTED))
-            )
-            words = np.rint(words)
+            outside = np.flatnonzero(~text.prose)
+            sums = {name: total - text.sums_over(name, outside) for name, total in sums.items()}
+        words, syllables, exclamations, questions, apologies = sums.values()
+        words = np.rint(words)
         counts = _bit_counts(text, bits)
         per_sentence = np.maximum(text.sentences_of_prose, 1.0)  # NaN where they cannot be counted
         one_or_more = np.where(np.isnan(per_sentence), 1.0, per_sentence)

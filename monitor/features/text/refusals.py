@@ -163,7 +163,7 @@ _EVERY = "|".join((
     rf"(?:is |are )?prohibited (?:by|under)|runs? (?:counter|contrary) to|not (?:allowed|permitted) (?:by|under)|"
     rf"in violation of|infringes?(?: on)?|may violate|against) (?:\w+ ){{0,3}}?{_POLICY}",
     rf"\b{_REQUEST}(?: \w+){{0,2}}? (?:falls?|is|are|goes|lies|'s)(?: \w+ly)? (?:outside|beyond|out of)(?: of)? (?:what i|"
-    r"what we|my|our|the scope|scope|the range|the bounds)",
+    r"what we can|my|the scope|scope|the range|the bounds)",
     r"\b(?:not|isn't) within my (?:programming|ethical|guidelines|capabilit|scope|abilit)|\bbeyond (?:what i (?:can|am)|"
     r"my (?:capabilit|abilit|scope))|\boutside (?:of )?(?:my (?:scope|capabilit|expertise|remit|area|abilit)|what i"
     r"(?:'m| am| can))",
@@ -192,7 +192,7 @@ _LACKS = re.compile(
     r"|\bi(?: can|'m| am)(?: \w+)? only (?:able to )?(?:answer|help|assist|discuss|talk|respond|here to|provide|support|"
     r"handle)\b|\bi can only (?:answer|help|assist|discuss|talk|respond|provide|support)\b"
 )
-_LACKING_WORDS = 45
+_LACKING_WORDS = 60
 """Words of a text up to which "I don't have access to ..." is all that it says."""
 _EXCEPT = re.compile(
     r"\b(?:stress|emphasi[sz]e|overstate|recommend|thank|praise|say|repeat|express|tell|describe|explain)\b[^.!?]{0,50}? "
@@ -200,6 +200,9 @@ _EXCEPT = re.compile(
     r"|\b(?:can ?not|can'?t|couldn'?t|could not) (?:help (?:but|\w+ing\b)|wait|agree more|believe|imagine|complain)"
     r"|\b(?:can ?not|can'?t|cannot) (?:explain|describe|predict|verify|identify)(?: \w+)? (?:why|what caused) "
     r"|\bif (?:i|we) (?:can'?t|cannot)\b|\b(?:why|when|because) i (?:can'?t|cannot|couldn't)\b"
+)
+_ANSWERS_ALL_THE_SAME = re.compile(
+    r"\b(?:however|but|that said|nevertheless|still),?[^.!?]{0,50}? i can (?:tell you that|confirm that|say that|tell you the)\b"
 )
 _REPORTED = re.compile(r"\b(?:said|says|told|replied|answered|wrote|asked|whispered|thought|that)(?: \w+)? $")
 """Ends what stands before a clause in which somebody else speaks."""
@@ -250,6 +253,8 @@ def declines(text: str, *, only_english: bool = False) -> bool:
     draft = _DRAFT.match(said) is not None
     lowered = said.lower()
     words = len(lowered.split())
+    if _ANSWERS_ALL_THE_SAME.search(lowered[:READ]):
+        return False
     handed_over = False
     for sentence in _SENTENCE.split(lowered[:READ]):
         sentence = sentence.strip(" \t-\u2013\u2014\u2022")

@@ -227,7 +227,7 @@ def ends_of_units(
             (breaks > 1)
             | ((marked & LIST_MARK) != 0)
             | ((layouts(forms[before]) & ROW) != 0)
-            | (~comma & (openings(forms[starts]) != LOWER))
+            | (~comma & (openings(forms[starts]) == UNCASED))
             | (kinds[starts - 1] == STOP)
         )
     begins = np.zeros(m + 1, dtype=np.bool_)
