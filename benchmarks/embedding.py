@@ -32,7 +32,8 @@ from benchmarks.report import Report
 from monitor.features.families.embedding import DIRECTIONS, random_projections
 from monitor.features.text.static_table import default_table
 from monitor.features.text.transformer import TransformerEmbedder
-from monitor.features.text.words import TextBatch, WordTable
+from monitor.features.text.word_table import WordTable
+from monitor.features.text.words import TextBatch
 
 CACHE = Path(__file__).resolve().parents[1] / ".cache" / "benchmarks"
 PAIRS = 50_000

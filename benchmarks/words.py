@@ -25,7 +25,8 @@ from monitor.events.schema import OutputEvent
 from monitor.features.base import Extractor
 from monitor.features.families.noise import Noise
 from monitor.features.registry import default_extractors
-from monitor.features.text.words import EventBatch, WordTable, table_for
+from monitor.features.text.word_table import WordTable
+from monitor.features.text.words import EventBatch, table_for
 
 BATCH = 256
 SIZES = (250_000, 500_000, 1_000_000)

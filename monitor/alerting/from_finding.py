@@ -29,7 +29,7 @@ from monitor.detection.records.finding import (
 )
 from monitor.detection.records.finding_kinds import KINDS
 from monitor.features.base import FeatureSpec, Kind
-from monitor.features.families.dependencies import keyed_spec
+from monitor.features.families.keyed_templates import spec_of
 
 _LINK_MARGIN_S = 3_600.0
 """Links to dashboards show an hour on each side of the change, so that before and after are both seen."""
@@ -137,7 +137,7 @@ def _guide(kind: FindingKind, runbook: str) -> FindingKind:
 
 def _declared(name: str, specs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:
     """A feature's declaration; those of single dependencies are known by their names."""
-    return specs.get(name) or keyed_spec(name)
+    return specs.get(name) or spec_of(name)
 
 
 def _spec(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> FeatureSpec | None:

@@ -18,6 +18,8 @@ from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import print_json, tables
 from monitor.cli.reference import By, Stream, decide, known_stream, user_name
 from monitor.errors import ConfigError
+from monitor.features.families.feedback import OF_ATTRIBUTES
+from monitor.features.keyed import split_key
 
 if TYPE_CHECKING:
     from monitor.detection.records.status import StreamStatus
@@ -99,7 +101,8 @@ def _nothing_before(ctx: typer.Context) -> None:
 
 
 def as_record(status: StreamStatus) -> dict[str, Any]:
-    """A status as the published record; `note` and `times_behind_s` are there only where something is not judged."""
+    """A status as the published record; `note` and `times_behind_s` are there only where something is not judged,
+    `attributes` where any are watched."""
     noted: dict[str, Any] = {}
     if status.behind_s is not None:
         noted = {"times_behind_s": round(status.behind_s, 1), "note": status.note()}
@@ -113,8 +116,14 @@ def as_record(status: StreamStatus) -> dict[str, Any]:
         "learns": status.learns,
         "young": status.young,
         **noted,
+        **({"attributes": attributes} if (attributes := watched_attributes(status)) else {}),
         **({"reason": status.reason} if status.reason else {}),
     }
+
+
+def watched_attributes(status: StreamStatus) -> list[str]:
+    """The attributes of the application that a stream watches as features: ratings, scores, labels, numbers."""
+    return sorted({key for feature, key in map(split_key, status.keys) if feature in OF_ATTRIBUTES})
 
 
 def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
@@ -154,7 +163,10 @@ def _state(status: StreamStatus) -> str:
 
 
 def _notes(statuses: Iterable[StreamStatus]) -> Text | None:
+    statuses = list(statuses)
     noted = [f"{status.stream}: {note}" for status in statuses if (note := status.note()) is not None]
+    watching = ((status.stream, watched_attributes(status)) for status in statuses)
+    noted += [f"{stream}: watches the attributes {', '.join(names)}" for stream, names in watching if names]
     if not noted:
         return None
     more = [f"and {len(noted) - _MOST_NOTES:,} more streams with such a note"] if len(noted) > _MOST_NOTES else []

@@ -38,6 +38,15 @@ _CALL = frozenset(Call.__struct_fields__)
 _FREE = ("steps", "action", "attributes", "extra")  # fields whose content is the sender's own
 _INTEGERS = (("usage", "input_tokens"), ("usage", "output_tokens"), ("usage", "context_limit"), ("session", "turn"))
 _FLOATS = (("latency", "total_s"), ("latency", "first_token_s"))
+# Fields that came to the schema later. Applications may have sent their own under these names, which were kept; a value
+# of another type still is, rather than refuse an event that was accepted before.
+_LATER: tuple[tuple[str, type], ...] = (("reasoning", str), ("fallback", bool))
+_LATER_NUMBERS: tuple[tuple[str, str, tuple[type, ...]], ...] = (
+    ("usage", "reasoning_tokens", (int,)),
+    ("latency", "queue_s", (int, float)),
+)
+_MAX_COUNT = 2**53  # as in the schema
+_BOOLEANS = {"true": True, "false": False}
 _NUMBER = re.compile(r"\s*[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?\s*")
 _LONGEST_NUMBER = 400  # digits of the largest float, and some
 
@@ -97,10 +106,12 @@ def _keep_unknown(fields: dict[str, Any]) -> None:
     unknown: dict[str, Any] = {}
     for name in fields.keys() - _KNOWN:
         unknown[name] = fields.pop(name)
+    _keep_later(fields, unknown)
     for name, known in _PARTS.items():
         part = fields.get(name)
         if type(part) is dict and not part.keys() <= known:
             unknown[name] = {key: part.pop(key) for key in part.keys() - known}
+    _keep_later_numbers(fields, unknown)
     calls = fields.get("calls")
     if type(calls) is list and any(type(call) is dict and not call.keys() <= _CALL for call in calls):
         unknown["calls"] = [
@@ -112,6 +123,25 @@ def _keep_unknown(fields: dict[str, Any]) -> None:
         extra = fields.get("extra", {})
         if type(extra) is dict:
             fields["extra"] = {**extra, **unknown}
+
+
+def _keep_later(fields: dict[str, Any], unknown: dict[str, Any]) -> None:
+    """Keep what has the name of a later field and another type."""
+    for name, kind in _LATER:
+        value = fields.get(name)
+        if kind is bool and type(value) is str and value.strip().lower() in _BOOLEANS:  # as files hold it
+            fields[name] = _BOOLEANS[value.strip().lower()]
+        elif value is not None and type(value) is not kind:
+            unknown[name] = fields.pop(name)
+
+
+def _keep_later_numbers(fields: dict[str, Any], unknown: dict[str, Any]) -> None:
+    """The same of numbers one level down."""
+    for name, key, kinds in _LATER_NUMBERS:
+        part = fields.get(name)
+        value = part.get(key) if type(part) is dict else None
+        if type(part) is dict and value is not None and not (type(value) in kinds and 0 <= value <= _MAX_COUNT):
+            unknown[name] = {**unknown.get(name, {}), key: part.pop(key)}
 
 
 def check_free_form(content: Any, name: str) -> None:

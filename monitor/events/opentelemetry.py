@@ -40,6 +40,8 @@ _PLACES: dict[str, tuple[str, ...]] = {
     "gen_ai.usage.prompt_tokens": ("usage", "input_tokens"),
     "gen_ai.usage.output_tokens": ("usage", "output_tokens"),
     "gen_ai.usage.completion_tokens": ("usage", "output_tokens"),
+    "gen_ai.usage.reasoning.output_tokens": ("usage", "reasoning_tokens"),
+    "gen_ai.usage.reasoning_tokens": ("usage", "reasoning_tokens"),
     "gen_ai.client.operation.duration": ("latency", "total_s"),
     "gen_ai.response.time_to_first_chunk": ("latency", "first_token_s"),
     "gen_ai.server.time_to_first_token": ("latency", "first_token_s"),

@@ -30,10 +30,11 @@ _PREFIXES = (
     "AIza", "ya29.",  # Google
     "hf_", "npm_", "pypi-", "dop_v1_", "SG.", "shpat_", "gsk_", "r8_", "xai-", "eyJ",  # ..., JSON web tokens
 )  # fmt: skip
+# A digit is looked for within 80 characters, more than any prefix has: a text of prefixes takes no quadratic time.
 _PREFIXED = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
     r"(?:sk-|sk_live_|sk_test_|rk_live_|rk_test_|pk_live_|whsec_|github_pat_|glpat-|xox[abprs]-|xapp-|hf_|npm_|pypi-"
-    r"|dop_v1_|shpat_|gsk_|r8_|xai-)(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_\-]{12,}"
+    r"|dop_v1_|shpat_|gsk_|r8_|xai-)(?=[A-Za-z_-]{0,80}[0-9])[A-Za-z0-9_\-]{12,}"
     r"|A[KS]IA[0-9A-Z]{12,}|gh[pousr]_[A-Za-z0-9]{16,}|AIza[0-9A-Za-z_\-]{20,}|ya29\.[0-9A-Za-z_\-]{16,}"
     r"|SG\.[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*)?"
     r"|eyJ[A-Za-z0-9_\-]{10,}(?:\.[A-Za-z0-9_\-]*){0,2})"
@@ -52,12 +53,13 @@ _NAMED_HINTS = (
     "pwd",
     "secret",
     "token",
-    "key",
     "kennwort",
     "contrase",
     "senha",
-    "pin",
 )
+_NAMED_KEYS = ("api", "access", "private", "auth")  # words before `key`; keyboards and keynotes have none
+_KEY_ALONE = re.compile(r"key(?![a-z])")
+_PIN = re.compile(r"pin(?<![a-z]pin)")  # the word behind which `_NAMED` looks; shipping and opinions hold it inside
 # Runs on the text in lower case: half the cost of ignoring case.
 _NAMED = re.compile(
     r"(?:pass(?:word|wort|phrase|code|wd)|pwd|kennwort|contrase[nñ]a|senha|mot de passe"
@@ -169,6 +171,7 @@ _OF_NUMBERS = np.zeros(256, dtype=np.bool_)
 _OF_NUMBERS[list(b"0123456789 ().+-/")] = True
 _LEAST_NUMBER = 7
 _LEAST_RANDOM = 32
+_LEAST_PREFIXED = 12
 
 
 def _suspects(pieces: Sequence[str]) -> NDArray[np.bool_]:
@@ -208,13 +211,13 @@ def find_sensitive(text: str) -> list[tuple[int, int, str]]:
     if "-----begin" in lowered:
         spans += [(*found.span(), "private key") for found in _PRIVATE_KEY.finditer(text)]
     longest = max(map(len, text.split()), default=0)
-    if longest >= 12 and any(map(text.__contains__, _PREFIXES)):
+    if longest >= _LEAST_PREFIXED and any(map(text.__contains__, _PREFIXES)):
         spans += [(*found.span(), "key") for found in _PREFIXED.finditer(text)]
     if longest >= 12 and ("bearer" in lowered or "basic" in lowered):
         spans += [
             (*found.span("secret"), "credential") for found in _CREDENTIAL.finditer(text) if _is_mixed(found["secret"])
         ]
-    if any(map(lowered.__contains__, _NAMED_HINTS)):
+    if _may_name_a_secret(lowered):
         spans += [(*found.span("secret"), "secret") for found in _NAMED.finditer(lowered) if _is_secret(found, text)]
     if "@" in text:
         spans += [(*found.span(), "email") for found in _EMAIL.finditer(text)]
@@ -234,6 +237,33 @@ def find_sensitive(text: str) -> list[tuple[int, int, str]]:
             spans += [(*found.span("secret"), "phone") for found in _PHONE_BY_NAME.finditer(lowered)]
         spans += [(*found.span(), "iban") for found in _IBAN.finditer(text) if _is_iban(found[0])]
     return spans
+
+
+def may_be_sensitive(word: str) -> bool:
+    """Whether `find_sensitive` could find anything by this word of a text, numbers aside.
+
+    Whatever it finds in a text, numbers aside, holds or follows such a word. For callers that look at distinct words
+    once; a few too many, never one too few.
+    """
+    lowered = word.lower()
+    return (
+        len(word) >= _LEAST_RANDOM
+        or "@" in word
+        or "-----" in word
+        or any(map(lowered.__contains__, ("bearer", "basic", "passe")))
+        or _KEY_ALONE.search(lowered) is not None
+        or (len(word) >= _LEAST_PREFIXED and any(map(word.__contains__, _PREFIXES)))
+        or _may_name_a_secret(lowered)
+    )
+
+
+def _may_name_a_secret(lowered: str) -> bool:
+    """Whether `_NAMED` could find anything in a text in lower case."""
+    if any(map(lowered.__contains__, _NAMED_HINTS)):
+        return True
+    if "key" in lowered and any(map(lowered.__contains__, _NAMED_KEYS)):
+        return True
+    return "pin" in lowered and _PIN.search(lowered) is not None
 
 
 def _is_secret(found: re.Match[str], text: str) -> bool:

@@ -51,18 +51,23 @@ class Prompt(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unknown_fi
 
 
 class Usage(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """Token counts as the provider billed them; `context_limit` is the model's window in tokens."""
+    """Token counts as the provider billed them; `context_limit` is the model's window in tokens.
+
+    `reasoning_tokens` are those of the output tokens that the model spent on reasoning.
+    """
 
     input_tokens: Count | None = None
     output_tokens: Count | None = None
     context_limit: Count | None = None
+    reasoning_tokens: Count | None = None
 
 
 class Latency(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
-    """Seconds from request to last byte, and to the first token."""
+    """Seconds from request to last byte, and to the first token; `queue_s` is how long the request waited to begin."""
 
     total_s: NonNegative | None = None
     first_token_s: NonNegative | None = None
+    queue_s: NonNegative | None = None
 
 
 class Call(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,7 +104,9 @@ class OutputEvent(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unkno
     """One output of an AI system, with what is known of how it came about.
 
     `time` is seconds since 1970 (readers accept RFC 3339 too and convert). `attributes` are free key/value pairs that
-    findings may name as the segment that changed (tenant, locale, experiment arm, ...).
+    findings may name as the segment that changed (tenant, locale, experiment arm, ...). `reasoning` is what the model
+    thought before its answer, where the provider returns it beside `output`. `fallback` says whether another model or a
+    fixed answer stood in for the one that was asked.
     """
 
     stream: StreamName
@@ -119,6 +126,8 @@ class OutputEvent(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unkno
     session: Session = msgspec.field(default_factory=Session)
     trace: Trace = msgspec.field(default_factory=Trace)
     action: dict[str, Any] | None = None
+    reasoning: str | None = None
+    fallback: bool | None = None
     attributes: dict[str, Any] = msgspec.field(default_factory=dict)
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 

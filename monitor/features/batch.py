@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.families.dependencies import NO_CALLS, Calls, columns
+from monitor.features.keyed import NO_KEYED, Keyed
 
 if TYPE_CHECKING:
     import pandas
@@ -38,6 +39,8 @@ class FeatureBatch:
         Category features by name, n strings each; None is missing.
     calls
         What each of the n events says of each external dependency it called; None where none of them called any.
+    keyed
+        What each of the n events says under names with a key (`monitor.features.keyed`); None where none says anything.
     embeddings
         float16 (n, d), unit length or all zero for an empty text; None where embedding is off.
     streams, ids
@@ -71,6 +74,7 @@ class FeatureBatch:
     categories: dict[str, Sequence[str | None]] = field(default_factory=dict)
     embeddings: NDArray[np.float16] | None = None
     calls: Sequence[Calls] | None = None
+    keyed: Sequence[Keyed] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -120,6 +124,7 @@ class FeatureBatch:
             categories={name: _pick(column, places) for name, column in self.categories.items()},
             embeddings=None if self.embeddings is None else self.embeddings[rows],
             calls=None if self.calls is None else _pick(self.calls, places),
+            keyed=None if self.keyed is None else _pick(self.keyed, places),
         )
 
     def rows(self, start: int, stop: int) -> FeatureBatch:
@@ -141,6 +146,7 @@ class FeatureBatch:
             categories={name: column[cut] for name, column in self.categories.items()},
             embeddings=None if self.embeddings is None else self.embeddings[cut],
             calls=None if self.calls is None else self.calls[cut],
+            keyed=None if self.keyed is None else self.keyed[cut],
         )
 
     def by_stream(self) -> Iterator[tuple[str, FeatureBatch]]:
@@ -184,4 +190,7 @@ def concat(batches: Sequence[FeatureBatch]) -> FeatureBatch:
         calls=None
         if all(b.calls is None for b in batches)
         else [calls for b in batches for calls in (b.calls or [NO_CALLS] * len(b))],
+        keyed=None
+        if all(b.keyed is None for b in batches)
+        else [keyed for b in batches for keyed in (b.keyed or [NO_KEYED] * len(b))],
     )

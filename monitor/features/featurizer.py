@@ -7,6 +7,7 @@ neighbours in this package only.
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -21,10 +22,15 @@ from monitor.features.base import Column, Extractor, FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
 from monitor.features.families.call import CallFacts
 from monitor.features.families.dependencies import calls_of
+from monitor.features.keyed import MAX_KEYED_IN_EVENT, NO_KEYED, Keyed, KeyedExtractor
 from monitor.features.text.words import Embedder, EventBatch, table_for
 
 _BATCH_CHARACTERS = 4_000_000
 """Characters taken through the one pass at once; a larger micro-batch is worked off in parts to bound the memory."""
+
+_SINGLE = struct.Struct("<f")
+_EXACT_IN_SINGLE = 2**24
+"""Whole numbers below this are the same in single precision."""
 
 EMBEDDER = "embedder"
 """Counts the events that the embedder failed on, among the failures by family."""
@@ -94,6 +100,7 @@ class Featurizer:
         self._embedder = embedder
         self._excerpts = excerpts
         self._calls = any(extractor.family == CallFacts.family for extractor in extractors)
+        self._keyed = tuple(family for family in self.extractors if isinstance(family, KeyedExtractor))
         self._failed: Counter[str] = Counter()
 
     @property
@@ -119,6 +126,7 @@ class Featurizer:
         values = np.full((n, len(self._scalars)), np.nan, dtype=np.float32)
         categories: dict[str, list[str | None]] = {name: [None] * n for name in self._categories}
         vectors: list[NDArray[np.float16]] = []
+        keyed: list[Keyed] = []
         for rows, part in _parts(events):
             batch = EventBatch(part, self._table, self._embedder)
             for extractor in self.extractors:
@@ -131,6 +139,7 @@ class Featurizer:
             if self._checks is not None:
                 self._check(self._checks, batch, values[rows], {name: c[rows] for name, c in categories.items()})
             vectors.append(self._embeddings(batch))
+            keyed += self._keyed_of(batch)
         values[~np.isfinite(values)] = np.nan
         embeddings = np.concatenate(vectors) if vectors else np.zeros((0, 0), np.float16)
         return FeatureBatch(
@@ -149,6 +158,7 @@ class Featurizer:
             categories=dict(categories),
             embeddings=embeddings if embeddings.shape[1] else None,
             calls=calls_of(events) if self._calls else None,
+            keyed=keyed if any(keyed) else None,
         )
 
     def _check(
@@ -166,6 +176,27 @@ class Featurizer:
 
         for name, flags in checks.extract(batch, column).items():
             values[:, self._position[name]] = flags
+
+    def _keyed_of(self, batch: EventBatch) -> list[Keyed]:
+        """What each event of a batch says under names with a key, of all families that report such."""
+        found: list[Keyed] = [NO_KEYED] * len(batch)
+        for family in self._keyed:
+            try:
+                rows = family.keyed(batch)
+            except Exception:  # as in `_extract`: which event is at fault shows event by event
+                rows = [self._keyed_singly(family, event) for event in batch.events]
+            for place, row in enumerate(rows):
+                if row and len(found[place]) + len(row) <= MAX_KEYED_IN_EVENT:
+                    found[place] = {**found[place], **row}
+        return [{name: _travelling(value) for name, value in row.items()} if row else NO_KEYED for row in found]
+
+    def _keyed_singly(self, family: KeyedExtractor, event: OutputEvent) -> Keyed:
+        try:
+            [row] = family.keyed(EventBatch([event], self._table, self._embedder))
+        except Exception:
+            self._failed[f"{getattr(family, 'family', 'unnamed')}.keyed"] += 1
+            return NO_KEYED
+        return row
 
     def _embeddings(self, batch: EventBatch) -> NDArray[np.float16]:
         """(n, d): the outputs' embeddings; zero, as of an empty text, for an event on which the embedder fails."""
@@ -227,6 +258,14 @@ def _checked(extractor: Extractor, columns: Mapping[str, Column], n: int) -> Map
             raise ValueError(f"{spec.name}: {len(column)} values for {n} events")
         checked[spec.name] = column
     return checked
+
+
+def _travelling(value: float | str) -> float | str:
+    """A value as it travels: numbers in single precision, so that a replay sees what a worker sees."""
+    if isinstance(value, str) or (value.is_integer() and abs(value) < _EXACT_IN_SINGLE):
+        return value
+    single: float = _SINGLE.unpack(_SINGLE.pack(value))[0]
+    return single
 
 
 def _parts(events: Sequence[OutputEvent]) -> Iterator[tuple[slice, Sequence[OutputEvent]]]:

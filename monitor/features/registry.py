@@ -11,14 +11,23 @@ from fnmatch import fnmatchcase
 from monitor.features.base import Extractor
 from monitor.features.families.call import CallFacts
 from monitor.features.families.embedding import DIRECTIONS, Embedding, NoEmbedding, random_projections
+from monitor.features.families.facts import Facts
+from monitor.features.families.feedback import Feedback
 from monitor.features.families.format import Format
+from monitor.features.families.insult import Insult
+from monitor.features.families.json_fields import JsonFields
 from monitor.features.families.language import Language
 from monitor.features.families.length import Length
 from monitor.features.families.noise import Noise
 from monitor.features.families.overlap import Overlap
+from monitor.features.families.persona import Persona
+from monitor.features.families.placeholder import Placeholder
+from monitor.features.families.privacy import Privacy
+from monitor.features.families.reasoning import Reasoning
 from monitor.features.families.refusal import Refusal
 from monitor.features.families.repetition import Repetition
 from monitor.features.families.tone import Tone
+from monitor.features.families.tools import Tools
 from monitor.features.featurizer import DependentFamily, Featurizer
 from monitor.features.text.static_table import default_table
 from monitor.features.text.words import Embedder
@@ -50,6 +59,15 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
         Noise(),
         Embedding("input", directions["input"]),
         CallFacts(),
+        Facts(),
+        JsonFields(),
+        Tools(),
+        Feedback(),
+        Privacy(),
+        Placeholder(),
+        Persona(),
+        Reasoning(),
+        Insult(),
     )
     return tuple(family for family in table if any(fnmatchcase(family.family, glob) for glob in families))
 

@@ -34,3 +34,12 @@ def test_the_table_names_some_of_them_and_counts_the_rest(width: int) -> None:
     assert "on-time: " not in text
     console.print(streams._table([status("on-time")], 1_700_000_100.0))
     assert "note" not in console.export_text()
+
+
+def test_watched_attributes_are_named() -> None:
+    from monitor.cli.streams import watched_attributes
+    from monitor.detection.records.status import StreamState, StreamStatus
+
+    keys = ["call.feedback.score[rating]", "output.json.key[id]", "input.attribute.flag[premium]"]
+    status = StreamStatus("s", StreamState.STABLE, 9, None, [], 0, 0, 0.0, 4.0, {}, keys=keys)
+    assert watched_attributes(status) == ["premium", "rating"]

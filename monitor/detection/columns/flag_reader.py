@@ -18,7 +18,7 @@ from monitor.detection.columns.embedding_distance import DISTANCE
 from monitor.detection.columns.flags import Flag, FlagKind
 from monitor.detection.records.declared_features import family_of
 from monitor.detection.state.jit import compiled
-from monitor.features.families.dependencies import is_keyed
+from monitor.features.keyed import has_key
 
 TRUE_ABOVE = float(np.log1p(0.5))
 """A declared flag is true above one half, in compressed units (`monitor.detection.columns.normal_scores`)."""
@@ -103,7 +103,7 @@ def _rules(numbers: Sequence[str], flags: Sequence[Flag], column: dict[str, int]
     failures = [m for m, flag in enumerate(flags) if flag.failure and m != any_failure]
     # A feature that came after the layout was learned is not missed where it has no value.
     counted = {*numbers, *(flag.feature for flag in flags)} - UNCOUNTED
-    counted = {name for name in counted if not is_keyed(name)}
+    counted = {name for name in counted if not has_key(name)}
     compared: list[tuple[int, int, int, float]] = []
     missing: list[tuple[int, list[int], int]] = []
     for m, flag in enumerate(flags):

@@ -19,6 +19,7 @@ from monitor.detection.state.snapshot_codec import pack, unpack
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
 from monitor.features.families.dependencies import NO_CALLS, Called, Calls
+from monitor.features.keyed import NO_KEYED, Keyed
 
 CENTRE_OF = 100
 """Outputs whose mean embedding is the centre, at most; they come first in the warm-up and have no distance themselves,
@@ -36,7 +37,8 @@ C = TypeVar("C")
 class StreamRows:
     """n rows in stream order: values float16 (n, k) compressed, categories, times, ids, digests, segments, excerpts.
 
-    `calls` is what each row says of the dependencies it called, until these have columns (`DependencyColumns`).
+    `calls` is what each row says of the dependencies it called, until these have columns (`DependencyColumns`);
+    `keyed` what it says under names with a key, until the watched ones are columns (`KeyedColumns`).
     """
 
     names: tuple[str, ...]
@@ -48,6 +50,7 @@ class StreamRows:
     segments: list[dict[str, str]]
     excerpts: list[tuple[str, str]]
     calls: list[Calls] | None = None
+    keyed: list[Keyed] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,6 +70,7 @@ class StreamRows:
             list(batch.segments),
             list(zip(batch.input_excerpts, batch.output_excerpts, strict=True)),
             None if batch.calls is None else list(batch.calls),
+            None if batch.keyed is None else list(batch.keyed),
         )
 
     def present(self, name: str | None) -> NDArray[np.bool_]:
@@ -115,6 +119,7 @@ class StreamRows:
             self.segments[cut],
             self.excerpts[cut],
             None if self.calls is None else self.calls[cut],
+            None if self.keyed is None else self.keyed[cut],
         )
 
     def take(self, chosen: NDArray[np.intp]) -> StreamRows:
@@ -129,6 +134,7 @@ class StreamRows:
             [self.segments[i] for i in chosen],
             [self.excerpts[i] for i in chosen],
             None if self.calls is None else [self.calls[i] for i in chosen],
+            None if self.keyed is None else [self.keyed[i] for i in chosen],
         )
 
     def thinned(self) -> StreamRows:
@@ -137,8 +143,8 @@ class StreamRows:
         return replace(self, excerpts=[excerpt if quoted else NO_EXCERPT for excerpt, quoted in pairs])
 
     def without_calls(self) -> StreamRows:
-        """The rows without what they say of single dependencies."""
-        return self if self.calls is None else replace(self, calls=None)
+        """The rows without what they say of single dependencies, and under names with a key."""
+        return self if self.calls is None and self.keyed is None else replace(self, calls=None, keyed=None)
 
     def joined(self, other: StreamRows) -> StreamRows:
         """These rows and then the other's, whose columns may differ: what one does not measure is absent there.
@@ -171,6 +177,9 @@ class StreamRows:
             None
             if self.calls is None and other.calls is None
             else [*(self.calls or [NO_CALLS] * len(self)), *(other.calls or [NO_CALLS] * len(other))],
+            None
+            if self.keyed is None and other.keyed is None
+            else [*(self.keyed or [NO_KEYED] * len(self)), *(other.keyed or [NO_KEYED] * len(other))],
         )
 
     def plain(self) -> list[Any]:
@@ -187,12 +196,15 @@ class StreamRows:
             [{name: list(one) for name, one in each.items()} for each in self.calls or []]
             if any(self.calls or [])
             else None,
+            [dict(each) for each in self.keyed or []] if any(self.keyed or []) else None,
         ]
 
     @classmethod
     def from_plain(cls, plain: list[Any]) -> StreamRows:
         """The rows that `plain` described."""
-        names, values, categories, times, ids, digests, segments, excerpts, calls = plain
+        names, values, categories, times, ids, digests, segments, excerpts, *more = plain
+        calls = more[0] if more else None
+        keyed = more[1] if len(more) > 1 else None  # snapshots of earlier versions have none
         return cls(
             _shared(tuple(names)),
             unpack(values),
@@ -205,6 +217,7 @@ class StreamRows:
             None
             if calls is None
             else [{name: Called(*one) for name, one in each.items()} if each else NO_CALLS for each in calls],
+            None if keyed is None else [each or NO_KEYED for each in keyed],
         )
 
 

@@ -27,7 +27,7 @@ from monitor.detection.columns.flag_reader import UNCOUNTED, FlagReader
 from monitor.detection.columns.flags import ANY_FAILURE, ENDINGS, Flag, FlagKind, shared_flag
 from monitor.detection.records.declared_features import family_of
 from monitor.features.base import FeatureSpec, Kind, Worse
-from monitor.features.families.dependencies import is_keyed
+from monitor.features.keyed import has_key
 
 MAX_VALUES = 6
 """Values of a category that get a flag each; the rest are `other`. More would each have a rate of a few percent, which
@@ -96,7 +96,7 @@ class WatchedColumns:
                 continue
             if spec.name not in column or np.isinf(values[:, column[spec.name]]).all():
                 continue
-            if spec.name not in UNCOUNTED and not is_keyed(spec.name):
+            if spec.name not in UNCOUNTED and not has_key(spec.name):
                 families.setdefault(family_of(spec.name), []).append(spec.name)
             seen = values[:, column[spec.name]]
             is_number, made = _made_of(spec, seen[np.isfinite(seen)])
@@ -178,7 +178,7 @@ def _made_of(spec: FeatureSpec, seen: NDArray[Any]) -> tuple[bool, list[Flag]]:
     """Whether a feature with these compressed values (n) is watched as a number, and the flags that are made of it."""
     if spec.kind is Kind.FLAG:
         return False, [shared_flag(spec.name, FlagKind.DECLARED, failure=spec.failure)]
-    if not len(seen) and (spec.name in UNCOUNTED or is_keyed(spec.name)):
+    if not len(seen) and (spec.name in UNCOUNTED or has_key(spec.name)):
         return False, []
     distinct = np.unique(seen)
     if len(distinct) <= 1:

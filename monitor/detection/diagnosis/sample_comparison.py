@@ -31,7 +31,7 @@ from scipy import stats
 from monitor.detection.settings import Floors
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
-from monitor.features.families.dependencies import keyed_spec
+from monitor.features.families.keyed_templates import spec_of
 from monitor.statistics.rates import difference, wilson
 from monitor.statistics.several_tests import holm
 
@@ -193,7 +193,7 @@ def _columns(
             found.append((spec, numbers[0], numbers[1]))
     called = old.dependencies(), new.dependencies()
     for name in sorted(set(called[0]) & set(called[1])):
-        declared = keyed_spec(name)
+        declared = spec_of(name)
         if declared is None:
             continue
         sides = [list(side[name]) for side in called]

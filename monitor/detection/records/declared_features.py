@@ -14,14 +14,15 @@ from collections.abc import Iterable
 
 from monitor.detection.records.finding import FAMILY_MISSING, base_name
 from monitor.features.base import FeatureSpec, Kind, Role
-from monitor.features.families.dependencies import is_keyed, keyed_spec
+from monitor.features.families.keyed_templates import spec_of
+from monitor.features.keyed import has_key
 
 _LAST = 1_000_000
 """Stands for no `lead`: after every feature that has one."""
 
 
 class DeclaredFeatures(dict[str, FeatureSpec]):
-    """Declarations by name, those of single dependencies among them.
+    """Declarations by name, columns with a key (single dependencies, keys of JSON outputs) among them.
 
     Besides declared names the methods take the names that findings give to what is derived from a feature: its tail,
     its spread, and the missing values of its family.
@@ -34,7 +35,7 @@ class DeclaredFeatures(dict[str, FeatureSpec]):
     def spec(self, name: str) -> FeatureSpec | None:
         """The declaration behind the name of a change; None where it has none, as missing values."""
         feature = base_name(name)
-        return self.get(feature) or keyed_spec(feature)
+        return self.get(feature) or spec_of(feature)
 
     def role(self, name: str) -> Role | None:
         """What a change of this name means.
@@ -71,11 +72,11 @@ def family_of(name: str) -> str:
 def _roles_of_families(specs: Iterable[FeatureSpec]) -> dict[str, Role]:
     """The role that most features of each family have, by the family's name; families without such a role are left out.
 
-    As missing values are counted: without categories and without what single dependencies say.
+    As missing values are counted: without categories and without what has a key (single dependencies, keys of JSON).
     """
     members: dict[str, Counter[Role]] = {}
     for spec in specs:
-        if spec.kind is not Kind.CATEGORY and not is_keyed(spec.name):
+        if spec.kind is not Kind.CATEGORY and not has_key(spec.name):
             members.setdefault(family_of(spec.name), Counter())[spec.role] += 1
     found: dict[str, Role] = {}
     for family, roles in members.items():

@@ -23,6 +23,7 @@ from monitor.detection.records.control import Control
 from monitor.errors import InvalidEvent, StateError
 from monitor.features.batch import FeatureBatch
 from monitor.features.families.dependencies import NO_CALLS, Called, Calls
+from monitor.features.keyed import NO_KEYED, Keyed
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 900_000
@@ -69,6 +70,18 @@ class _Calls(msgspec.Struct, array_like=True):
     shapes: _Coded
 
 
+class _KeyedRows(msgspec.Struct, array_like=True):
+    """What n events say under names with a key: how many names each (uint32), and of each name its value.
+
+    A value is a number (float32), or a text; where there is a text the number is NaN and counts for nothing.
+    """
+
+    counts: bytes
+    names: _Coded
+    numbers: bytes
+    texts: _Coded
+
+
 class _Rows(msgspec.Struct, tag_field="kind", tag="rows"):
     n: int
     names: list[str]
@@ -88,7 +101,9 @@ class _Rows(msgspec.Struct, tag_field="kind", tag="rows"):
     dimensions: int | None
     embeddings: bytes
     v: int = VERSION
-    calls: _Calls | None = None  # messages of older workers have none, and those workers skip it
+    # Messages of older workers have neither, and those workers skip them.
+    calls: _Calls | None = None
+    keyed: _KeyedRows | None = None
 
 
 class _ControlRow(msgspec.Struct, tag_field="kind", tag="control"):
@@ -195,6 +210,31 @@ def _calls_uncoded(packed: _Calls) -> list[Calls]:
     ]
 
 
+def _keyed_coded(keyed: Sequence[Keyed]) -> _KeyedRows:
+    values = [value for each in keyed for value in each.values()]
+    return _KeyedRows(
+        np.fromiter(map(len, keyed), dtype="<u4", count=len(keyed)).tobytes(),
+        _coded([name for each in keyed for name in each]),
+        np.array([np.nan if isinstance(value, str) else value for value in values], dtype="<f4").tobytes(),
+        _coded([value if isinstance(value, str) else None for value in values]),
+    )
+
+
+def _keyed_uncoded(packed: _KeyedRows) -> list[Keyed]:
+    counts = np.frombuffer(packed.counts, dtype="<u4").tolist()
+    names, texts = _uncoded(packed.names), _uncoded(packed.texts)
+    numbers = np.frombuffer(packed.numbers, dtype="<f4").tolist()
+    if not sum(counts) == len(names) == len(texts) == len(numbers):
+        raise ValueError("columns of unequal length")
+    values = [number if text is None else text for number, text in zip(numbers, texts, strict=True)]
+    return [
+        {str(name): value for name, value in zip(names[start:end], values[start:end], strict=True)}
+        if start < end
+        else NO_KEYED
+        for start, end in pairwise(accumulate(counts, initial=0))
+    ]
+
+
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
@@ -231,6 +271,7 @@ def _encode_rows(batch: FeatureBatch) -> bytes:
             dimensions=None if embeddings is None else embeddings.shape[1],
             embeddings=b"" if embeddings is None else _array(embeddings, "<f2"),
             calls=None if batch.calls is None else _calls_coded(batch.calls),
+            keyed=None if batch.keyed is None else _keyed_coded(batch.keyed),
         )
     )
 
@@ -307,6 +348,7 @@ def _decode_rows(rows: _Rows) -> FeatureBatch:
         if rows.dimensions is None
         else np.frombuffer(rows.embeddings, dtype="<f2").reshape(n, rows.dimensions),
         calls=None if rows.calls is None else _calls_uncoded(rows.calls),
+        keyed=None if rows.keyed is None else _keyed_uncoded(rows.keyed),
     )
     columns: tuple[Sized, ...] = (
         batch.streams,
@@ -320,6 +362,7 @@ def _decode_rows(rows: _Rows) -> FeatureBatch:
         batch.output_excerpts,
         *batch.categories.values(),
         *([] if batch.calls is None else [batch.calls]),
+        *([] if batch.keyed is None else [batch.keyed]),
     )
     if any(len(column) != n for column in columns):
         raise ValueError("columns of unequal length")

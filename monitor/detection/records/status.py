@@ -56,6 +56,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     only large changes are found. The three are 0, 0 and false in the states of older versions.
     `behind_s` is how far the times of its events lie behind the log's clock, in seconds, where that is too far to judge
     volume and silence; else None. `reason` says why the state is `unknown`; it is empty in every other state.
+    `keys` names the watched columns with a key: keys of JSON outputs, arguments of tools, attributes.
     """
 
     stream: str
@@ -75,6 +76,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     young: bool = False
     behind_s: float | None = None
     reason: str = ""
+    keys: list[str] = []
 
     def note(self) -> str | None:
         """What is not judged of the stream, and why, for a person; None: everything is."""

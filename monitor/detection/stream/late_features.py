@@ -34,9 +34,9 @@ is resolved, and a group that was learned while one was open is learned again af
 normal, so there it stays. What such a group finds while the monitor's finding is open may be the way back, so it is
 reported only if that finding is not resolved within `OUTLASTS` times the events that resolve one.
 
-Features of single dependencies do not come late: they are chosen with a reference
-(`monitor.detection.columns.dependency_columns`). Groups are bounded (`MAX_GROUPS`): beyond, the youngest one is
-gathered again together with what is new.
+Columns with a key (of single dependencies, keys of JSON outputs, attributes) do not come late: they are chosen with a
+reference (`monitor.detection.columns.dependency_columns`, `keyed_columns`). Groups are bounded (`MAX_GROUPS`): beyond,
+the youngest one is gathered again together with what is new.
 
 Called by `monitor.detection.stream.segment_routing`, one `LateFeatures` for each of its monitors. Pure.
 """
@@ -59,7 +59,7 @@ from monitor.detection.records.finding import Driver, Finding, Resolution, State
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.stream.reference_monitor import ReferenceMonitor
 from monitor.features.base import FeatureSpec
-from monitor.features.families.dependencies import is_keyed
+from monitor.features.keyed import has_key
 
 SHARE = 0.1
 """Share of the alert budget that groups have while there are any: it costs the monitor a hundredth of its delay."""
@@ -245,7 +245,7 @@ class LateFeatures:
         found = tuple(
             spec
             for spec in watched(context.declared, context.settings.features, context.settings.exclude)
-            if spec.name in columns and spec.name not in known and not is_keyed(spec.name)
+            if spec.name in columns and spec.name not in known and not has_key(spec.name)
         )
         self._looked = _Looked(rows.names, (*rows.categories,), context.settings, context.declared, found)
         return found

@@ -49,7 +49,8 @@ from monitor.detection.stream.open_findings import OpenFindings, Situation
 from monitor.detection.stream.population_status import RECENT_ROWS, feature_statuses, segment_shares
 from monitor.detection.stream.verdict import Decision, Verdict, decide
 from monitor.detection.stream.view_evidence import ScoredRows, ViewEvidence
-from monitor.features.families.dependencies import SHAPE, is_keyed
+from monitor.features.families.dependencies import SHAPE
+from monitor.features.keyed import has_key
 
 Array = NDArray[np.float64]
 
@@ -160,7 +161,7 @@ class ReferenceMonitor:
         used = [
             spec
             for spec in watched(context.declared, context.settings.features, context.settings.exclude)
-            if is_keyed(spec.name) or spec.name == SHAPE or rows.measured(spec).mean() >= MIN_MEASURED_SHARE
+            if has_key(spec.name) or spec.name == SHAPE or rows.measured(spec).mean() >= MIN_MEASURED_SHARE
         ]
         layout = WatchedColumns.learn(used, rows.values, rows.names, Categories(rows.categories))
         block = _Block.read(layout, rows, indices)

@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.canary.canary_monitor import CanaryMonitor
-from monitor.detection.columns.dependency_columns import DependencyColumns
 from monitor.detection.columns.duplicates import RecentEvents
 from monitor.detection.columns.embedding_distance import DISTANCE
 from monitor.detection.columns.stream_rows import Centre, StreamRows
@@ -233,7 +232,7 @@ class StreamMonitor:
         """Changed settings take effect."""
         self.settings = settings
         known = self._features.columns
-        self._features = self._features.with_dependencies(self._features.dependencies, settings)
+        self._features = self._features.with_settings(settings)
         if isinstance(self._monitors, SegmentRouting):
             self._monitors.choose(settings)
         elif not self._features.columns <= known:
@@ -270,8 +269,8 @@ class StreamMonitor:
         rows = rows.only(self._features.columns)
         monitors = self._monitors
         if isinstance(monitors, WarmingUp):
-            self._features = self._features.with_dependencies(DependencyColumns.of(rows), self.settings)
-        rows = self._features.dependencies.with_columns(rows)
+            self._features = self._features.chosen_from(rows, self.settings)
+        rows = self._features.as_columns(rows, learning=isinstance(monitors, WarmingUp))
         context = self._context()
         indices = np.arange(first, first + len(rows), dtype=np.int64)
         burning = self._objectives.observe(rows, indices, self.settings.slo, self._drifts())
@@ -396,6 +395,7 @@ class StreamMonitor:
             log_evidence=max(evidence if monitors is None else [*monitors.log_evidence(), *evidence]),
             log_threshold=math.log10(self.mean_run_length()),
             features={} if monitors is None else monitors.features(),
+            keys=[] if monitors is None else self._keys(monitors),
             open=[OpenAlert(f.id, f.kind.value, f.began_at.time, f.evidence) for f in fire],
             segments=[] if monitors is None else monitors.main.shares(monitors.recent_segments()),
             learned=self.waiting if monitors is None else self.settings.warmup,
@@ -403,6 +403,10 @@ class StreamMonitor:
             young=monitors is not None and monitors.main.original.reference.young,
             behind_s=self.behind_s,
         )
+
+    def _keys(self, monitors: SegmentRouting) -> list[str]:
+        """The watched columns with a key."""
+        return [name for name in self._features.keyed.names if name in monitors.main.features_known()]
 
     # State
 
@@ -421,7 +425,7 @@ class StreamMonitor:
             **self._monitors.plain(),
             "canary": self._canary.plain(),
             "held": in_comparisons,
-            "dependencies": self._features.dependencies.names,
+            **self._features.plain(),
             "slo": self._objectives.plain(),
             "untold": beside_objectives,
             "idle": self._idle,
@@ -445,8 +449,7 @@ class StreamMonitor:
         self._monitors = monitors_from_plain(state, self.settings)
         self._canary = CanaryMonitor.from_plain(state["canary"])
         self._suppression = Suppression.from_plain(state["held"], state["untold"])
-        dependencies = DependencyColumns(tuple(state["dependencies"]))
-        self._features = self._features.with_dependencies(dependencies, self.settings)
+        self._features = self._features.restored(state, self.settings)
         self._objectives = SloMonitor.from_plain(self.stream, self._features.by_name, state["slo"])
         self._idle = state["idle"]
         self.clock = state.get("clock", math.nan)

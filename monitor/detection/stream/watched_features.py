@@ -5,11 +5,14 @@ What the streams of a process have in common is one object: a process watches th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 from monitor.detection.columns.dependency_columns import DependencyColumns
 from monitor.detection.columns.embedding_distance import DISTANCE
+from monitor.detection.columns.keyed_columns import KeyedColumns
+from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import watched
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.settings import DetectionSettings
@@ -41,23 +44,42 @@ class WatchedFeatures:
         says where an event has an input.
     """
 
-    __slots__ = ("_given", "by_name", "columns", "dependencies", "specs")
+    __slots__ = ("_given", "by_name", "columns", "dependencies", "keyed", "specs")
 
     def __init__(
         self,
         declared: Sequence[FeatureSpec] | None,
         settings: DetectionSettings,
         dependencies: DependencyColumns | None = None,
+        keyed: KeyedColumns | None = None,
     ) -> None:
         self._given = tuple(_default_specs() if declared is None else declared)
         self.dependencies = DependencyColumns() if dependencies is None else dependencies
+        self.keyed = KeyedColumns() if keyed is None else keyed
         own, _ = _joined(self._given, (DISTANCE,))
-        self.specs, self.by_name = _joined(own, self.dependencies.specs)
+        self.specs, self.by_name = _joined(own, (*self.dependencies.specs, *self.keyed.specs))
         self.columns = _columns(own, settings.features, settings.exclude)
 
-    def with_dependencies(self, dependencies: DependencyColumns, settings: DetectionSettings) -> WatchedFeatures:
-        """The same features with those of these dependencies, under these settings."""
-        return WatchedFeatures(self._given, settings, dependencies)
+    def chosen_from(self, rows: StreamRows, settings: DetectionSettings) -> WatchedFeatures:
+        """The same features with the dependencies and keys that these rows, a warm-up, have most."""
+        return WatchedFeatures(self._given, settings, DependencyColumns.of(rows), KeyedColumns.of(rows))
+
+    def with_settings(self, settings: DetectionSettings) -> WatchedFeatures:
+        """The same features under other settings."""
+        return WatchedFeatures(self._given, settings, self.dependencies, self.keyed)
+
+    def as_columns(self, rows: StreamRows, *, learning: bool) -> StreamRows:
+        """The rows with columns for the chosen dependencies and keys; `learning`: they were chosen from these rows."""
+        return self.dependencies.with_columns(self.keyed.as_columns(rows, learning=learning))
+
+    def plain(self) -> dict[str, Any]:
+        """Plain data for a snapshot: what was chosen."""
+        return {"dependencies": self.dependencies.names, "keyed": self.keyed.plain()}
+
+    def restored(self, state: Mapping[str, Any], settings: DetectionSettings) -> WatchedFeatures:
+        """The same features with what `plain` put into a snapshot; earlier versions wrote no `keyed`."""
+        dependencies = DependencyColumns(tuple(state["dependencies"]))
+        return WatchedFeatures(self._given, settings, dependencies, KeyedColumns.from_plain(state.get("keyed", [])))
 
 
 @lru_cache(maxsize=1)

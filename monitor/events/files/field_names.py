@@ -18,6 +18,11 @@ ALIASES: dict[str, tuple[str, float]] = {
     "latency_ns": ("latency.total_s", 1e-9),
     "ttft": ("latency.first_token_s", 0.0),
     "first_token_s": ("latency.first_token_s", 1.0),
+    "queue_s": ("latency.queue_s", 1.0),
+    "queue_ms": ("latency.queue_s", 0.001),
+    "queue_time_s": ("latency.queue_s", 1.0),
+    "queue_time_ms": ("latency.queue_s", 0.001),
+    "reasoning_tokens": ("usage.reasoning_tokens", 1),
     "ttft_s": ("latency.first_token_s", 1.0),
     "ttft_ms": ("latency.first_token_s", 0.001),
     "input_tokens": ("usage.input_tokens", 1),
@@ -66,9 +71,11 @@ TOP = frozenset(OutputEvent.__struct_fields__)
 
 _PARTS = frozenset(("model", "prompt", "usage", "latency", "session", "trace"))
 
-FLOATS = frozenset(("latency.total_s", "latency.first_token_s", "cost_usd"))
+FLOATS = frozenset(("latency.total_s", "latency.first_token_s", "latency.queue_s", "cost_usd"))
 
-INTS = frozenset(("usage.input_tokens", "usage.output_tokens", "usage.context_limit", "session.turn"))
+INTS = frozenset(
+    ("usage.input_tokens", "usage.output_tokens", "usage.context_limit", "usage.reasoning_tokens", "session.turn")
+)
 
 STRUCTURED = frozenset(("steps", "calls", "action", "attributes", "extra", *_PARTS))
 

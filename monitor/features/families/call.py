@@ -134,6 +134,29 @@ _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]],
         ),
         lambda event: _duration(event.calls),
     ),
+    # What came later stands last: the order of columns is that of declaration.
+    (
+        FeatureSpec(
+            "call.latency.queue_s", Kind.NUMBER, "time the request waited to begin", "s", Worse.UP, role=Role.LATENCY
+        ),
+        lambda event: event.latency.queue_s,
+    ),
+    (
+        FeatureSpec(
+            "call.outcome.fallback",
+            Kind.FLAG,
+            "another model or a fixed answer stood in",
+            worse=Worse.UP,
+            role=Role.ERROR,
+        ),
+        lambda event: event.fallback,
+    ),
+    (
+        FeatureSpec(
+            "call.reasoning.tokens", Kind.NUMBER, "tokens spent on reasoning, as billed", "tokens", role=Role.COST
+        ),
+        lambda event: event.usage.reasoning_tokens,
+    ),
 )
 
 _CATEGORIES: tuple[tuple[FeatureSpec, Callable[[OutputEvent], str | None]], ...] = (

@@ -21,6 +21,7 @@ import numpy as np
 from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
 from monitor.features.text.endings import is_cut_by, is_truncated, kind_of_end
 from monitor.features.text.json_texts import parse_json, read_json, starts_as_json
+from monitor.features.text.markdown import CodeBlock, without_blocks
 from monitor.features.text.words import EventBatch
 
 LONGEST_PYTHON = 5_000
@@ -176,19 +177,17 @@ def _count_markers(prose: str, row: list[float]) -> None:
     row[0], row[1], row[2], row[3] = headings, bullets, numbered, table_rows
 
 
-def _are_blocks_broken(blocks: list[str], *, closed: bool) -> float:
+def _are_blocks_broken(blocks: list[CodeBlock]) -> float:
     """1 where a block is left open or does not parse in its language, 0 where one does, NaN where none can be told."""
-    if not closed:
+    if not all(block.closed for block in blocks):
         return 1.0
     verdict = np.nan
     for block in blocks[:BLOCKS_PARSED]:
-        info, _, code = block.partition("\n")
-        language = info.strip().lower()
         parses: bool | None = None
-        if language in _PYTHON:
-            parses = is_python(code)
-        elif language == "json":
-            parses = _parses(code)
+        if block.language in _PYTHON:
+            parses = is_python(block.code)
+        elif block.language == "json":
+            parses = _parses(block.code)
         if parses is False:
             return 1.0
         if parses:
@@ -204,8 +203,10 @@ def _parses(code: str) -> bool:
     return True
 
 
-def _measure(text: str, row: list[float], finish_reason: str | None) -> tuple[str | None, str | None, str | None]:
-    """Fills the row of one text; gives its JSON shape and how it starts and ends."""
+def _measure(
+    text: str, blocks: list[CodeBlock], row: list[float], finish_reason: str | None
+) -> tuple[str | None, str | None, str | None]:
+    """Fills the row of one text with these code blocks; gives its JSON shape and how it starts and ends."""
     body = text.strip().removeprefix(_BYTE_ORDER_MARK).lstrip()
     if not body:
         row[:] = [np.nan] * len(row)
@@ -213,19 +214,14 @@ def _measure(text: str, row: list[float], finish_reason: str | None) -> tuple[st
     prose = body
     closed = True
     code: str | None = None  # what is in the one block that the output is
-    if _FENCE in body:
-        pieces = body.split(_FENCE)
-        closed = len(pieces) % 2 == 1
-        blocks = pieces[1::2]
+    row[_AT["code_broken"]] = np.nan
+    if blocks:
+        closed = blocks[-1].closed
         row[_AT["code_blocks"]] = float(len(blocks))
-        row[_AT["code_broken"]] = _are_blocks_broken(blocks, closed=closed)
-        prose = "\n".join(pieces[0::2])
-        if len(pieces) in (2, 3) and not pieces[0] and not "".join(pieces[2:]).strip():
-            info, _, inner = pieces[1].partition("\n")
-            if info.strip().lower() in ("", *_JSON_BY_FENCE):
-                code = inner.strip()
-    else:
-        row[_AT["code_broken"]] = np.nan
+        row[_AT["code_broken"]] = _are_blocks_broken(blocks)
+        prose = without_blocks(text, blocks).strip().removeprefix(_BYTE_ORDER_MARK).lstrip()
+        if len(blocks) == 1 and not prose and blocks[0].language in ("", *_JSON_BY_FENCE):
+            code = blocks[0].code.strip()
     if "[" in prose or "{{" in prose:
         row[_AT["placeholders"]] = float(len(_PLACEHOLDER.findall(prose)))
     json_shape = _measure_json(body if code is None else code, row)
@@ -352,9 +348,15 @@ class Format:
         shapes: list[str | None] = []
         starts: list[str | None] = []
         ends: list[str | None] = []
-        for output, event in zip(text.texts, batch.events, strict=True):
+        code = text.code
+        for number, (output, event) in enumerate(zip(text.texts, batch.events, strict=True)):
             row = [0.0] * len(_COLUMNS)
-            found = _measure(output, row, event.finish_reason) if output is not None else (None, None, None)
+            found: tuple[str | None, str | None, str | None] = (None, None, None)
+            if output is not None:
+                found = _measure(output, code.get(number, []), row, event.finish_reason)
+            parts = batch.answers[number]
+            if parts is not None and not parts.closed:  # cut in its reasoning
+                row[_AT["truncated"]] = 1.0
             rows.append(row)
             shapes.append(found[0])
             starts.append(found[1])

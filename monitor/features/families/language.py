@@ -1,12 +1,16 @@
 """Language and script of a text.
 
-English is told by its own frequent words, in the one pass. What is not clearly English goes to the identifier of Lui
-and Baldwin (langid.py, 2012) in its maintained form `py3langid` (BSD), which brings its model, on a prefix only: 97
-languages, some 50 us a text. Scripts are ISO 15924 codes. May import its neighbours in this package only.
+English is recognised by its own frequent words, in the one pass; a language with a script of its own by its letters.
+The rest goes to the identifier of Lui and Baldwin (langid.py, 2012) in its maintained form `py3langid` (BSD), which
+brings its model, on a prefix only: 97 languages, some 50 us a text. Scripts are ISO 15924 codes. Languages that differ in few
+words are reported as one (`no` for both Norwegian standards, `sh` for Croatian, Bosnian and Serbian in Latin letters,
+`zh` for all Chinese), so that a stream does not change between them from text to text. May import its neighbours in
+this package only.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -32,6 +36,43 @@ _SPELT_MARKED = 0.6  # or less of both together, for chat
 _MARKED_SPELT = 0.05
 _PREFIX = 300  # characters shown to the identifier: beyond them it hardly changes its mind
 _SURE = 0.7
+_FEW_KNOWN = 0.5  # share of words that English spells so, up to which a text may be in another language of Latin script
+_SURELY_FOREIGN = 0.9
+
+_OTHER_LETTERS = re.compile("[\u0370-\u1dff\u1f00-\u1fff\u2c00-\u2dff\u3040-\ua4ff\ua800-\ud7ff\uf900-\ufaff]")
+_CANDIDATES = 8  # languages of which the identifier's chances are read: the rest have next to none
+_LIKELIER = 0.45  # share from which the likeliest of close relatives is reported
+_LANGUAGE_OF_SCRIPT = {
+    "Hani": "zh", "Jpan": "ja", "Hang": "ko", "Thai": "th", "Grek": "el", "Hebr": "he", "Geor": "ka", "Armn": "hy",
+    "Beng": "bn", "Taml": "ta", "Telu": "te", "Gujr": "gu", "Guru": "pa", "Knda": "kn", "Mlym": "ml", "Ethi": "am",
+    "Mymr": "my", "Khmr": "km", "Laoo": "lo", "Sinh": "si", "Orya": "or", "Tibt": "bo",
+}  # fmt: skip
+"""Languages with a script that (nearly) no other language writes."""
+_VARIETIES = {
+    "nb": "no", "nn": "no",  # both standards of Norwegian
+    "hr": "sh", "bs": "sh",  # the Latin standards of Serbo-Croatian
+    "arz": "ar", "ary": "ar", "apc": "ar", "acm": "ar", "yue": "zh", "wuu": "zh", "ext": "es", "an": "es", "pcm": "en",
+    "uzs": "uz", "ace": "id", "sco": "en", "lmo": "it", "scn": "it", "vec": "it", "bar": "de", "als": "de", "gsw": "de",
+}  # fmt: skip
+"""Varieties and standards that short texts do not tell apart, and the code that is reported."""
+_RELATIVES = tuple(
+    frozenset(group.split())
+    for group in ("no da sv", "id ms", "cs sk", "ru uk be bg mk", "sr mk bg", "sh sl", "hi mr ne gom", "es gl pt ca",
+                  "nl af fy", "fa ur ps", "tr az", "de nds lb")
+)  # fmt: skip
+_LETTERS = (
+    (frozenset("\u044b\u044d\u0451"), frozenset(("uk", "bg", "mk", "sr"))),  # Russian and Belarusian alone have these
+    (frozenset("\u0456\u0457\u0454\u0491"), frozenset(("ru", "bg", "mk", "sr"))),
+    (frozenset("\u0452\u045b\u0459\u045a\u0458"), frozenset(("ru", "uk", "be", "bg"))),
+    (frozenset("\u00e6\u00f8"), frozenset(("sv", "de", "nl", "fi"))),
+    (frozenset("\u00e4\u00f6"), frozenset(("no", "da"))),
+    (frozenset("\u00df"), frozenset(("no", "da", "sv", "nl", "af"))),
+    (frozenset("\u00f1\u00bf\u00a1"), frozenset(("pt", "it", "fr"))),
+    (frozenset("\u00e3\u00f5"), frozenset(("es", "it", "fr", "ca"))),
+    (frozenset("\u010f\u0165\u013e\u013a\u0155\u00f4"), frozenset(("cs",))),
+    (frozenset("\u011b\u0159\u016f"), frozenset(("sk",))),
+)
+"""Letters, and languages that do not write them."""
 
 _SCRIPTS = {
     "LATIN": "Latn",
@@ -55,6 +96,12 @@ _SCRIPTS = {
     "HIRAGANA": "Jpan",
     "KATAKANA": "Jpan",
     "HANGUL": "Hang",
+    "MYANMAR": "Mymr",
+    "KHMER": "Khmr",
+    "LAO": "Laoo",
+    "SINHALA": "Sinh",
+    "ORIYA": "Orya",
+    "TIBETAN": "Tibt",
 }
 OTHER_SCRIPT = "Zyyy"
 
@@ -99,31 +146,84 @@ def _identifier() -> LanguageIdentifier:
 
 
 def identify(text: str) -> tuple[str, float]:
-    """ISO 639-1 code of a text's language by its first 300 characters, and how sure the identifier is (0 to 1)."""
+    """ISO 639-1 code of a text's language by its first 300 characters, and how sure that is (0 to 1).
+
+    A script that one language writes says it. Else the identifier's chances are summed over a language and its
+    varieties, of which only the language is reported; languages that do not write a letter of the text are left out;
+    and close relatives share their certainty, since a text that is surely one of two is reported as the likelier.
+    """
     prefix = " ".join(text[: 4 * _PREFIX].split())[:_PREFIX].encode("utf-8", "ignore").decode("utf-8")
-    code, probability = _identifier().classify(prefix)
-    return str(code), float(probability)
+    script = "Latn" if _OTHER_LETTERS.search(prefix) is None else _main_script(prefix)
+    own = _LANGUAGE_OF_SCRIPT.get(script or "")
+    if own is not None:
+        return own, 1.0
+    chances: dict[str, float] = {}
+    for code, chance in _identifier().rank(prefix)[:_CANDIDATES]:
+        name = _VARIETIES.get(code, code)
+        if name == "sr" and script == "Latn":  # one language in four standards, told apart by few words
+            name = "sh"
+        chances[name] = chances.get(name, 0.0) + float(chance)
+    excluded_chance = 0.0
+    for letters, excluded in _LETTERS:
+        if not letters.isdisjoint(prefix.lower()):
+            excluded_chance += sum(chances.pop(code, 0.0) for code in excluded & chances.keys())
+    if not chances or "zxx" in chances:  # "no linguistic content"
+        return UNDETERMINED, 0.0
+    total = max(1.0 - excluded_chance, sum(chances.values()))
+    code = max(chances, key=lambda name: (chances[name], name))
+    certainty = chances[code] / total
+    if certainty >= _LIKELIER:
+        near = next((group for group in _RELATIVES if code in group), frozenset((code,)))
+        certainty = sum(chance for name, chance in chances.items() if name in near) / total
+    return code, min(certainty, 1.0)
 
 
 def languages(text: TextBatch) -> list[tuple[str, float] | None]:
     """Language of each text and how sure that is (1 where the one pass tells English); None for a text without letters.
 
-    Worked out once for a `TextBatch`, whoever asks.
+    Each is worked out once for a `TextBatch`, whoever asks.
     """
-    found: list[tuple[str, float] | None] | None = text.memory.get("language")
-    if found is None:
-        letters = text.sums["language.letters"]
-        known = is_english(text)
-        found = [
-            None if not content or not letters[row] > 0 else ("en", 1.0) if known[row] else identify(content)
-            for row, content in enumerate(text.texts)
-        ]
-        text.memory["language"] = found
-    return found
+    letters, known = text.sums["language.letters"], is_english(text)
+    return [
+        ("en", 1.0) if known[row] else language_at(text, row) if letters[row] > 0 else None for row in range(text.n)
+    ]
+
+
+def language_at(text: TextBatch, row: int) -> tuple[str, float]:
+    """What `identify` says of one text with letters; who asks for a few does not pay for all."""
+    found: dict[int, tuple[str, float]] = text.memory.setdefault("language", {})
+    if row not in found:
+        found[row] = identify(text.texts[row] or "")
+    return found[row]
+
+
+def is_foreign(text: TextBatch) -> NDArray[np.bool_]:
+    """Which texts are surely not English, so that an English lexicon says nothing of them.
+
+    The letters of another script say so, or the identifier where few words are English ones.
+    """
+    foreign = np.zeros(text.n, dtype=np.bool_)
+    words = np.maximum(text.sums["alphabetic"], 1)
+    few = text.sums["known"] <= _FEW_KNOWN * words
+    for row in np.flatnonzero(~is_english(text) & (text.sums["language.letters"] > 0)):
+        other_script = text.sums["language.latin"][row] <= 0.5 * text.sums["language.letters"][row]
+        if other_script:
+            foreign[row] = True
+        elif few[row]:
+            code, certainty = language_at(text, int(row))
+            foreign[row] = code != "en" and certainty >= _SURELY_FOREIGN
+    return foreign
 
 
 def is_english(text: TextBatch) -> NDArray[np.bool_]:
-    """Which texts the one pass alone shows to be English."""
+    """Which texts the one pass alone shows to be English. Worked out once for a `TextBatch`, whoever asks."""
+    found: NDArray[np.bool_] | None = text.memory.get("english")
+    if found is None:
+        found = text.memory["english"] = _is_english(text)
+    return found
+
+
+def _is_english(text: TextBatch) -> NDArray[np.bool_]:
     words = np.maximum(text.sums["alphabetic"], 1)
     marked = text.sums["marker"] / words
     spelt = text.sums["known"] / words

@@ -59,16 +59,11 @@ class Length:
         """Columns by feature name."""
         text = batch.text(self._side)
         sizes = np.diff(text.offsets)
-        ends = text.sums["sentence_end"]
-        # words after the last sentence mark are a sentence too
-        last = text.offsets[1:] - 1
-        closed = np.zeros(text.n)
-        closed[sizes > 0] = text.values("sentence_end")[last[sizes > 0]]
         lines = np.fromiter((t.count("\n") + 1 if t else 0 for t in text.stripped), dtype=np.int64, count=text.n)
         columns: dict[str, Column] = {
             f"{self._side}.length.chars": text.masked(text.chars),
             f"{self._side}.length.words": text.masked(text.words),
-            f"{self._side}.length.sentences": text.masked(ends + ((sizes > 0) & (closed == 0))),
+            f"{self._side}.length.sentences": text.masked(text.sentences),
             f"{self._side}.length.lines": text.masked(lines),
             f"{self._side}.length.tokens": text.masked(text.pieces),
             f"{self._side}.length.embedded": text.masked(text.embedded),

@@ -12,7 +12,7 @@ import numpy as np
 
 from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
 from monitor.features.families.language import WORD_COLUMNS as LANGUAGE_COLUMNS
-from monitor.features.families.language import languages, script_of
+from monitor.features.families.language import is_english, language_at, script_of
 from monitor.features.text.words import EventBatch
 
 _ODD_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
@@ -45,6 +45,10 @@ def _mixed_scripts(chunk: str) -> float:
         return 0.0
     scripts = {script for script in map(script_of, chunk) if script is not None}
     return float(len(scripts) > 1 and not scripts <= _JAPANESE)
+
+
+def _is_surely_foreign(code: str, certainty: float) -> bool:
+    return code != "en" and certainty >= _SURE
 
 
 class Noise:
@@ -98,8 +102,7 @@ class Noise:
         latin = text.sums["language.latin"] > 0.5 * text.sums["language.letters"]
         foreign = np.zeros(text.n, dtype=np.bool_)
         for row in np.flatnonzero(misspelt > _MOSTLY_UNKNOWN):
-            language = languages(text)[row]
-            foreign[row] = language is not None and language[0] != "en" and language[1] >= _SURE
+            foreign[row] = not is_english(text)[row] and _is_surely_foreign(*language_at(text, int(row)))
         judged = latin & ~foreign & (checked > 0)
         score = np.minimum(np.where(judged, misspelt, 0.0) + _ODD_WEIGHT * odd + mixed, 1.0)
         return {

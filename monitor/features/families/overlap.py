@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
-from monitor.features.text.ngrams import Occurrences, count_ids, count_shared
-from monitor.features.text.words import EventBatch, TextBatch
+from monitor.features.text.ngrams import Occurrences, count_shared
+from monitor.features.text.words import EventBatch
 
 _COMMON = 5.2
 """Zipf frequency from which a word carries no content of its own (the 700 most frequent words of English)."""
@@ -45,8 +45,9 @@ class Overlap:
         n = len(batch)
         left, right = batch.output, batch.input
         said, asked = batch.trigrams.of(0, n), batch.trigrams.of(n, 2 * n)
-        claims = _words(left, _content(left))
-        grounds = _words(right, right.cores > 0)
+        # what could be checked against a source: numbers, names, all that are not very common
+        claims = left.distinct_words("zipf", below=_COMMON)
+        grounds = right.distinct_words()
         a, b = batch.output_embedding, batch.input_embedding
         cosine = np.einsum("ij,ij->i", a, b, dtype=np.float64)
         cosine[~(a.any(axis=1) & b.any(axis=1))] = np.nan
@@ -56,15 +57,6 @@ class Overlap:
             "output.overlap.grounded": left.masked(_share(claims, grounds, n, comparable)),
             "output.overlap.similarity": left.masked(cosine),
         }
-
-
-def _content(text: TextBatch) -> NDArray[np.bool_]:
-    """Which words could be checked against a source: numbers, names, all that are not very common."""
-    return (text.cores > 0) & (text.values("zipf") < _COMMON)
-
-
-def _words(text: TextBatch, chosen: NDArray[np.bool_]) -> Occurrences:
-    return count_ids(text.cores[chosen], text.text_of[chosen])
 
 
 def _share(ours: Occurrences, theirs: Occurrences, n: int, comparable: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
+from monitor.features.text.ngrams import count_trigrams
 from monitor.features.text.words import EventBatch, TextBatch
 
 _FEWEST_WORDS = 10  # below this a vocabulary ratio says nothing
@@ -21,6 +22,9 @@ _CANDIDATES = 4  # periods tried; loops within loops have a few
 _LOOP_TURNS = 3
 _LOOP_WORDS = 12
 _LONG_CHUNK = 48
+_SPACELESS = 3  # words for each chunk from which a text is in a script without spaces: its characters are counted
+_CHARACTERS_PER_WORD = 2  # so many characters say there what a word says
+_MOST_CHARACTERS = 20_000  # of such a text that are read: a loop shows itself sooner
 _CHARACTER_LOOP = re.compile(r"(\w{1,8}?)\1{9}")
 
 
@@ -30,7 +34,8 @@ def _stuck(chunk: str) -> float:
 
 
 class Repetition:
-    """Vocabulary, repeated trigrams and loops of the outputs, by words without case and outer punctuation."""
+    """Vocabulary, repeated trigrams and loops of the outputs: of words without case and outer punctuation, and of
+    characters in scripts without spaces."""
 
     family = "repetition"
     word_columns: Mapping[str, Callable[[str], float]] = {"repetition.stuck": _stuck}
@@ -72,20 +77,29 @@ class Repetition:
         n = text.n
         spoken = text.cores > 0
         words = np.bincount(text.text_of[spoken], minlength=n)
-        distinct = text.distinct_cores
+        distinct = text.distinct_cores.copy()
+        total = batch.trigrams.total(2 * n)[:n]
+        different = batch.trigrams.distinct(2 * n)[:n]
+        characters: dict[int, NDArray[np.int32]] = {}
+        for row in np.flatnonzero(text.words >= _SPACELESS * np.maximum(words, 1)).tolist():
+            said = characters[row] = _characters_of(text, row)
+            words[row], distinct[row] = len(said), len(np.unique(said))
+            found = count_trigrams(said, np.zeros(len(said), dtype=np.int32))
+            total[row], different[row] = found.total(1)[0], found.distinct(1)[0]
         enough = words >= _FEWEST_WORDS
         ttr = np.full(n, np.nan)
         ttr[enough] = np.log(distinct[enough]) / np.log(words[enough])
-        total = batch.trigrams.total(2 * n)[:n]
         repeated = np.full(n, np.nan)
         several = total > 0
-        repeated[several] = 1 - batch.trigrams.distinct(2 * n)[:n][several] / total[several]
+        repeated[several] = 1 - different[several] / total[several]
         longest = np.zeros(n)
         loop = text.sums["repetition.stuck"] > 0
-        for row in np.flatnonzero(repeated > _SUSPICIOUS):
-            span, turns = _longest_loop(_words_of(text, int(row)))
+        for row in np.flatnonzero(repeated > _SUSPICIOUS).tolist():
+            said = characters.get(row)
+            scale = 1 if said is None else _CHARACTERS_PER_WORD
+            span, turns = _longest_loop(_words_of(text, row) if said is None else said, scale * _LONGEST_PERIOD)
             longest[row] = span / words[row]
-            loop[row] |= turns >= _LOOP_TURNS and span >= _LOOP_WORDS
+            loop[row] |= turns >= _LOOP_TURNS and span >= scale * _LOOP_WORDS
         return {
             "output.repetition.ttr": text.masked(ttr),
             "output.repetition.trigrams": text.masked(repeated),
@@ -94,12 +108,19 @@ class Repetition:
         }
 
 
+def _characters_of(text: TextBatch, row: int) -> NDArray[np.int32]:
+    """The letters and digits of a text, numbered in the order of their codes."""
+    letters = "".join(filter(str.isalnum, (text.texts[row] or "")[:_MOST_CHARACTERS]))
+    codes = np.frombuffer(letters.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    return np.unique(codes, return_inverse=True)[1].astype(np.int32)
+
+
 def _words_of(text: TextBatch, row: int) -> NDArray[np.int32]:
     cores = text.cores[text.offsets[row] : text.offsets[row + 1]]
     return cores[cores > 0]
 
 
-def _longest_loop(words: NDArray[np.int32]) -> tuple[int, int]:
+def _longest_loop(words: NDArray[np.int32], longest_period: int) -> tuple[int, int]:
     """Words of the longest stretch that says the same `period` words again and again, and how often it says them.
 
     In a loop every trigram stands one period after its like, so only the commonest distances are tried as periods.
@@ -109,7 +130,7 @@ def _longest_loop(words: NDArray[np.int32]) -> tuple[int, int]:
     trigrams = (local[:-2] << 2 * bits) | (local[1:-1] << bits) | local[2:]
     order = np.argsort(trigrams, kind="stable")
     gaps = np.diff(order)[np.diff(trigrams[order]) == 0]
-    often = np.bincount(gaps[gaps <= _LONGEST_PERIOD], minlength=1)
+    often = np.bincount(gaps[gaps <= longest_period], minlength=1)
     best = (0, 0)
     for period in np.argsort(-often, kind="stable")[:_CANDIDATES].tolist():
         if not period or not often[period]:

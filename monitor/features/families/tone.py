@@ -9,6 +9,9 @@ sentence only; the sum is divided by the square root of the number of sentences,
 few paragraphs; and a negation that negates no word of sentiment is itself a little negative (Potts 2011, On the
 negativity of negation). `benchmarks/features.py` compares both with people's ratings.
 
+Words that VADER does not list get a fifth of the valence that their embedding predicts
+(`scripts/build_induced_valence.py`): film reviews and editorials speak of more than a list holds.
+
 Word lists: `data/tone_lexicon.tsv.gz`, built from `vaderSentiment`, `hedges`, `cuss` and `leo-profanity` by
 `scripts/build_tone_lexicon.py`; closed word classes (pronouns, prepositions, articles, auxiliaries) stand below.
 
@@ -18,6 +21,7 @@ May import `monitor.features.{base,english,words}` only.
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -27,7 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
+from monitor.features.families.language import WORD_COLUMNS as LANGUAGE_COLUMNS
+from monitor.features.families.language import is_foreign
 from monitor.features.text import english
+from monitor.features.text.scripts import EXCLAMATIONS, QUESTIONS
 from monitor.features.text.words import EventBatch, TextBatch
 
 Float = NDArray[np.float64]
@@ -98,7 +105,16 @@ class Lexicon:
 
 @cache
 def default_lexicon() -> Lexicon:
-    """The lexicon shipped with the package; read once per process."""
+    """The lexicon shipped with the package, and the weak valences of words that it does not list; read once."""
+    listed = listed_lexicon()
+    packed = resources.files("monitor.features").joinpath("data/tone_induced.tsv.gz").read_bytes()
+    lines = (line.split("\t") for line in gzip.decompress(packed).decode("utf-8").splitlines())
+    induced = {word: int(hundredths) / 100 for word, hundredths in lines}
+    return Lexicon({**induced, **listed.valence}, listed.classes, listed.emoji)
+
+
+def listed_lexicon() -> Lexicon:
+    """The words that VADER and the other lists rate."""
     packed = resources.files("monitor.features").joinpath("data/tone_lexicon.tsv.gz").read_bytes()
     valence: dict[str, float] = {}
     classes: dict[str, str] = {}
@@ -119,10 +135,10 @@ def default_lexicon() -> Lexicon:
 _BITS = 16
 
 
-def _bits_by_word() -> dict[str, int]:
+def _bits_by_word(lexicon: Lexicon) -> dict[str, int]:
     bits: dict[str, int] = {}
     letters = {"h": HEDGE, "p": PROFANE, "n": NEGATION, "b": BOOSTER, "d": DAMPENER}
-    for word, classes in default_lexicon().classes.items():
+    for word, classes in lexicon.classes.items():
         bits[word] = sum(letters[letter] for letter in classes)
     for words, bit in (
         (APOLOGY, APOLOGETIC),
@@ -133,7 +149,7 @@ def _bits_by_word() -> dict[str, int]:
         (FIRST_PERSON | SECOND_PERSON | THIRD_PERSON | AUXILIARY | INTERJECTION, VERBAL),
         (frozenset(("but",)), BUT),
         (frozenset(("no",)), NO),
-        (frozenset(word for word, valence in default_lexicon().valence.items() if valence >= _STRONG), STRONG_POSITIVE),
+        (frozenset(word for word, valence in lexicon.valence.items() if valence >= _STRONG), STRONG_POSITIVE),
     ):
         for word in words:
             bits[word] = bits.get(word, 0) | bit
@@ -143,9 +159,8 @@ def _bits_by_word() -> dict[str, int]:
 class _Words:
     """Class and valence of single chunks. A chunk is asked for once per table, so plain dictionaries are enough."""
 
-    def __init__(self) -> None:
-        self._bits = _bits_by_word()
-        lexicon = default_lexicon()
+    def __init__(self, lexicon: Lexicon) -> None:
+        self._bits = _bits_by_word(lexicon)
         self._emoji = lexicon.emoji
         # what strengthens other words bears no sentiment of its own
         degree = BOOSTER | DAMPENER
@@ -187,33 +202,74 @@ def _is_pictograph(char: str) -> bool:
     return 0x1F300 <= ord(char) <= 0x1FAFF or 0x2600 <= ord(char) <= 0x27BF
 
 
-def _per_hundred(count: Float, words: NDArray[np.int64]) -> Float:
+_APOLOGIES = re.compile(
+    # beside English, the ten languages most spoken and others: forms of "sorry" and "apology" that mean nothing else
+    r"(?:^|(?<=\W))(?:entschuldig\w*|verzeihung|bedauern|bedauere|bedaure|leid(?=\W*$)|lamento|lamentamos|lamentablemente"
+    r"|disculp\w+|perd\u00f3n\w*|siento(?=\W)|d\u00e9sol\u00e9e?s?|excus(?:es|ez|e-moi|ez-moi)|pardon(?:ner|nez)?|regrettons"
+    r"|desculp\w+|perd\u00e3o|scus(?:a|i|ate|iamo|arci|armi)|dispiace|spiacenti|spiacente|perdono|spijt|excuses|pardon"
+    r"|izvin\w+|przepraszam\w*|przykro|\u043f\u0440\u043e\u0441\u0442\u0438\u0442\u0435|\u0438\u0437\u0432\u0438\u043d\w+"
+    r"|\u0432\u0438\u0431\u0430\u0447\w+|\u00fczg\u00fcn\w+|\u00f6z\u00fcr\w*|maaf|mohon-maaf|xin-l\u1ed7i|f\u00f6rl\u00e5t|beklager|undskyld)(?:$|(?=\W))"
+    "|\u62b1\u6b49|\u5bf9\u4e0d\u8d77|\u5c0d\u4e0d\u8d77|\u4e0d\u597d\u610f\u601d|\u6b49\u610f|\u9053\u6b49|\u89c1\u8c05|\u898b\u8ad2"
+    "|\u7533\u3057\u8a33|\u7533\u8a33|\u3059\u307f\u307e\u305b\u3093|\u3054\u3081\u3093|\u8a6b\u3073"
+    "|\uc8c4\uc1a1|\ubbf8\uc548\ud569|\ubbf8\uc548\ud574|\uc720\uac10\uc2a4"
+    "|\u0639\u0630\u0631|\u0623\u0639\u062a\u0630\u0631|\u0646\u0639\u062a\u0630\u0631|\u0627\u0639\u062a\u0630\u0627\u0631|\u0622\u0633\u0641|\u0645\u0639\u0630\u0631\u062a|\u0645\u0639\u0630\u0631\u0629|\u0645\u062a\u0623\u0633\u0641"
+    "|\u0627\u0641\u0633\u0648\u0633|\u0645\u0639\u0627\u0641|\u0645\u062a\u0627\u0633\u0641"
+    "|\u0915\u094d\u0937\u092e\u093e|\u092e\u093e\u092b\u093c|\u092e\u093e\u092b|\u0916\u0947\u0926"
+    "|\u09a6\u09c1\u0983\u0996\u09bf\u09a4|\u0995\u09cd\u09b7\u09ae\u09be|\u0e02\u0e2d\u0e42\u0e17\u0e29|\u0e02\u0e2d\u0e2d\u0e20\u0e31\u0e22|\u05e1\u05dc\u05d9\u05d7\u05d4|\u05de\u05e6\u05d8\u05e2\u05e8"
+)
+_NO_MARK = re.compile(r"(?:^|(?<=[^\w!?]))!(?=[\w\[=(.])|!=|\?[.?]\w")
+"""Exclamation and question marks of a programming language: `!x`, `!=`, `a?.b`, `![image]`."""
+
+
+def _apologies(chunk: str) -> float:
+    """Expressions of apology in a chunk, in languages other than English; several in scripts without spaces."""
+    if english.core(chunk) in APOLOGY:
+        return 0.0
+    return float(len(_APOLOGIES.findall(chunk.lower())))
+
+
+def _exclamations(chunk: str) -> float:
+    return _marks(chunk, EXCLAMATIONS)
+
+
+def _questions(chunk: str) -> float:
+    if chunk[-1] == ";" and not chunk.isascii() and _GREEK_WORD.match(chunk):
+        return 1.0
+    return _marks(chunk, QUESTIONS)
+
+
+_GREEK_WORD = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
+
+
+def _marks(chunk: str, marks: str) -> float:
+    if chunk.isalnum():
+        return 0.0
+    count = sum(map(chunk.count, marks))
+    if count and chunk.isascii():
+        chunk = _NO_MARK.sub("", chunk)
+        count = sum(map(chunk.count, marks))
+    return float(count)
+
+
+def _per_hundred(count: Float, words: Float) -> Float:
     """Occurrences per 100 words; NaN where there are no words."""
     rate: Float = np.divide(100.0 * count, words, out=np.full(len(words), np.nan), where=words > 0)
     return rate
 
 
-def sentences(text: TextBatch) -> Float:
-    """Sentences of each text, at least 1: closed ones, and one more where words follow the last of them."""
-    ends = text.values("sentence_end")
-    total = text.reduce(ends)
-    last = text.offsets[1:] - 1
-    open_end = np.zeros(text.n)
-    filled = text.offsets[1:] > text.offsets[:-1]
-    if len(ends):
-        open_end[filled] = 1.0 - ends[last[filled]]
-    return np.maximum(total + open_end, 1.0)
-
-
 def sentiment(
-    text: TextBatch, bits: NDArray[np.int32], per_sentence: Float, shouted_words: Float, exclamations: Float
+    text: TextBatch,
+    bits: NDArray[np.int32],
+    valence: Float,
+    per_sentence: Float,
+    shouted_words: Float,
+    exclamations: Float,
 ) -> Float:
     """Sentiment of each of n texts, -1 to 1; 0 where no word bears any.
 
-    `bits` are the class bits of the m chunks; the others, of length n, are the sentences, words in capitals and
-    exclamation marks of each text.
+    `bits` and `valence` are of the m chunks, 0 where they are not the speaker's; the others, of length n, are the
+    sentences, words in capitals and exclamation marks of each text.
     """
-    valence = text.values("tone.valence")
     marked = np.flatnonzero(bits & (NO | NEGATION | BUT))
     no = marked[(bits[marked] & NO) != 0]
     for distance in (1, 2):  # "no" is negative by itself, but only a negation where a word that bears sentiment is near
@@ -262,9 +318,8 @@ def _but(text: TextBatch, buts: NDArray[np.intp], at: NDArray[np.intp]) -> Float
     weight = np.ones(len(at))
     if not len(buts):
         return weight
-    # the sentence of a chunk: how many chunks that close one came before it; texts end sentences too
-    closing = np.flatnonzero(text.values("sentence_end")) + 1
-    borders = np.sort(np.concatenate([closing, text.offsets[1:-1]]))
+    # the sentence of a chunk: how many chunks that end one came before it
+    borders = np.flatnonzero(text.ends_unit) + 1
     sentence = np.searchsorted(borders, at, side="right")
     sentence_of_but = np.searchsorted(borders, buts, side="right")
     following = np.searchsorted(buts, at)
@@ -277,7 +332,13 @@ def _but(text: TextBatch, buts: NDArray[np.intp], at: NDArray[np.intp]) -> Float
 
 
 class Tone:
-    """Family `tone`: features of the output's manner, computed for a whole batch in array operations."""
+    """Family `tone`: features of the output's manner, computed for a whole batch in array operations.
+
+    Parameters
+    ----------
+    lexicon
+        Valences and classes of words; the shipped ones by default.
+    """
 
     family = "tone"
     features = (
@@ -342,41 +403,59 @@ class Tone:
         ),
     )  # fmt: skip
 
-    def __init__(self) -> None:
-        words = _Words()
+    def __init__(self, lexicon: Lexicon | None = None) -> None:
+        words = _Words(default_lexicon() if lexicon is None else lexicon)
         self.word_columns: Mapping[str, Callable[[str], float]] = {
             "tone.bits": words.bits,
             "tone.valence": words.valence,
+            "tone.exclamations": _exclamations,
+            "tone.questions": _questions,
+            "tone.apologies": _apologies,
+            **LANGUAGE_COLUMNS,
         }
 
     def extract(self, batch: EventBatch) -> Mapping[str, Column]:
         """Columns by feature name; NaN where there is no output, rates also where it has no words."""
         text = batch.output
         bits = text.values("tone.bits").astype(np.int32)
+        valence = text.values("tone.valence")
+        names = ("words", "syllables", "tone.exclamations", "tone.questions", "tone.apologies")
+        sums = {name: text.sums[name] for name in names}
+        if text.prose is not None:  # the rest is not the speaker's
+            bits *= text.prose
+            valence *= text.prose
+            outside = np.flatnonzero(~text.prose)
+            sums = {name: total - text.sums_over(name, outside) for name, total in sums.items()}
+        words, syllables, exclamations, questions, apologies = sums.values()
+        words = np.rint(words)
         counts = _bit_counts(text, bits)
-        words = text.words
-        per_sentence = sentences(text)
-        syllables = text.sums["syllables"]
-        exclamations = np.fromiter((t.count("!") if t else 0 for t in text.texts), np.float64, count=text.n)
-        questions = np.fromiter((t.count("?") if t else 0 for t in text.texts), np.float64, count=text.n)
-        some = words > 0
+        per_sentence = np.maximum(text.sentences_of_prose, 1.0)  # NaN where they cannot be counted
+        one_or_more = np.where(np.isnan(per_sentence), 1.0, per_sentence)
         filled = np.maximum(words, 1)
-        grade = np.clip(0.39 * filled / per_sentence + 11.8 * syllables / filled - 15.59, *_GRADE_RANGE)
+        grade = np.clip(0.39 * filled / one_or_more + 11.8 * syllables / filled - 15.59, *_GRADE_RANGE)
         formality = 50.0 + 50.0 * (counts[NOMINAL] - counts[VERBAL]) / filled
-        columns: dict[str, Float] = {
-            "sentiment": sentiment(text, bits, per_sentence, counts[SHOUTED], exclamations),
-            "formality": np.where(some, formality, np.nan),
+        strong = counts[STRONG_POSITIVE] + exclamations
+        english_only: dict[str, Float] = {
+            "sentiment": sentiment(text, bits, valence, one_or_more, counts[SHOUTED], exclamations),
+            "formality": np.where(words > 0, formality, np.nan),
             "hedging": _per_hundred(counts[HEDGE], words),
-            "apology": _per_hundred(counts[APOLOGETIC], words),
-            "enthusiasm": _per_hundred(counts[STRONG_POSITIVE] + exclamations, words),
+            "enthusiasm": _per_hundred(strong, words),
             "courtesy": _per_hundred(counts[COURTEOUS], words),
             "first_person": _per_hundred(counts[FIRST], words),
             "second_person": _per_hundred(counts[SECOND], words),
+            "reading_grade": np.where(words > 0, grade, np.nan),
+            "profanity": counts[PROFANE],
+        }
+        foreign = is_foreign(text)
+        if foreign.any():
+            for column in english_only.values():
+                column[foreign] = np.nan
+        columns: dict[str, Float] = {
+            **english_only,
+            "apology": _per_hundred(counts[APOLOGETIC] + apologies, words),
             "exclamations": exclamations / per_sentence,
             "questions": questions / per_sentence,
             "emoji": _per_hundred(counts[EMOJI], words),
-            "reading_grade": np.where(some, grade, np.nan),
-            "profanity": counts[PROFANE],
         }
         return {f"output.tone.{name}": text.masked(column) for name, column in columns.items()}
 

@@ -48,10 +48,17 @@ class Chunks:
         uint64 (m), never 0: equal where chunks are equal.
     offsets
         int64 (n + 1): text i owns chunks offsets[i]:offsets[i + 1].
+    line_starts
+        int64, ascending: after each line break, and before each text, the index of the next chunk. An index that comes
+        twice begins a paragraph.
+    first_line
+        int64 (n + 1): where the line breaks of text i begin in `line_starts`.
     """
 
     hashes: Hashes
     offsets: Ints
+    line_starts: Ints
+    first_line: Ints
     _data: bytes
     _starts: Ints
     _lengths: Ints
@@ -84,7 +91,11 @@ class Splitter:
         starts = edges[0::2]
         lengths = edges[1::2] - starts
         ends = np.cumsum([1, *(len(text) + 1 for text in encoded)])
-        return Chunks(self._hash(data, starts, lengths), np.searchsorted(starts, ends), data, starts, lengths)
+        breaks = np.flatnonzero(content[: ends[-1]] == ord("\n"))
+        return Chunks(
+            self._hash(data, starts, lengths), np.searchsorted(starts, ends), np.searchsorted(starts, breaks),
+            np.searchsorted(breaks, ends), data, starts, lengths,
+        )  # fmt: skip
 
     def _hash(self, data: bytes, starts: Ints, lengths: Ints) -> Hashes:
         # Eight bytes from each position on; what belongs to the next chunk is masked.
@@ -130,9 +141,9 @@ def _encoded(text: str) -> bytes:
 
 
 def _plain(text: str) -> bytes:
-    """The text in UTF-8, with the same chunks and none but the usual whitespace."""
+    """The text in UTF-8, with the same chunks and lines, and none but the usual whitespace."""
     if _UNUSUAL.search(text):
-        text = " ".join(split_chunks(text))
+        text = "\n".join(" ".join(split_chunks(line)) for line in text.split("\n"))
     return text.encode("utf-8", "surrogatepass")
 
 

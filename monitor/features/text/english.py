@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
 from importlib import resources
 from typing import NamedTuple
@@ -48,6 +49,11 @@ def _words() -> _Words:
 def zipf(word: str) -> float:
     """Zipf frequency (log10 of occurrences per billion words) of a lower-case word; 0 where it is not listed."""
     return _words().zipf.get(word, 0.0)
+
+
+def frequencies() -> Mapping[str, float]:
+    """All words of the list with their Zipf frequency; for scripts that build other lists from it."""
+    return _words().zipf
 
 
 def is_word(word: str) -> bool:

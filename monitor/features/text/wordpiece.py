@@ -50,7 +50,8 @@ class WordPiece:
 
     def __init__(self, vocabulary: list[str]) -> None:
         self.vocabulary = {piece: row for row, piece in enumerate(vocabulary)}
-        self._unknown = self.vocabulary["[UNK]"]
+        self.unknown = self.vocabulary["[UNK]"]
+        """The id of whatever the vocabulary has no pieces for."""
         tokenizer = Tokenizer(
             models.WordPiece(self.vocabulary, unk_token="[UNK]", max_input_chars_per_word=_MAX_SEGMENT)
         )
@@ -69,7 +70,7 @@ class WordPiece:
             if _IDEOGRAPH.search(chunk) is None:
                 return self._encode(chunk)
             # each ideograph is a word of its own; asking the dictionary is forty times faster than the tokenizer
-            get, unknown = self.vocabulary.get, self._unknown
+            get, unknown = self.vocabulary.get, self.unknown
             ideographs: list[int] = []
             for run, other in _IDEOGRAPHS_AND_OTHERS.findall(chunk):
                 if run:
@@ -129,7 +130,7 @@ class WordPiece:
     def _cut(self, segment: str) -> list[int]:
         """Greedy longest match first."""
         if len(segment) > _MAX_SEGMENT:
-            return [self._unknown]
+            return [self.unknown]
         found: list[int] = []
         start = 0
         while start < len(segment):
@@ -141,7 +142,7 @@ class WordPiece:
                     start = end
                     break
             else:
-                return [self._unknown]
+                return [self.unknown]
         return found
 
 

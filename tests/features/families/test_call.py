@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from monitor.events.schema import Call, OutputEvent, Usage
+from monitor.events.schema import Call, Latency, OutputEvent, Usage
 from monitor.features.families.call import CallFacts
 from monitor.features.families.dependencies import failed
 from monitor.features.text.words import EventBatch, table_for
@@ -21,7 +21,8 @@ def facts(event: OutputEvent) -> dict[str, float | str | None]:
 
 def test_everything_that_an_event_reports() -> None:
     full = next(event for event in sample_events() if event.id == "full")
-    assert facts(full) == pytest.approx(
+    reported = {name: value for name, value in facts(full).items() if value is None or value == value}
+    assert reported == pytest.approx(
         {
             "call.latency.total_s": 1.5,
             "call.latency.first_token_s": 0.2,
@@ -49,6 +50,16 @@ def test_what_an_event_does_not_report_is_missing() -> None:
         "call.outcome.error": 0,
         "call.dependency.count": 0,
     }
+
+
+def test_queue_fallback_and_reasoning_tokens() -> None:
+    event = OutputEvent(
+        stream="s", output="x", fallback=True, latency=Latency(queue_s=0.5), usage=Usage(reasoning_tokens=7)
+    )
+    found = facts(event)
+    assert [found[name] for name in ("call.outcome.fallback", "call.latency.queue_s", "call.reasoning.tokens")] == [
+        1, 0.5, 7,
+    ]  # fmt: skip
 
 
 def test_an_error_is_a_flag() -> None:

@@ -12,8 +12,8 @@ from tests.features.columns import columns_of
     [
         ("One two. Three!", 15, 3, 2, 1),
         ("No mark at the end", 18, 5, 1, 1),
-        ("a\n\nb\n", 5, 2, 1, 3),
-        ("- 1. first\n- 2. second", 22, 4, 1, 2),
+        ("a\n\nb\n", 5, 2, 2, 3),
+        ("- 1. first\n- 2. second", 22, 4, 2, 2),
         ("", 0, 0, 0, 0),
         (" \n ", 3, 0, 0, 0),
         ("...", 3, 0, 1, 1),

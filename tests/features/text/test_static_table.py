@@ -7,8 +7,9 @@ import pytest
 
 from monitor.features.families.embedding import DIRECTIONS, Embedding, NoEmbedding, random_projections
 from monitor.features.text.static_table import default_table, read_table
+from monitor.features.text.word_table import WordTable
 from monitor.features.text.wordpiece import default_vocabulary
-from monitor.features.text.words import Side, TextBatch, WordTable
+from monitor.features.text.words import Side, TextBatch
 from tests.features.columns import columns_of
 
 

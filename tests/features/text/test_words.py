@@ -10,8 +10,9 @@ from tokenizers import Tokenizer
 
 from monitor.events.schema import OutputEvent
 from monitor.features.text.static_table import StaticTable
+from monitor.features.text.word_table import WordTable
 from monitor.features.text.wordpiece import WordPiece, default_vocabulary, split_chunks
-from monitor.features.text.words import EventBatch, TextBatch, WordTable, word_columns
+from monitor.features.text.words import EventBatch, TextBatch, word_columns
 
 texts = st.one_of(
     st.text(max_size=60),
@@ -103,14 +104,6 @@ def test_a_failing_word_function_costs_its_column_of_its_texts_only(static: Stat
     np.testing.assert_array_equal(text.sums["fussy"], [2, np.nan, np.nan])
     assert text.sums["length"].tolist() == [8, 3, 9]
     assert table.failures == {"fussy": 2}
-
-
-@pytest.mark.parametrize(
-    ("text", "sentences"),
-    [("One. Two! Three?", 3), ("See e.g. J. Smith, 1. point", 0), ('He said "no." Then left.', 2), ("So do I. Yes", 1)],
-)
-def test_sentence_ends(text: str, sentences: int, static: StaticTable) -> None:
-    assert TextBatch([text], WordTable({}, static)).sums["sentence_end"][0] == sentences
 
 
 def test_ids_of_output_and_input_mean_the_same_chunks(static: StaticTable) -> None:

@@ -1,0 +1,135 @@
+"""What users or the application say of an output: ratings, thumbs, scores of judges, in the event's `attributes`.
+
+Recognised by name are attributes that say something of the output (`rating`, `thumbs_up`, `judge.score`, `verdict`,
+`outcome`): numbers, booleans, and labels, also where a file has them as text (`4.5`, `true`). They page as what the
+call returns does. Other numbers and booleans (`cart_value`, `premium`) describe what came in: they are watched as
+inputs, which is information and explains outputs that follow them. Other texts name parts of the traffic (tenant,
+locale), which a finding names as segments. Names that end like identifiers or times are none of these. Which ones a
+stream watches is chosen from its reference (`monitor.detection.columns.keyed_columns`): identifiers and clocks are left
+out there by their values.
+
+May import its neighbours in this package and `monitor.events` only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from monitor.events.schema import OutputEvent
+from monitor.features.base import Column, FeatureSpec, Kind, Role
+from monitor.features.families.dependencies import clean
+from monitor.features.families.json_fields import is_label
+from monitor.features.keyed import NO_KEYED, Keyed, with_key
+from monitor.features.text.words import EventBatch
+
+NUMBER = FeatureSpec("call.feedback.score", Kind.NUMBER, "attribute {key} of the event", role=Role.FEEDBACK)
+FLAG = FeatureSpec("call.feedback.flag", Kind.FLAG, "attribute {key} of the event is true", role=Role.FEEDBACK)
+INPUT_NUMBER = FeatureSpec("input.attribute.number", Kind.NUMBER, "attribute {key} of the event", role=Role.CONTEXT)
+INPUT_FLAG = FeatureSpec("input.attribute.flag", Kind.FLAG, "attribute {key} of the event is true", role=Role.CONTEXT)
+CATEGORY = FeatureSpec("call.feedback.label", Kind.CATEGORY, "attribute {key} of the event", role=Role.FEEDBACK)
+OF_ATTRIBUTES = frozenset(spec.name for spec in (NUMBER, FLAG, CATEGORY, INPUT_NUMBER, INPUT_FLAG))
+
+MAX_ATTRIBUTES = 24  # of one event, those with names of feedback first
+_FEEDBACK = re.compile(
+    r"(?i)(?:feedback|rating|rated|score|thumb|stars?|vote|like|grade|verdict|label|judg|csat|nps|satisf|helpful|"
+    r"quality|accept|reject|resolved|escalat|faithful|relevan|grounded|toxic|correct|sentiment|bewertung|nota|avis|"
+    r"outcome|status|result|tool|action|intent|decision)"
+)
+_NO_FEEDBACK = re.compile(
+    r"(?i)(?:^|[._-])(?:u?u?id|key|hash|token|ip|port|seed|time|timestamp|ts|date|created|updated|epoch|offset|"
+    r"partition|line|row|index|zip|postcode|phone|version|year|month|day|hour)\d*$|(?:Id|ID|At|Time|_at)$"
+)
+_NUMBER = re.compile(r"\s*[+-]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(?:[eE][+-]?\d{1,2})?\s*\Z")
+_BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
+_MAY_BEGIN_NUMBER = frozenset("0123456789+-. tTfFyYnN")  # or a boolean
+_OF_OUTPUT = "call.feedback."
+_LONGEST_TEXT = 40
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@lru_cache(maxsize=4096)
+def _named_like(name: str) -> bool | None:
+    """Whether an attribute's name is that of feedback; None where it is that of an identifier or a time."""
+    if _NO_FEEDBACK.search(name):
+        return None
+    return _FEEDBACK.search(name) is not None
+
+
+def _ordered(attributes: Mapping[str, object]) -> list[str]:
+    names = [name for name in map(str, attributes) if _named_like(name) is not None]
+    if len(names) <= MAX_ATTRIBUTES:
+        return names
+    return sorted(names, key=lambda name: (not _named_like(name), name))[:MAX_ATTRIBUTES]
+
+
+def feedback_of(event: OutputEvent) -> Keyed:
+    """Attributes of an event that can be watched: numbers, booleans, and labels of feedback."""
+    if not event.attributes:
+        return NO_KEYED
+    said: dict[str, float | str] = {}
+    for name in _ordered(event.attributes):
+        of_output = _named_like(name)
+        given = event.attributes.get(name)
+        if isinstance(given, str) and not of_output and given[:1] not in _MAY_BEGIN_NUMBER:
+            continue  # a part of the traffic
+        value = _plain(given)
+        if value is None or (isinstance(value, str) and not of_output):
+            continue
+        if isinstance(value, bool):
+            said[with_key((FLAG if of_output else INPUT_FLAG).name, clean(name))] = float(value)
+        elif isinstance(value, float):
+            said[with_key((NUMBER if of_output else INPUT_NUMBER).name, clean(name))] = value
+        elif is_label(value):
+            said[with_key(CATEGORY.name, clean(name))] = clean(value)
+    return said or NO_KEYED
+
+
+def _plain(value: object) -> bool | float | str | None:
+    """An attribute as what it means: a text that is a number or a boolean is one; None for what is none of these."""
+    if isinstance(value, str):
+        if len(value) > _LONGEST_TEXT:
+            return None
+        boolean = _BOOLEANS.get(value.strip().lower())
+        if boolean is not None:
+            return boolean
+        return float(value) if any(map(value.__contains__, "0123456789")) and _NUMBER.match(value) else value
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)) and abs(value) <= _LARGEST:  # an infinite one is larger, NaN is no number
+        return float(value)
+    return None
+
+
+class Feedback:
+    """Family `feedback`: how many attributes can be watched, and each of them with its key."""
+
+    family = "feedback"
+    word_columns: Mapping[str, Callable[[str], float]] = {}
+    features: tuple[FeatureSpec, ...] = (
+        FeatureSpec(
+            "call.feedback.given", Kind.COUNT, "scores and labels that come with an output as attributes",
+            "attributes", role=Role.FEEDBACK,
+        ),
+    )  # fmt: skip
+    templates: tuple[FeatureSpec, ...] = (NUMBER, FLAG, CATEGORY, INPUT_NUMBER, INPUT_FLAG)
+
+    def extract(self, batch: EventBatch) -> Mapping[str, Column]:
+        """Columns by feature name."""
+        given = [sum(name.startswith(_OF_OUTPUT) for name in said) for said in _said(batch)]
+        return {"call.feedback.given": np.array(given, dtype=np.float32)}
+
+    def keyed(self, batch: EventBatch) -> Sequence[Keyed]:
+        """The attributes of each event that can be watched."""
+        return _said(batch)
+
+
+def _said(batch: EventBatch) -> list[Keyed]:
+    """What each event of a batch says, read once for it."""
+    found: list[Keyed] | None = batch.output.memory.get("feedback")
+    if found is None:
+        found = batch.output.memory["feedback"] = [feedback_of(event) for event in batch.events]
+    return found
