@@ -70,7 +70,7 @@ class KeyedColumns:
         if not rows.keyed:
             return cls()
         called = Counter(name for each in rows.keyed for name in each)
-        least = least_rows(MIN_ROWS_OF_A_SHORT_WARMUP, len(rows), MIN_ROWS)
+        least = least_rows(MIN_ROWS, len(rows), MIN_ROWS_OF_A_SHORT_WARMUP)
         room = {feature: template.most for feature, template in TEMPLATES.items()}
         chosen = []
         for name, count in sorted(called.items(), key=lambda item: (-item[1], item[0])):
