@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,23 @@ def test_missing_shared_data_skips_or_fails(tmp_path: Path, monkeypatch: pytest.
         shared("nothing.jsonl")
     (tmp_path / "there.jsonl").touch()
     assert shared("there.jsonl") == tmp_path / "there.jsonl"
+
+
+def made(variable: str) -> set[str]:
+    """The words of a variable of the Makefile, continued lines included."""
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    found = re.search(rf"^{variable} := (.*)$", text, re.MULTILINE)
+    assert found is not None, variable
+    return set(re.sub(r"\$\(addprefix \S+,|\)", " ", found[1]).split())
+
+
+def test_each_folder_of_tests_is_in_make_quick_or_named_as_too_slow_for_it() -> None:
+    folders = {one.name for one in (ROOT / "tests").iterdir() if any(one.glob("**/*.py")) and one.name[0] not in "._"}
+    quick = made("QUICK_TESTS")
+    assert all((ROOT / "tests" / name).is_dir() for name in quick | made("NOT_QUICK"))
+    whole = {name for name in quick if "/" not in name}
+    assert whole | made("NOT_QUICK") == folders
+    assert not whole & made("NOT_QUICK")
 
 
 def imported(source: Path) -> set[str]:

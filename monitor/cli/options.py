@@ -60,7 +60,7 @@ Limit = Annotated[
 
 def column_map(pairs: list[str] | None) -> dict[str, str]:
     """`["output=text"]` as `{"output": "text"}`; raises `ConfigError` for what is no such pair."""
-    from monitor.events.files.reader import parse_mapping
+    from monitor.events.files.mapping import parse_mapping
 
     return parse_mapping(",".join(pairs or ()))
 

@@ -120,7 +120,7 @@ class BrokerProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = list(self.command())
         with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C in a terminal reaches the worker, and the broker outlives its last commit.
+            # Its own session: Ctrl-C in a terminal reaches the worker, and the broker outlives its last commit.
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
             )
@@ -137,10 +137,6 @@ class BrokerProcess:
         tail = self.log.read_text(errors="replace")[-800:]
         self.stop()
         raise BrokerError(f"{self.name} did not start on 127.0.0.1:{self.port}; its log ends with:\n{tail}")
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send the broker a signal. Raises `BrokerError` where it does not run."""
-        os.kill(self.pid, number)
 
     def stop(self, timeout_s: float = 20.0) -> None:
         """SIGTERM, then SIGKILL after `timeout_s`. Repeatable."""

@@ -25,7 +25,7 @@ class Fault(StrEnum):
 
     @property
     def story(self) -> str:
-        """What happened, for the audience; the monitor is not told."""
+        """What happened, for people who watch the demo; the monitor does not get it."""
         return _STORIES[self]
 
     @property

@@ -83,7 +83,7 @@ class WorkerMetrics:
         return sorted(rows, key=lambda row: (-round(row.evidence), told_first.get(row.name, len(told_first)), row.name))
 
     def excerpt(self, stream: str, features: Sequence[str] = ()) -> list[str]:
-        """The few lines of the scrape that tell the story: what went through, what was concluded, what moved."""
+        """The few lines of the scrape that show what happened: events processed, findings, features that moved."""
         counted = declared_in(WorkerStats)
         wanted = (
             counted["events"],

@@ -42,7 +42,7 @@ _FAST_HEALTHY_S = 25.0
 """What is usual of volume takes a quarter of an hour to learn, and an objective is missed over many minutes: for such
 faults time goes by faster."""
 CONFIG: dict[str, Any] = {"streams": [{"match": ANSWER, "slo": OBJECTIVES}]}
-"""All that the worker is told: objectives, which nobody but their operators knows."""
+"""The worker's only settings: objectives, which only operators can know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +186,8 @@ def _watch(
         screen.show(view)
     outcome.duration_s = elapsed
     outcome.events = traffic.published
-    told = [change.name for change in outcome.alert.changes[:2]] if outcome.alert is not None else []
-    outcome.metrics = WorkerMetrics.parse(worker.metrics() or "").excerpt(plan.watched, told)
+    changed = [change.name for change in outcome.alert.changes[:2]] if outcome.alert is not None else []
+    outcome.metrics = WorkerMetrics.parse(worker.metrics() or "").excerpt(plan.watched, changed)
     return outcome
 
 
@@ -241,7 +241,7 @@ def _kafka(broker: Broker | None, folder: Path) -> Iterator[tuple[Settings, list
             ensure_topics(settings.broker, settings.topics)
             yield settings, ["--config", str(file), "--session-timeout", str(embedded.session_timeout_s)]
         return
-    # A cluster that others use: topics of our own, and gone afterwards.
+    # A cluster that others use: private topics, deleted afterwards.
     topics = private_topics(Settings().topics, f"demo-{uuid.uuid4().hex[:8]}")
     settings = Settings(broker=broker, topics=topics)
     file.write_text(yaml.safe_dump({**CONFIG, "topics": topics.model_dump(mode="json")}))

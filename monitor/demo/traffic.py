@@ -16,7 +16,7 @@ Publish = Callable[[OutputEvent], object]
 
 
 class Traffic:
-    """Publishes from a thread of its own until stopped.
+    """Publishes from its own thread until stopped.
 
     Parameters
     ----------

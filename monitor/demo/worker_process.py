@@ -1,4 +1,4 @@
-"""The worker of the demo: `oqm worker` as an operator would start it, in a process of its own, its log in a file."""
+"""The worker of the demo: `oqm worker` as an operator would start it, in its own process, with its log in a file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class WorkerProcess:
         """Start it; it is ready some seconds later."""
         command = [sys.executable, "-m", "monitor.cli", "worker", *self._arguments]
         with self.log.open("wb") as log:
-            # A session of its own: Ctrl-C reaches the demo, which then stops the worker in order.
+            # Its own session: Ctrl-C reaches the demo, which then stops the worker in order.
             self._process = subprocess.Popen(
                 command,
                 env=self._environment,

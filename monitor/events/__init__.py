@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from monitor.errors import InvalidEvent
+from monitor.events.decode import Decoded, decode_event
 from monitor.events.identity import content_digest, segments
-from monitor.events.readers import Decoded, decode_event
 from monitor.events.reasons import Reason
 from monitor.events.schema import Call, Latency, Model, OutputEvent, Prompt, Session, Trace, Usage
 from monitor.events.schema_export import json_schema

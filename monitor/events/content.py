@@ -101,7 +101,7 @@ def are_messages(value: Any) -> bool:
 
 
 def calls_tools_only(output: str | None, finish_reason: str | None, steps: Iterable[Any]) -> bool:
-    """Whether an output without text is a step of its own: the model called tools, or gave an image, in place of text.
+    """Whether an output without text is a step by itself: the model called tools, or gave an image, in place of text.
 
     That is so where the finish reason says it, or where the last step is such a call. An agent's answer that is empty
     after its tools have answered ends with another step, and is empty.

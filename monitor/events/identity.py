@@ -1,4 +1,4 @@
-"""What an event is told apart by: the digest of its content, and the attributes that may name a segment.
+"""What identifies an event: the digest of its content, and the attributes that may name a segment.
 
 May import `monitor.events.schema` only.
 """
@@ -23,7 +23,7 @@ def content_digest(event: OutputEvent) -> int:
     """Unsigned 64-bit hash of everything in the event but `id` and `time`.
 
     A redelivery has the digest of the original; the same id with another digest is an id used twice. `time` is left
-    out because a producer's retry may stamp it anew. Equal on every machine, in every process, and by a later version
+    out because a producer's retry may set it again. Equal on every machine, in every process, and by a later version
     too: fields at their defaults do not count, so that a field added to the schema changes no digest.
     """
     content = msgspec.structs.replace(event, id=None, time=None)
@@ -82,7 +82,7 @@ def _scalar(value: Any) -> str:
     if isinstance(value, int):
         return str(value) if -(2**63) <= value < 2**64 else ""
     if isinstance(value, float):
-        # 1.0 and 1 are one segment: languages with one number type cannot tell them apart.
+        # 1.0 and 1 are one segment: languages with one number type do not distinguish them.
         if not math.isfinite(value):
             return ""
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)

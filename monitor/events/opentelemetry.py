@@ -4,7 +4,7 @@ A native field that is given too wins over its alias. The model's `name` is the 
 that answered, so that a provider's silent move from one build to the next is seen as a change of version. Deprecated
 names (`gen_ai.system`, `gen_ai.prompt`, `gen_ai.completion`, `gen_ai.usage.prompt_tokens`) are read as well, and the
 numbered ones of OpenLLMetry (`gen_ai.prompt.0.content`, `gen_ai.completion.0.content`). Scalars
-without a place of their own (`gen_ai.request.temperature`, `gen_ai.agent.name`, ...) become attributes, by which a
+without a field in our event (`gen_ai.request.temperature`, `gen_ai.agent.name`, ...) become attributes, by which a
 finding may name the segment that changed; the rest is kept in `extra`.
 
 Source: OpenTelemetry semantic conventions for generative AI, attribute registry and message schemas (2026, status

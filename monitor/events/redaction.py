@@ -3,7 +3,7 @@
 What is masked: private keys, API keys and tokens by their issuers' prefixes, JSON web tokens, bearer and basic
 credentials, passwords and the like by the word before them, credentials in URLs, long random strings, e-mail
 addresses, phone numbers, payment cards (Luhn and issuer range), IBANs (check digits), US social security numbers. It
-is a net, not a proof: what has no form of its own (a name, a street) passes, which is why excerpts can be turned off.
+is a net, not a proof: what has no recognisable form (a name, a street) passes, which is why excerpts can be turned off.
 
 Only the piece that may appear is looked at, with a margin so that a secret that the limit would cut is still seen. Each
 expression runs only where a cheap test says that it might find something; for a batch of texts, one pass over the bytes
@@ -182,7 +182,7 @@ def _suspects(pieces: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def _long_runs(inside: NDArray[np.bool_], least: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Starts and stops of the runs of at least so many bytes; the first byte and the last are outside."""
+    """Starts and stops of the runs of at least this number of bytes; the first byte and the last are outside."""
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
     starts, stops = edges[0::2], edges[1::2]
     long = stops - starts >= least

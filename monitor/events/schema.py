@@ -3,9 +3,9 @@
 Only `stream` and `output` are required (`output` may be null only together with `error`). Everything unknown is kept
 in `extra`. Pure data: no I/O, no clock. May import nothing from this project.
 
-The limits in the annotations are checked where events are decoded (`monitor.events.readers`) and are part of the
+The limits in the annotations are checked where events are decoded (`monitor.events.decode`) and are part of the
 exported JSON Schema; building an event in Python does not check them. `forbid_unknown_fields` is for the readers alone:
-it tells them cheaply that a message needs the second look in which unknown fields are kept.
+it shows cheaply that a message needs the second look in which unknown fields are kept.
 """
 
 from __future__ import annotations

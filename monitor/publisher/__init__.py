@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from monitor.publisher.client import OutputPublisher, Undelivered
+from monitor.publisher.client import OutputPublisher
 from monitor.publisher.recording import Recording, current_recording
 from monitor.publisher.shape import response_shape
+from monitor.publisher.undelivered import Undelivered
 
 __all__ = ["OutputPublisher", "Recording", "Undelivered", "current_recording", "response_shape"]

@@ -98,7 +98,7 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 
 def _flush_on_sigterm() -> None:
-    """In a child of `multiprocessing` that has no handler of its own: flush at SIGTERM, then end by it as before."""
+    """In a child of `multiprocessing` without its own handler: flush at SIGTERM, then end by it as before."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
 

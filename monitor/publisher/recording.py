@@ -13,7 +13,7 @@ The event is published when the call ends, and also when it raises: then with `e
 reader who goes away is no error: the finish reason is `abandoned`. What fails in the measuring itself is logged and
 does not reach the application, unless the publisher is strict.
 
-May import `monitor.events`, `monitor.publisher.client` and `monitor.publisher.coerce`.
+May import `monitor.errors`, `monitor.events` and this package but for the client, which makes recordings.
 """
 
 from __future__ import annotations
@@ -30,28 +30,18 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from monitor.errors import ConfigError
-from monitor.events import Call, Model, OutputEvent, Prompt
+from monitor.events import Model, OutputEvent, Prompt
 from monitor.events.schema import ABANDONED
-from monitor.publisher.client import OutputPublisher
-from monitor.publisher.coerce import MAX_ERROR_CHARS, describe, last_question, said_by, streamed_text, tools_called_by
-from monitor.publisher.shape import response_shape
+from monitor.publisher.call_recording import CallRecording
+from monitor.publisher.input_finder import FindInput, input_finder
+from monitor.publisher.protocol import Publishing
+from monitor.publisher.readers_gone import is_reader_gone
+from monitor.publisher.responses import last_question, said_by, streamed_text, tools_called_by
+from monitor.publisher.scalars import describe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FIELDS = frozenset(OutputEvent.__struct_fields__) - {"stream", "input"}
-
-# Exceptions that mean that whoever waited for the output went away, by package and name: none is imported for this.
-_READER_LEFT = frozenset(
-    (
-        ("asyncio", "CancelledError"),
-        ("trio", "Cancelled"),
-        ("starlette", "ClientDisconnect"),
-        ("starlette", "WebSocketDisconnect"),
-        ("django", "RequestAborted"),
-        ("werkzeug", "ClientDisconnected"),
-        ("litestar", "WebSocketDisconnect"),
-    )
-)
 
 _current: ContextVar[Recording | None] = ContextVar("oqm_recording", default=None)
 
@@ -78,7 +68,7 @@ class Recording:
 
     def __init__(
         self,
-        publisher: OutputPublisher,
+        publisher: Publishing,
         stream: str,
         input: Any = None,
         *,
@@ -142,7 +132,7 @@ class Recording:
 
     def call(self, dependency: str, operation: str | None = None) -> CallRecording:
         """Measure a call to something else (tool, retriever, API) made while answering; a context manager."""
-        return CallRecording(self, dependency, operation)
+        return CallRecording(self._publisher, self.event, dependency, operation)
 
     # --- life cycle ---------------------------------------------------------------------------------------------
 
@@ -191,7 +181,7 @@ class Recording:
             event = self.event
             if event.latency.total_s is None:
                 event.latency.total_s = self._elapsed()
-            if error is not None and _is_reader_gone(error):
+            if error is not None and is_reader_gone(error):
                 # What was said until then is the output.
                 event.finish_reason = event.finish_reason or ABANDONED
                 event.output = event.output or ""
@@ -214,7 +204,7 @@ class Recording:
         """Record each call of `function`. Raises `ConfigError` where it has no argument of the name `input_of`."""
         if isinstance(function, (classmethod, staticmethod)):
             return type(function)(self(function.__func__))
-        find_input = self._input_finder(function)
+        find_input = input_finder(function, self._input, self._input_of)
         wrapper: Callable[..., Any]
         if inspect.isasyncgenfunction(function):
             wrapper = functools.wraps(function)(
@@ -298,39 +288,9 @@ class Recording:
         self._finish(None)
         return result
 
-    def _input_finder(self, function: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
-        """A function of a call's arguments that finds its input."""
-        given, find = self._input, self._input_of
-        if given is not None:
-            return lambda args, kwargs: given
-        if find is None:
-            return _first_text
-        if callable(find):
-            chosen = find
-            return lambda args, kwargs: chosen(*args, **kwargs)
-        name = find
-        parameters = inspect.signature(function).parameters
-        parameter = parameters.get(name)
-        if parameter is None:
-            if not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters.values()):
-                known = ", ".join(parameters) or "none"
-                raise ConfigError(f"record(input_of={name!r}): the function has no such argument (it has: {known})")
-            return lambda args, kwargs: kwargs.get(name)
-        position = list(parameters).index(name)
-        default = None if parameter.default is inspect.Parameter.empty else parameter.default
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            position = 1_000_000  # no call has so many
-        elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            return lambda args, kwargs: args[position:]
-
-        def named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            return args[position] if position < len(args) else kwargs.get(name, default)
-
-        return named
-
     def _for_call(
         self,
-        find_input: Callable[[tuple[Any, ...], dict[str, Any]], Any],
+        find_input: FindInput,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Recording:
@@ -429,73 +389,9 @@ def _recorded_stream(
     return stream
 
 
-def _first_text(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The first argument that is a text, else the first that is a list of chat messages with a question."""
-    for content in (*args, *kwargs.values()):
-        if isinstance(content, str):
-            return content
-    return next((text for content in (*args, *kwargs.values()) if (text := last_question(content))), None)
-
-
-def _is_reader_gone(error: BaseException) -> bool:
-    return isinstance(error, GeneratorExit) or any(
-        (kind.__module__.partition(".")[0], kind.__name__) in _READER_LEFT for kind in type(error).__mro__
-    )
-
-
 def _leave(token: Token[Recording | None]) -> None:
     with suppress(ValueError):  # a generator may be closed in another context than it ran in, which is gone
         _current.reset(token)
-
-
-class CallRecording:
-    """One call to a dependency being measured; made by `Recording.call`.
-
-    `status` is the dependency's own word or HTTP code. An exception that leaves the block is the call's `error`, and
-    goes on.
-    """
-
-    def __init__(self, recording: Recording, dependency: str, operation: str | None) -> None:
-        self._recording = recording
-        self._started = 0.0
-        self._call = Call(dependency=dependency, operation=operation)
-
-    @property
-    def status(self) -> str | int | None:
-        """The dependency's own word or HTTP code."""
-        return self._call.status
-
-    @status.setter
-    def status(self, status: str | int | None) -> None:
-        self._call.status = status
-
-    def response(self, response: Any) -> None:
-        """Remember the response's structure (not its values), so that a change of its format is seen."""
-        try:
-            self._call.shape = response_shape(response)
-        except Exception:  # an object that cannot be looked into must not fail the application's call
-            self._call.shape = None
-
-    def fail(self, error: str) -> None:
-        """The call failed without raising."""
-        self._call.error = str(error)[:MAX_ERROR_CHARS]
-
-    def __enter__(self) -> CallRecording:
-        self._started = self._recording._publisher.clock()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            self._call.duration_s = max(0.0, self._recording._publisher.clock() - self._started)
-            if error is not None and not _is_reader_gone(error):
-                self._call.error = describe(error)
-            self._recording.event.calls.append(self._call)
-        except Exception:
-            if self._recording._publisher.strict and error is None:
-                raise
-            self._recording._publisher.report_bug("recording a call to a dependency failed")
 
 
 def _copied(value: Any) -> Any:

@@ -1,13 +1,13 @@
-"""The Faust app: one agent a stage, each handing raw messages to its `OrderedBuffer`; and what happens on a rebalance.
+"""The Faust app: one agent a stage, each passing raw messages to its `OrderedBuffer`; and what happens on a rebalance.
 
-Nothing is made at import: `build_app` makes an app. What Faust 0.15.3 does and how this lives with it:
+What Faust 0.15.3 does, and what is done about it here:
 
 * `on_partitions_assigned` does not hold the flow back while its handler awaits, `on_rebalance_complete` does: state is
   restored there.
 * A `seek` in a running flow is undone by the batch in flight: stop the flow, wait, seek and wait, resume.
 * Acknowledgements are not used at all (`acks=False`): the group's offsets are moved by `commit`, to positions that
   have been written, for lag monitors and as the place where Faust starts to read.
-* What it costs, it costs per message: `pipelines.faust_consumer.transport` makes a message of many records.
+* Its cost is per message: `pipelines.faust_consumer.transport` makes a message of many records.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _STALLED_AFTER_S = 5.0
 _RESTORE_AGAIN_S = 2.0
 _ANSWER_WITHIN_S = 2.0
 SILENT_AFTER_S = 30.0
-"""Kafka counts as away when it has not answered for so long: a broker restarts in less."""
+"""Kafka counts as away when it has not answered for this time: a broker restarts in less."""
 _NO_ANSWER = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, KafkaTimeoutError)
 _REPAIR_EVERY_S = 0.5
 # Runs of records between Faust's consumer and an agent: each may be 1 MiB.
@@ -102,7 +102,7 @@ class FaustConsumer:
         self._repaired_at: dict[TP, float] = {}
         self._heard_at: dict[TP, float] = {}
         self._seen_next: dict[TP, int] = {}
-        self._telling: asyncio.Task[None] | None = None
+        self._committing: asyncio.Task[None] | None = None
         self._answered_at = time.monotonic()
         self._ending = False
         self._paused_after_s = group.session_timeout_s / 2
@@ -175,7 +175,7 @@ class FaustConsumer:
         try:
             for stage in self._stages.values():
                 await stage.settle()
-            await self._tell_group()
+            await self._commit_to_group()
         except OqmError as error:
             self._fail(error)
 
@@ -193,19 +193,19 @@ class FaustConsumer:
         self._beat_at = now
 
     def is_owner(self) -> bool:
-        """Whether what was owned is owned still: not from a standstill on until the group has answered again.
+        """Whether what was owned is owned still: not after a standstill, until the group has answered again.
 
-        A worker that wakes after SIGSTOP, or with its virtual machine, finds its timers due before it hears that its
-        partitions went to another. What it would tell then may be over: a receiver would take a late "firing" for news.
+        A worker that wakes after SIGSTOP, or with its virtual machine, finds its timers due before it learns that its
+        partitions went to another. What it would send then may be over: a receiver would take a late "firing" as new.
         """
         return not self._unsure and time.monotonic() - self._beat_at <= self._paused_after_s
 
     async def stop(self) -> None:
         """End the consumer. The stages are settled before, or not at all: their worker met an error."""
         self._ending = True
-        if self._telling is not None:
-            self._telling.cancel()
-            await asyncio.gather(self._telling, return_exceptions=True)
+        if self._committing is not None:
+            self._committing.cancel()
+            await asyncio.gather(self._committing, return_exceptions=True)
         await self.app.stop()
 
     def on_gap(self, topic: str, partition: int, offset: int) -> None:
@@ -254,7 +254,7 @@ class FaustConsumer:
             consumer.resume_flow()
 
     async def commit(self) -> None:
-        """Tell the consumer group the written positions, and measure lag."""
+        """Commit the written positions to the consumer group, and measure lag."""
         lag: dict[tuple[str, int], int] = {}
         now = self._clock()
         self._stats.working_s = {stage.name: stage.working_s for stage in self._stages.values()}
@@ -267,9 +267,9 @@ class FaustConsumer:
                 tp = TP(name, partition)
                 lag[name, partition] = max(0, self._end(tp) - following) + stage.buffer.held(partition)
         self._stats.lag = lag
-        await self._tell_group()
+        await self._commit_to_group()
 
-    async def _tell_group(self) -> None:
+    async def _commit_to_group(self) -> None:
         """Move the group's offsets; where Kafka takes long to answer, go on without waiting for it."""
         owned = self.app.consumer.assignment()
         positions = {
@@ -281,11 +281,11 @@ class FaustConsumer:
         if not positions:
             self._answered_at = time.monotonic()  # nothing was asked
             return
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.get_running_loop().create_task(self._commit_positions(positions), name="commit")
-        await asyncio.wait({self._telling}, timeout=_ANSWER_WITHIN_S)
-        if self._telling.done():
-            self._telling.result()
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.get_running_loop().create_task(self._commit_positions(positions), name="commit")
+        await asyncio.wait({self._committing}, timeout=_ANSWER_WITHIN_S)
+        if self._committing.done():
+            self._committing.result()
         self._stats.kafka_silent = time.monotonic() - self._answered_at > SILENT_AFTER_S
 
     async def _commit_positions(self, positions: dict[TopicPartition, OffsetAndMetadata]) -> None:

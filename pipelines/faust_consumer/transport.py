@@ -5,7 +5,7 @@ where aiokafka delivers a record in 4. So the records of a partition that were f
 one message whose value is the list of them; rebalances, flow control and generations work on it as on any other.
 Nothing here depends on acknowledgements: the topics are declared without (`acks=False`).
 
-What is fetched together is up to the broker, which answers with the first record that it has unless it is told to wait:
+What is fetched together is up to the broker, which answers with the first record that it has unless asked to wait:
 at 100 events a second it answered 100 times a second, at 3 ms each. So it waits, for `FETCH_BYTES` or `FETCH_WAIT_MS`.
 """
 
@@ -35,7 +35,7 @@ FETCH_WAIT_MS = 100
 
 
 def runs(records: Sequence[ConsumerRecord[Any, Any]]) -> list[Sequence[ConsumerRecord[Any, Any]]]:
-    """The records in their order, cut into runs of bounded number and size; a larger record is a run of its own."""
+    """The records in their order, cut into runs of bounded number and size; a larger record is a run by itself."""
     cut: list[Sequence[ConsumerRecord[Any, Any]]] = []
     start = size = 0
     for position, record in enumerate(records):
@@ -118,7 +118,7 @@ class RunConsumer(Consumer):
         if records is None or self.should_stop:
             return
         if not self.flow_active:
-            # Fetched while the flow was being stopped: dropped, and the buffer's position tells what comes next. A
+            # Fetched while the flow was being stopped: dropped, and the buffer's position says what comes next. A
             # partition may have gone to another worker by now: where that goes on is not ours to say.
             with contextlib.suppress(IllegalStateError):
                 await self.perform_seek()

@@ -1,4 +1,4 @@
-"""How each Kafka client is told where the broker is and how to speak to it, from the settings' `broker` section."""
+"""Options of the Kafka clients from the settings' `broker` section: addresses, encryption, credentials."""
 
 from __future__ import annotations
 

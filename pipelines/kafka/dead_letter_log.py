@@ -108,9 +108,10 @@ def originals(settings: Settings, letters: Sequence[Letter]) -> tuple[list[Lette
     found = [letter for letter in letters if not letter.events]
     lost = 0
     with topic_window(settings.broker, facts.name, facts.partitions) as window:
+        records = window.records_at((partition, offset) for letter in letters for partition, offset, _ in letter.events)
         for letter in letters:
             for partition, offset, _ in letter.events:
-                record = window.at(partition, offset)
+                record = records.get((partition, offset))
                 if record is None:
                     lost += 1
                     continue
@@ -156,8 +157,8 @@ def read_letters_at(settings: Settings, places: Sequence[tuple[int, int]]) -> li
     """The letters at these (partition, offset) places; None where there is none. Raises `BrokerError`."""
     facts = read_topics(settings.broker, settings.topics).deadletter
     with topic_window(settings.broker, facts.name, facts.partitions) as window:
-        records = [window.at(partition, offset) for partition, offset in places]
-    return [None if record is None else letter_of(record) for record in records]
+        found = window.records_at(places)
+    return [letter_of(found[place]) if place in found else None for place in places]
 
 
 async def send_back(settings: Settings, letters: Sequence[Letter]) -> None:

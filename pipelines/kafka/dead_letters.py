@@ -34,14 +34,14 @@ SOURCE_HEADER = "oqm-source-topic"
 EVENTS_HEADER = "oqm-events"
 """Of rows that a stream's monitor could not judge: JSON, `[[partition, offset, event id], ...]`, in the rows' order."""
 
-_KEPT_OF_TOO_LARGE = 512 * 2**10
+_KEPT_OF_TOO_LARGE = 512 * 2**10  # bytes of a message that the broker refuses for its size; half of its usual limit
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message with the reason (stable code) and one sentence why it could not be used.
 
-    `more` are headers of our own beside the reason: which stream, which events (`pipelines.stages.stream_letters`).
+    `more` are further headers beside the reason: which stream, which events (`pipelines.stages.stream_letters`).
     """
 
     message: Message
@@ -72,7 +72,7 @@ class DeadLetterWriter:
     """Writes dead letters, counts them by reason, and says when there are too many.
 
     The limit counts only what *our* processing failed on (`processing_failed`): an application that publishes nothing
-    but malformed messages must not be able to stop the watch over all the others; a fault of our own on most messages
+    but malformed messages must not be able to stop the monitoring of all the others; a bug of ours on most messages
     would empty `oqm.outputs` into the dead-letter topic, and there a person must look first.
 
     Its producer is not the idempotent one: a message that the broker refuses for its size would end that for good.

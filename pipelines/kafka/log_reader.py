@@ -77,7 +77,7 @@ async def read_at(broker: Broker, topic: str, partition: int, offset: int) -> tu
 
 
 async def answers(broker: Broker, topic: str, within_s: float) -> bool:
-    """Whether Kafka says within so many seconds where this topic ends."""
+    """Whether Kafka says within `within_s` seconds where this topic ends."""
     try:
         async with asyncio.timeout(within_s), reader(broker) as consumer:
             await consumer.end_offsets([TopicPartition(topic, 0)])

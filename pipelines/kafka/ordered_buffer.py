@@ -54,9 +54,9 @@ class Batch:
 class OrderedBuffer:
     """Buffer between an agent and its processing, bounded in messages and in bytes.
 
-    Batches are taken oldest first over all partitions. A worker that catches up gets hours of each partition at a time;
-    partition after partition, a stream's events would stand in the features log by partition and not by time, and what
-    changed in between would be hidden in the mixture.
+    Batches are taken oldest first over all partitions. A worker that catches up gets hours of each partition at a time.
+    Taken partition by partition, a stream's events would be in the features log by partition and not by time, and a
+    change would be hidden in the mixture.
 
     Parameters
     ----------
@@ -85,7 +85,6 @@ class OrderedBuffer:
         self.epoch = 0
         self.next: dict[int, int] = {}
         """Per partition owned, the next offset to take."""
-        self.skipped = 0
         self._batch = batch
         self._linger_s = linger_s
         self._on_gap = on_gap
@@ -153,11 +152,7 @@ class OrderedBuffer:
                 self._held[partition].append((at, message))
                 self._count += 1
                 self._bytes += len(message.value or b"")
-            elif expected is None:
-                continue
-            elif offset < expected:
-                self.skipped += 1
-            else:
+            elif expected is not None and offset > expected:
                 self._on_gap(partition, offset)
         if not before and self._count:
             self._since = self._clock()

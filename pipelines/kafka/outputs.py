@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from kafka.consumer.fetcher import ConsumerRecord
 
 from monitor.errors import InvalidEvent
-from monitor.events.readers import decode_event
+from monitor.events.decode import decode_event
 from monitor.events.schema import OutputEvent
 from monitor.settings import Settings
 from pipelines.kafka.topic_window import TopicWindow, topic_window
 from pipelines.kafka.topics import read_topics
 
 AROUND_S = 1_800.0
-"""Span on each side of an alert or event within which its neighbours are looked for, unless told otherwise."""
+"""Span on each side of an alert or event within which its neighbours are looked for by default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ Reading leaves nothing behind: no consumer group, no position.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from kafka import KafkaConsumer, TopicPartition
@@ -22,6 +22,11 @@ _POLL_MS = 500
 LOOK_BACK_S = (600.0, 3_600.0, 6 * 3_600.0, 86_400.0)
 """Spans before now that are read one after the other for the newest records of one kind; after the last, all there is.
 An alert is mostly some minutes old, so the first span mostly is enough, and no span is read twice."""
+
+
+MAX_READ_BETWEEN = 500
+"""Records between two wanted ones that are read rather than skipped: a seek throws away what the client has fetched
+ahead, which is about as many records of some kilobytes each."""
 
 
 class TopicWindow:
@@ -56,10 +61,25 @@ class TopicWindow:
 
     def at(self, partition: int, offset: int) -> ConsumerRecord | None:
         """The record at this place; None where Kafka has none there any more, or none yet."""
-        where = next((one for one in self._partitions if one.partition == partition), None)
-        if where is None or not self._starts[where] <= offset < self._ends[where]:
-            return None
-        return next((record for record in self._read(where, offset, offset + 1) if record.offset == offset), None)
+        return self.records_at([(partition, offset)]).get((partition, offset))
+
+    def records_at(self, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], ConsumerRecord]:
+        """The records at these places (partition, offset), by place; without those that Kafka has not.
+
+        Each partition is read once, in order; what lies between two places is skipped where it is long.
+        """
+        wanted: dict[int, set[int]] = {}
+        for partition, offset in places:
+            wanted.setdefault(partition, set()).add(offset)
+        found: dict[tuple[int, int], ConsumerRecord] = {}
+        for where in self._partitions:
+            offsets = wanted.get(where.partition, set())
+            kept = sorted(offset for offset in offsets if self._starts[where] <= offset < self._ends[where])
+            for first, last in _runs(kept):
+                for record in self._read(where, first, last + 1):
+                    if record.offset in offsets:
+                        found[where.partition, record.offset] = record
+        return found
 
     def _part(self, starts: dict[TopicPartition, int], stops: dict[TopicPartition, int]) -> Iterator[ConsumerRecord]:
         for partition in self._partitions:
@@ -82,6 +102,15 @@ class TopicWindow:
                 if record.offset >= stop:
                     return
                 yield record
+
+
+def _runs(offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ascending offsets as runs (first, last), cut where more than `MAX_READ_BETWEEN` records lie between two."""
+    first = 0
+    for place in range(1, len(offsets) + 1):
+        if place == len(offsets) or offsets[place] - offsets[place - 1] > MAX_READ_BETWEEN + 1:
+            yield offsets[first], offsets[place - 1]
+            first = place
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The topics: their partitions, retention and clean-up; creating them; and what the broker says of them.
 
-A topic's id tells a topic made anew, under the same name, from the one whose offsets we remember.
+A topic's id distinguishes a topic that was deleted and created again from the one whose offsets we remember.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from monitor.errors import BrokerError
-from monitor.events.readers import MAX_BYTES
+from monitor.events.decode import MAX_BYTES
 from monitor.settings import Broker, Topics
 from pipelines.kafka.connection import client_options, quiet_client_logs, unreachable
 
@@ -62,7 +62,7 @@ class TopicMap:
 
 
 def private_topics(topics: Topics, run: str) -> Topics:
-    """The same topics under names of their own, kept until deleted: for a replay through a broker.
+    """The same topics under private names, kept until deleted: for a replay through a broker.
 
     Records there carry the times of the replayed events, by which a broker would delete them at once.
     """

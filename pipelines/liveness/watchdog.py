@@ -11,7 +11,7 @@ What it looks for, each without a step for `stuck_after_s`:
 
 And what it does not end a worker for: Kafka being away. Starting again would find the same, and then the supervisor's
 growing pauses, or its limit of attempts, would keep the worker down after Kafka is back. So before a verdict Kafka is
-asked, twice, half of `stuck_after_s` apart: only where it answers both times is standing still the worker's own fault.
+asked, twice, with half of `stuck_after_s` between: only where it answers both times is the worker itself at fault.
 
 Time is counted in this thread's own steps, not by a clock: a machine that slept, or a process that was stopped, has not
 been stuck.
@@ -57,7 +57,7 @@ class Watchdog:
     parts
         By the words in which a verdict speaks of them.
     stuck_after_s
-        So long without a step.
+        Seconds without a step after which a part is stuck.
     give_up
         Called with one sentence when a part is stuck.
     """
@@ -91,7 +91,7 @@ class Watchdog:
             self.step()
             if self._over.is_set():
                 return
-            # As long as this thread gets its turn the timer starts anew; without one it prints all stacks and exits.
+            # Each turn of this thread restarts the timer; without one it prints all stacks and exits.
             faulthandler.dump_traceback_later(self._stuck_after_s, exit=True)
 
     def step(self) -> None:

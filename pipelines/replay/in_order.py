@@ -55,7 +55,7 @@ def read_in_order(
     paths
         Files as for `read_events`, which says what they may be; `mapping` and `stream` too.
     limit
-        Only so many records, in the order of the files.
+        At most this number of records, in the order of the files.
     notes
         Takes what was understood of the files.
 

@@ -241,7 +241,7 @@ def try_on_events(
     featurizer: Featurizer,
     progress: Callable[[int], None] | None = None,
 ) -> list[Outcome]:
-    """Outcomes over these events, which are measured once. `progress` is told how many are done."""
+    """Outcomes over these events, which are measured once. `progress` is called with the number of events done."""
     trial = WhatIf(settings, candidates, featurizer.specs)
     offset = count()
     done = 0

@@ -1,6 +1,6 @@
 """detect: feature rows in, findings out. One owner per detect partition; what it concludes is a function of the log.
 
-Per batch: apply in the worker thread; alerts confirmed on `oqm.alerts`; and every so often a checkpoint (snapshots of
+Per batch: apply in the worker thread; alerts confirmed on `oqm.alerts`; and at intervals a checkpoint (snapshots of
 the streams that changed, then the position). The alerts come first: a crash in between repeats them under the same id.
 """
 
@@ -36,10 +36,10 @@ from pipelines.state.checkpoint import DetectCheckpoint
 
 log = logging.getLogger(__name__)
 
-_BETWEEN = 9.0
-"""Time from the end of a checkpoint to the next one, in times of what its snapshots took: those of thousands of streams
-take seconds, and would otherwise leave no time for their rows. What Kafka took to confirm them does not count: after a
-broker's restart the next checkpoint is due as ever."""
+MIN_PAUSE_PER_SNAPSHOT_TIME = 9.0
+"""From the end of a checkpoint to the next one, as a multiple of the time that its snapshots took: those of thousands
+of streams take seconds, and take a tenth of the time at most. What Kafka took to confirm them does not count: after a
+broker's restart the next checkpoint is due as always."""
 
 
 @dataclass(slots=True)
@@ -222,8 +222,8 @@ class Detect(Stage):
 
     async def _write_positions(self) -> None:
         if self._in_hand:
-            # Broken off between applying a batch and confirming its alerts: a snapshot now would hold rows whose alerts
-            # were never told, and the stream's fence would keep them from being found again. The last one stands.
+            # Cancelled between applying a batch and confirming its alerts: a snapshot now would hold rows whose alerts
+            # were never written, and the stream's fence would keep them from being found again. The last one stands.
             return
         took = 0.0
         moved = {p: offset for p, offset in self._applied.items() if self.done.get(p) != offset}
@@ -241,7 +241,7 @@ class Detect(Stage):
         if moved:
             self._count()
             self._note_late_times()
-        self._due_at = self._clock() + max(self._checkpoint_every_s, _BETWEEN * took)
+        self._due_at = self._clock() + max(self._checkpoint_every_s, MIN_PAUSE_PER_SNAPSHOT_TIME * took)
 
     def _note_late_times(self) -> None:
         """Say in the log which streams' times have fallen far behind since the last checkpoint, or caught up."""

@@ -102,7 +102,7 @@ class EventReader:
             except InvalidEvent as error:
                 result.letters.append(DeadLetter(message, error.reason, error.detail))
             except Exception as error:
-                # A fault of the reader, not of the message: kept whole for whoever mends it, and counted towards the
+                # A bug of the reader, not of the message: kept whole for whoever corrects it, and counted towards the
                 # limit that stops the worker.
                 result.letters.append(_failed(message, error))
             else:
@@ -165,7 +165,7 @@ class EventReader:
 
 def _failed(message: Message, error: Exception) -> DeadLetter:
     if isinstance(error, StateError):
-        # The message's own doing (an id of a megabyte): not for the limit that stops the worker.
+        # The message itself is the cause (an id of a megabyte): does not count towards the limit that stops the worker.
         return DeadLetter(message, "row_too_large", str(error))
     log.exception("processing failed on partition %d offset %d", message.partition, message.offset, exc_info=error)
     return DeadLetter(message, PROCESSING_FAILED, f"{type(error).__name__}: {error}")

@@ -5,7 +5,7 @@ partition's position, confirmed; only then is the consumer group's offset moved,
 
 On restore each stream takes the snapshot that was written at the highest position, and the partition the highest
 position: what a worker writes late, woken after its partitions went to another (SIGSTOP, a long pause), loses. Records
-carry the id of the topic whose offsets they speak of: a topic made anew, under the same name, starts at 0 again.
+carry the id of the topic that their offsets belong to: a topic that was deleted and created again starts at 0.
 
 Where: the state topic has one partition for each detect partition, and one more for the positions of the agents
 without state (featurize, notify).

@@ -12,7 +12,7 @@ from pipelines.state.records import POSITION_PREFIX, PositionRecord, decode_posi
 
 
 class Positions:
-    """Positions of an agent without state of its own in the log (featurize, notify), in the state topic."""
+    """Positions of an agent that keeps no other state (featurize, notify), in the state topic."""
 
     def __init__(self, broker: Broker, producer: LogProducer, topics: TopicMap, source: TopicFacts) -> None:
         self._broker = broker

@@ -17,8 +17,8 @@ _OF_ANOTHER_LOG = "no event since the features topic was made again"
 async def stream_statuses(settings: Settings) -> list[StreamStatus]:
     """The latest checkpointed status of every stream, by name.
 
-    A stream whose state speaks of a features topic that has since been made anew is `unknown`. Raises `BrokerError`
-    where Kafka cannot be reached or topics are missing, `StateError` for another version's state.
+    A stream whose state belongs to a features topic that has since been created again is `unknown`. Raises
+    `BrokerError` where Kafka cannot be reached or topics are missing, `StateError` for another version's state.
     """
     topics = await asyncio.to_thread(read_topics, settings.broker, settings.topics)
     found = await read_statuses(settings.broker, topics)

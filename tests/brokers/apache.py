@@ -114,6 +114,10 @@ class ApacheKafka(BrokerProcess):
     name = f"Apache Kafka {VERSION}"
     session_timeout_s = 60.0
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send the broker a signal. Raises `BrokerError` where it does not run."""
+        os.kill(self.pid, number)
+
     def server_properties(self) -> str:
         """The text of `server.properties`; tests start one with other listeners."""
         return _PROPERTIES.format(port=self.port, controller=free_port(), data=self.folder / "data")

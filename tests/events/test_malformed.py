@@ -8,7 +8,7 @@ import pytest
 
 from monitor.errors import InvalidEvent
 from monitor.events import OutputEvent, Reason, content_digest, decode_event, json_schema, segments
-from monitor.events.readers import parse_json
+from monitor.events.json_object import parse_json
 from monitor.events.redaction import excerpt
 from tests.events.malformed import messages
 

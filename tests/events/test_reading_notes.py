@@ -11,8 +11,9 @@ import pytest
 
 from monitor.errors import ConfigError, InvalidEvent
 from monitor.events import OutputEvent, Reason
+from monitor.events.files.mapping import parse_mapping
 from monitor.events.files.notes import FileNotes
-from monitor.events.files.reader import parse_mapping, read_events
+from monitor.events.files.reader import read_events
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC).timestamp()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.events.readers import MAX_BYTES
+from monitor.events.decode import MAX_BYTES
 from tests.brokers.apache import ApacheKafka
 from tests.faults.flood import flooded, resident_mib, sample
 from tests.kafka.conftest import installed

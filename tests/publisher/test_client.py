@@ -340,7 +340,7 @@ def test_a_lock_that_is_taken_at_the_fork_does_not_stop_the_child(make: Make) ->
     taken, over = threading.Event(), threading.Event()
 
     def take() -> None:
-        with publisher._changed:
+        with publisher._buffer.changed:
             taken.set()
             over.wait()
 
@@ -402,7 +402,7 @@ def test_nothing_is_imported_once_the_publisher_is_made() -> None:
 def test_a_publisher_may_be_passed_to_a_spawned_process() -> None:
     publisher = OutputPublisher("host:1", "topic", buffer_events=5, strict=True)
     copy = pickle.loads(pickle.dumps(publisher))
-    assert (copy.topic, copy.strict, copy._buffer_events) == ("topic", True, 5)
+    assert (copy.topic, copy.strict, copy._given["buffer_events"]) == ("topic", True, 5)
 
 
 def test_an_option_that_kafka_does_not_know_is_said_at_once() -> None:

@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from monitor.errors import InvalidEvent
 from monitor.events import Call, Latency, Model, OutputEvent, Prompt, Session, Usage, decode_event
 from monitor.publisher import OutputPublisher, Undelivered
-from monitor.publisher.coerce import encode
+from monitor.publisher.encoding import encode
 from tests.publisher.fake import FakeProducer
 
 MOMENT = dt.datetime(2026, 1, 31, 12, 0, tzinfo=dt.UTC)

@@ -1,6 +1,6 @@
 """Numbers and paths in other people's files: decimal commas, units of durations, columns inside of nested JSON.
 
-Pure. May import `monitor.errors` and this package's `file_notes`.
+Pure. May import `monitor.errors` and this package's notes.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _DURATION = re.compile(
 _UNITS = {"m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "s": 1.0}
 
 # Where the median of a column `latency` lies says its unit. Calls of models take from a tenth of a second to a minute
-# or two: 60 s is 60,000 ms. Between the ranges nobody can tell.
+# or two: 60 s is 60,000 ms. Between the ranges the unit is unclear.
 MOST_SECONDS = 60.0
 LEAST_MILLISECONDS = 250.0
 MOST_MILLISECONDS = 600_000.0
 """Ten minutes; a larger median is in microseconds or nanoseconds."""
 LEAST_NANOSECONDS = 5e7
 SUSPICIOUS_SECONDS = 300.0
-"""A median from here on, in a column that is named as seconds, is worth a word."""
+"""A median from here on, in a column that is named as seconds, is worth a note."""
 
 
 def is_missing(cell: Any) -> bool:
@@ -104,7 +104,7 @@ def duration_of(cell: Any, commas: Commas) -> tuple[float, float | None] | None:
 
 
 def unit_of(durations: list[float]) -> tuple[str, float] | None:
-    """The unit of a column of latencies and what makes seconds of it, from its median; None where it cannot be told."""
+    """The unit of a column of latencies and what makes seconds of it, from its median; None where it is unclear."""
     middle = median(durations)
     if middle <= MOST_SECONDS:
         return "seconds", 1.0

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from monitor.errors import ConfigError, InvalidEvent
-from monitor.events.readers import MAX_BYTES
+from monitor.events.decode import MAX_BYTES
 from monitor.events.reasons import Reason
 
 DAMAGED = (EOFError, OSError, lzma.LZMAError, zlib.error)

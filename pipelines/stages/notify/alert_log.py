@@ -1,4 +1,4 @@
-"""What `oqm alert` reads and writes: the alerts' log, from any machine, and what people say of alerts.
+"""What `oqm alert` reads and writes: the alerts' log, from any machine, and the annotations of people.
 
 Nothing is kept but the log itself, so what a command shows is what notify knows once it has read as far.
 """
@@ -44,7 +44,7 @@ class Entry:
 
     @property
     def fires(self) -> bool:
-        """Whether it fires, told or not."""
+        """Whether it fires, sent or not."""
         return self.alert.state is State.FIRING
 
 
@@ -98,7 +98,7 @@ async def _sent(settings: Settings, outbox: str, partitions: Iterable[int]) -> d
 
 
 def _unsent(alert: Alert, settings: Settings, *, announced: bool) -> str | None:
-    """Why an alert of which the outbox knows nothing was sent to nobody; None where it waits or nobody need hear."""
+    """Why an alert of which the outbox knows nothing was sent to nobody; None where it waits, or is for no receiver."""
     if not announced:
         return None
     why = unrouted(alert, settings.sinks)

@@ -15,7 +15,9 @@ import pytest
 
 from monitor.errors import ConfigError, InvalidEvent
 from monitor.events import Latency, Model, OutputEvent, Prompt, Reason, Session, Usage
-from monitor.events.files.reader import parse_mapping, read_events, stem
+from monitor.events.files.file_format import stem
+from monitor.events.files.mapping import parse_mapping
+from monitor.events.files.reader import read_events
 from tests.events.malformed import messages
 from tests.shared_data import shared
 
@@ -169,7 +171,7 @@ def test_every_line_that_is_not_blank_is_accounted_for(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_not_kept_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.events.files.reader.MAX_BYTES", 1000)
+    monkeypatch.setattr("monitor.events.files.jsonl.MAX_BYTES", 1000)
     path = write_jsonl(tmp_path / "a.jsonl", {"output": "x" * 5000}, {"output": "y", "id": "2"})
     assert mixed(path) == ["too_large a.jsonl:1: the line has more than 1,000 bytes", "2"]
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from monitor.errors import InvalidEvent
 from monitor.events import OutputEvent, Reason, Usage, decode_event
-from monitor.events.readers import Decoded, build_event, parse_json
+from monitor.events.decode import Decoded
+from monitor.events.event_builder import build_event
+from monitor.events.json_object import parse_json
 
 NOW = 1_760_000_000.0
 
