@@ -109,9 +109,18 @@ class StreamMonitor:
     # Input
 
     def observe(self, batch: FeatureBatch) -> list[Finding]:
-        """Take rows of this stream, in log order; duplicates are counted and dropped."""
+        """Take rows of this stream, in log order; duplicates are counted and dropped.
+
+        An event counts as a duplicate where its id is among those of the last 2,048 events. Raises `ValueError` for a
+        batch that holds rows of several streams: as one stream they would be judged wrongly.
+        """
         if not len(batch):
             return []
+        if len(names := set(batch.streams)) > 1:
+            raise ValueError(
+                f"the batch holds rows of {len(names)} streams ({', '.join(sorted(names)[:3])}): give those of one, "
+                "or use monitor.Watch, which watches each separately"
+            )
         keep = self._recent.admit(batch.ids, batch.digests)
         if not keep.all():
             if not keep.any():
