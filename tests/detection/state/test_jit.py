@@ -63,7 +63,7 @@ def test_evidence_of_single_numbers_and_flags_is_that_of_the_formula(missing: bo
     single = log_tilts(np.clip(y[:, :1], -CLIP, CLIP))[:, :, 0] - normal.outputs.singles.log_norm[:, 0]
     if absent is not None:
         single = np.where(absent, np.minimum(single, 0), single)
-    bets = evidence._rates
+    bets = evidence._flags
     flags = np.log(np.where(y[:, bets.columns] == 1, (bets.miss + bets.hit).astype(float), bets.miss.astype(float)))
     growth = np.exp(np.concatenate([*logs, single, flags], axis=1) * counts[:, None])
     assert growth.shape[1] == len(evidence.sums) == 3 * len(leaning) + len(PLACES) + len(bets.columns)
