@@ -20,7 +20,7 @@ from monitor.detection.records.finding_kinds import KINDS, SeverityRule, Trigger
 from monitor.features.registry import default_extractors
 from monitor.sinks.registry import SINKS, SinkType
 from monitor.telemetry.metrics import METRICS
-from scripts import reference_records
+from scripts import reference_folders, reference_records
 from scripts.settings_example import example
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -179,6 +179,12 @@ def alerts() -> str:
     return f"# Alerts\n\n{_NOTE}\n{reference_records.alerts()}\n"
 
 
+def folders() -> str:
+    """Which folder holds what."""
+    below = "Imports point down only: [architecture](../architecture.md#layers)."
+    return f"# Map of the folders\n\n{_NOTE}\n{below}\n\n{reference_folders.folders()}\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "cli.md": command_line,
@@ -189,6 +195,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "checks.md": checks,
     "events.md": events,
     "alerts.md": alerts,
+    "folders.md": folders,
 }
 
 

@@ -128,7 +128,7 @@ FREE_ROLE = next(role for role in Role if not any(role in info.roles for info in
 KIND = f"""    FindingKind.TOY: KindInfo(
         headline="Toys",
         meaning="Toys lie about.",
-        next_steps=("Put them away: oqm reference accept {{stream}}",),
+        next_steps=("Put them away.", "If they stay: oqm reference accept {{stream}}"),
         trigger=Trigger.CALL,
         roles=(Role.{FREE_ROLE.name},),
     ),
