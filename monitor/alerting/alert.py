@@ -7,7 +7,10 @@ annotations. Pure. May import `monitor.detection` and below.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from monitor.detection.records.finding import (
     BeganAt,
@@ -38,23 +41,25 @@ class ChangedFeature(msgspec.Struct, frozen=True, kw_only=True):
     read; `difference` is empty where there is none (words, unknown sides).
     """
 
-    name: str
-    meaning: str
-    unit: str
-    before: float | str | None
-    after: float | str | None
-    effect: float
-    before_text: str
-    after_text: str
-    difference: str
+    name: Annotated[str, Meta(description="The feature's name.")]
+    meaning: Annotated[str, Meta(description="What it measures, in words.")]
+    unit: Annotated[str, Meta(description="Its unit; empty for a pure number.")]
+    before: Annotated[float | str | None, Meta(description="Its value before the change.")]
+    after: Annotated[float | str | None, Meta(description="Its value since the change.")]
+    effect: Annotated[float, Meta(description="Size of the change in multiples of the effect floor, signed.")]
+    before_text: Annotated[str, Meta(description="`before` as people read it.")]
+    after_text: Annotated[str, Meta(description="`after` as people read it.")]
+    difference: Annotated[
+        str, Meta(description="The difference as people read it; empty where there is none (words, unknown sides).")
+    ]
 
 
 class Links(msgspec.Struct, frozen=True, kw_only=True):
     """URLs from the operator's templates; without one, `runbook` is the runbook's file in `config/`."""
 
-    runbook: str
-    dashboard: str | None = None
-    trace: str | None = None
+    runbook: Annotated[str, Meta(description="What to do, step by step: a URL, or the file in `config/`.")]
+    dashboard: Annotated[str | None, Meta(description="The stream's dashboard.")] = None
+    trace: Annotated[str | None, Meta(description="The trace of the first changed example.")] = None
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,34 +71,43 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     the changed events came from.
     """
 
-    fingerprint: str
-    state: State
-    transition: str
-    stream: str
-    kind: FindingKind
-    driver: Driver | None
-    severity: Severity
-    title: str
-    cause: str
-    began_at: BeganAt
-    raised_at: RaisedAt
-    segment: dict[str, str] | None
-    changes: list[ChangedFeature]
-    examples: Examples
-    excerpts_before: list[Excerpt]
-    excerpts_after: list[Excerpt]
-    next_steps: list[str]
-    links: Links
-    owner: str
-    route: str
-    labels: dict[str, str]
-    annotations: dict[str, str]
-    incident: str | None = None
-    also_in: list[str] = []
-    streams: int = 1
-    model: str | None = None
-    resolution: Resolution | None = None
-    schema_version: int = SCHEMA_VERSION
+    fingerprint: Annotated[
+        str, Meta(description="The alert's id: 16 hexadecimal digits, the same for all of its transitions.")
+    ]
+    state: Annotated[State, Meta(description="Which transition this is.")]
+    transition: Annotated[str, Meta(description="Key of this transition; a repetition has the same key.")]
+    stream: Annotated[str, Meta(description="The stream in which it was found.")]
+    kind: Annotated[FindingKind, Meta(description="What sort of change it is.")]
+    driver: Annotated[Driver | None, Meta(description="Where the change came from; null where that has no meaning.")]
+    severity: Annotated[Severity, Meta(description="How urgent it is.")]
+    title: Annotated[str, Meta(description="One line that says what changed.")]
+    cause: Annotated[str, Meta(description="Sentences that say what changed, since when and by how much.")]
+    began_at: Annotated[BeganAt, Meta(description="When the change began, with an interval.")]
+    raised_at: Annotated[RaisedAt, Meta(description="The event at which it was found.")]
+    segment: Annotated[
+        dict[str, str] | None,
+        Meta(description="The attribute and value that carry the change; null where all traffic does."),
+    ]
+    changes: Annotated[list[ChangedFeature], Meta(description="What changed, the most telling first.")]
+    examples: Annotated[Examples, Meta(description="Ids of example events.")]
+    excerpts_before: Annotated[list[Excerpt], Meta(description="Examples from before the change.")]
+    excerpts_after: Annotated[list[Excerpt], Meta(description="Examples since the change.")]
+    next_steps: Annotated[list[str], Meta(description="What to do first, in order.")]
+    links: Annotated[Links, Meta(description="Where to read on.")]
+    owner: Annotated[str, Meta(description="Who owns the stream, by the settings.")]
+    route: Annotated[str, Meta(description="Which sinks get it, by the settings.")]
+    labels: Annotated[
+        dict[str, str], Meta(description="What identifies the alert at Alertmanager: the same in each transition.")
+    ]
+    annotations: Annotated[
+        dict[str, str], Meta(description="Texts for Alertmanager; they may differ between transitions.")
+    ]
+    incident: Annotated[str | None, Meta(description="Id of the incident that it belongs to.")] = None
+    also_in: Annotated[list[str], Meta(description="At most ten other streams of the same incident.")] = []
+    streams: Annotated[int, Meta(description="Streams of the incident that were known when this was made.")] = 1
+    model: Annotated[str | None, Meta(description="Model that most of the changed events came from.")] = None
+    resolution: Annotated[Resolution | None, Meta(description="How it ended; only with the state `resolved`.")] = None
+    schema_version: Annotated[int, Meta(description="Version of this record.")] = SCHEMA_VERSION
 
     @property
     def id(self) -> str:
