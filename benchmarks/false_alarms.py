@@ -18,7 +18,7 @@ from benchmarks import competitors, corpora, scenarios
 from benchmarks.corpora import Corpus, drawn
 from benchmarks.report import Report, per_100k, poisson_interval
 from benchmarks.watching import BEFORE, Alarms, Plan, alarms, heard_all, listen, monitor, seeded
-from monitor.detection import Finding, State
+from monitor.detection import Finding
 from monitor.features.batch import FeatureBatch, concat
 from tests.azure_trace import Trace, read_traces
 
@@ -211,7 +211,7 @@ def second_alarms(plan: Plan, report: Report) -> None:
             pool, tasks = concat([a.batch, b.batch]), [*a.tasks, *b.tasks]
             order = np.concatenate([rng.integers(0, len(a), BEFORE), len(a) + rng.integers(0, len(b), length)])
             segments = [{"attributes.task": tasks[row]} for row in order] if told else None
-            fired = [f for f in heard_all(monitor(), pool, order, "s", segments) if f.state is State.FIRING]
+            fired = [f for f in heard_all(monitor(), pool, order, "s", segments) if f.opens]
             later = [f for f in fired if f.raised_at.index >= BEFORE][1:]
             found += len(fired) > 0
             more += len(later)

@@ -314,13 +314,13 @@ class StreamMonitor:
     ) -> list[Finding]:
         """Compare versions that run at the same time; drift that is theirs is reported as the difference of the two."""
         normal, history = monitors.main.original, monitors.main.history
-        just = {finding.id for finding in drifts}
+        just = {finding.id for finding in drifts if not finding.is_update}
         firing = [finding for finding in self._firing(monitors) if finding.id not in just]
         compared = self._canary.judge(context, rows, indices, normal, history, self.mean_run_length(), firing)
         reported: list[Finding] = []
         for finding in drifts:
             instead = None
-            if finding.state is State.FIRING and not self._canary.tells(finding.segment):
+            if finding.opens and not self._canary.tells(finding.segment):
                 instead = self._canary.confirm(context, normal, history, finding)
             if instead is not None:
                 compared.append(instead)
