@@ -121,11 +121,10 @@ def test_twenty_rows_make_a_forecast() -> None:
 
 def test_only_the_latest_256_rows_count() -> None:
     turns = np.tile(np.arange(1, 9), 100).astype(float)[:600]
-    share = np.where(np.arange(600) < 600 - 256, 0.9 - 0.1 * turns, 0.1 + 0.03 * turns)
-    found = trend(turns, share, 10.0)
-    assert found is not None
-    assert found.slope == pytest.approx(0.03)
-    assert trend(turns, np.where(np.arange(600) < 600 - 250, 0.5, share), 10.0) == pytest.approx(found)
+    share = 0.1 + 0.03 * turns + 0.01 * np.random.default_rng(5).normal(size=600)
+    share[: 600 - 256] = 0.5
+    assert trend(turns, share, 10.0) == trend(turns[-256:], share[-256:], 10.0) is not None
+    assert trend(turns, share, 10.0) != trend(turns[-255:], share[-255:], 10.0)
 
 
 @pytest.mark.parametrize(("later", "forecast"), [(1, False), (2, False), (3, True)])
