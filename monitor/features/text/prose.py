@@ -23,7 +23,7 @@ _LONGEST_QUOTE = 80  # words; an opening mark whose partner is further away has 
 _LONGEST_CODE = 40  # words of code between two backticks
 _SHORTEST_QUOTE = 3  # words; a shorter one is a title or a word in scare quotes, and the speaker's own
 _LONGEST_JSON = 100_000  # characters of a JSON text whose strings are looked for
-_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*+)"(?!\s*+:)')
+_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*+)"(\s*+:)?+')
 _SPACES = 2  # a string with so many spaces is a sentence, one with fewer a value
 
 Bools = NDArray[np.bool_]
@@ -129,7 +129,7 @@ def _prose_in_json(text: str, chunks: int) -> Bools | bool:
     words = split_chunks(text) if len(text) <= _LONGEST_JSON else []
     if len(words) != chunks:
         return False
-    spans = [match.span(1) for match in _JSON_STRING.finditer(text) if match[1].count(" ") >= _SPACES]
+    spans = [match.span(1) for match in _JSON_STRING.finditer(text) if not match[2] and match[1].count(" ") >= _SPACES]
     found = np.zeros(chunks, dtype=np.bool_)
     if not spans:
         return found

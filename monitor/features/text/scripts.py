@@ -1,7 +1,8 @@
 """What differs from script to script: sentence marks, and how many words a run of letters without spaces holds.
 
 Used by `monitor.features.text.sentences` and `monitor.features.text.word_table`, chunk by chunk. Marks are those of
-Unicode's Sentence_Terminal property (UAX #29) in the scripts that are written today. May import nothing of this package.
+Unicode's Sentence_Terminal property (UAX #29) in the scripts that are written today. May import nothing of this
+package.
 """
 
 from __future__ import annotations

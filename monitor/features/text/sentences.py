@@ -61,7 +61,7 @@ def _abbreviations() -> _Abbreviations:
 
 
 def form(chunk: str) -> float:
-    """`ending`, `opening` and `layout` of a chunk in one number, which `endings`, `openings` and `layouts` take apart."""
+    """`ending`, `opening` and `layout` of a chunk in one number; `endings`, `openings`, `layouts` read them again."""
     return float(ending(chunk) | opening(chunk) << _OPENING_AT | layout(chunk) << _LAYOUT_AT)
 
 
@@ -198,8 +198,11 @@ def ends_of_units(
     text_of: NDArray[np.int32],
     line_starts: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Which of m chunks of these forms end a unit (bool, m). `line_starts` are indices of the first chunk after each line break of the
-    batch, ascending; one that comes twice begins a paragraph. The last chunk of a text ends one always."""
+    """Which of m chunks of these forms end a unit (bool, m).
+
+    `line_starts` are indices of the first chunk after each line break of the batch, ascending; one that comes twice
+    begins a paragraph. The last chunk of a text always ends one.
+    """
     m = len(forms)
     ends = np.ones(m, dtype=np.bool_)
     if m < 2:
