@@ -59,7 +59,8 @@ _DECLINING_PAIRS = (
     ("not", "comfortable"), ("have", "no"), ("not", "appropriate"), ("not", "ethical"), ("not", "possible"),
     ("isn't", "possible"), ("be", "appropriate"), ("nothing", "i"), ("is", "something"), ("only", "answer"),
     ("only", "help"), ("to", "avoid"), ("must", "avoid"), ("of", "reach"), ("not", "in"), ("not", "here"),
-    ("i'm", "not"), ("am", "not"),
+    ("i'm", "not"), ("am", "not"), ("outside", "the"), ("beyond", "the"), ("only", "able"),
+    ("don't", "have"), ("only", "assist"), ("form", "opinions"), ("personal", "opinions"),
 )  # fmt: skip
 _EDGES = ".,!?;:\"()*#[]_-`'\u201c\u201d\u2018\u2026"
 

@@ -26,7 +26,8 @@ _ANSWERING = "|".join((
     r"(?:assist|aid|fulfil+|support|answer|discuss|suggest|respond|extract|explain|draft|comment|teach|perform|"
     r"instruct|entertain|access|honou?r|roleplay|role-play|pretend|reveal|disclos|advis|creat|generat|engag|condon|"
     r"encourag|promot|endors|shar|participat|facilitat|advocat|complet|writ|continu|accommodat|produc|brows|execut|"
-    r"summari[sz]|describ|compos|translat|speculat|guid|cooperat|diagnos|prescrib|impersonat|provid)(?:e|ing)?\b",
+    r"summari[sz]|describ|compos|translat|speculat|guid|cooperat|diagnos|prescrib|insult|harass|threaten|bully|mock|"
+    r"hack|spy|stalk|deceiv|flirt|impersonat|provid)(?:e|ing)?\b",
     r"(?:compl|repl|justif|identif)y(?:ing)?\b|proceed(?:ing)?\b|predict(?:ing)?\b|tak(?:e|ing) part|carry(?:ing)? out",
     r"recommend(?:ing)? (?!\w+ (?:\w+ ){0,4}enough)|view(?:ing)? |track(?:ing)? |agree(?:ing)? to|talk(?:ing)? about",
     r"search(?:ing)? (?:the|online)|verify(?:ing)? (?:that|this|the|your|current|real)",
@@ -106,7 +107,12 @@ _WAYS = tuple(
             r"|\bi (?:won't|will not|can't|cannot|refuse)(?: (?:do|answer|write|say|discuss) (?:that|it|this|"
             r"so))?\W*$|^(?:sorry,? |unfortunately,? )?(?:unable|not able) to (?:assist|help|comply|fulfil|complete|"
             r"process|generate|provide|answer|respond|create)"
-            r"|\bi(?:'m| am)(?: \w+ly)? not (?:allowed|permitted|able|willing|going) to\W*$",
+            r"|\bi(?:'m| am)(?: \w+ly)? not (?:allowed|permitted|able|willing|going) to\W*$|^no\b[,.]? i (?:will not|"
+            r"won't)\b|\b(?:this|the|our) (?:assistant|bot|chatbot|service|model|ai|system) "
+            rf"(?:is|cannot|can't|will not|won't) ?(?:{_UNABLE} )?(?:assist|answer|discuss|help with|provide \w+ "
+            rf"advice|respond to|generate|offer \w+ advice)"
+            r"|\bi (?:can't|cannot|don't|do not) (?:form|have|hold|express|offer) (?:any )?(?:personal )?opinions? "
+            r"on\b",
         ),
         # I've been told not to; no intention
         (
@@ -226,7 +232,8 @@ _WAYS = tuple(
             r"|\boutside (?:of )?(?:my (?:scope|capabilit|expertise|remit|area|abilit)|what i(?:'m| am| can))",
         ),
         (
-            ("blocked", "filter", "rejected", "flagged", "declined", "denied", "withheld", "removed", "content_", "policy_"),
+            ("blocked", "filter", "rejected", "flagged", "declined", "denied", "withheld", "removed", "content_",
+             "policy_"),
             rf"\b(?:{_REQUEST}|{_THINGS}|answer|completion|generation)(?: \w+){{0,2}}? (?:was|has been|is|were|got|"
             rf"have "
             r"been|been)(?: \w+ly)? (?:blocked|filtered|rejected|flagged|declined|denied|withheld|"
@@ -234,7 +241,7 @@ _WAYS = tuple(
             r"inappropriate|system)"
             r"|\bcontent[_ ](?:filter|policy)[_ ](?:violation|triggered|result)",
         ),
-        # We are unable to assist. A business speaks as "we" of what it sells, too: only these verbs speak of the request.
+        # We are unable to assist. A business speaks as "we" of what it sells, too: these verbs alone speak of requests.
         (
             ("we ", "we're", "we'll"),
             rf"\bwe(?: are|'re|'ll| will| must)?(?: \w{{1,12}}){{0,3}}? {_UNABLE}{_ADVERBS} (?:assist|help(?= (?:you "
