@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.features.text.json_texts import starts_as_json
 from monitor.features.text.markdown import CodeBlock
-from monitor.features.text.sentences import BACKTICK, BLOCK_QUOTE, LINK, QUOTE_CLOSES, QUOTE_OPENS
+from monitor.features.text.sentences import BACKTICK, BLOCK_QUOTE, NO_WORD, QUOTE_CLOSES, QUOTE_OPENS
 from monitor.features.text.wordpiece import split_chunks
 
 _LONGEST_QUOTE = 80  # words; an opening mark whose partner is further away has none
@@ -50,7 +50,7 @@ def prose_of(
     `code` holds, by text, its fenced blocks and the index of the first chunk after each of its line breaks.
     """
     json = [row for row, text in enumerate(texts) if text and text.lstrip()[:1] in ("{", "[") and _is_json(text)]
-    marked = np.flatnonzero(layouts & (BACKTICK | LINK | QUOTE_OPENS | QUOTE_CLOSES | BLOCK_QUOTE))
+    marked = np.flatnonzero(layouts & (BACKTICK | NO_WORD | QUOTE_OPENS | QUOTE_CLOSES | BLOCK_QUOTE))
     if not len(marked) and not json and not code:
         return None
     written = np.ones(len(layouts), dtype=np.bool_)
@@ -64,7 +64,7 @@ def prose_of(
     prose = written.copy()
     marked = marked[written[marked]]
     marks = layouts[marked]
-    prose[marked[(marks & (LINK | BACKTICK)) != 0]] = False
+    prose[marked[(marks & (NO_WORD | BACKTICK)) != 0]] = False
     _mask_between(prose, marked[(marks & BACKTICK) != 0], text_of, _LONGEST_CODE)
     in_json = np.zeros(len(texts), dtype=np.bool_)
     in_json[json] = True
