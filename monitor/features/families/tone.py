@@ -28,6 +28,7 @@ from functools import cache
 from importlib import resources
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
@@ -202,21 +203,14 @@ def _is_pictograph(char: str) -> bool:
     return 0x1F300 <= ord(char) <= 0x1FAFF or 0x2600 <= ord(char) <= 0x27BF
 
 
-_APOLOGIES = re.compile(
-    # beside English, the ten languages most spoken and others: forms of "sorry" and "apology" that mean nothing else
-    r"(?:^|(?<=\W))(?:entschuldig\w*|verzeihung|bedauern|bedauere|bedaure|leid(?=\W*$)|lamento|lamentamos|lamentablemente"
-    r"|disculp\w+|perd\u00f3n\w*|siento(?=\W)|d\u00e9sol\u00e9e?s?|excus(?:es|ez|e-moi|ez-moi)|pardon(?:ner|nez)?|regrettons"
-    r"|desculp\w+|perd\u00e3o|scus(?:a|i|ate|iamo|arci|armi)|dispiace|spiacenti|spiacente|perdono|spijt|excuses|pardon"
-    r"|izvin\w+|przepraszam\w*|przykro|\u043f\u0440\u043e\u0441\u0442\u0438\u0442\u0435|\u0438\u0437\u0432\u0438\u043d\w+"
-    r"|\u0432\u0438\u0431\u0430\u0447\w+|\u00fczg\u00fcn\w+|\u00f6z\u00fcr\w*|maaf|mohon-maaf|xin-l\u1ed7i|f\u00f6rl\u00e5t|beklager|undskyld)(?:$|(?=\W))"
-    "|\u62b1\u6b49|\u5bf9\u4e0d\u8d77|\u5c0d\u4e0d\u8d77|\u4e0d\u597d\u610f\u601d|\u6b49\u610f|\u9053\u6b49|\u89c1\u8c05|\u898b\u8ad2"
-    "|\u7533\u3057\u8a33|\u7533\u8a33|\u3059\u307f\u307e\u305b\u3093|\u3054\u3081\u3093|\u8a6b\u3073"
-    "|\uc8c4\uc1a1|\ubbf8\uc548\ud569|\ubbf8\uc548\ud574|\uc720\uac10\uc2a4"
-    "|\u0639\u0630\u0631|\u0623\u0639\u062a\u0630\u0631|\u0646\u0639\u062a\u0630\u0631|\u0627\u0639\u062a\u0630\u0627\u0631|\u0622\u0633\u0641|\u0645\u0639\u0630\u0631\u062a|\u0645\u0639\u0630\u0631\u0629|\u0645\u062a\u0623\u0633\u0641"
-    "|\u0627\u0641\u0633\u0648\u0633|\u0645\u0639\u0627\u0641|\u0645\u062a\u0627\u0633\u0641"
-    "|\u0915\u094d\u0937\u092e\u093e|\u092e\u093e\u092b\u093c|\u092e\u093e\u092b|\u0916\u0947\u0926"
-    "|\u09a6\u09c1\u0983\u0996\u09bf\u09a4|\u0995\u09cd\u09b7\u09ae\u09be|\u0e02\u0e2d\u0e42\u0e17\u0e29|\u0e02\u0e2d\u0e2d\u0e20\u0e31\u0e22|\u05e1\u05dc\u05d9\u05d7\u05d4|\u05de\u05e6\u05d8\u05e2\u05e8"
-)
+@cache
+def _apology_expression() -> re.Pattern[str]:
+    text = resources.files("monitor.features").joinpath("data/apologies.yaml").read_text("utf-8")
+    found = yaml.load(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+    words, parts = "|".join(found["words"].values()), "|".join(found["parts"].values())
+    return re.compile(rf"(?<!\w)(?:{words})(?!\w)|{parts}")
+
+
 _NO_MARK = re.compile(r"(?:^|(?<=[^\w!?]))!(?=[\w\[=(.])|!=|\?[.?]\w")
 """Exclamation and question marks of a programming language: `!x`, `!=`, `a?.b`, `![image]`."""
 
@@ -225,7 +219,7 @@ def _apologies(chunk: str) -> float:
     """Expressions of apology in a chunk, in languages other than English; several in scripts without spaces."""
     if english.core(chunk) in APOLOGY:
         return 0.0
-    return float(len(_APOLOGIES.findall(chunk.lower())))
+    return float(len(_apology_expression().findall(chunk.lower())))
 
 
 def _exclamations(chunk: str) -> float:
