@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.events.schema import OutputEvent
-from monitor.features.families.tone import Tone, default_lexicon, listed_lexicon
+from monitor.features.families.tone import Tone
+from monitor.features.text.tone_words import default_lexicon, listed_lexicon
 from monitor.features.text.words import EventBatch, table_for
 
 FAMILY = Tone()
