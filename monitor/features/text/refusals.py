@@ -23,7 +23,7 @@ import yaml
 
 from monitor.features.text.english_refusals import declines_in, lacks_means, possible_ways
 
-READ = 700
+READ = 500
 """Characters of the speaker's own words that are read: a refusal stands at the start of an answer (people's labels of
 XSTest; reading on added none), and one in the 100th word is a remark."""
 _RAW = 2 * READ
