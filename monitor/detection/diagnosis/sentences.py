@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from monitor.detection.columns.flags import ANY_FAILURE
 from monitor.detection.columns.rare_categories import NONE
+from monitor.detection.diagnosis.classify import LIMIT_FINISHES
 from monitor.detection.diagnosis.naming import words_of
 from monitor.detection.diagnosis.rounding import number
 from monitor.detection.records.declared_features import DeclaredFeatures
@@ -86,9 +87,9 @@ def _tail(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -
     if not change.name.endswith(TAIL):
         return None
     longer = change.effect > 0
-    clause = f"{words.clause(rose=longer)}: {'more' if longer else 'fewer'} take long"
     before, after = _both(change)
-    return f"{clause}, {share(after)}{counted(change)} {change.value or 'in the tail'}, {share(before)} before"
+    where = f"{share(after)}{counted(change)} {change.value or 'in the tail'}, {share(before)} before"
+    return f"{words.clause(rose=longer)} in some calls: {where}"
 
 
 def _spread(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:
@@ -110,6 +111,8 @@ def _language(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWord
     if spec is None or spec.role is not Role.LANGUAGE or spec.kind is not Kind.CATEGORY or change.value is None:
         return None
     now = _of_language(change.value)
+    if change.value == NONE:
+        return _moved_share(change, f"The language of {words.rose.split()[0].lower()} is unknown", "")
     return _value_share(change, f"{words.rose} {now}", None if change.usual is None else _of_language(change.usual))
 
 
@@ -166,6 +169,8 @@ def _category(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWord
     if spec is None or spec.kind is not Kind.CATEGORY:
         return None
     clause = words.rose or words.noun
+    if spec.role is Role.FINISH and str(change.value).lower() in LIMIT_FINISHES:
+        return _moved_share(change, f"Answers are cut off at a limit (finish reason {change.value})", "")
     if change.value is None:
         return f"{clause} another value than before" if clause.endswith((" is", " in")) else clause
     if clause.endswith((" format", " types", " arguments", " value")):
