@@ -158,7 +158,7 @@ def _sides(
         medians = [_median(basis.history, rows, j) for rows in kept]
         if spec is None or spec.kind is not Kind.COUNT:
             return feature_changes.Sides(medians[0], medians[1])
-        whole = [None if median is None else float(round(median)) for median in medians]
+        whole = [None if median is None else feature_changes.of_count(median) for median in medians]
         nonzero = layout.flag_place(layout.numbers[j], FlagKind.NONZERO)
         if whole[0] != whole[1] or nonzero is None:
             return feature_changes.Sides(whole[0], whole[1])

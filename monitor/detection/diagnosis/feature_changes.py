@@ -193,7 +193,7 @@ def _sides(
     if spec is not None and spec.kind is Kind.COUNT and name in layout.numbers:
         column = layout.numbers.index(name)
         medians = _medians(reference, column, numbers)
-        whole = [None if median is None else float(round(median)) for median in medians[:2]]
+        whole = [None if median is None else of_count(median) for median in medians[:2]]
         nonzero = layout.flag_place(name, FlagKind.NONZERO)
         if whole[0] != whole[1] or nonzero is None:
             return Sides(whole[0], whole[1], events=medians.events)
@@ -226,6 +226,11 @@ def _medians(reference: Reference, column: int, numbers: NDArray[np.float16]) ->
     return Sides(rounded(reference.ranks.median(column)), after, events=len(values))
 
 
+def of_count(median: float) -> float:
+    """The median of a count, a whole or a half: values are held in half precision."""
+    return round(2 * median) / 2
+
+
 def is_shown_by(layout: WatchedColumns, j: int, change: FeatureChange) -> bool:
     """Whether the rate of column j is what a change says of its feature before and after."""
     flag = layout.flag(j)
@@ -248,4 +253,4 @@ def median_of(
     median = _medians(reference, reference.layout.numbers.index(change.name), numbers).after
     spec = specs.get(change.name)
     counted = spec is not None and spec.kind is Kind.COUNT and median is not None
-    return float(round(median)) if counted and median is not None else median
+    return of_count(median) if counted and median is not None else median
