@@ -54,7 +54,14 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
 
 
 def change_line(change: FeatureChange) -> str:
-    """`output.length.chars 224 -> 760 (+5.1 floors)`: the effect is in multiples of the effect floor."""
+    """`output.length.chars 224 -> 760 (+5.1 floors)`: the effect is in multiples of the effect floor.
+
+    Shares of events in which a number is not zero, or another than ever before, are said as such.
+    """
+    if change.statistic and isinstance(change.before, float | int) and isinstance(change.after, float | int):
+        of = f" other than {change.value}" if change.value is not None else ""
+        sides = f"in {100 * change.before:.3g} % -> {100 * change.after:.3g} % of events"
+        return f"{change.name}{of} {sides} ({change.effect:+.1f} floors)"
     return f"{change.name} {_value(change.before)} -> {_value(change.after)} ({change.effect:+.1f} floors)"
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.rare_categories import RareCategories
 from monitor.detection.columns.recent_rows import LENGTH, RecentRows, Segments
-from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes
+from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes, naming
 from monitor.detection.diagnosis.shift import Shift, shift, surest_flag, widening
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, Finding, FindingKind, base_name
@@ -95,6 +95,8 @@ class Diagnosis:
     ----------
     kind, driver, changes, attribution, began
         As a finding reports them; `changes` may be empty where no single feature moved by its floor.
+    said
+        What moved, without a limit to their number, with the places of what is published (`naming.placed`).
     decisive
         Of the changes those that are nearly as sure as the surest.
     reference
@@ -114,6 +116,7 @@ class Diagnosis:
     kind: FindingKind
     driver: Driver
     changes: list[FeatureChange]
+    said: list[FeatureChange]
     decisive: list[FeatureChange]
     attribution: attribution.Attribution
     began: BeganAt
@@ -184,9 +187,10 @@ def diagnose(
     changed = located.population.since(point.position)
     rows = start + located.population.rows[located.population.rows >= point.position]
     spreads = changed if (crossing.of_detector or "single" in crossing.kinds) and not inputs else None
-    changes = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
+    everything = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
+    changes = everything[: feature_changes.MOST_FEATURES]
     if crossing.column is not None and not _is_confirmed(reference, crossing.column, changes, moved, changed):
-        changes = []
+        changes = everything = []
     decisive = classify.decisive(reference, moved, changes, context.specs)
     after = y[point.position :]
     driver = _driver(context, reference, crossing, after, decisive, located.attribution)
@@ -195,10 +199,15 @@ def diagnose(
     unconfirmed = (
         not crossing.of_detector and not inputs and _is_unconfirmed(reference, crossing, history, rows, changed, asked)
     )
+    sure = naming.sureties(reference, moved)
+    expected = classify.expected_roles(changes, decisive, driver, context.specs)
+    said = naming.placed(everything, sure, driver, context.specs, expected)
+    lead = next(iter(naming.named(said, context.specs)), None)
     return Diagnosis(
-        kind=classify.kind_of(changes, decisive, driver, located.attribution, context.specs),
+        kind=classify.kind_of(lead, driver, located.attribution, context.specs),
         driver=driver,
         changes=changes,
+        said=said,
         decisive=decisive,
         attribution=located.attribution,
         began=_began(history, start, point),
@@ -328,7 +337,7 @@ def _changes(
     changes: list[FeatureChange] = []
     for sure in ERRORS_TO_NAME_A_FEATURE:
         changes = feature_changes.changed_features(
-            reference, moved, effect, numbers, flags, context.specs, sure=sure, others=others
+            reference, moved, effect, numbers, flags, context.specs, sure=sure, others=others, most=len(effect)
         )
         if not changes and spreads is not None:
             surely = max(sure, LEAST_ERRORS_OF_A_SPREAD)

@@ -31,7 +31,7 @@ from monitor.detection.columns.recent_rows import RecentRows, Segments, segments
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import WatchedColumns, watched
 from monitor.detection.detectors.chosen import Alone
-from monitor.detection.diagnosis import attribution, classify, feature_changes
+from monitor.detection.diagnosis import attribution, classify, feature_changes, naming
 from monitor.detection.diagnosis.diagnose import Crossing, Diagnosis, View, diagnose
 from monitor.detection.diagnosis.examples import showing, typical
 from monitor.detection.diagnosis.shift import shift
@@ -419,10 +419,12 @@ class ReferenceMonitor:
         )
         if classify.severity_of(changes, context.specs) is not Severity.CRITICAL:
             return []
+        driver = Driver(known.driver or Driver.CALL)
         whole = replace(
             found,
+            said=naming.placed(changes, naming.sureties(reference, moved), driver, context.specs),
             kind=known.kind,
-            driver=Driver(known.driver or Driver.CALL),
+            driver=driver,
             changes=changes,
             attribution=attribution.Attribution(known.segment),
             began=known.began_at,

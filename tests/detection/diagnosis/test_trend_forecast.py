@@ -154,5 +154,5 @@ def test_a_finding_about_the_context_carries_the_forecast() -> None:
     )
     first, *_ = fired(replay(watch(specs=specs), traffic))
     assert first.kind is FindingKind.CONTEXT
-    assert first.title.startswith(f"s: {SHARE} rose from 0.1")
+    assert first.title.startswith("s: A larger share of the context is used: 0.1")
     assert first.cause.endswith(" At +3.0 points a turn the window is full at turn 33.")
