@@ -250,12 +250,17 @@ def diagnose_again(
     effect = np.where(reference.is_input == inputs, effect, 0.0)
     spreads = population.y if (crossing.of_detector or "single" in crossing.kinds) and not inputs else None
     rows = start + population.rows
-    changes = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
+    everything = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
+    changes = everything[: feature_changes.MOST_FEATURES]
+    decisive = classify.decisive(reference, moved, changes, context.specs)
+    driver = known.driver or Driver.OUTPUT
+    expected = classify.expected_roles(changes, decisive, driver, context.specs)
     return Diagnosis(
         kind=known.kind,
-        driver=known.driver or Driver.OUTPUT,
+        driver=driver,
         changes=changes,
-        decisive=classify.decisive(reference, moved, changes, context.specs),
+        said=naming.placed(everything, naming.sureties(reference, moved), driver, context.specs, expected),
+        decisive=decisive,
         attribution=found,
         began=known.began_at,
         reference=normal,
