@@ -85,8 +85,7 @@ def features() -> str:
 
 _TRIGGERS = {
     Trigger.CALL: "the call around the model moved, and with it what has a role of {roles}",
-    Trigger.FLAG_AMONG_FIRST: "a flag with the role {roles} is among the first three changes",
-    Trigger.DECISIVE: "what has the role {roles} moved surely, or became a fault in a fifth of the events",
+    Trigger.LEADS: "outputs changed, and what leads the finding has the role {roles}",
     Trigger.OTHERWISE: "outputs changed, and no kind above fits",
     Trigger.ELSEWHERE: "see the meaning",
 }

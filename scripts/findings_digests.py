@@ -1,6 +1,9 @@
 """SHA-256 of what `oqm replay --json` prints on fixed corpora: equal where behaviour must not change.
 
-    python -m scripts.findings_digests            # prints one line a corpus, and their total
+    python -m scripts.findings_digests [--decisions] [FAULT ...]     # prints one line a corpus, and their total
+
+`--decisions` digests only when findings begin, fire and end (stream, state, `raised_at`, `began_at`): equal where only
+words, kinds and lists of features change.
 
 The corpora are the demo's faults, each 4,000 events of the simulated assistant with the fault from event 2,500 on, in
 three seeds; they are made anew at each run, from the seed alone. The digests of a commit are kept in its message.
@@ -8,10 +11,12 @@ three seeds; they are made anew at each run, from the seed alone. The digests of
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +25,7 @@ from monitor.demo.assistant import SupportAssistant
 from monitor.demo.faults import Fault
 
 SEEDS = (7, 11)
+DECIDED = ("stream", "state", "raised_at", "began_at")
 EVENTS, CHANGE = 4_000, 2_500
 START, EVERY_S = 1.7e9, 0.5
 
@@ -40,15 +46,27 @@ def findings(file: Path) -> bytes:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
 
 
-def main() -> None:
+def decisions(found: bytes) -> bytes:
+    """Of findings, one JSON object a line, what was decided and when."""
+    lines = (msgspec.json.decode(line) for line in found.splitlines())
+    return b"\n".join(msgspec.json.encode([one[name] for name in DECIDED]) for one in lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the digests."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.findings_digests")
+    parser.add_argument("faults", nargs="*", type=Fault, metavar="FAULT", help="all, if none is given")
+    parser.add_argument("--decisions", action="store_true", help="digest only what was decided and when")
+    options = parser.parse_args(arguments)
     total = hashlib.sha256()
     with tempfile.TemporaryDirectory() as folder:
-        for fault in Fault:
+        for fault in options.faults or Fault:
             for seed in SEEDS:
                 file = Path(folder) / "corpus.jsonl"
                 corpus(fault, seed, file)
                 found = findings(file)
+                if options.decisions:
+                    found = decisions(found)
                 total.update(found)
                 print(
                     f"{fault.value:20} {seed:3} {len(found.splitlines()):3} lines  {hashlib.sha256(found).hexdigest()}"

@@ -7,6 +7,7 @@ annotations. Pure. May import `monitor.detection` and below.
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -29,6 +30,9 @@ SCHEMA_VERSION = 1
 
 RESOLVED_BECAUSE = "resolved"
 """Annotation with the reason why an alert is over: recovered, accepted, a deploy, a false alarm, ..."""
+
+SEVERITY_NOW = "severity_now"
+"""Annotation with the severity by the latest figures, where that is lower than the one that the alert fired with."""
 
 LASTED = "lasted"
 """Annotation with the duration of what the alert is about."""
@@ -62,11 +66,23 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     trace: Annotated[str | None, Meta(description="The trace of the first changed example.")] = None
 
 
+class Revised(StrEnum):
+    """What a revision of an alert says otherwise than the one before."""
+
+    SEVERITY = "severity"  # more severe; less is in the annotation `severity_now`
+    SEGMENT = "segment"
+    CAUSE = "cause"  # another feature comes first
+    FIGURES = "figures"
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One transition of an alert.
 
     `fingerprint` is the finding's id and the same for all transitions of one alert; (`fingerprint`, `state`) is the
-    transition, which every sink delivers under the constant key `transition`. `streams` counts the streams of the same
+    transition, which every sink delivers under the constant key `transition`. An alert that fires is measured again
+    when more events have come: it fires still, `revision` is one higher, `measured_events` says on how many events, and
+    `revised` what a reader sees changed (`Revised`); `previous_labels` are those under which receivers know it, where
+    its severity has risen since. `streams` counts the streams of the same
     incident that were known when this was made, and `also_in` names at most ten of the others. `model` is what most of
     the changed events came from.
     """
@@ -107,6 +123,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     streams: Annotated[int, Meta(description="Streams of the incident that were known when this was made.")] = 1
     model: Annotated[str | None, Meta(description="Model that most of the changed events came from.")] = None
     resolution: Annotated[Resolution | None, Meta(description="How it ended; only with the state `resolved`.")] = None
+    revision: Annotated[int, Meta(description="0 when it fires, then 1 to 3 as more changed events were measured.")] = 0
+    measured_events: Annotated[int | None, Meta(description="Changed events behind the figures.")] = None
+    revised: Annotated[list[Revised], Meta(description="What this revision says otherwise than the one before.")] = []
+    previous_labels: Annotated[
+        dict[str, str] | None, Meta(description="Labels before, where the severity among them changed.")
+    ] = None
     schema_version: Annotated[int, Meta(description="Version of this record.")] = SCHEMA_VERSION
 
     @property
@@ -115,9 +137,24 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
         return self.fingerprint
 
 
-def transition_key(fingerprint: str, state: State) -> str:
+def transition_key(fingerprint: str, state: State, revision: int = 0) -> str:
     """The constant key of one transition of one alert, in the outbox and at receivers."""
-    return f"{fingerprint}:{state.value}"
+    key = f"{fingerprint}:{state.value}"
+    return f"{key}{_REVISION}{revision}" if revision and state is State.FIRING else key
+
+
+_REVISION = ":revision-"
+
+
+def is_update(alert: Alert) -> bool:
+    """Whether this transition revises an alert that fires already: same alert, newer figures."""
+    return _REVISION in alert.transition
+
+
+def is_grave_update(alert: Alert) -> bool:
+    """Whether an update changes what a person does: it became critical, or another cause or segment is named."""
+    critical = Revised.SEVERITY in alert.revised and alert.severity is Severity.CRITICAL
+    return critical or Revised.SEGMENT in alert.revised or Revised.CAUSE in alert.revised
 
 
 def encode(alert: Alert) -> bytes:

@@ -18,7 +18,9 @@ from monitor.alerting.rendering.alert_facts import largest, segment_text
 from monitor.alerting.rendering.links import LinkTemplates, fill
 from monitor.alerting.rendering.next_steps import next_steps
 from monitor.alerting.rendering.terminal_text import clip, plain
+from monitor.detection.diagnosis.naming import is_internal
 from monitor.detection.records.finding import (
+    ANY,
     TAIL,
     FeatureChange,
     Finding,
@@ -73,11 +75,15 @@ def from_finding(
     )
     title = _title(finding, specs or {})
     runbook = PurePosixPath(finding.runbook or finding.kind.value).stem
-    changes = [_change(change, _spec(change, specs or {})) for change in finding.features]
+    changes = [
+        _change(change, _spec(change, specs or {}))
+        for change in finding.features
+        if not is_internal(change.name, _declared(base_name(change.name), specs or {}))
+    ]
     return Alert(
         fingerprint=finding.id,
         state=finding.state,
-        transition=transition_key(finding.id, finding.state),
+        transition=transition_key(finding.id, finding.state, finding.revision),
         stream=finding.stream,
         kind=finding.kind,
         driver=finding.driver,
@@ -99,13 +105,17 @@ def from_finding(
         annotations=_annotations(finding, title, changes),
         model=finding.model,
         resolution=finding.resolution,
+        revision=finding.revision,
+        measured_events=finding.measured_events,
     )
 
 
 def _title(finding: Finding, specs: Mapping[str, FeatureSpec]) -> str:
-    """`Silent model update: length of the output rose from 38 to 133 words since 09:41 UTC`.
+    """`Answers are longer: 38 to 133 words since 09:41 UTC`.
 
-    The kind first, words in place of a feature's name, and the stream only where nothing else is known.
+    A sentence, which begins with a capital, stands by itself. Before other titles (those of earlier versions, of
+    objectives and volume) stands the kind, with words in place of a feature's name, and the stream only where nothing
+    else is known.
     """
     stream, headline = plain(finding.stream), KINDS[finding.kind].headline
     what = plain(finding.title).removeprefix(f"{stream}: ")
@@ -117,7 +127,7 @@ def _title(finding: Finding, specs: Mapping[str, FeatureSpec]) -> str:
             break
     if not what:
         what = f"{headline} in {stream}"
-    elif not what.lower().startswith(headline.lower()):
+    elif not what[0].isupper() and not what.lower().startswith(headline.lower()):
         what = f"{headline}: {what}"
     began = moments.clock(finding.began_at.time)
     since = f" since {began}" if began and " since " not in what else ""
@@ -147,6 +157,11 @@ def _spec(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> FeatureSpe
     tail = _declared(name, specs) if change.name.endswith(TAIL) else None
     if tail is not None:
         return FeatureSpec(change.name, Kind.FLAG, f"{tail.meaning}: {plain(change.value or 'long')}", worse=tail.worse)
+    if spec is not None and change.statistic:
+        what = (
+            "any" if change.statistic == ANY else f"other than {plain(change.value or 'before')} {spec.unit}".rstrip()
+        )
+        return msgspec.structs.replace(spec, kind=Kind.FLAG, unit="", meaning=f"{short_meaning(spec)}: {what}")
     if spec is not None and change.value is not None:
         return msgspec.structs.replace(spec, meaning=f"{short_meaning(spec)}: {plain(change.value)}")
     return spec

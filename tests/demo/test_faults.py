@@ -130,7 +130,7 @@ def test_a_value_stands_in_the_alert_that_people_read() -> None:
     [finding] = findings(Fault.TRUNCATED_OUTPUTS, 1)
     specs = {spec.name: spec for spec in featurizer().specs}
     alert = from_finding(finding, specs=specs)
-    assert alert.title.startswith("Errors: why the model stopped: length rose from 0.0% to ")
+    assert alert.title.startswith("Answers are cut off at a limit (finish reason length) in ")
     [change] = [change for change in alert.changes if change.name == "call.outcome.finish_reason"]
     assert change.meaning == "why the model stopped: length"
     assert change.before_text == "0 %"

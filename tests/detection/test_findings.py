@@ -158,9 +158,9 @@ def test_a_finding_says_it_all() -> None:
     assert found.segment is None
     assert found.severity is Severity.WARNING
     assert found.runbook == "runbooks/silent_update.md"
-    assert "output.length." in found.title
+    assert found.title.startswith("s: Answers are longer: ")
     assert found.stream in found.title
-    assert "rose from" in found.cause
+    assert "answers are longer: " in found.cause
     assert found.evidence is not None
     assert found.threshold is not None
     assert found.evidence >= found.threshold == monitor.status().log_threshold.__round__(2)
@@ -198,7 +198,7 @@ def test_before_and_after_of_a_flag_are_rates() -> None:
     assert change.after == pytest.approx(
         traffic[REFUSAL][found.began_at.index : found.raised_at.index + 1].mean(), rel=0.01
     )
-    assert "% of events" in found.cause
+    assert "more refusals: " in found.cause
 
 
 def test_failures_are_critical_and_slower_calls_are_of_the_call() -> None:

@@ -16,10 +16,11 @@ from monitor.detection.canary.difference import VersionDifference
 from monitor.detection.columns.flags import FlagKind
 from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.recent_rows import RecentRows
-from monitor.detection.diagnosis import attribution, classify, feature_changes, wording
+from monitor.detection.diagnosis import attribution, classify, feature_changes, naming
 from monitor.detection.diagnosis.change_point import credible_interval
 from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build
 from monitor.detection.diagnosis.rounding import rounded
+from monitor.detection.diagnosis.sentences import joined, sentence
 from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
@@ -85,7 +86,9 @@ def differing(basis: Basis, compared: Compared, sureties: Sequence[float]) -> Di
     """How two versions differ: by the first of these sureties (standard errors) at which a feature is large enough."""
     moved = compared.difference.shift(basis.reference)
     changes = _changes(basis, compared, moved, sureties)
-    return Differing(moved, changes, _driver(basis, compared, moved, changes))
+    driver = _driver(basis, compared, moved, changes)
+    sure = naming.sureties(basis.reference, moved)
+    return Differing(moved, naming.placed(changes, sure, driver, basis.context.specs), driver)
 
 
 def finding(
@@ -154,14 +157,14 @@ def _sides(
     if j < k:
         medians = [_median(basis.history, rows, j) for rows in kept]
         if spec is None or spec.kind is not Kind.COUNT:
-            return medians[0], medians[1]
-        whole = [None if median is None else float(round(median)) for median in medians]
+            return feature_changes.Sides(medians[0], medians[1])
+        whole = [None if median is None else feature_changes.of_count(median) for median in medians]
         nonzero = layout.flag_place(layout.numbers[j], FlagKind.NONZERO)
         if whole[0] != whole[1] or nonzero is None:
-            return whole[0], whole[1]
+            return feature_changes.Sides(whole[0], whole[1])
         j = k + nonzero
     old, new = compared.difference.rates(j)
-    return rounded(old), rounded(new)
+    return feature_changes.Sides(rounded(old), rounded(new), *feature_changes.what_rates_are(layout.flags[j - k]))
 
 
 def _median(history: RecentRows, rows: NDArray[np.intp], column: int) -> float | None:
@@ -200,18 +203,18 @@ def _began(compared: Compared, history: RecentRows, raised: int) -> BeganAt:
 def _words(context: Context, compared: Compared, found: Differing, began: int) -> tuple[str, str]:
     """Title and cause."""
     attribute, old, new, *_ = compared
-    changes = found.changes
+    changes = naming.named(found.changes, context.specs)
     if not changes:
         parts = ["no single feature differs by its floor, many do together"]
     else:
-        parts = [wording.phrase(change, context.specs) for change in changes[: classify.FIRST]]
+        parts = [sentence(change, context.specs) for change in changes[: classify.FIRST]]
     rest = len(changes) - classify.FIRST
-    more = f"; and {rest} more features with them" if rest > 0 else ""
+    more = f"; and {rest} more {'thing' if rest == 1 else 'things'} with them" if rest > 0 else ""
     why = "The two had the same traffic at the same time."
     if found.driver is Driver.INPUT:
         why = "But they are not asked the same, which explains it: look at how requests are routed."
-    title = f"{context.stream}: {attribute}={new} differs from {old}: {parts[0]}"
-    return title, f"Since event {began}, {attribute}={new} beside {old}: {'; '.join(parts)}{more}. {why}"
+    title = f"{context.stream}: {attribute}={new} differs from {old}: {joined(parts[:1])}"
+    return title, f"Since event {began}, {attribute}={new} beside {old}: {joined(parts)}{more}. {why}"
 
 
 def _examples(basis: Basis, compared: Compared) -> tuple[list[int], list[int]]:

@@ -54,7 +54,7 @@ def drift_beside(burn: Finding, drifts: Iterable[Finding], features: DeclaredFea
     """Of the drift findings that fire, the gravest that an objective's finding goes with."""
     slow = burn.severity is Severity.WARNING
     counted = features.role(burn.features[0].name)
-    near = [drift for drift in drifts if moved(counted, drift.features, features) and (slow or _goes_on(drift, burn))]
+    near = [drift for drift in drifts if moved(counted, drift.tested, features) and (slow or _goes_on(drift, burn))]
     return max(near, key=lambda drift: _GRAVITY.index(drift.severity), default=None)
 
 
@@ -65,7 +65,7 @@ def is_as_grave(known: Finding, found: Finding) -> bool:
 
 def burn_that_covers(drift: Finding, burns: Iterable[Finding], features: DeclaredFeatures) -> Finding | None:
     """Of the objectives' findings that fire, the one that leaves a drift finding nothing to add, if any does."""
-    changes = [change for change in classify.in_order(drift.features, drift.kind, features) if not _is_absence(change)]
+    changes = [change for change in classify.in_order(drift.tested, drift.kind, features) if not _is_absence(change)]
     for burn in burns:
         reported = [classify.is_reported_by(burn, change, features) for change in changes]
         # Half of what moved may have moved by chance.

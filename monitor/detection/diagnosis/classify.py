@@ -45,6 +45,10 @@ ORDINARY_FINISHES = TOOL_FINISHES | {
 }
 """What providers call an end without a fault, or `none` where they say nothing. Where a fault makes these fewer, its
 own value rises, and says so."""
+LIMIT_FINISHES = frozenset(
+    {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"}
+)
+"""What providers call an output that was cut off at a limit of its length."""
 SIZES = frozenset({Role.LENGTH, Role.EMPTY})
 """What says how long outputs are."""
 MANY_UNPARSED = 0.2
@@ -89,32 +93,39 @@ def driver_of(decisive: Sequence[FeatureChange], features: DeclaredFeatures) -> 
     return Driver.OUTPUT if output or not decisive else Driver.CALL
 
 
+def expected_roles(
+    changes: Sequence[FeatureChange], decisive: Sequence[FeatureChange], driver: Driver, features: DeclaredFeatures
+) -> frozenset[Role]:
+    """Roles of which the lead must be, whatever is surer; empty where any may lead.
+
+    Of a change of the call, those of what broke. Where a program can no longer read a fifth of the outputs, those of
+    the format.
+    """
+    if driver is Driver.CALL:
+        found = _kind_of_call(changes, decisive, features)
+        return frozenset() if found is None else frozenset(KINDS[found].roles)
+    formats = KINDS[FindingKind.FORMAT].roles
+    if driver is Driver.OUTPUT and any(_breaks(change, formats, features) for change in changes):
+        return frozenset(formats)
+    return frozenset()
+
+
 def kind_of(
-    changes: Sequence[FeatureChange],
-    decisive: Sequence[FeatureChange],
-    driver: Driver,
-    attribution: Attribution,
-    features: DeclaredFeatures,
+    lead: FeatureChange | None, driver: Driver, attribution: Attribution, features: DeclaredFeatures
 ) -> FindingKind:
-    """The kind of a finding from what moved, what of it is decisive, and whether a version did."""
+    """The kind of a finding from what leads it, and whether a version changed with it."""
     if driver is Driver.INPUT:
         return FindingKind.INPUT_DRIFT
     if driver is Driver.MIX:
         return FindingKind.MIX_SHIFT
-    if driver is Driver.CALL:
-        found = _kind_of_call(changes, decisive, features)
-        if found is not None:
-            return found
+    role = None if lead is None else features.role(lead.name)
+    if lead is not None and role is Role.FINISH:
+        if str(lead.value).lower() in LIMIT_FINISHES:
+            return FindingKind.TRUNCATION
+        if str(lead.value).lower() in ORDINARY_FINISHES:
+            role = None
     for kind, info in KINDS.items():
-        if info.trigger is Trigger.FLAG_AMONG_FIRST:
-            fits = any(_is_flag(change, info.roles, features) for change in changes[:FIRST])
-        elif info.trigger is Trigger.DECISIVE:
-            fits = any(features.role(change.name) in info.roles for change in decisive) or any(
-                _breaks(change, info.roles, features) for change in changes
-            )
-        else:
-            continue
-        if fits:
+        if info.trigger in (Trigger.CALL, Trigger.LEADS) and role in info.roles:
             return kind
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
@@ -133,12 +144,20 @@ def _kind_of_call(
 
     More or fewer calls that end as they should are left out.
     """
-    surest = {features.role(change.name) for change in decisive if not _ends_ordinarily(change, features)}
+    surest = {features.role(change.name) for change in decisive if _may_lead(change, features)}
     for kind, info in KINDS.items():
         if info.upstream and surest.intersection(info.roles):
             return kind
-    named = (kind_of_call(features.role(each.name)) for each in changes if not _ends_ordinarily(each, features))
+    named = (kind_of_call(features.role(each.name)) for each in changes if _may_lead(each, features))
     return next((kind for kind in named if kind is not None), None)
+
+
+def _may_lead(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether a change of the call says what broke: neither an ordinary end nor which dependency is called, which
+    follows from the tool that the model chose."""
+    spec = features.spec(change.name)
+    chosen = spec is not None and spec.role is Role.DEPENDENCY and spec.lead is None
+    return not chosen and not _ends_ordinarily(change, features)
 
 
 def _is_flag(change: FeatureChange, roles: Sequence[Role], features: DeclaredFeatures) -> bool:
@@ -167,9 +186,9 @@ def _breaks(change: FeatureChange, roles: Sequence[Role], features: DeclaredFeat
 def is_reported_by(known: Finding, change: FeatureChange, features: DeclaredFeatures) -> bool:
     """Whether a finding reports this change already: the same feature, or another of its kind, moved the same way."""
     name = base_name(change.name)
-    same = [other for other in known.features if base_name(other.name) == name]
+    same = [other for other in known.tested if base_name(other.name) == name]
     if not same and kind_of_call(features.role(name)) is known.kind:
-        same = known.features[:1]
+        same = known.tested[:1]
     return any(other.effect * change.effect > 0 for other in same)
 
 

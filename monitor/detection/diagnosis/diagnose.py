@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.rare_categories import RareCategories
 from monitor.detection.columns.recent_rows import LENGTH, RecentRows, Segments
-from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes
+from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes, naming
 from monitor.detection.diagnosis.shift import Shift, shift, surest_flag, widening
 from monitor.detection.records.context import Context
-from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, FindingKind, base_name
+from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, Finding, FindingKind, base_name
 from monitor.detection.records.plain_numbers import finite
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.reference import Reference
@@ -95,6 +95,8 @@ class Diagnosis:
     ----------
     kind, driver, changes, attribution, began
         As a finding reports them; `changes` may be empty where no single feature moved by its floor.
+    said
+        What moved, without a limit to their number, with the places of what is published (`naming.placed`).
     decisive
         Of the changes those that are nearly as sure as the surest.
     reference
@@ -114,6 +116,7 @@ class Diagnosis:
     kind: FindingKind
     driver: Driver
     changes: list[FeatureChange]
+    said: list[FeatureChange]
     decisive: list[FeatureChange]
     attribution: attribution.Attribution
     began: BeganAt
@@ -184,9 +187,10 @@ def diagnose(
     changed = located.population.since(point.position)
     rows = start + located.population.rows[located.population.rows >= point.position]
     spreads = changed if (crossing.of_detector or "single" in crossing.kinds) and not inputs else None
-    changes = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
+    everything = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
+    changes = everything[: feature_changes.MOST_FEATURES]
     if crossing.column is not None and not _is_confirmed(reference, crossing.column, changes, moved, changed):
-        changes = []
+        changes = everything = []
     decisive = classify.decisive(reference, moved, changes, context.specs)
     after = y[point.position :]
     driver = _driver(context, reference, crossing, after, decisive, located.attribution)
@@ -195,10 +199,15 @@ def diagnose(
     unconfirmed = (
         not crossing.of_detector and not inputs and _is_unconfirmed(reference, crossing, history, rows, changed, asked)
     )
+    sure = naming.sureties(reference, moved)
+    expected = classify.expected_roles(changes, decisive, driver, context.specs)
+    said = naming.placed(everything, sure, driver, context.specs, expected)
+    lead = next(iter(naming.named(said, context.specs)), None)
     return Diagnosis(
-        kind=classify.kind_of(changes, decisive, driver, located.attribution, context.specs),
+        kind=classify.kind_of(lead, driver, located.attribution, context.specs),
         driver=driver,
         changes=changes,
+        said=said,
         decisive=decisive,
         attribution=located.attribution,
         began=_began(history, start, point),
@@ -208,6 +217,58 @@ def diagnose(
         rows_since=len(after),
         undecided=undecided,
         unconfirmed=unconfirmed,
+    )
+
+
+def diagnose_again(
+    context: Context,
+    crossing: Crossing,
+    history: RecentRows,
+    start: int,
+    normal: LearnedReference,
+    rare: RareCategories,
+    known: Finding,
+) -> Diagnosis:
+    """What the rows held from position `start` on, all since its change point, say of a finding that fires.
+
+    Called when more rows have come than it was raised with (`monitor.detection.stream.revision`). Kind, driver and
+    beginning stay: they identify the finding. Changes and segment are measured again as `diagnose` measures them.
+    """
+    reference = normal.reference
+    numbers, flags, segments = history.read(start)
+    y = reference.scores(numbers, flags, segments)
+    carrier = None if crossing.view is View.INPUTS or crossing.of_detector else crossing.carrier
+    population = _population(normal, y, segments, carrier)
+    moved = shift(reference, population.y)
+    found = attribution.attribute(reference, normal.segments, y, segments, moved, carrier)
+    segment = None if found.mix or not found.segment else next(iter(found.segment.items()))
+    if segment != carrier:
+        population = _population(normal, y, segments, segment)
+        moved = shift(reference, population.y)
+    inputs = crossing.view is View.INPUTS
+    effect = feature_changes.effects(reference, moved, context.settings.floors)
+    effect = np.where(reference.is_input == inputs, effect, 0.0)
+    spreads = population.y if (crossing.of_detector or "single" in crossing.kinds) and not inputs else None
+    rows = start + population.rows
+    everything = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
+    changes = everything[: feature_changes.MOST_FEATURES]
+    decisive = classify.decisive(reference, moved, changes, context.specs)
+    driver = known.driver or Driver.OUTPUT
+    expected = classify.expected_roles(changes, decisive, driver, context.specs)
+    return Diagnosis(
+        kind=known.kind,
+        driver=driver,
+        changes=changes,
+        said=naming.placed(everything, naming.sureties(reference, moved), driver, context.specs, expected),
+        decisive=decisive,
+        attribution=found,
+        began=known.began_at,
+        reference=normal,
+        rows=rows,
+        position=start,
+        rows_since=len(y),
+        undecided=False,
+        unconfirmed=False,
     )
 
 
@@ -281,7 +342,7 @@ def _changes(
     changes: list[FeatureChange] = []
     for sure in ERRORS_TO_NAME_A_FEATURE:
         changes = feature_changes.changed_features(
-            reference, moved, effect, numbers, flags, context.specs, sure=sure, others=others
+            reference, moved, effect, numbers, flags, context.specs, sure=sure, others=others, most=len(effect)
         )
         if not changes and spreads is not None:
             surely = max(sure, LEAST_ERRORS_OF_A_SPREAD)

@@ -8,25 +8,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.columns.flags import FlagKind
+from monitor.detection.columns.flags import Flag, FlagKind
 from monitor.detection.columns.normal_scores import expand
 from monitor.detection.columns.rare_categories import is_value, shown
 from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.diagnosis.rounding import number, rounded
 from monitor.detection.diagnosis.shift import Shift, widening
-from monitor.detection.records.finding import SPREAD, TAIL, FeatureChange
+from monitor.detection.records.finding import ANY, DIFFERS, SPREAD, TAIL, FeatureChange
 from monitor.detection.reference.reference import Reference
 from monitor.detection.settings import Floors
 from monitor.features.base import FeatureSpec, Kind
 
 Array = NDArray[np.float64]
-Sides: TypeAlias = tuple[float | None, float | None]
-"""A column before and after."""
+
+
+class Sides(NamedTuple):
+    """A column before and after: the two values, what they are (`FeatureChange.statistic`), the value that a share of
+    differing events differs from, and how many events are behind the second."""
+
+    before: float | None
+    after: float | None
+    statistic: str = ""
+    value: str | None = None
+    events: int | None = None
+
 
 MOST_FEATURES = 12
 """Changes that a finding lists, at most: more than a person reads, and few enough for a message."""
@@ -96,8 +106,9 @@ def changed_features(
     sure: float = SURE,
     sides: Callable[[int], Sides] | None = None,
     others: Callable[[str], tuple[str, int] | None] | None = None,
+    most: int = MOST_FEATURES,
 ) -> list[FeatureChange]:
-    """What moved, largest first: features whose shift is sure and at least their floor.
+    """What moved, surest first, `most` at most: features whose shift is sure and at least their floor.
 
     numbers (n, k) and flags (n, m) are the rows after the change, before ranking. `sides` gives a column before and
     after where before is not the reference. `others` gives, for a category, which of the values without a flag of their
@@ -124,12 +135,16 @@ def changed_features(
             if flag is not None and flag.kind is FlagKind.TAIL and isinstance(flag.value, float):
                 unit = specs[flag.feature].unit if flag.feature in specs else ""
                 value = f"above {number(rounded(math.expm1(flag.value)))} {unit}".rstrip()
-            found[name] = FeatureChange(name, *both(int(j)), round(float(effect[j]), 2), value)
+            side = both(int(j))
+            found[name] = FeatureChange(
+                name, side.before, side.after, round(float(effect[j]), 2),
+                side.value if value is None else value, side.statistic, side.events,
+            )  # fmt: skip
     for name in [name for name in found if name.endswith(TAIL)]:
         whole = found.get(name.removesuffix(TAIL))
         if whole is not None and abs(whole.effect) >= TAIL_MOVES_WITH_NUMBER:  # its tail moved with it
             del found[name]
-    return list(found.values())[:MOST_FEATURES]
+    return list(found.values())[:most]
 
 
 def _value_change(
@@ -148,14 +163,20 @@ def _value_change(
     risen = max(values, key=lambda column: float(moved.size[column]))
     named = risen if effect[risen] >= 1.0 else j
     flag = layout.flags[named - k]
-    before, after = both(named)
+    before, after, *_, events = both(named)
     value = shown(flag.value) if flag.kind is FlagKind.VALUE else None
     if value is None and others is not None and effect[named] > 0:
         common = others(name)
         known = int(np.isfinite(flags[:, named - k]).sum())
         if common is not None and known:
             value, after = common[0], rounded(common[1] / known)
-    return FeatureChange(name, before, after, round(float(effect[named]), 2), value)
+    most = max((c for c in values if layout.flags[c - k].kind is FlagKind.VALUE), key=lambda c: reference.mean[c],
+                 default=None)  # fmt: skip
+    usual = None if most is None else shown(layout.flags[most - k].value)
+    return FeatureChange(
+        name, before, after, round(float(effect[named]), 2), value, events=events,
+        usual=None if usual == value else usual,
+    )  # fmt: skip
 
 
 def _sides(
@@ -172,22 +193,42 @@ def _sides(
     if spec is not None and spec.kind is Kind.COUNT and name in layout.numbers:
         column = layout.numbers.index(name)
         medians = _medians(reference, column, numbers)
-        sides = tuple(None if median is None else float(round(median)) for median in medians)
+        whole = [None if median is None else of_count(median) for median in medians[:2]]
         nonzero = layout.flag_place(name, FlagKind.NONZERO)
-        if sides[0] != sides[1] or nonzero is None:
-            return sides[0], sides[1]
+        if whole[0] != whole[1] or nonzero is None:
+            return Sides(whole[0], whole[1], events=medians.events)
         j = k + nonzero
     if j < k:
         return _medians(reference, j, numbers)
     seen = flags[:, j - k]
     seen = seen[np.isfinite(seen)]
-    return rounded(float(reference.mean[j])), rounded(float(seen.mean())) if len(seen) else None
+    after = rounded(float(seen.mean())) if len(seen) else None
+    return Sides(rounded(float(reference.mean[j])), after, *what_rates_are(layout.flags[j - k]), len(seen))
 
 
-def _medians(reference: Reference, column: int, numbers: NDArray[np.float16]) -> tuple[float, float | None]:
+def what_rates_are(flag: Flag) -> tuple[str, str | None]:
+    """What the rates of a flag are of: `FeatureChange.statistic`, and the value that events differ from.
+
+    A feature that never varied in the reference has a flag that says so of an event; where that one value is zero the
+    flag says that there is any.
+    """
+    if flag.kind is FlagKind.NONZERO or (flag.kind is FlagKind.DIFFERS and not flag.value):
+        return ANY, None
+    if flag.kind is not FlagKind.DIFFERS:
+        return "", None
+    return DIFFERS, number(rounded(math.expm1(float(flag.value or 0))))
+
+
+def _medians(reference: Reference, column: int, numbers: NDArray[np.float16]) -> Sides:
     values = expand(numbers[:, column])
     values = values[np.isfinite(values)]
-    return rounded(reference.ranks.median(column)), rounded(float(np.median(values))) if len(values) else None
+    after = rounded(float(np.median(values))) if len(values) else None
+    return Sides(rounded(reference.ranks.median(column)), after, events=len(values))
+
+
+def of_count(median: float) -> float:
+    """The median of a count, a whole or a half: values are held in half precision."""
+    return round(2 * median) / 2
 
 
 def is_shown_by(layout: WatchedColumns, j: int, change: FeatureChange) -> bool:
@@ -196,7 +237,7 @@ def is_shown_by(layout: WatchedColumns, j: int, change: FeatureChange) -> bool:
     if flag is None or layout.name(j) != change.name:
         return False
     if flag.kind is FlagKind.NONZERO:
-        return any(isinstance(side, float) and side != int(side) for side in (change.before, change.after))
+        return change.statistic == ANY
     if is_value(flag.kind) and change.value is not None:
         values = [shown(f.value) for f in layout.flags if f.feature == flag.feature and f.kind is FlagKind.VALUE]
         return flag.kind is FlagKind.OTHER if change.value not in values else shown(flag.value) == change.value
@@ -209,7 +250,7 @@ def median_of(
     """The median of a change's feature in rows (n, k) before ranking; None where it is no number or has no value."""
     if change.name not in reference.layout.numbers:
         return None
-    median = _medians(reference, reference.layout.numbers.index(change.name), numbers)[1]
+    median = _medians(reference, reference.layout.numbers.index(change.name), numbers).after
     spec = specs.get(change.name)
     counted = spec is not None and spec.kind is Kind.COUNT and median is not None
-    return float(round(median)) if counted and median is not None else median
+    return of_count(median) if counted and median is not None else median

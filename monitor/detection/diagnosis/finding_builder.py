@@ -106,7 +106,7 @@ def build(
         examples=quoted.ids,
         title=title,
         severity=(severity or _severity(kind, changes, features)) if fires else Severity.INFO,
-        runbook=runbook_of(kind, changes, features),
+        runbook=runbook_of(kind, _in_published_order(changes), features),
         evidence=None if certainty is None else round(certainty.evidence, _DECIMALS),
         threshold=None if certainty is None else round(certainty.threshold, _DECIMALS),
         excerpts_before=list(quoted.before),
@@ -117,6 +117,10 @@ def build(
 
 _DECIMALS = 2
 """Of log10 of the evidence: a hundredth is 2 % of it."""
+
+
+def _in_published_order(changes: Sequence[FeatureChange]) -> list[FeatureChange]:
+    return sorted((change for change in changes if change.place >= 0), key=lambda change: change.place)
 
 
 def _severity(kind: FindingKind, changes: Sequence[FeatureChange], features: DeclaredFeatures) -> Severity:

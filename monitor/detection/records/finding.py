@@ -20,6 +20,9 @@ SPREAD, TAIL = ".spread", ".tail"
 """Ends the name of a number that moved in spread, and of one whose largest values became more or fewer."""
 FAMILY_MISSING = ".missing"
 """Ends the name of a family (`output.length.missing`) of which more values than usual are missing."""
+ANY, DIFFERS = "any", "differs"
+"""Statistics of a number or a count whose sides are shares of events: those in which it is not zero, and those in which
+it has another value than the only one of the reference."""
 EXAMPLES = 3
 """Events from each side of a change, at most."""
 
@@ -87,7 +90,15 @@ class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
     """One feature before and after: median (number, count), rate (flag) or share of the value (category).
 
     `effect` is the size of the change in multiples of the effect floor, signed by direction. `value` is the value of a
-    category whose share is given, where it is known, or where the tail begins; else the field is left out.
+    category whose share is given, where it is known, or where the tail begins; of a share of events that differ, the
+    value that they differ from. `statistic` is `ANY` or `DIFFERS` where both sides of a number or a count are shares of
+    events, and else left out. `events` is the number of events behind `after`, where it is known.
+
+    `usual` is the value of a category that was most common before, where `value` is another.
+
+    `place` and `tested` are used inside detection only, which decides by other changes than it reports, and have their
+    defaults in what is published (`published`). `place` is -1 for a change that is left out, as chance explains it as
+    well, else its place among those that are published. `tested` is false for a change that is only reported.
     """
 
     name: str
@@ -95,6 +106,11 @@ class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
     after: float | str | None
     effect: float
     value: str | None = None
+    statistic: str = ""
+    events: int | None = None
+    usual: str | None = None
+    place: int = 0
+    tested: bool = True
 
 
 class Examples(msgspec.Struct, frozen=True):
@@ -154,6 +170,32 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     excerpts_after: list[Excerpt] = []
     model: str | None = None  # name of the model that most of the changed events came from
     resolution: Resolution | None = None  # of a resolved finding
+    revision: int = 0  # times that it was measured again, on more rows, and reported so
+    measured_events: int | None = None  # events since the change that the latest revision was measured on
+
+    @property
+    def opens(self) -> bool:
+        """Whether this transition opens an alert: it fires, and is no revision of one that fires already."""
+        return self.state is State.FIRING and not self.revision
+
+    @property
+    def is_update(self) -> bool:
+        """Whether it only says more exactly what was reported before."""
+        return self.state is State.FIRING and self.revision > 0
+
+    @property
+    def tested(self) -> list[FeatureChange]:
+        """The changes by which detection decides whether this one goes on or is over."""
+        return [change for change in self.features if change.tested]
+
+
+def published(finding: Finding) -> Finding:
+    """A finding as everybody outside of detection gets it: without the changes that chance explains as well."""
+    if not any(change.place or not change.tested for change in finding.features):
+        return finding
+    kept = sorted((change for change in finding.features if change.place >= 0), key=lambda change: change.place)
+    shown = [msgspec.structs.replace(change, place=0, tested=True) for change in kept]
+    return msgspec.structs.replace(finding, features=shown)
 
 
 def resolved(finding: Finding, resolution: Resolution, changed_until: float | None = None) -> Finding:

@@ -32,6 +32,14 @@ class FindingKind(StrEnum):
     CONTEXT = "context"
     VOLUME = "volume"
     SILENCE = "silence"
+    TRUNCATION = "truncation"
+    LANGUAGE = "language"
+    PRIVACY = "privacy"
+    CHECK = "check"
+    FACTS = "facts"
+    TOOL = "tool"
+    COST = "cost"
+    FEEDBACK = "feedback"
     INPUT_DRIFT = "input_drift"
     MIX_SHIFT = "mix_shift"
     CANARY = "canary"
@@ -47,8 +55,7 @@ class Trigger(StrEnum):
     """Which change makes a finding one of a kind, given the roles of the kind."""
 
     CALL = "call"  # the call around the model moved, and a feature of the roles with it
-    FLAG_AMONG_FIRST = "flag_among_first"  # a flag of the roles is one of the first changes
-    DECISIVE = "decisive"  # a feature of the roles decides, or a flag of theirs became a fault in many events
+    LEADS = "leads"  # outputs changed, and what leads the finding, as most of a cause, has one of the roles
     OTHERWISE = "otherwise"  # outputs changed, and no other kind fits
     ELSEWHERE = "elsewhere"  # another part of detection says so: inputs, segments, volume, versions, the warm-up
 
@@ -144,6 +151,12 @@ _TABLE: dict[FindingKind, KindInfo] = {
             FindingKind.FORMAT,
             FindingKind.REFUSAL,
             FindingKind.CONTEXT,
+            FindingKind.TRUNCATION,
+            FindingKind.LANGUAGE,
+            FindingKind.CHECK,
+            FindingKind.FACTS,
+            FindingKind.TOOL,
+            FindingKind.COST,
         ),
     ),
     FindingKind.ERRORS: KindInfo(
@@ -164,6 +177,12 @@ _TABLE: dict[FindingKind, KindInfo] = {
             FindingKind.FORMAT,
             FindingKind.REFUSAL,
             FindingKind.CONTEXT,
+            FindingKind.TRUNCATION,
+            FindingKind.LANGUAGE,
+            FindingKind.CHECK,
+            FindingKind.FACTS,
+            FindingKind.TOOL,
+            FindingKind.COST,
         ),
     ),
     FindingKind.CONTEXT: KindInfo(
@@ -200,7 +219,7 @@ _TABLE: dict[FindingKind, KindInfo] = {
             "Roll it back, or send the refused requests to the fallback model.",
             _ACCEPT,
         ),
-        trigger=Trigger.FLAG_AMONG_FIRST,
+        trigger=Trigger.LEADS,
         roles=(Role.REFUSAL,),
         leads=(Role.REFUSAL,),
         groups_as=_OUTPUT,
@@ -214,9 +233,112 @@ _TABLE: dict[FindingKind, KindInfo] = {
             "Roll it back, or turn on the provider's structured output until it is mended.",
             _ACCEPT,
         ),
-        trigger=Trigger.DECISIVE,
+        trigger=Trigger.LEADS,
         roles=(Role.FORMAT,),
         leads=(Role.FORMAT,),
+        groups_as=_OUTPUT,
+    ),
+    FindingKind.TRUNCATION: KindInfo(
+        headline="Truncated outputs",
+        meaning="Another share of the outputs stops before its end: in mid-sentence, or at a limit of length.",
+        next_steps=(
+            "Read the ends of the examples: do they stop in mid-sentence, and is the finish reason a limit?",
+            "Compare the limit of output tokens in the request with what it was: a lowered limit cuts answers off.",
+            "Raise the limit, or ask for shorter answers; retry those that programs cannot read.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.LEADS,
+        roles=(Role.TRUNCATION,),
+        groups_as=_OUTPUT,
+    ),
+    FindingKind.LANGUAGE: KindInfo(
+        headline="Language",
+        meaning="Outputs are in another language or script than before.",
+        next_steps=(
+            "Read the examples: is it the language of their inputs?",
+            "Look for a change of prompt, locale setting, routing or model at the time it began.",
+            "Name the language in the prompt, or roll the change back.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.LEADS,
+        roles=(Role.LANGUAGE,),
+        groups_as=_OUTPUT,
+    ),
+    FindingKind.PRIVACY: KindInfo(
+        headline="Personal data or secrets",
+        meaning="Another share of the outputs gives away personal data, or a password or key.",
+        next_steps=(
+            "Read the examples: whose data is it, and who received the outputs?",
+            "Stop the use case, or put a filter behind it, until it is known where the data comes from.",
+            "Tell the data protection officer; change each password or key that was given away.",
+            "Look for a change of retrieval, prompt or tools at the time it began.",
+        ),
+        trigger=Trigger.LEADS,
+        roles=(Role.PRIVACY,),
+        groups_as=_OUTPUT,
+    ),
+    FindingKind.CHECK: KindInfo(
+        headline="Failed check",
+        meaning="Another share of the outputs violates a criterion that you wrote.",
+        next_steps=(
+            "Read the examples that fail: is the output wrong, or the criterion?",
+            "Look for a change of prompt, model or data at the time it began.",
+            "Roll it back, or correct the criterion in the settings.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.LEADS,
+        roles=(Role.CHECK,),
+        groups_as=_OUTPUT,
+    ),
+    FindingKind.FACTS: KindInfo(
+        headline="Stated values",
+        meaning="Outputs state other amounts, durations, dates or currencies than before.",
+        next_steps=(
+            "Compare the values in the examples with their source: the price list, the policy, the contract.",
+            "If they are wrong, turn the use case off or answer without values until it is mended.",
+            "Look for a change of the source, of retrieval, prompt or model at the time it began.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.LEADS,
+        roles=(Role.FACTS,),
+        groups_as=_OUTPUT,
+    ),
+    FindingKind.TOOL: KindInfo(
+        headline="Tool calls",
+        meaning="Other tools are called than before, or the same ones with other arguments.",
+        next_steps=(
+            "Read the examples: is it the right tool for the request, with valid arguments?",
+            "If a tool has effects (orders, payments, mails), stop it until this is known.",
+            "Look for a change of tool descriptions, prompt or model at the time it began.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.LEADS,
+        roles=(Role.TOOLS,),
+        groups_as=_OUTPUT,
+    ),
+    FindingKind.COST: KindInfo(
+        headline="Cost",
+        meaning="A call costs more or less than before, in money or in tokens that no user sees.",
+        next_steps=(
+            "Compare tokens and price per call with the provider's price list: did the price or the use change?",
+            "Look for a change of model, of reasoning effort, of cached prompts or of routing at the time it began.",
+            "If it costs too much, switch back, or limit the tokens of reasoning.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.LEADS,
+        roles=(Role.COST,),
+    ),
+    FindingKind.FEEDBACK: KindInfo(
+        headline="Feedback",
+        meaning="Users, a judge or the application itself rate the outputs differently than before.",
+        next_steps=(
+            "Read the examples: do you see why they are rated differently?",
+            "Check whether what rates them changed: the form, the judge's prompt or model.",
+            "Look for a change of prompt, model or data at the time it began, and roll it back if it is worse.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.LEADS,
+        roles=(Role.FEEDBACK,),
         groups_as=_OUTPUT,
     ),
     FindingKind.SILENT_UPDATE: KindInfo(
@@ -232,7 +354,17 @@ _TABLE: dict[FindingKind, KindInfo] = {
         # More tool calls, where these two are the kind: outputs that hold no text are what follows from them.
         leads=(Role.FINISH,),
         groups_as=_OUTPUT,
-        explains=(FindingKind.DRIFT, FindingKind.FORMAT, FindingKind.REFUSAL, FindingKind.LATENCY),
+        explains=(
+            FindingKind.DRIFT,
+            FindingKind.FORMAT,
+            FindingKind.REFUSAL,
+            FindingKind.LATENCY,
+            FindingKind.TRUNCATION,
+            FindingKind.LANGUAGE,
+            FindingKind.FACTS,
+            FindingKind.TOOL,
+            FindingKind.COST,
+        ),
         narrower=(_BROKEN_LAYOUT,),
     ),
     FindingKind.DRIFT: KindInfo(
@@ -327,9 +459,9 @@ def checked(table: Mapping[FindingKind, KindInfo]) -> Mapping[FindingKind, KindI
     for kind, info in table.items():
         if not info.headline or not info.meaning or not info.next_steps:
             raise ValueError(f"finding kind {kind.value}: headline, meaning and next_steps must not be empty")
-        if bool(info.roles) != (info.trigger in (Trigger.CALL, Trigger.FLAG_AMONG_FIRST, Trigger.DECISIVE)):
+        if bool(info.roles) != (info.trigger in (Trigger.CALL, Trigger.LEADS)):
             raise ValueError(f"finding kind {kind.value}: the trigger {info.trigger.value} does not fit its roles")
-    for trigger in (Trigger.CALL, Trigger.FLAG_AMONG_FIRST, Trigger.DECISIVE):
+    for trigger in (Trigger.CALL, Trigger.LEADS):
         triggering = [role for info in table.values() if info.trigger is trigger for role in info.roles]
         twice = sorted({role.value for role in triggering if triggering.count(role) > 1})
         if twice:

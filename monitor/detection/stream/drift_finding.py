@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from monitor.detection.columns.flags import FlagKind
@@ -17,6 +18,7 @@ from monitor.detection.diagnosis.finding_builder import Certainty, Quoted, build
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
     Excerpt,
+    FeatureChange,
     Finding,
     FindingKind,
     RaisedAt,
@@ -46,7 +48,7 @@ def drift_finding(
     `before` and `after` are its examples, from `monitor.detection.diagnosis.examples`.
     """
     index = int(history.indices[-1])
-    kind, driver, changes, attribution = found.kind, found.driver, found.changes, found.attribution
+    kind, driver, changes, attribution = found.kind, found.driver, found.said, found.attribution
     more = _more(context, history, found)
     return build(
         context.stream,
@@ -55,13 +57,24 @@ def drift_finding(
         (RaisedAt(history.event_id(-1), index, finite(history.times[-1])), found.began),
         fires=fires,
         driver=driver,
-        changes=changes,
+        changes=_recorded(found),
         features=context.specs,
+        severity=classify.severity_of(found.changes, context.specs),
         segment=attribution.segment,
         quoted=Quoted.of(before, after),
         certainty=Certainty(math.log10(max(evidence, LEAST_EVIDENCE)), math.log10(context.threshold)),
         model=_majority(history.segments[found.position :], MODEL),
     )
+
+
+def _recorded(found: Diagnosis) -> list[FeatureChange]:
+    """What a finding carries within detection: the changes that decide, and those that are only reported."""
+    decide = {change.name for change in found.changes}
+    return [
+        change if change.name in decide else msgspec.structs.replace(change, tested=False)
+        for change in found.said
+        if change.name in decide or change.place >= 0
+    ]
 
 
 def _more(context: Context, history: RecentRows, found: Diagnosis) -> list[str]:

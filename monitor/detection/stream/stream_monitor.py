@@ -26,7 +26,7 @@ from monitor.detection.columns.stream_rows import Centre, StreamRows
 from monitor.detection.diagnosis import alert_correlation
 from monitor.detection.records.context import Context
 from monitor.detection.records.control import Control, ControlAction, settings_after
-from monitor.detection.records.finding import Ended, Finding, Resolution, State
+from monitor.detection.records.finding import Ended, Finding, Resolution, State, published
 from monitor.detection.records.plain_numbers import finite, log10
 from monitor.detection.records.status import OpenAlert, StreamState, StreamStatus
 from monitor.detection.settings import DetectionSettings
@@ -92,7 +92,7 @@ class StreamMonitor:
         self.events = 0
         self.judged_from: int | None = None
         self.clock = math.nan
-        self.found: list[Finding] = []
+        self._found: list[Finding] = []
         self._features = WatchedFeatures(specs, self.settings)
         self._recent = RecentEvents()
         self._centre = Centre(self.settings.warmup)
@@ -109,9 +109,21 @@ class StreamMonitor:
     # Input
 
     def observe(self, batch: FeatureBatch) -> list[Finding]:
-        """Take rows of this stream, in log order; duplicates are counted and dropped."""
+        """Take rows of this stream, in log order; duplicates are counted and dropped.
+
+        An event counts as a duplicate where its id is among those of the last 2,048 events. Raises `ValueError` for a
+        batch that holds rows of several streams: as one stream they would be judged wrongly.
+        """
+        return _published(self._observed(batch))
+
+    def _observed(self, batch: FeatureBatch) -> list[Finding]:
         if not len(batch):
             return []
+        if len(names := set(batch.streams)) > 1:
+            raise ValueError(
+                f"the batch holds rows of {len(names)} streams ({', '.join(sorted(names)[:3])}): give those of one, "
+                "or use monitor.Watch, which watches each separately"
+            )
         keep = self._recent.admit(batch.ids, batch.digests)
         if not keep.all():
             if not keep.any():
@@ -128,7 +140,7 @@ class StreamMonitor:
             self._last_time = float(np.fmax(self._last_time, times.max()))
         waiting = rows if self._waiting is None else self._waiting.joined(rows)
         findings: list[Finding] = []
-        self.found = findings
+        self._found = findings
         first, start = self.events - len(waiting), 0
         counted = 0
         while need := self._next_block(waiting.times[start:]):
@@ -185,9 +197,12 @@ class StreamMonitor:
 
     def tick(self, time: float) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970)."""
+        return _published(self._ticked(time))
+
+    def _ticked(self, time: float) -> list[Finding]:
         self.reach(time)
-        findings = self.close() if self._rows_due(time) else []
-        self.found = findings
+        findings = self._closed() if self._rows_due(time) else []
+        self._found = findings
         last = max(self.events - 1, 0)
         findings += self._volume.tick(time, self._last_time, last, self.settings)
         if self._objectives.holds and self._idle is None:
@@ -196,6 +211,9 @@ class StreamMonitor:
 
     def close(self) -> list[Finding]:
         """Judge the rows that wait for their block to fill: their time is up, or a replay ends."""
+        return _published(self._closed())
+
+    def _closed(self) -> list[Finding]:
         monitors = self._monitors
         if isinstance(monitors, WarmingUp):
             return []
@@ -210,10 +228,22 @@ class StreamMonitor:
 
         Raises `InvalidEvent` for settings that make no sense, before anything has changed.
         """
+        return _published(self._controlled(control))
+
+    @property
+    def found(self) -> list[Finding]:
+        """What the last call found before it raised, if it did."""
+        return _published(self._found)
+
+    @found.setter
+    def found(self, findings: list[Finding]) -> None:
+        self._found = findings
+
+    def _controlled(self, control: Control) -> list[Finding]:
         settings = self.settings
         if control.action is ControlAction.SETTINGS:
             settings = settings_after(settings, control)
-        findings = self.found = self.close()
+        findings = self._found = self._closed()
         if control.action is ControlAction.SETTINGS:
             self._choose(settings)
             return findings
@@ -305,13 +335,13 @@ class StreamMonitor:
     ) -> list[Finding]:
         """Compare versions that run at the same time; drift that is theirs is reported as the difference of the two."""
         normal, history = monitors.main.original, monitors.main.history
-        just = {finding.id for finding in drifts}
+        just = {finding.id for finding in drifts if not finding.is_update}
         firing = [finding for finding in self._firing(monitors) if finding.id not in just]
         compared = self._canary.judge(context, rows, indices, normal, history, self.mean_run_length(), firing)
         reported: list[Finding] = []
         for finding in drifts:
             instead = None
-            if finding.state is State.FIRING and not self._canary.tells(finding.segment):
+            if finding.opens and not self._canary.tells(finding.segment):
                 instead = self._canary.confirm(context, normal, history, finding)
             if instead is not None:
                 compared.append(instead)
@@ -372,7 +402,7 @@ class StreamMonitor:
 
     def firing(self) -> list[Finding]:
         """The findings that fire, as they were reported: those of drift, of volume and silence, and of objectives."""
-        return self._drifts() + self._volume.firing() + self._objectives.open
+        return _published(self._drifts() + self._volume.firing() + self._objectives.open)
 
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
@@ -459,3 +489,7 @@ class StreamMonitor:
 def _settings(json: bytes | None) -> DetectionSettings:
     """Equal settings once for all streams of a process, which holds thousands that are watched alike."""
     return DetectionSettings() if json is None else DetectionSettings.model_validate_json(json)
+
+
+def _published(findings: list[Finding]) -> list[Finding]:
+    return [published(finding) for finding in findings]

@@ -24,14 +24,16 @@ from scipy.special import ndtri
 from monitor.detection.columns.duplicates import Repetitions
 from monitor.detection.columns.recent_rows import segments_of
 from monitor.detection.columns.stream_rows import StreamRows, quotable
-from monitor.detection.diagnosis import feature_changes, wording
+from monitor.detection.diagnosis import classify, feature_changes, naming
 from monitor.detection.diagnosis.change_point import credible_interval
 from monitor.detection.diagnosis.finding_builder import Quoted, build
+from monitor.detection.diagnosis.sentences import joined, sentence
 from monitor.detection.diagnosis.shift import shift
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import (
     EXAMPLES,
     BeganAt,
+    Driver,
     Excerpt,
     Finding,
     FindingKind,
@@ -137,7 +139,8 @@ def report(
         [Excerpt(rows.ids[at], *rows.excerpts[at]) for at in sorted(chosen.tolist())]
         for chosen in (usual, inside[:: max(1, len(inside) // EXAMPLES)][:EXAMPLES])
     )
-    parts = "; ".join(wording.phrase(change, context.specs) for change in changes[:3])
+    said = naming.placed(changes, naming.sureties(clean, moved), Driver.OUTPUT, context.specs)
+    parts = joined([sentence(change, context.specs) for change in naming.named(said, context.specs)[: classify.FIRST]])
     where = f"events {began:,} to {last:,}"
     cause = (
         f"Of the {len(rows):,} events from which the reference is learned, {where} differ from the rest: {parts}. They "
@@ -156,7 +159,7 @@ def report(
             ),
         ),
         fires=False,
-        changes=changes,
+        changes=said,
         features=context.specs,
         quoted=Quoted.of(before, after),
     )

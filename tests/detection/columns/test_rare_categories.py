@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.detection import FindingKind, StreamMonitor
+from monitor.detection.diagnosis.sentences import share as share_in_words
 from monitor.detection.records.finding import FeatureChange, Finding, Severity
 from tests.detection.streams import CHARS, LANGUAGE, LATENCY, SETTINGS, SPECS, Traffic, calm, fired, replay, watch
 
@@ -33,7 +34,8 @@ def test_the_value_that_rose_is_named_whether_the_reference_knew_it_or_not(value
     assert isinstance(change.after, float)
     assert change.before == pytest.approx(0.05 if value == "fr" else 0.0, abs=0.02)
     assert change.after == pytest.approx(0.43 if value == "fr" else 0.4, abs=0.12)
-    assert finding.title.startswith(f"s: {LANGUAGE}={value or 'none'} rose from ")
+    said = {"fr": "Answers are in French", "nl": "Answers are in Dutch", None: "The language of answers is unknown"}
+    assert finding.title.startswith(f"s: {said[value]} in ")
 
 
 def test_among_many_new_values_the_commonest_is_named() -> None:
@@ -74,7 +76,8 @@ def test_a_tail_alone_is_latency_and_says_where_it_begins(share: float, seed: in
     assert change.before == pytest.approx(0.01, abs=0.012)
     assert isinstance(change.after, float)
     assert share / 2 < change.after < 3 * share  # it is found where they happen to come thick and fast
-    assert f"{LATENCY} {change.value}: in " in finding.title
+    assert f" in some calls: {share_in_words(change.after)}" in finding.title
+    assert f" {change.value}, " in finding.title
 
 
 def test_a_change_that_grows_is_told_again_only_when_it_becomes_critical() -> None:
