@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def test_every_page_is_in_the_navigation() -> None:
     navigation = str(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"])
     missing = [p for p in sorted((ROOT / "docs").rglob("*.md")) if str(p.relative_to(ROOT / "docs")) not in navigation]
     assert missing == []
+
+
+def test_each_dependency_has_its_reason_in_the_architecture() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    table = (ROOT / "docs" / "architecture.md").read_text().split("## Dependencies and why")[1]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["monitor"]]
+    names = [re.split(r"[^\w.-]", each)[0] for each in wanted]
+    assert [each for each in names if each not in table] == []
 
 
 def test_the_readme_is_short() -> None:
