@@ -21,11 +21,12 @@ FAULTS_ARGS ?=
 
 # What `make quick` tests: folders that need no broker, as many as two minutes hold. The others, and why they are not
 # among them; a test sees to it that each folder is in one of both lists.
-QUICK_TESTS := $(addprefix tests/, alerting config_values criteria detection/columns detection/records detection/state docs \
-	events features judgment notebook pipelines publisher settings sinks statistics store telemetry)
-# additions: each copies the tree and runs what a contributor would. brokers: no tests. cli, demo: replays and the embedded broker. config: Prometheus, Alertmanager and Grafana's schemas.
-# detection: whole streams, minutes of computing. faults, kafka: a real Kafka.
-NOT_QUICK := additions brokers cli config demo detection faults kafka
+QUICK_TESTS := $(addprefix tests/, alerting config_values criteria detection/columns detection/records detection/state \
+	docs events features judgment pipelines publisher settings sinks statistics telemetry)
+# additions: each copies the tree and runs what a contributor would. brokers: no tests. cli, demo, notebook: replays and
+# the embedded broker. config: Prometheus, Alertmanager and Grafana's schemas. detection: whole streams, minutes of
+# computing. faults, kafka: a real Kafka. store: a real PostgreSQL.
+NOT_QUICK := additions brokers cli config demo detection faults kafka notebook store
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick docs venv lint types tests kafka faults flood wheel clean

@@ -7,6 +7,7 @@ without another edit. The sink is in `tests/sinks/test_registry.py`, the metric 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from monitor.detection.records.finding_kinds import KINDS
@@ -118,7 +119,7 @@ def test_a_detector_is_a_file_and_a_line(tmp_path: Path) -> None:
     page, checked, refused = tree.shows(
         "configuration.md", ("check-config", "toy.yaml"), ("check-config", "wrong.yaml")
     )
-    assert "toy" in next(line for line in page.splitlines() if "page_hinkley" in line)
+    assert re.search(r"page_hinkley,[\s#]+toy", page)
     assert 'toy on "output.length.words" watches 1 number' in checked
     assert "toy limit must be > 0" in refused
     assert tree.tests("toy", ["tests/detection/test_detectors.py"]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,14 @@ def test_every_page_is_in_the_navigation() -> None:
     assert missing == []
 
 
+def test_each_dependency_has_its_reason_in_the_architecture() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    table = (ROOT / "docs" / "architecture.md").read_text().split("## Dependencies and why")[1]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["monitor"]]
+    names = [re.split(r"[^\w.-]", each)[0] for each in wanted]
+    assert [each for each in names if each not in table] == []
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= MOST_README_LINES
 
@@ -60,7 +69,8 @@ PRIVATE = re.compile(r"\b(told|laid|rings|rang|anew|so many|whose doing)\b")
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *PAGES_OF_RUNBOOKS], ids=name)
 def test_pages_speak_plainly(path: Path) -> None:
-    assert PRIVATE.findall(re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)) == []
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    assert PRIVATE.findall(re.sub(r"`[^`\n]+`", "", text)) == []
 
 
 def test_the_glossary_is_in_order_and_explains_each_word_once() -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +9,7 @@ import pytest
 import monitor.sinks
 from monitor.sinks.base import ConfiguredSink, Resources
 from monitor.sinks.registry import SINKS, SinkType
+from tests.additions.copied_tree import CopiedTree
 from tests.sinks.samples import example_of, http_sinks
 
 ROOT = Path(__file__).parents[2]
@@ -73,38 +70,23 @@ class ToySink(HttpSink[ToySinkConfig]):
         """Post the alert."""
         await self._post(str(self._config.url), encode(alert), alert.transition)
 '''
-LINE = 'from monitor.sinks.toy.config import ToySinkConfig\nSINKS = (*SINKS, SinkType(ToySinkConfig, "ToySink"))\n'
+IMPORT = "from monitor.sinks.toy.config import ToySinkConfig\n"
+LINE = '    SinkType(ToySinkConfig, "ToySink"),\n'
 
 
 def test_a_new_sink_is_a_folder_and_a_line(tmp_path: Path) -> None:
     """In a copy of the tree: settings, documentation and the contract suite have it without another edit."""
-    for part in ("monitor", "pipelines", "scripts", "tests"):
-        shutil.copytree(ROOT / part, tmp_path / part, copy_function=os.symlink, ignore=shutil.ignore_patterns("*.pyc"))
-    (tmp_path / "config").symlink_to(ROOT / "config")
-    (tmp_path / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
-    registry, toy = tmp_path / "monitor/sinks/registry.py", tmp_path / "monitor/sinks/toy"
-    text = registry.read_text()
-    registry.unlink()
-    before, after = text.split("\nif TYPE_CHECKING:\n    AnySinkConfig")
-    registry.write_text(f"{before}\n{LINE}\nif TYPE_CHECKING:\n    AnySinkConfig{after}")
-    toy.mkdir()
+    tree = CopiedTree(tmp_path)
     for name, content in {"__init__.py": "", "config.py": CONFIG, "sink.py": SINK, "README.md": "A toy.\n"}.items():
-        (toy / name).write_text(content)
+        tree.write(f"monitor/sinks/toy/{name}", content)
+    registry = "monitor/sinks/registry.py"
+    tree.insert(registry, "from monitor.sinks.slack.config import SlackSinkConfig\n", IMPORT)
+    tree.insert(registry, "SINKS = (\n", LINE)
 
-    def run(*arguments: str) -> str:
-        environ = {**os.environ, "PYTHONPATH": str(tmp_path), "OQM_TOY_KEY": "k"}
-        done = subprocess.run(
-            [sys.executable, *arguments], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    assert "#   - type: toy " in run("-m", "scripts.settings_example")
-    page = run("-c", "from scripts.build_reference import sinks; print(sinks())")
+    tree.write("toy.yaml", "sinks:\n  - type: toy\n    url: https://toy.example/x\n")
+    page, checked = tree.shows("sinks.md", ("check-config", "toy.yaml"))
     assert "## toy" in page
     assert "where the toy listens" in page
-    settings = tmp_path / "toy.yaml"
-    settings.write_text("sinks:\n  - type: toy\n    url: https://toy.example/${OQM_TOY_KEY}\n")
-    assert "toy" in run("-m", "monitor.cli", "check-config", str(settings))
-    options = ("-q", "-p", "no:cacheprovider", "-k", "toy")
-    assert "passed" in run("-m", "pytest", *options, "tests/sinks/test_failures.py", "tests/sinks/test_registry.py")
+    assert "sinks: toy (toy)" in checked
+    assert "#   - type: toy " in tree.run("-m", "scripts.settings_example")
+    assert tree.tests("toy", ["tests/sinks/test_failures.py", "tests/sinks/test_registry.py"]) >= 3
