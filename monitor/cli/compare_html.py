@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.events.excerpt_parts import head_of
 from monitor.features.base import Kind
 
 if TYPE_CHECKING:
@@ -184,8 +185,9 @@ def _examples(found: SampleComparison, old: Side, new: Side) -> str:
         head = "Outputs of both files"
     rows = [
         f"<div class='pair'><div class='ask'>{escape(old.batch.input_excerpts[a])}</div>"
-        f"<div><b class='old'>{escape(old.batch.ids[a])}</b><br>{escape(old.batch.output_excerpts[a])}</div>"
-        f"<div><b class='new'>{escape(new.batch.ids[b])}</b><br>{escape(new.batch.output_excerpts[b])}</div></div>"
+        f"<div><b class='old'>{escape(old.batch.ids[a])}</b><br>{escape(head_of(old.batch.output_excerpts[a]))}</div>"
+        f"<div><b class='new'>{escape(new.batch.ids[b])}</b><br>{escape(head_of(new.batch.output_excerpts[b]))}</div>"
+        "</div>"
         for a, b in chosen
     ]
     return "\n".join([f"<h2>{head}</h2>", *rows])

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXCERPT_CHARS = 160
+_MARGIN_OF_AN_END = 512  # a JSON web token, the longest secret that is one word, has about as many characters
 _MARGIN = 96  # more than any of the forms below needs to be recognised by its beginning
 
 # Beginnings of keys and tokens as their issuers document them.
@@ -109,6 +110,29 @@ def excerpts(texts: Sequence[str | None]) -> list[str]:
     for row in np.flatnonzero(_suspects(pieces)).tolist():
         found[row] = _masked(pieces[row], EXCERPT_CHARS)
     return found
+
+
+def last_characters(texts: Sequence[str | None], after: int, count: int) -> list[str]:
+    """Of each text at most its last `count` characters, masked as an excerpt is; none of its first `after`.
+
+    A secret that begins before them is seen if it begins within `_MARGIN_OF_AN_END`, a private key wherever it begins.
+    """
+    pieces = [_end(text, after, count) for text in texts]
+    found = [piece[-count:] for piece, _ in pieces]
+    for row in np.flatnonzero(_suspects([piece for piece, _ in pieces])).tolist():
+        found[row] = mask(pieces[row][0])[-count:]
+    return [shown[-least:] if least else "" for shown, (_, least) in zip(found, pieces, strict=True)]
+
+
+def _end(text: str | None, after: int, count: int) -> tuple[str, int]:
+    """The end of a text with what stands before it, and how many of its characters may be shown."""
+    least = 0 if text is None else min(count, len(text) - after)
+    if text is None or least <= 0:
+        return "", 0
+    start = max(0, len(text) - count - _MARGIN_OF_AN_END)
+    begun = text.find("-----BEGIN", 0, start)
+    piece = text[begun if begun >= 0 else start :]
+    return (piece if piece.isascii() else piece.encode("utf-8", "replace").decode()), least
 
 
 def _piece(text: str | None, limit: int) -> str:

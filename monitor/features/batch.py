@@ -52,7 +52,8 @@ class FeatureBatch:
     segments
         n mappings attribute -> value: what attribution may name (model.version, prompt.version, attributes.tenant).
     input_excerpts, output_excerpts
-        n masked excerpts of at most 160 characters, or empty strings with `excerpts: off`.
+        n masked excerpts of at most 160 characters, of outputs with their ends and facts of the call
+        (`monitor.events.excerpt_parts`); or empty strings with `excerpts: off`.
     source
         Id of the source topic (or a file's name), one per batch.
     source_partitions, source_offsets

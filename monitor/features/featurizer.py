@@ -23,6 +23,7 @@ from monitor.features.batch import FeatureBatch
 from monitor.features.families.call import CallFacts
 from monitor.features.families.dependencies import calls_of
 from monitor.features.keyed import MAX_KEYED_IN_EVENT, NO_KEYED, Keyed, KeyedExtractor
+from monitor.features.quoted_outputs import quoted_outputs
 from monitor.features.text.words import Embedder, EventBatch, table_for
 
 _BATCH_CHARACTERS = 4_000_000
@@ -154,7 +155,7 @@ class Featurizer:
             source_offsets=np.arange(n, dtype=np.int64) if offsets is None else offsets,
             segments=[segments(event) for event in events],
             input_excerpts=excerpts([event.input for event in events]) if self._excerpts else [""] * n,
-            output_excerpts=excerpts([event.output for event in events]) if self._excerpts else [""] * n,
+            output_excerpts=quoted_outputs(events) if self._excerpts else [""] * n,
             categories=dict(categories),
             embeddings=embeddings if embeddings.shape[1] else None,
             calls=calls_of(events) if self._calls else None,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from monitor.detection.diagnosis.classify import runbook_of, severity_of
+from monitor.detection.diagnosis.excerpt_window import windows
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
     BeganAt,
@@ -92,6 +93,7 @@ def build(
     raised, began = at
     title, cause = words
     quoted = quoted or Quoted(Examples([], []))
+    before, after = windows(quoted.before, quoted.after, changes)
     return Finding(
         stream=stream,
         state=State.FIRING if fires else State.INFO,
@@ -109,8 +111,8 @@ def build(
         runbook=runbook_of(kind, _in_published_order(changes), features),
         evidence=None if certainty is None else round(certainty.evidence, _DECIMALS),
         threshold=None if certainty is None else round(certainty.threshold, _DECIMALS),
-        excerpts_before=list(quoted.before),
-        excerpts_after=list(quoted.after),
+        excerpts_before=before,
+        excerpts_after=after,
         model=model,
     )
 

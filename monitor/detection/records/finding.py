@@ -139,7 +139,10 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Excerpt(msgspec.Struct, frozen=True):
-    """Masked first characters of an example event's input and output."""
+    """Masked excerpts of an example event: of its input the beginning, of its output what shows the change.
+
+    That is its beginning, its end, or facts of the call (tool, failed dependency, time) and its beginning.
+    """
 
     event_id: str
     input: str

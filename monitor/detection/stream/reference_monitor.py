@@ -33,7 +33,7 @@ from monitor.detection.columns.watched_columns import WatchedColumns, watched
 from monitor.detection.detectors.chosen import Alone
 from monitor.detection.diagnosis import attribution, classify, feature_changes, naming
 from monitor.detection.diagnosis.diagnose import Crossing, Diagnosis, View, diagnose
-from monitor.detection.diagnosis.examples import showing, typical
+from monitor.detection.diagnosis.examples import like, showing, typical
 from monitor.detection.diagnosis.shift import shift
 from monitor.detection.records.context import Context
 from monitor.detection.records.cooldown import Cooldown
@@ -397,6 +397,7 @@ class ReferenceMonitor:
         reference = self._active.reference
         before = typical(reference, self.history, found.position) or self._examples
         after = showing(reference, self.history, found.position)
+        before = like(self.history, found.position, before, after)
         return drift_finding(
             context, self.history, found, fires=fires, evidence=crossing.total, before=before, after=after
         )

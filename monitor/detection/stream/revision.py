@@ -21,7 +21,7 @@ import msgspec
 from monitor.detection.columns.rare_categories import RareCategories
 from monitor.detection.columns.recent_rows import LENGTH
 from monitor.detection.diagnosis.diagnose import Crossing, Diagnosis, View, diagnose_again
-from monitor.detection.diagnosis.examples import showing
+from monitor.detection.diagnosis.examples import showing, side_by_side
 from monitor.detection.records.finding import Driver, FeatureChange, Finding, State
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.stream.drift_finding import drift_finding
@@ -170,7 +170,7 @@ def _measured(situation: Situation, waiting: _Waiting, since: int, rare: RareCat
     if not found.changes or found.attribution.mix != (known.driver is Driver.MIX):
         return None
     after = showing(normal.reference, history, start)
-    before = known.excerpts_before
+    before = side_by_side(known.excerpts_before, known.excerpts_before, after)
     measured = drift_finding(context, history, found, fires=True, evidence=1.0, before=before, after=after)
     finding = msgspec.structs.replace(
         measured,
@@ -178,7 +178,6 @@ def _measured(situation: Situation, waiting: _Waiting, since: int, rare: RareCat
         raised_at=known.raised_at,
         evidence=known.evidence,
         threshold=known.threshold,
-        examples=msgspec.structs.replace(measured.examples, before=known.examples.before),
         revision=known.revision + 1,
         measured_events=len(found.rows),
     )

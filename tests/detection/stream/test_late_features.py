@@ -62,7 +62,10 @@ def sent(
     size: int = 250,
     without: Callable[[int], bool] | None = None,
 ) -> list[Finding]:
-    """Show events; those for which `without` holds (before `CAME`, by default) come from a version without `LATE`."""
+    """Show events; what is found, without revisions of it.
+
+    Events for which `without` holds (before `CAME`, by default) come from a version without `LATE`.
+    """
     lacks = without or (lambda row: row < CAME)
     found: list[Finding] = []
     first = start
@@ -79,7 +82,7 @@ def sent(
             batch.categories = {name: column for name, column in batch.categories.items() if name not in late}
         found += monitor.observe(batch)
         first = last
-    return found
+    return [finding for finding in found if not finding.is_update]
 
 
 def upgraded(settings: DetectionSettings = SETTINGS) -> StreamMonitor:

@@ -44,7 +44,8 @@ def test_what_fires_is_measured_again_at_64_200_and_800_rows() -> None:
         assert (finding.id, finding.kind, finding.driver) == (first.id, first.kind, first.driver)
         assert (finding.raised_at, finding.began_at) == (first.raised_at, first.began_at)
         assert finding.evidence == first.evidence
-        assert finding.excerpts_before == first.excerpts_before
+        assert {each.event_id for each in finding.excerpts_before} == set(first.examples.before)
+        assert finding.examples.before == [each.event_id for each in finding.excerpts_before]
     assert abs(share(revised[-1]) - TRUE_SHARE) < 0.06
     measured = [finding.measured_events or 0 for finding in revised]
     assert measured == sorted(measured)
