@@ -35,11 +35,12 @@ _SPELT = 0.85  # or this share of words spelt right, for headlines and keywords 
 _SPELT_MARKED = 0.6  # or less of both together, for chat
 _MARKED_SPELT = 0.05
 _PREFIX = 300  # characters shown to the identifier: beyond them it hardly changes its mind
-_SURE = 0.7
+SURE = 0.7  # certainty from which a language is reported
 _FEW_KNOWN = 0.5  # share of words that English spells so, up to which a text may be in another language of Latin script
 _SURELY_FOREIGN = 0.9
 
 _OTHER_LETTERS = re.compile("[\u0370-\u1dff\u1f00-\u1fff\u2c00-\u2dff\u3040-\ua4ff\ua800-\ud7ff\uf900-\ufaff]")
+_BEYOND_DOUBT = 0.95  # chance of the likeliest language from which no others are asked for, which costs as much again
 _CANDIDATES = 8  # languages of which the identifier's chances are read: the rest have next to none
 _LIKELIER = 0.45  # share from which the likeliest of close relatives is reported
 _LANGUAGE_OF_SCRIPT = {
@@ -157,15 +158,17 @@ def identify(text: str) -> tuple[str, float]:
     own = _LANGUAGE_OF_SCRIPT.get(script or "")
     if own is not None:
         return own, 1.0
+    likeliest, chance = _identifier().classify(prefix)
+    if chance >= _BEYOND_DOUBT and likeliest != "zxx":
+        return _reported(likeliest, script), float(chance)
     chances: dict[str, float] = {}
     for code, chance in _identifier().rank(prefix)[:_CANDIDATES]:
-        name = _VARIETIES.get(code, code)
-        if name == "sr" and script == "Latn":  # one language in four standards, told apart by few words
-            name = "sh"
+        name = _reported(code, script)
         chances[name] = chances.get(name, 0.0) + float(chance)
     excluded_chance = 0.0
+    written = set(prefix.lower())
     for letters, excluded in _LETTERS:
-        if not letters.isdisjoint(prefix.lower()):
+        if not letters.isdisjoint(written):
             excluded_chance += sum(chances.pop(code, 0.0) for code in excluded & chances.keys())
     if not chances or "zxx" in chances:  # "no linguistic content"
         return UNDETERMINED, 0.0
@@ -176,6 +179,13 @@ def identify(text: str) -> tuple[str, float]:
         near = next((group for group in _RELATIVES if code in group), frozenset((code,)))
         certainty = sum(chance for name, chance in chances.items() if name in near) / total
     return code, min(certainty, 1.0)
+
+
+def _reported(code: str, script: str | None) -> str:
+    """The code under which a language of the identifier is reported."""
+    if code == "sr" and script == "Latn":  # one language in four standards, which differ in few words
+        return "sh"
+    return _VARIETIES.get(code, code)
 
 
 def languages(text: TextBatch) -> list[tuple[str, float] | None]:
@@ -278,7 +288,7 @@ class Language:
                 scripts.append(None)
                 continue
             code, certainty = found
-            codes.append(code if certainty >= _SURE else UNDETERMINED)
+            codes.append(code if certainty >= SURE else UNDETERMINED)
             scripts.append("Latn" if latin[row] > 0.5 * letters[row] else _main_script(text.texts[row] or ""))
         share = np.divide(
             text.sums["language.beyond_ascii"], text.chars, out=np.full(text.n, np.nan), where=text.chars > 0

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
+from monitor.features.families.language import SURE, is_english, language_at
 from monitor.features.families.language import WORD_COLUMNS as LANGUAGE_COLUMNS
-from monitor.features.families.language import is_english
 from monitor.features.text.refusals import declines, may_decline
 from monitor.features.text.words import EventBatch, TextBatch
 
@@ -109,6 +109,12 @@ def default_model() -> RefusalModel:
     return read_model(gzip.decompress(packed).decode("utf-8"))
 
 
+def _language_of(text: TextBatch, row: int) -> str | None:
+    """The language of a text that is not clearly English; None where it cannot be told."""
+    code, certainty = language_at(text, row)
+    return code if certainty >= SURE else None
+
+
 class Refusal:
     """Family `refusal`; its features are named `output.tone.refusal` and `output.tone.refusal_score`.
 
@@ -187,7 +193,7 @@ class Refusal:
         english = is_english(text)
         suspects |= ~english & (text.sums["refusal.signal"] > 0)
         for suspect in np.flatnonzero(suspects).tolist():
-            if declines(text.texts[suspect] or "", only_english=bool(english[suspect])):
+            if declines(text.texts[suspect] or "", "en" if english[suspect] else _language_of(text, suspect)):
                 score[suspect] = max(score[suspect], _EXPLICIT_SCORE)
         return score
 

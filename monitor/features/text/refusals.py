@@ -69,27 +69,37 @@ _ANSWERS_ALL_THE_SAME = re.compile(
 
 
 class _Rules(NamedTuple):
+    """Of one language, or of several: what every sentence that declines holds a part of, and what it holds all of."""
+
     signals: re.Pattern[str]
     rules: tuple[tuple[re.Pattern[str], ...], ...]
 
 
 @cache
-def _other_languages() -> _Rules:
+def _other_languages() -> dict[str, _Rules]:
+    """By language but English; under "" of all together."""
     text = resources.files("monitor.features").joinpath("data/refusals.yaml").read_text("utf-8")
     found: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
-    rules = tuple(tuple(map(re.compile, rule)) for of in found["rules"].values() for rule in of)
-    return _Rules(re.compile("|".join(found["signals"])), rules)
+    of = {
+        code: _Rules(re.compile(found["signals"][code]), tuple(tuple(map(re.compile, rule)) for rule in rules))
+        for code, rules in found["rules"].items()
+    }
+    every = _Rules(
+        re.compile("|".join(found["signals"].values())), tuple(rule for one in of.values() for rule in one.rules)
+    )
+    near = {code: of[likewise] for code, likewise in found["likewise"].items()}
+    return {**of, **near, "": every}
 
 
 def may_decline(word: str) -> bool:
     """Whether a word, in lower case, can be part of a refusal in a language other than English."""
-    return _other_languages().signals.search(word) is not None
+    return _other_languages()[""].signals.search(word) is not None
 
 
-def declines(text: str, *, only_english: bool = False) -> bool:
+def declines(text: str, language: str | None = None) -> bool:
     """Whether a text declines the request that it answers. Time is bounded: at most `_RAW` characters are read.
 
-    `only_english` leaves the other languages out, for texts that are known to be English.
+    `language` is the text's ISO 639-1 code; None where it is not known, so that the rules of all are tried.
     """
     said = own_words(text)
     if not said:
@@ -99,7 +109,9 @@ def declines(text: str, *, only_english: bool = False) -> bool:
     short = not draft and len(lowered.split()) <= _LACKING_WORDS
     if " i can " in lowered[:READ] and _ANSWERS_ALL_THE_SAME.search(lowered[:READ]):
         return False
-    ways = possible_ways(lowered[:READ])
+    english = language in (None, "en")
+    ways = possible_ways(lowered[:READ]) if english else []
+    other = _other_languages().get(language or "")
     handed_over = False
     for sentence in _SENTENCE.findall(lowered[:READ]):
         sentence = sentence.strip(" \t-)\u2013\u2014\u2022")
@@ -110,18 +122,17 @@ def declines(text: str, *, only_english: bool = False) -> bool:
             continue
         if handed_over:
             return False
-        if declines_in(sentence, ways, draft=draft) or (short and lacks_means(sentence)):
+        if declines_in(sentence, ways, draft=draft) or (english and short and lacks_means(sentence)):
             return True
-        if not only_english and not draft and _foreign(sentence):
+        if other is not None and not draft and _holds_a_rule(sentence, other):
             return True
     return False
 
 
-def _foreign(sentence: str) -> bool:
-    languages = _other_languages()
-    if languages.signals.search(sentence) is None:
+def _holds_a_rule(sentence: str, language: _Rules) -> bool:
+    if language.signals.search(sentence) is None:
         return False
-    return any(all(part.search(sentence) for part in rule) for rule in languages.rules)
+    return any(all(part.search(sentence) for part in rule) for rule in language.rules)
 
 
 def own_words(text: str) -> str:
