@@ -25,8 +25,9 @@ from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures, side_of
 from monitor.detection.records.finding import FAMILY_MISSING, SPREAD, TAIL, Driver, FeatureChange, base_name
 from monitor.detection.reference.reference import Reference
+from monitor.events.content import TOOL_FINISHES
 from monitor.features.base import FeatureSpec, Role
-from monitor.features.change_words import ChangeWords, change_words
+from monitor.features.change_words import JSON_START, JSON_START_WORDS, ChangeWords, change_words
 from monitor.statistics.several_tests import holm
 
 CHANCE = 0.05
@@ -43,6 +44,23 @@ UNNAMED_FACTOR = 0.3
 MAY_BE_NONE = frozenset({Role.FORMAT, Role.TOOLS, Role.FINISH, Role.DEPENDENCY})
 """Roles of categories of which having no value says something by itself: a key is missing, no tool is called. Of the
 others, as the language, it says that there is no text."""
+
+ORDINARY_FINISHES = TOOL_FINISHES | {
+    "none",
+    "stop",
+    "end_turn",
+    "eos",
+    "eos_token",
+    "stop_sequence",
+    "complete",
+    "completed",
+}
+"""What providers call an end without a fault, or `none` where they say nothing. Where a fault makes these fewer, its
+own value rises, and says so."""
+LIMIT_FINISHES = frozenset(
+    {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"}
+)
+"""What providers call an output that was cut off at a limit of its length."""
 
 
 def is_internal(name: str, spec: FeatureSpec | None) -> bool:
@@ -70,7 +88,10 @@ def sureties(reference: Reference, moved: Shift) -> dict[str, float]:
 def words_of(change: FeatureChange, features: DeclaredFeatures) -> ChangeWords:
     """The words for a change, of the feature behind its name."""
     name = base_name(change.name)
-    return change_words(name, features.spec(name))
+    spec = features.spec(name)
+    if change.usual == JSON_START and spec is not None and spec.role is Role.LAYOUT:
+        return JSON_START_WORDS
+    return change_words(name, spec)
 
 
 def placed(
@@ -130,6 +151,8 @@ def _score(change: FeatureChange, sure: Mapping[str, float], driver: Driver, fea
     role = features.role(change.name)
     if is_internal(change.name, features.spec(change.name)) or (change.value == NONE and role not in MAY_BE_NONE):
         score *= UNNAMED_FACTOR
+    if role is Role.FINISH and str(change.value).lower() in ORDINARY_FINISHES:
+        score *= UNNAMED_FACTOR  # errors and refusals end as they should, or not at all
     if change.name.endswith(TAIL):
         score *= TAIL_FACTOR
     expected = {Driver.INPUT: ("input",), Driver.CALL: ("call",), Driver.OUTPUT: ("output", "call")}
