@@ -32,6 +32,9 @@ from monitor.statistics.several_tests import holm
 
 CHANCE = 0.05
 """Error over all features of a finding: in one of twenty findings some feature is listed that did not change."""
+CHANCE_ELSEWHERE = 0.001
+"""The same for features on another side than what drives the change, as outputs where only the call changed. The rows
+compared were chosen as the start of the change, which carries features further than chance does in other rows."""
 MOST_SURE = 12.0
 """Standard errors beyond which a feature is no surer than another: with many rows everything is beyond doubt, and what
 leads is decided by the weights."""
@@ -115,13 +118,16 @@ def placed(
         range(len(changes)),
         key=lambda at: (bool(expected) and features.role(changes[at].name) not in expected, -scores[at]),
     )
-    surviving = _surviving(sure)
+    surviving, far = _surviving(sure, CHANCE), _surviving(sure, CHANCE_ELSEWHERE)
     lead = words_of(changes[order[0]], features).topic
     kept = [
         at
         for at in order
         if not is_internal(changes[at].name, features.spec(changes[at].name))
-        and (changes[at].name in surviving or words_of(changes[at], features).topic == lead)
+        and (
+            changes[at].name in (surviving if side_of(changes[at].name) == driver.value else far)
+            or words_of(changes[at], features).topic == lead
+        )
     ] or order[:1]
     kept.sort(key=lambda at: words_of(changes[at], features).topic != lead)
     places = {at: place for place, at in enumerate(kept[:MOST_FEATURES])}
@@ -136,10 +142,11 @@ def named(changes: Sequence[FeatureChange], features: DeclaredFeatures) -> list[
     return list(topics.values())
 
 
-def _surviving(sure: Mapping[str, float]) -> frozenset[str]:
+def _surviving(sure: Mapping[str, float], chance: float) -> frozenset[str]:
+    """The features that moved, with this error over all of them."""
     names = list(sure)
     p = [2 * float(ndtr(-sure[name])) for name in names]
-    return frozenset(name for name, survives in zip(names, holm(p, CHANCE), strict=True) if survives)
+    return frozenset(name for name, survives in zip(names, holm(p, chance), strict=True) if survives)
 
 
 def _score(change: FeatureChange, sure: Mapping[str, float], driver: Driver, features: DeclaredFeatures) -> float:
