@@ -23,9 +23,9 @@ FAULTS_ARGS ?=
 # among them; a test sees to it that each folder is in one of both lists.
 QUICK_TESTS := $(addprefix tests/, alerting config_values detection/columns detection/records detection/state docs \
 	events features judgment pipelines publisher settings sinks telemetry)
-# brokers: no tests. cli, demo: replays and the embedded broker. config: Prometheus, Alertmanager and Grafana's schemas.
+# additions: each copies the tree and runs what a contributor would. brokers: no tests. cli, demo: replays and the embedded broker. config: Prometheus, Alertmanager and Grafana's schemas.
 # detection: whole streams, minutes of computing. faults, kafka: a real Kafka.
-NOT_QUICK := brokers cli config demo detection faults kafka
+NOT_QUICK := additions brokers cli config demo detection faults kafka
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick docs venv lint types tests kafka faults flood wheel clean

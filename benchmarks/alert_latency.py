@@ -121,7 +121,7 @@ def measure(bootstrap: str, run: str, topics: tuple[str, str], data: Path, rate:
             for records in alerts.poll(timeout_ms=20).values():
                 for record in records:
                     alert = decode(record.value)
-                    if alert.state is State.FIRING and alert.raised_at.event_id:
+                    if alert.state is State.FIRING and not alert.revision and alert.raised_at.event_id:
                         received.setdefault(alert.raised_at.event_id, time.time())
             after = workers.look()[0]
             if told is None and published.poll():

@@ -95,7 +95,7 @@ def watch(
     found: list[Finding] = []
     for chunk in chunks(batch, rows, tag, told(new)):
         found += watching.observe(chunk)
-        if any(f.state is State.FIRING and kind in (None, f.kind) for f in found):
+        if any(f.opens and kind in (None, f.kind) for f in found):
             break
     return found
 
@@ -161,7 +161,7 @@ def _count(
     while start < len(rows):
         watching = make("benchmark")
         found = watch(watching, corpus.batch, rows[start:], new[start:], f"{start}/", None)
-        fired = [f for f in found if f.state is State.FIRING]
+        fired = [f for f in found if f.opens]
         end = fired[0].raised_at.index + 1 if fired else len(rows) - start
         seen.events += max(0, end - watching.settings.warmup)
         seen.canary += sum(f.kind is FindingKind.CANARY for f in fired[:1])
@@ -209,7 +209,7 @@ def _pair(seen: _Delays, snapshot: bytes, before: Corpus, after: Corpus, share: 
     watching = monitor()
     watching.restore(snapshot)
     pool = concat([before.batch, after.batch])
-    found = [f for f in watch(watching, pool, rows, new, "b", FindingKind.CANARY) if f.state is State.FIRING]
+    found = [f for f in watch(watching, pool, rows, new, "b", FindingKind.CANARY) if f.opens]
     ours = next((f for f in found if f.kind is FindingKind.CANARY), None)
     seen.first.append(found[0].raised_at.index - BEFORE + 1 if found else np.inf)
     seen.canary.append(ours.raised_at.index - BEFORE + 1 if ours else np.inf)
@@ -227,7 +227,7 @@ def _both(seen: _Delays, snapshot: bytes, before: Corpus, after: Corpus, run: in
     watching.restore(snapshot)
     rows = rng.integers(0, len(after), AFTER)
     found = watch(watching, after.batch, rows, new, "c", FindingKind.CANARY)
-    seen.early += any(f.kind is FindingKind.CANARY and f.state is State.FIRING for f in found)
+    seen.early += any(f.kind is FindingKind.CANARY and f.opens for f in found)
     seen.canary.append(np.inf)
 
 

@@ -323,7 +323,7 @@ def _in_file_order(plan: Plan, models: Sequence[Corpus], report: Report) -> None
             order = np.arange(len(a) + len(b))
             tasks = _tasks([*a.tasks, *b.tasks], order) if told else None
             findings = heard_all(monitor(), pool, order, "f", tasks)
-            fired = [f.raised_at.index - len(a) + 1 for f in findings if f.state is State.FIRING]
+            fired = [f.raised_at.index - len(a) + 1 for f in findings if f.opens]
             early += any(at <= 0 for at in fired)
             infos += sum(f.state is State.INFO and f.raised_at.index < len(a) for f in findings)
             delays.append(next((at for at in fired if at > 0), np.inf))

@@ -84,7 +84,7 @@ def run(change: Change, language: str, share: float, options: argparse.Namespace
             featurizer=featurizer,
         )
     )
-    early = sum(f.state is State.FIRING and f.raised_at.index < options.before for f in found)
+    early = sum(f.opens and f.raised_at.index < options.before for f in found)
     wanted = (State.FIRING, State.INFO) if change.kinds <= {"input_drift", "mix_shift"} else (State.FIRING,)
     hit = next((f for f in found if f.state in wanted and f.raised_at.index >= options.before), None)
     delay = None if hit is None else hit.raised_at.index - options.before

@@ -182,7 +182,7 @@ def lasting(stream: Stream, outcome: Outcome, events: int) -> None:
     for start in range(0, n, CHUNK):
         stop = min(start + CHUNK, n)
         for finding in watching.observe(stream.batch(start, stop, np.arange(start, stop) >= BEFORE)):
-            fires = finding.state is State.FIRING
+            fires = finding.opens
             if first is None and fires:
                 if finding.raised_at.index < BEFORE or not names(finding, stream.change):
                     return
@@ -213,7 +213,7 @@ def ended(stream: Stream, outcome: Outcome) -> None:
         stop = min(start + CHUNK, end + WAITED)
         at = np.arange(start, stop)
         for finding in watching.observe(stream.batch(start, stop, (at >= BEFORE) & (at < end))):
-            if finding.state is State.FIRING and finding.raised_at.index < end:
+            if finding.opens and finding.raised_at.index < end:
                 if not open_ids and not names(finding, stream.change):
                     return
                 open_ids.add(finding.id)

@@ -17,7 +17,7 @@ from benchmarks.canary import held_out
 from benchmarks.corpora import Corpus, drawn
 from benchmarks.report import Report, figure, median
 from benchmarks.watching import Plan, monitor, seeded
-from monitor.detection import DetectionSettings, Finding, FindingKind, State
+from monitor.detection import DetectionSettings, Finding, FindingKind
 from monitor.features.batch import FeatureBatch, concat
 from tests.azure_trace import read_traces
 
@@ -111,7 +111,7 @@ def _incidents(name: str, plan: Plan, models: Sequence[Corpus], count: int, shar
         found = watching.observe(drawn(concat([corpus.batch, other.batch]), rows, "i"))
         about = _about(found)
         told += bool(about)
-        paged += any(finding.state is State.FIRING for finding in found)
+        paged += any(finding.opens for finding in found)
         if about:
             starts.append(abs(about[0].began_at.index - start))
             ends.append(abs(_last_named(about[0]) - (start + length - 1)))

@@ -106,7 +106,7 @@ def chunks(
 
 def _hear(heard: Heard, findings: Sequence[Finding]) -> bool:
     for finding in findings:
-        if finding.state is State.FIRING:
+        if finding.opens:
             heard.fired = finding
             return True
         if finding.state is State.INFO:

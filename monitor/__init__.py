@@ -1,4 +1,4 @@
-"""Watches what AI systems say, and tells on-call what drifted, since when and why.
+"""Watches what AI systems say, and reports to the people on call what drifted, since when and why.
 
 What an application or a notebook needs, and no more. Each name is loaded when it is first used, so that an application
 that only publishes does not import numpy.

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.features.families.tone import listed_lexicon
 from monitor.features.text import english
 from monitor.features.text.static_table import default_table
+from monitor.features.text.tone_words import listed_lexicon
 
 OUT = Path(__file__).resolve().parents[1] / "monitor" / "features" / "data" / "tone_induced.tsv.gz"
 PENALTY = 30.0  # of the ridge, per sum of squares of unit vectors

@@ -1,10 +1,11 @@
-"""Writes docs/reference from the code: configuration, command line, features, kinds of findings, metrics, sinks.
+"""Writes docs/reference from the code: settings, command line, records, features, findings, metrics, sinks, checks.
 
 python -m scripts.build_reference            # a test says so where a page is out of date
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 import textwrap
 from collections.abc import Callable, Sequence
@@ -14,10 +15,12 @@ from typing import Any
 import typer
 
 from monitor.cli.app import build_app
+from monitor.criteria.registry import CHECKS
 from monitor.detection.records.finding_kinds import KINDS, SeverityRule, Trigger
 from monitor.features.registry import default_extractors
 from monitor.sinks.registry import SINKS, SinkType
 from monitor.telemetry.metrics import METRICS
+from scripts import reference_folders, reference_records
 from scripts.settings_example import example
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -147,6 +150,40 @@ def sinks(kinds: Sequence[SinkType] = SINKS) -> str:
     return "\n".join(lines)
 
 
+def checks() -> str:
+    """Every check of a criterion, with an example and its settings."""
+    lines = [f"# Checks\n\n{_NOTE}"]
+    lines += ["What `check` of a criterion may be ([check every output](../howto/check_outputs.md)).\n"]
+    for kind in CHECKS:
+        lines += [
+            f"## {kind.key}\n",
+            f"{inspect.cleandoc(kind.__doc__ or '')}\n",
+            f"```yaml\ncheck: {kind.example}\n```\n",
+        ]
+        lines += ["| setting | default | meaning |", "|---|---|---|"]
+        for name, field in kind.model_fields.items():
+            default = "required" if field.is_required() else f"`{json.dumps(field.default)}`"
+            lines.append(f"| `{name}` | {default} | {cell(field.description or '')} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def events() -> str:
+    """What applications publish."""
+    return f"# Events\n\n{_NOTE}\n{reference_records.events()}"
+
+
+def alerts() -> str:
+    """What receivers of alerts get."""
+    return f"# Alerts\n\n{_NOTE}\n{reference_records.alerts()}\n"
+
+
+def folders() -> str:
+    """Which folder holds what."""
+    below = "Imports point down only: [architecture](../architecture.md#layers)."
+    return f"# Map of the folders\n\n{_NOTE}\n{below}\n\n{reference_folders.folders()}\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "cli.md": command_line,
@@ -154,6 +191,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "findings.md": findings,
     "metrics.md": metrics,
     "sinks.md": sinks,
+    "checks.md": checks,
+    "events.md": events,
+    "alerts.md": alerts,
+    "folders.md": folders,
 }
 
 

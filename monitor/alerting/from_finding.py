@@ -83,7 +83,7 @@ def from_finding(
     return Alert(
         fingerprint=finding.id,
         state=finding.state,
-        transition=transition_key(finding.id, finding.state),
+        transition=transition_key(finding.id, finding.state, finding.revision),
         stream=finding.stream,
         kind=finding.kind,
         driver=finding.driver,
@@ -105,6 +105,8 @@ def from_finding(
         annotations=_annotations(finding, title, changes),
         model=finding.model,
         resolution=finding.resolution,
+        revision=finding.revision,
+        measured_events=finding.measured_events,
     )
 
 

@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from monitor.alerting.rendering.alert_facts import refined
 from monitor.alerting.rendering.moments import moment
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile
@@ -171,6 +172,8 @@ def as_record(entry: Entry) -> dict[str, Any]:
         "flapping": entry.flapping,
         "sent_to": {sink: outcome.value for sink, outcome in sorted(entry.sent_to.items())},
         "unsent": entry.unsent,
+        "revision": alert.revision,
+        "measured_events": alert.measured_events,
     }
 
 
@@ -243,6 +246,8 @@ def _table(entries: Sequence[Entry], what: str, now: float) -> Table:
 
 def _notes(entry: Entry, now: float) -> list[str]:
     said, found = entry.said, []
+    if entry.fires and (again := refined(entry.alert)):
+        found.append(again)
     if said.false_by is not None:
         found.append(f"false: {said.false_by}")
     if said.acked_by is not None:

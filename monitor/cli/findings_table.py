@@ -16,17 +16,26 @@ _STYLES = {State.FIRING: "bold red", State.RESOLVED: "green", State.INFO: "dim"}
 
 
 def findings_table(findings: Sequence[Finding]) -> RenderableType:
-    """The findings in the order they came."""
+    """The findings in the order they came; one that was measured again is one row, with its last title beneath."""
+    latest = {finding.id: finding for finding in findings if finding.is_update}
     table = Table("state", "stream", "at event", "began at", "what changed", show_lines=True, expand=True)
     table.columns[1].overflow = "fold"
     table.columns[4].overflow = "fold"
     table.columns[4].ratio = 1
     for finding in findings:
+        if finding.is_update:
+            continue
         what = Text.assemble((finding.title.removeprefix(f"{finding.stream}: "), "bold"))
         what.append(f"  ({finding.kind.value}, {finding.severity.value})", style="dim")
         if finding.resolution is not None:
             long = lasted(finding.resolution)
             what.append(f"\n  {ended_by(finding.resolution)}" + (f"; it lasted {long}" if long else ""), style="green")
+        again = latest.get(finding.id)
+        if again is not None and finding.state is not State.RESOLVED:
+            newest = again.title.removeprefix(f"{again.stream}: ")
+            what.append(f"\n  refined on {again.measured_events:,} events: {newest}")
+            if again.severity is not finding.severity:
+                what.append(f"  ({again.severity.value})", style="dim")
         # What is resolved was reported when it fired.
         changes = [] if finding.state is State.RESOLVED else finding.features
         for change in changes[:_MAX_FEATURES]:

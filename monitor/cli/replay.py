@@ -118,7 +118,6 @@ def _fits_together(
 def _find(source: FileSource | LogSource, *, as_json: bool) -> bool:
     """Print what is found; whether something fired."""
     from monitor.cli.findings_table import findings_table
-    from monitor.detection.records.finding import State
 
     found: list[Finding] = []
     for finding in source.findings():
@@ -128,8 +127,8 @@ def _find(source: FileSource | LogSource, *, as_json: bool) -> bool:
             print_json(finding, flush=True)
     if found and not as_json:
         tables().print(findings_table(found))
-    _say_watched(source, Counter(finding.state.value for finding in found), as_json=as_json)
-    return any(finding.state is State.FIRING for finding in found)
+    _say_watched(source, Counter(finding.state.value for finding in found if not finding.is_update), as_json=as_json)
+    return any(finding.opens for finding in found)
 
 
 def _say_watched(source: FileSource | LogSource, found: Counter[str], *, as_json: bool) -> None:

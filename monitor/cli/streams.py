@@ -18,8 +18,6 @@ from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import print_json, tables
 from monitor.cli.reference import By, Stream, decide, known_stream, user_name
 from monitor.errors import ConfigError
-from monitor.features.families.feedback import OF_ATTRIBUTES
-from monitor.features.keyed import split_key
 
 if TYPE_CHECKING:
     from monitor.detection.records.status import StreamStatus
@@ -123,6 +121,9 @@ def as_record(status: StreamStatus) -> dict[str, Any]:
 
 def watched_attributes(status: StreamStatus) -> list[str]:
     """The attributes of the application that a stream watches as features: ratings, scores, labels, numbers."""
+    from monitor.features.families.feedback import OF_ATTRIBUTES  # loads the features, which --help does not need
+    from monitor.features.keyed import split_key
+
     return sorted({key for feature, key in map(split_key, status.keys) if feature in OF_ATTRIBUTES})
 
 

@@ -88,7 +88,7 @@ def search(
     text: Annotated[
         str | None, typer.Option("--text", metavar="TEXT", help="That hold this in input or output.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, metavar="N", help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, metavar="N", help="At most this many.")] = 20,
     json: AsJson = False,
     store: StoreOption = None,
     config: ConfigFile = None,

@@ -16,7 +16,7 @@ import yaml
 from kafka import KafkaConsumer, TopicPartition
 from rich.text import Text
 
-from monitor.alerting.alert import Alert, decode
+from monitor.alerting.alert import Alert, decode, is_update
 from monitor.alerting.rendering.plain_text import block
 from monitor.demo.assistant import ANSWER, OBJECTIVES, TRIAGE, SupportAssistant
 from monitor.demo.broker_process import free_port
@@ -194,7 +194,7 @@ def _watch(
 def _note(alert: Alert, plan: Plan, outcome: Outcome, traffic: Traffic, elapsed: float, screen: Screen) -> None:
     """Take an alert for the one that was hoped for, or for another."""
     screen.say(Text(block(alert)))
-    if alert.state is not State.FIRING:
+    if alert.state is not State.FIRING or is_update(alert):
         return
     began = traffic.fault_time
     caused = began is not None and (alert.raised_at.time or 0.0) >= began and alert.stream == plan.watched

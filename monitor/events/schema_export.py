@@ -43,7 +43,7 @@ def _widen(schema: dict[str, Any]) -> None:
         definition.pop("additionalProperties", None)
     properties = schema["properties"]
     properties["time"] = {
-        "description": "Seconds since 1970, or RFC 3339 (without an offset it is read as UTC).",
+        "description": f"{properties['time']['description']} Seconds since 1970, or RFC 3339 (without an offset: UTC).",
         "anyOf": [{"type": "number"}, {"type": "string", "format": "date-time"}, {"type": "null"}],
         "default": None,
     }

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.alerting.rendering.moments import moment
 from monitor.detection import StreamMonitor
-from monitor.detection.records.finding import Finding, State
+from monitor.detection.records.finding import Finding
 from monitor.features.batch import FeatureBatch
 from monitor.notebook.html_table import html_table
 from monitor.notebook.rows import Data, Rows, read
@@ -64,7 +64,7 @@ class Replay(Sequence[Finding]):
     @property
     def firing(self) -> tuple[Finding, ...]:
         """Those that fired."""
-        return tuple(one for one in self.findings if one.state is State.FIRING)
+        return tuple(one for one in self.findings if one.opens)
 
     def to_frame(self) -> pandas.DataFrame:
         """One row a finding: state, stream, title, kind, severity, event and time at which it began and was raised."""

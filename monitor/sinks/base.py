@@ -71,6 +71,20 @@ class NotifiesPeople(Protocol):
 
 
 @runtime_checkable
+class CannotReplace(Protocol):
+    """A sink whose messages stand as they were sent, as in a chat or a mailbox.
+
+    Of the revisions of an alert it gets only those that change what a person does (`is_grave_update`), each as one more
+    message. Other sinks get all of them: their receivers show the newest state of the alert.
+    """
+
+    @property
+    def cannot_replace(self) -> bool:
+        """Always true; by it such sinks are recognized."""
+        ...
+
+
+@runtime_checkable
 class Acknowledges(Protocol):
     """A sink whose receiver keeps calling people until somebody takes the alert."""
 

@@ -15,7 +15,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from monitor.config_values.secret_files import SecretText, secrets_from_files
-from monitor.events.redaction import mask
 
 HASH_BYTES = 16  # 128 bits: two different texts share a hash once in 10^19 even among a billion texts
 MAX_DEPTH = 50  # levels of nesting in steps, attributes and bodies that are kept; msgspec itself refuses deeper JSON
@@ -82,6 +81,8 @@ def kept(value: Any, keep: Keep, key: bytes) -> Any:
 
 def masked(value: Any, depth: int = 0) -> Any:
     """The value with secrets and personal data in its texts replaced by `[masked ...]`."""
+    from monitor.events.redaction import mask  # numpy, which reading settings does not need
+
     if isinstance(value, str):
         return mask(value)
     if depth >= MAX_DEPTH:

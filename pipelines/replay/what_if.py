@@ -199,7 +199,7 @@ def _gather(found: dict[str, list[Finding]], findings: Iterable[Finding]) -> Non
 
 def _outcome(stream: str, name: str, monitor: PartitionMonitor, found: Sequence[Finding]) -> Outcome:
     watching = monitor.stream(stream)
-    states = [finding.state for finding in found]
+    states = [finding.state for finding in found if not finding.is_update]
     first = next((finding for finding in found if finding.state is State.FIRING), None)
     judging = watching if isinstance(watching, StreamMonitor) else StreamMonitor(stream, watching.settings)
     asked = judging.mean_run_length()

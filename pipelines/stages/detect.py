@@ -200,7 +200,7 @@ class Detect(Stage):
         await self._producer.send(
             Outgoing(self._topics.alerts.name, key=alert.id.encode(), value=alerts.encode(alert)) for alert in raised
         )
-        self._stats.findings.update(finding.state.value for finding in findings)
+        self._stats.findings.update(finding.state.value for finding in findings if not finding.is_update)
         if self._on_findings is not None:
             self._on_findings(findings)
 

@@ -54,7 +54,8 @@ def of_stream(name: str, path: Path, *, first: float, every: float, change: int 
 
 
 def said(findings: list[dict[str, object]]) -> str:
-    """What the last line says of these findings."""
+    """What the last line says of these findings: a revision is no finding more."""
+    findings = [finding for finding in findings if not finding["revision"] or finding["state"] != "firing"]
     states = Counter(str(finding["state"]) for finding in findings)
     many = "finding" if len(findings) == 1 else "findings"
     return f"{len(findings)} {many} ({', '.join(f'{count} {state}' for state, count in states.items())})"

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection import DetectionSettings, Finding, State, StreamMonitor
+from monitor.detection import DetectionSettings, Finding, StreamMonitor
 from monitor.features.base import FeatureSpec, Kind, Role, Worse
 from monitor.features.batch import FeatureBatch
 from monitor.features.families.dependencies import Calls
@@ -208,19 +208,28 @@ def watch(settings: DetectionSettings = SETTINGS, *, specs: Sequence[FeatureSpec
 
 
 def replay(
-    monitor: StreamMonitor, traffic: Traffic, start: int = 0, stop: int | None = None, *, size: int = 250
+    monitor: StreamMonitor,
+    traffic: Traffic,
+    start: int = 0,
+    stop: int | None = None,
+    *,
+    size: int = 250,
+    revisions: bool = False,
 ) -> list[Finding]:
-    """Show these events in batches of `size`; what was found."""
+    """Show these events in batches of `size`; what was found.
+
+    Revisions of what fires are left out unless they are asked for: most tests are about when something fires and ends.
+    """
     stop = len(traffic) if stop is None else stop
     found: list[Finding] = []
     for first in range(start, stop, size):
         found += monitor.observe(traffic.batch(first, min(first + size, stop)))
-    return found
+    return [finding for finding in found if revisions or not finding.is_update]
 
 
 def fired(findings: Sequence[Finding]) -> list[Finding]:
     """Those that fire."""
-    return [finding for finding in findings if finding.state is State.FIRING]
+    return [finding for finding in findings if finding.opens]
 
 
 def named(finding: Finding) -> set[str]:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from scripts.build_reference import FOLDER, PAGES
+from tests.config.test_runbooks import PAGES as PAGES_OF_RUNBOOKS
 from tests.config.test_runbooks import check, commands
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,3 +52,20 @@ def test_every_page_is_in_the_navigation() -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= MOST_README_LINES
+
+
+PRIVATE = re.compile(r"\b(told|laid|rings|rang|anew|so many|whose doing)\b")
+"""Words that a reader who knows the field and not us stumbles over; CONTRIBUTING says which to use."""
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *PAGES_OF_RUNBOOKS], ids=name)
+def test_pages_speak_plainly(path: Path) -> None:
+    assert PRIVATE.findall(re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)) == []
+
+
+def test_the_glossary_is_in_order_and_explains_each_word_once() -> None:
+    glossary = (ROOT / "docs" / "concepts.md").read_text().split("## Glossary")[1]
+    words = re.findall(r"(?m)^\| ([\w -]+) \| ", glossary)[1:]
+    assert words == sorted(set(words))
+    for word in ("stratum", "fence", "zone", "provisional reference", "young", "tick"):
+        assert word in glossary

@@ -33,5 +33,5 @@ def test_another_packages_folder_of_the_same_name_is_not_taken(tmp_path: Path, m
 
 def test_a_broken_installation_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "__file__", str(tmp_path / "monitor" / "settings" / "paths.py"))
-    with pytest.raises(ConfigError, match="install output-quality-monitor anew"):
+    with pytest.raises(ConfigError, match="install output-quality-monitor again"):
         config_dir()

@@ -3,7 +3,9 @@
     firing -> resolved        info is sent once; info that crosses its floor later becomes firing
 
 An alert enters each state once, whatever is delivered again; its labels and incident are those of its first
-transition, because a receiver recognizes it by them.
+transition, because a receiver recognizes it by them. While it fires, revisions with a higher number are news, too. Of
+the labels a revision may only raise the severity: what became critical must reach those who are called for critical
+alerts. A lower one is said in an annotation, since who was called must get the end as well.
 
 Pure: time comes with the alerts. May import `monitor.detection` and below.
 """
@@ -11,16 +13,19 @@ Pure: time comes with the alerts. May import `monitor.detection` and below.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 
 import msgspec
 
-from monitor.alerting.alert import Alert
+from monitor.alerting.alert import SEVERITY_NOW, Alert, Revised
+from monitor.alerting.lifecycle.transitions import Cause, cause_of, first_transition
 from monitor.detection.records.finding import Severity, State
 from monitor.detection.records.finding_kinds import KINDS
 
 _ALSO_IN = 10
 """Other streams of the incident that an alert names: a message with hundreds is not read; `streams` counts all."""
+_FIGURE = re.compile(r"\d")
 _RANK = {State.INFO: 0, State.FIRING: 1, State.RESOLVED: 2}
 """An alert only ever moves to a state of higher rank."""
 
@@ -42,11 +47,12 @@ class Incident(msgspec.Struct, kw_only=True):
 
 
 class _Record(msgspec.Struct, kw_only=True):
-    """One alert: its latest transition, and the labels and incident of its first."""
+    """One alert: its latest transition, and the labels, incident and cause of its first."""
 
     alert: Alert
     labels: dict[str, str]
     incident: str
+    cause: Cause
 
 
 class AlertBook:
@@ -78,19 +84,28 @@ class AlertBook:
         What is returned has the labels and the incident of the alert's first transition.
         """
         known = self._records.get(alert.fingerprint)
+        update = known is not None and alert.state is known.alert.state is State.FIRING
         if known is not None and _RANK[alert.state] <= _RANK[known.alert.state]:
-            return None
+            newer = update and alert.revision > known.alert.revision
+            if not newer:
+                return None
         if known is None:
             incident = self._join(alert)
-            known = _Record(alert=alert, labels={**alert.labels, "incident": incident.id}, incident=incident.id)
+            labels = {**alert.labels, "incident": incident.id}
+            known = _Record(alert=alert, labels=labels, incident=incident.id, cause=cause_of(alert))
         else:
             incident = self._incidents[known.incident]
             if known.alert.state is State.INFO and alert.state is State.FIRING:
                 # Information opened nothing at receivers: its label may still become the severity that pages.
                 known.labels = {**known.labels, "severity": alert.severity.value}
+        if update:
+            alert = _revised(known.alert, alert)
+            known.labels = {**known.labels, "severity": alert.severity.value}
         others = [stream for stream in incident.streams if stream != alert.stream]
         news = msgspec.structs.replace(
             alert,
+            # What is reported first is no revision of anything that a receiver knows.
+            transition=alert.transition if update else first_transition(alert),
             labels=known.labels,
             severity=Severity(known.labels["severity"]),
             route=known.labels["route"],
@@ -121,6 +136,11 @@ class AlertBook:
         """The latest transition of this alert, where it is known."""
         record = self._records.get(fingerprint)
         return record.alert if record else None
+
+    def cause(self, alert: Alert) -> Cause:
+        """What an alert is a repetition by, as of its first transition: a revision may name another segment."""
+        record = self._records.get(alert.fingerprint)
+        return cause_of(alert) if record is None else record.cause
 
     def incident(self, alert: Alert) -> Incident:
         """The incident of an alert that has been applied. Raises `KeyError` for one that is not known."""
@@ -169,6 +189,31 @@ class AlertBook:
         used = {record.incident for record in self._records.values()}
         self._incidents = {i: incident for i, incident in self._incidents.items() if i in used}
         self._latest = {key: i for key, i in self._latest.items() if i in used}
+
+
+def _revised(known: Alert, alert: Alert) -> Alert:
+    """A revision of a known alert, with what a reader sees changed; its severity is at least the known one."""
+    revised = [Revised.FIGURES] if _figures(alert) != _figures(known) else []
+    if alert.segment != known.segment:
+        revised.append(Revised.SEGMENT)
+    if _what_is_named(alert) != _what_is_named(known):
+        revised.append(Revised.CAUSE)
+    if is_at_least(known.severity, alert.severity):
+        lower = {} if alert.severity is known.severity else {SEVERITY_NOW: alert.severity.value}
+        return msgspec.structs.replace(
+            alert, severity=known.severity, revised=revised, annotations={**alert.annotations, **lower}
+        )
+    revised.append(Revised.SEVERITY)
+    return msgspec.structs.replace(alert, revised=revised, previous_labels=known.labels)
+
+
+def _figures(alert: Alert) -> list[tuple[str, str, str]]:
+    return [(change.name, change.before_text, change.after_text) for change in alert.changes]
+
+
+def _what_is_named(alert: Alert) -> str:
+    """The title up to its first figure: the kind, what changed, and in which direction."""
+    return _FIGURE.split(alert.title, maxsplit=1)[0]
 
 
 def is_at_least(severity: Severity, least: Severity) -> bool:

@@ -16,24 +16,28 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from monitor.alerting.alert import Alert, transition_key
+from monitor.alerting.alert import Alert, is_update, transition_key
 from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.flapping import FlapDamping, FlapHistory
 from monitor.alerting.lifecycle.incident_fanout import Audience, IncidentFanout, Notification
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.alerting.lifecycle.responses import DeferralReason, FalseAlarm, OperatorResponse
-from monitor.alerting.lifecycle.transitions import Cause, as_acknowledged, as_flapping, as_resolved, cause_of
+from monitor.alerting.lifecycle.transitions import Cause, as_acknowledged, as_flapping, as_resolved, merged
 from monitor.alerting.rendering.terminal_text import plain
 from monitor.detection.records.finding import State
 
 
 class _Open(msgspec.Struct):
-    """An alert that fires: as it is to be sent, whether it was, and the group of streams that it belongs to."""
+    """An alert that fires: as it is to be sent, whether it was, and the group of streams that it belongs to.
+
+    `update` is a revision that waits for the end of a maintenance window or a snooze.
+    """
 
     alert: Alert
     sent: bool
     group: tuple[str, str, int]
+    update: Alert | None = None
 
 
 class Dispatch:
@@ -122,6 +126,8 @@ class Dispatch:
         news = self.book.apply(alert)
         if news is None:
             return []
+        if is_update(news):
+            return self._updated(news, time)
         if news.state is State.FIRING:
             return self._fired(news, time)
         if news.state is State.RESOLVED:
@@ -140,7 +146,7 @@ class Dispatch:
                 entry.snoozed_until, entry.snoozed_by, entry.snoozed_at = note.until, note.by, note.time
                 entry.reminded = False
                 if known is not None and note.until is not None:
-                    self._snoozed[cause_of(known)] = note.until
+                    self._snoozed[self.book.cause(known)] = note.until
                 return []
             case AnnotationAction.FALSE_ALARM:
                 entry.false_by = note.by
@@ -158,7 +164,7 @@ class Dispatch:
         return [Notification(as_acknowledged(alert), Audience.EACH), lead]
 
     def _fired(self, alert: Alert, time: float) -> list[Notification]:
-        cause = cause_of(alert)
+        cause = self.book.cause(alert)
         flaps = self._flaps.setdefault(cause, FlapHistory(self._damping))
         if flaps.fired(alert.fingerprint, time):
             alert = as_flapping(alert, self._damping)
@@ -171,6 +177,31 @@ class Dispatch:
         group = (incident.id, alert.route, incident.streams[alert.stream])
         self._open[alert.fingerprint] = entry = _Open(alert, sent, group)
         return self._announce(entry, time) if sent else []
+
+    def _updated(self, alert: Alert, time: float) -> list[Notification]:
+        """A revision: to those who had the alert. What was not sent yet is sent as the revision says, and once."""
+        entry = self._open.get(alert.fingerprint)
+        if entry is None:
+            return []  # one of a flapping cause
+        if not entry.sent or self.is_flapping(alert.fingerprint):
+            flapping = self.is_flapping(alert.fingerprint)
+            newest = as_flapping(alert, self._damping) if flapping else alert
+            entry.alert = msgspec.structs.replace(newest, transition=entry.alert.transition)
+            return []
+        if entry.update is not None:
+            alert = merged(entry.update, alert)
+        entry.update = alert
+        return [] if self._deferred_by(alert, time) else self._update(entry)
+
+    def _update(self, entry: _Open) -> list[Notification]:
+        """Send the revision that waits; from now on it is what the alert says."""
+        update = entry.update
+        if update is None:
+            return []
+        # The alert keeps the key of its first transition: by it the outbox knows that it was sent.
+        entry.alert = msgspec.structs.replace(update, transition=entry.alert.transition, previous_labels=None)
+        entry.update = None
+        return self._group_of[update.fingerprint].updates(update, entry.alert)
 
     def _announce(self, entry: _Open, time: float) -> list[Notification]:
         """Send that it fires: by itself, or as one of a group of streams."""
@@ -187,6 +218,8 @@ class Dispatch:
             return [Notification(alert)]
         if not entry.sent:
             return []
+        # Receivers know it by the labels that they got: a revision that was held back may have raised the severity.
+        alert = msgspec.structs.replace(alert, labels=entry.alert.labels, severity=entry.alert.severity)
         group = self._group_of.pop(alert.fingerprint)
         sent = group.ends(alert)
         if group.over:
@@ -198,17 +231,17 @@ class Dispatch:
         return Audience.EVERYONE if group is None else group.audience(fingerprint)
 
     def _resolved(self, alert: Alert, time: float) -> list[Notification]:
-        flaps = self._flaps.get(cause_of(alert))
+        flaps = self._flaps.get(self.book.cause(alert))
         if flaps is not None:
             flaps.resolved(alert.fingerprint, time)
-            stands_for_all = self._flapping_alert.get(cause_of(alert)) == alert.fingerprint
+            stands_for_all = self._flapping_alert.get(self.book.cause(alert)) == alert.fingerprint
             if flaps.flapping and (stands_for_all or alert.fingerprint not in self._open):
                 return []  # it may come back: sent when the flapping is over
         return self._end(alert, self._open.pop(alert.fingerprint, None))
 
     def _marked_false(self, alert: Alert, note: Annotation) -> list[Notification]:
         """A false alarm is over for all receivers, and so is the flapping that it stood for."""
-        cause = cause_of(alert)
+        cause = self.book.cause(alert)
         over = as_resolved(alert, f"marked a false alarm by {plain(note.by)}")
         self.book.apply(over)
         entry = self._open.pop(alert.fingerprint, None)
@@ -236,6 +269,8 @@ class Dispatch:
 
     def _released(self, now: float) -> Iterator[Notification]:
         for entry in self._open.values():
+            if entry.update is not None and self._deferred_by(entry.update, now) is None:
+                yield from self._update(entry)
             if not entry.sent and self._deferred_by(entry.alert, now) is None:
                 entry.sent = True
                 self._responses.setdefault(entry.alert.fingerprint, OperatorResponse()).reminded = True
@@ -258,4 +293,4 @@ class Dispatch:
     def _deferred_by(self, alert: Alert, now: float) -> DeferralReason | None:
         if any(window.covers(alert.stream, now) for window in self._windows):
             return DeferralReason.MAINTENANCE
-        return DeferralReason.SNOOZE if now < self._snoozed.get(cause_of(alert), 0.0) else None
+        return DeferralReason.SNOOZE if now < self._snoozed.get(self.book.cause(alert), 0.0) else None

@@ -71,11 +71,31 @@ class IncidentFanout:
         self._joined_at = time
         sent = [Notification(alert, Audience.EACH)]
         if not is_at_least(self.lead.severity, alert.severity):
-            self.lead = _worse(self.lead, alert.severity)
-            self._streams_sent = len(self._streams)
-            worse = _spread(self.lead, list(self._streams), f"{State.FIRING.value}:{alert.severity.value}")
-            sent.append(Notification(worse, Audience.INCIDENT))
+            sent.append(self._worsens(alert))
         return sent
+
+    def updates(self, update: Alert, alert: Alert) -> list[Notification]:
+        """A revision of one of its alerts; `alert` is that alert as it stands now, under its first transition.
+
+        Receivers that get one message an incident get the revisions of the alert that they know it by.
+        """
+        if alert.fingerprint != self.lead.fingerprint:
+            sent = [Notification(update, Audience.EACH)]
+            return sent if is_at_least(self.lead.severity, alert.severity) else [*sent, self._worsens(alert)]
+        severity = self.lead.severity if is_at_least(self.lead.severity, alert.severity) else alert.severity
+        self.lead = _worse(alert, severity)
+        if self._streams_sent == 1:
+            return [Notification(update)]
+        suffix = update.transition.removeprefix(f"{update.fingerprint}:")
+        whole = _spread(_worse(update, severity), list(self._streams), suffix)
+        return [Notification(update, Audience.EACH), Notification(whole, Audience.INCIDENT)]
+
+    def _worsens(self, alert: Alert) -> Notification:
+        """One of its alerts is more severe than what people got."""
+        self.lead = _worse(self.lead, alert.severity)
+        self._streams_sent = len(self._streams)
+        worse = _spread(self.lead, list(self._streams), f"{State.FIRING.value}:{alert.severity.value}")
+        return Notification(worse, Audience.INCIDENT)
 
     def ends(self, over: Alert) -> list[Notification]:
         """`over` ends one of its alerts; people get the end of the last one."""

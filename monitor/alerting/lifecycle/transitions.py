@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, transition_key
+from monitor.alerting.alert import RESOLVED_BECAUSE, Alert, Revised, transition_key
 from monitor.alerting.lifecycle.flapping import FlapDamping
 from monitor.detection.records.finding import State
 
@@ -23,6 +23,11 @@ def cause_of(alert: Alert) -> Cause:
     """What the alert is about: the same for each time that it fires."""
     segment = tuple(sorted((alert.segment or {}).items()))
     return alert.stream, alert.kind.value, alert.driver.value if alert.driver else "", segment
+
+
+def first_transition(alert: Alert) -> str:
+    """The key of the transition into the alert's state, whichever revision this is."""
+    return transition_key(alert.fingerprint, alert.state)
 
 
 def is_acknowledgement(alert: Alert) -> bool:
@@ -43,6 +48,13 @@ def as_resolved(alert: Alert, why: str) -> Alert:
         transition=transition_key(alert.fingerprint, State.RESOLVED),
         annotations={**alert.annotations, RESOLVED_BECAUSE: why},
     )
+
+
+def merged(waiting: Alert, newer: Alert) -> Alert:
+    """The newer of two revisions that are sent as one, with what both say otherwise than the alert that was sent."""
+    revised = [what for what in Revised if what in waiting.revised or what in newer.revised]
+    previous = waiting.previous_labels or newer.previous_labels
+    return msgspec.structs.replace(newer, revised=revised, previous_labels=previous)
 
 
 def as_flapping(alert: Alert, damping: FlapDamping) -> Alert:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from monitor.alerting.alert import LASTED, RESOLVED_BECAUSE, Alert, ChangedFeature
+from monitor.alerting.alert import LASTED, RESOLVED_BECAUSE, SEVERITY_NOW, Alert, ChangedFeature
 from monitor.alerting.rendering.terminal_text import plain
 
 
@@ -26,6 +26,15 @@ def resolved_in_full(alert: Alert) -> str:
     """Why an alert is over and how long it lasted, in one sentence without its full stop."""
     long = alert.annotations.get(LASTED)
     return resolved_because(alert) + (f"; it lasted {long}" if long else "")
+
+
+def refined(alert: Alert) -> str:
+    """That the figures are newer than the alert, and on how many events; empty where they are its first."""
+    if not alert.revision or alert.measured_events is None:
+        return ""
+    words = f"measured again on {alert.measured_events:,} events since the change"
+    lower = alert.annotations.get(SEVERITY_NOW)
+    return words + (f"; by these it is {lower}, it fired as {alert.severity.value}" if lower else "")
 
 
 def cause_alone(alert: Alert) -> str:

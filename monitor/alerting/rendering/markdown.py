@@ -8,8 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from monitor.alerting.alert import Alert
-from monitor.alerting.rendering.alert_facts import also_in, cause_alone, largest, resolved_in_full, segment_text
+from monitor.alerting.alert import Alert, is_update
+from monitor.alerting.rendering.alert_facts import (
+    also_in,
+    cause_alone,
+    largest,
+    refined,
+    resolved_in_full,
+    segment_text,
+)
 from monitor.alerting.rendering.moments import moment
 from monitor.alerting.rendering.terminal_text import excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, State
@@ -32,7 +39,7 @@ def escape(text: str) -> str:
 
 
 def _lines(alert: Alert) -> Iterator[str]:
-    state = f"{alert.state.value.upper()} ({alert.severity.value})"
+    state = f"{'UPDATE' if is_update(alert) else alert.state.value.upper()} ({alert.severity.value})"
     yield f"### {state}: {escape(alert.title)}"
     yield ""
     facts = {
@@ -41,6 +48,7 @@ def _lines(alert: Alert) -> Iterator[str]:
         "Since": f"{moment(alert.began_at.time)}, event {alert.began_at.index:,}"
         if alert.began_at.time is not None
         else f"event {alert.began_at.index:,}",
+        "Refined": escape(refined(alert)) if alert.state is State.FIRING else "",
         "Where": escape(segment_text(alert.segment)) if alert.segment else "",
         "Cause": escape(cause_alone(alert)),
         "Also in": ", ".join(escape(stream) for stream in also_in(alert)),

@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from monitor.alerting.alert import Alert, ChangedFeature
-from monitor.alerting.rendering.alert_facts import also_in, cause_alone, largest, resolved_in_full, segment_text
+from monitor.alerting.alert import Alert, ChangedFeature, is_update
+from monitor.alerting.rendering.alert_facts import (
+    also_in,
+    cause_alone,
+    largest,
+    refined,
+    resolved_in_full,
+    segment_text,
+)
 from monitor.alerting.rendering.moments import moment, span
 from monitor.alerting.rendering.terminal_text import clip, excerpt_text, pad, plain, width, wrap
 from monitor.detection.records.finding import Driver, Excerpt, State
@@ -51,7 +58,9 @@ def block(alert: Alert) -> str:
 
 
 def _state(alert: Alert) -> str:
-    """`FIRING warning`, `RESOLVED`, `INFO`."""
+    """`FIRING warning`, `UPDATE warning`, `RESOLVED`, `INFO`."""
+    if is_update(alert):
+        return f"UPDATE {alert.severity.value}"
     if alert.state is State.FIRING:
         return f"FIRING {alert.severity.value}"
     return alert.state.value.upper()
@@ -87,6 +96,8 @@ def _facts(alert: Alert) -> Iterator[str]:
     if began.time is not None and raised.time is not None:
         delay += f" or {span(raised.time - began.time)}"
     yield from _fact("Noticed", f"{delay} later, at event {raised.index:,}")
+    if alert.state is State.FIRING:
+        yield from _fact("Refined", refined(alert))
     if alert.segment:
         yield from _fact("Where", segment_text(alert.segment))
     yield from _fact("Cause", cause_alone(alert) or (_DRIVERS[alert.driver] if alert.driver else ""))

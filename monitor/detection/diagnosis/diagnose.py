@@ -24,7 +24,7 @@ from monitor.detection.columns.recent_rows import LENGTH, RecentRows, Segments
 from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes, naming
 from monitor.detection.diagnosis.shift import Shift, shift, surest_flag, widening
 from monitor.detection.records.context import Context
-from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, FindingKind, base_name
+from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, Finding, FindingKind, base_name
 from monitor.detection.records.plain_numbers import finite
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.reference import Reference
@@ -217,6 +217,58 @@ def diagnose(
         rows_since=len(after),
         undecided=undecided,
         unconfirmed=unconfirmed,
+    )
+
+
+def diagnose_again(
+    context: Context,
+    crossing: Crossing,
+    history: RecentRows,
+    start: int,
+    normal: LearnedReference,
+    rare: RareCategories,
+    known: Finding,
+) -> Diagnosis:
+    """What the rows held from position `start` on, all since its change point, say of a finding that fires.
+
+    Called when more rows have come than it was raised with (`monitor.detection.stream.revision`). Kind, driver and
+    beginning stay: they identify the finding. Changes and segment are measured again as `diagnose` measures them.
+    """
+    reference = normal.reference
+    numbers, flags, segments = history.read(start)
+    y = reference.scores(numbers, flags, segments)
+    carrier = None if crossing.view is View.INPUTS or crossing.of_detector else crossing.carrier
+    population = _population(normal, y, segments, carrier)
+    moved = shift(reference, population.y)
+    found = attribution.attribute(reference, normal.segments, y, segments, moved, carrier)
+    segment = None if found.mix or not found.segment else next(iter(found.segment.items()))
+    if segment != carrier:
+        population = _population(normal, y, segments, segment)
+        moved = shift(reference, population.y)
+    inputs = crossing.view is View.INPUTS
+    effect = feature_changes.effects(reference, moved, context.settings.floors)
+    effect = np.where(reference.is_input == inputs, effect, 0.0)
+    spreads = population.y if (crossing.of_detector or "single" in crossing.kinds) and not inputs else None
+    rows = start + population.rows
+    everything = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
+    changes = everything[: feature_changes.MOST_FEATURES]
+    decisive = classify.decisive(reference, moved, changes, context.specs)
+    driver = known.driver or Driver.OUTPUT
+    expected = classify.expected_roles(changes, decisive, driver, context.specs)
+    return Diagnosis(
+        kind=known.kind,
+        driver=driver,
+        changes=changes,
+        said=naming.placed(everything, naming.sureties(reference, moved), driver, context.specs, expected),
+        decisive=decisive,
+        attribution=found,
+        began=known.began_at,
+        reference=normal,
+        rows=rows,
+        position=start,
+        rows_since=len(y),
+        undecided=False,
+        unconfirmed=False,
     )
 
 

@@ -170,6 +170,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     excerpts_after: list[Excerpt] = []
     model: str | None = None  # name of the model that most of the changed events came from
     resolution: Resolution | None = None  # of a resolved finding
+    revision: int = 0  # times that it was measured again, on more rows, and reported so
+    measured_events: int | None = None  # events since the change that the latest revision was measured on
+
+    @property
+    def opens(self) -> bool:
+        """Whether this transition opens an alert: it fires, and is no revision of one that fires already."""
+        return self.state is State.FIRING and not self.revision
+
+    @property
+    def is_update(self) -> bool:
+        """Whether it only says more exactly what was reported before."""
+        return self.state is State.FIRING and self.revision > 0
 
     @property
     def tested(self) -> list[FeatureChange]:

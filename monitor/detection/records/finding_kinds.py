@@ -443,7 +443,7 @@ _TABLE: dict[FindingKind, KindInfo] = {
         next_steps=(
             "Look at the events named: they differ from the rest of those that the reference is learned from.",
             "If they were an incident, nothing is to be done: the reference was learned without them.",
-            "If they are what is normal, learn it anew from now on: oqm reference pin {stream}",
+            "If they are what is normal, learn it again from now on: oqm reference pin {stream}",
         ),
         trigger=Trigger.ELSEWHERE,
         severity=SeverityRule.INFO,

@@ -109,7 +109,7 @@ class LearnedReference:
         self._distinct.add(marks)
 
     def renew(self, limit: int) -> None:
-        """Derive the reference anew from all rows that were added; with `limit` rows it is frozen."""
+        """Derive the reference again from all rows that were added; with `limit` rows it is frozen."""
         self.reference.distinct = self._distinct.count()
         self.reference.derive()
         if not self.grows(limit):

@@ -52,6 +52,6 @@ def decode(data: bytes, expected: int, stream: str) -> dict[str, Any]:
     if found != expected:
         raise StateError(
             f"stream {stream!r}: snapshot format {found!r}, this version reads {expected}: run the version that wrote "
-            "it, or stop all workers, delete the state topic and run: oqm topics (references are learned anew)"
+            "it, or stop all workers, delete the state topic and run: oqm topics (references are learned again)"
         )
     return dict(record)

@@ -207,7 +207,10 @@ class LateFeatures:
                 reported.append(finding)
         self.waiting = []
         for finding, learned_open in found:
-            if finding.state is State.RESOLVED:
+            if finding.is_update:
+                if finding.id not in self.unreported():
+                    reported.append(finding)
+            elif finding.state is State.RESOLVED:
                 if finding.id not in self.suppressed and finding.id not in self.waiting:
                     reported.append(finding)
                 self.suppressed.pop(finding.id, None)

@@ -47,6 +47,7 @@ from monitor.detection.stream.drift_finding import drift_finding
 from monitor.detection.stream.maturing import Maturing
 from monitor.detection.stream.open_findings import OpenFindings, Situation
 from monitor.detection.stream.population_status import RECENT_ROWS, feature_statuses, segment_shares
+from monitor.detection.stream.revision import Revisions
 from monitor.detection.stream.verdict import Decision, Verdict, decide
 from monitor.detection.stream.view_evidence import ScoredRows, ViewEvidence
 from monitor.features.families.dependencies import SHAPE
@@ -146,6 +147,7 @@ class ReferenceMonitor:
         self._examples: list[Excerpt] = []
         self._repetitions = Repetitions()
         self._rare = RareCategories()
+        self._revisions = Revisions()
 
     @classmethod
     def learn(
@@ -202,6 +204,8 @@ class ReferenceMonitor:
             found, taken = self._judge_until_alarm(context, rows.part(start), indices[start:])
             findings += found
             start += taken
+        if self._revisions.due(self.seen) and not self._findings.seems_over():
+            findings += self._revisions.measure(self._situation(context), self._rare)
         return findings, start
 
     def _judge_until_alarm(
@@ -363,6 +367,7 @@ class ReferenceMonitor:
         if decision.verdict is Verdict.FIRE:
             finding = self._finding(context, crossing, found, fires=decision.fires)
             self._findings.add(self._situation(context), finding, found.position)
+            self._revisions.fired(self._situation(context), finding, crossing, found)
             cooldown.reset()
             self._learn_from(found.position)
             return [finding]
@@ -428,6 +433,7 @@ class ReferenceMonitor:
         )
         grown = self._finding(context, crossing, whole, fires=True)
         self._findings.add(situation, grown, found.position)
+        self._revisions.fired(situation, grown, crossing, whole)
         return [grown]
 
     # The provisional reference, and the way back
@@ -468,11 +474,11 @@ class ReferenceMonitor:
         for cooldown in self._cooldowns.values():
             cooldown.reset()
         self._begin_evidence(context.settings, self._findings.rows_shown(situation))
-        return findings
+        return self._revisions.ended(findings)
 
     def resolve(self, why: Resolution) -> list[Finding]:
         """Close what is open; the firing ones are reported as resolved."""
-        return self._findings.resolve(why)
+        return self._revisions.ended(self._findings.resolve(why))
 
     def accept(self) -> None:
         """What is normal now becomes the reference; where it is still being learned, learning goes on."""
@@ -523,6 +529,7 @@ class ReferenceMonitor:
             "recovery": test,
             "quiet": {view: [cooldown.until, cooldown.wait] for view, cooldown in self._cooldowns.items()},
             "examples": [[e.event_id, e.input, e.output] for e in self._examples],
+            "revisions": self._revisions.plain(),
         }
 
     @classmethod
@@ -530,7 +537,7 @@ class ReferenceMonitor:
         """The monitor that `plain` described; it goes on bit for bit.
 
         Detectors of single numbers are those that the settings choose, whatever `plain` says of others. Versions up to
-        93e1875 wrote no `views`, `normal_from`, `alone_waiting` and `recovery`.
+        93e1875 wrote no `views`, `normal_from`, `alone_waiting` and `recovery`, those up to d5729e5 no `revisions`.
         """
         original = LearnedReference.from_plain(plain["original"])
         monitor = cls(original, pinned=plain["pinned"], inputs=View.INPUTS in plain.get("views", (View.INPUTS,)))
@@ -550,6 +557,7 @@ class ReferenceMonitor:
         monitor._rare = RareCategories.from_plain(plain["rare"])
         monitor._cooldowns = {View(view): Cooldown(*pause) for view, pause in plain["quiet"].items()}
         monitor._examples = [Excerpt(*parts) for parts in plain["examples"]]
+        monitor._revisions = Revisions.from_plain(plain.get("revisions"))
         return monitor
 
 

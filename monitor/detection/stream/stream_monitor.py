@@ -109,12 +109,21 @@ class StreamMonitor:
     # Input
 
     def observe(self, batch: FeatureBatch) -> list[Finding]:
-        """Take rows of this stream, in log order; duplicates are counted and dropped."""
+        """Take rows of this stream, in log order; duplicates are counted and dropped.
+
+        An event counts as a duplicate where its id is among those of the last 2,048 events. Raises `ValueError` for a
+        batch that holds rows of several streams: as one stream they would be judged wrongly.
+        """
         return _published(self._observed(batch))
 
     def _observed(self, batch: FeatureBatch) -> list[Finding]:
         if not len(batch):
             return []
+        if len(names := set(batch.streams)) > 1:
+            raise ValueError(
+                f"the batch holds rows of {len(names)} streams ({', '.join(sorted(names)[:3])}): give those of one, "
+                "or use monitor.Watch, which watches each separately"
+            )
         keep = self._recent.admit(batch.ids, batch.digests)
         if not keep.all():
             if not keep.any():
@@ -326,13 +335,13 @@ class StreamMonitor:
     ) -> list[Finding]:
         """Compare versions that run at the same time; drift that is theirs is reported as the difference of the two."""
         normal, history = monitors.main.original, monitors.main.history
-        just = {finding.id for finding in drifts}
+        just = {finding.id for finding in drifts if not finding.is_update}
         firing = [finding for finding in self._firing(monitors) if finding.id not in just]
         compared = self._canary.judge(context, rows, indices, normal, history, self.mean_run_length(), firing)
         reported: list[Finding] = []
         for finding in drifts:
             instead = None
-            if finding.state is State.FIRING and not self._canary.tells(finding.segment):
+            if finding.opens and not self._canary.tells(finding.segment):
                 instead = self._canary.confirm(context, normal, history, finding)
             if instead is not None:
                 compared.append(instead)

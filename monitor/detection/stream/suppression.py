@@ -33,7 +33,10 @@ class Suppression:
         """Findings of drift, less those that a comparison of versions reports. What ends unreported ends silently."""
         reported = []
         for finding in findings:
-            if finding.state is State.FIRING and canary.tells(finding.segment):
+            if finding.is_update:
+                if finding.id not in self._ids_in_comparisons():
+                    reported.append(finding)
+            elif finding.state is State.FIRING and canary.tells(finding.segment):
                 self._in_comparisons.append(finding)
             elif finding.id in self._ids_in_comparisons():
                 self._in_comparisons = [f for f in self._in_comparisons if f.id != finding.id]
@@ -58,7 +61,10 @@ class Suppression:
         """Findings of drift; those that an objective's finding reports already are information, and end silently."""
         reported = []
         for finding in findings:
-            if finding.state is State.FIRING:
+            if finding.is_update:
+                if finding.id in self._beside_objectives:
+                    continue  # it was reported as information, which is not sent again
+            elif finding.state is State.FIRING:
                 burn = alert_correlation.burn_that_covers(finding, burning, features)
                 if burn is not None:
                     self._beside_objectives[finding.id] = None

@@ -41,22 +41,26 @@ _SIGNAL_READ = 2_000  # characters of a chunk that are read: a whole answer in s
 # An English output without any of these tokens or pairs in its opening is not read by `declines`: every way in which it
 # finds a refusal needs one.
 _DECLINING_WORDS = (
-    "cannot", "can't", "cant", "couldn't", "won't", "wont", "wouldn't", "shouldn't", "unable", "incapable",
-    "decline", "declining", "declined", "refuse", "refusing", "afraid",
-    "uncomfortable", "programmed", "guidelines", "guideline", "policy", "policies", "violates",
-    "violate", "violating", "violation", "prohibits", "prohibit", "prohibited", "forbids", "forbidden", "permitted",
-    "filtered", "blocked", "rejected", "flagged", "withheld", "refrain", "abstain", "condone",
+    "cannot", "can't", "cant", "couldn't", "won't", "wont", "wouldn't", "shouldn't", "unable", "incapable", "decline",
+    "declining", "declined", "refuse", "refusing", "afraid", "uncomfortable", "programmed", "guidelines", "guideline",
+    "policy", "policies", "violates", "violate", "violating", "violation", "prohibits", "prohibit", "prohibited",
+    "forbids", "forbidden", "permitted", "filtered", "blocked", "rejected", "flagged", "withheld", "refrain",
+    "abstain", "condone", "instructed", "irresponsible", "inappropriate", "unethical",
 )  # fmt: skip
 _DECLINING_PAIRS = (
     ("can", "not"), ("could", "not"), ("will", "not"), ("would", "not"), ("should", "not"), ("i", "don't"),
     ("i", "do"), ("not", "able"), ("not", "going"), ("not", "designed"), ("not", "allowed"), ("not", "authorized"),
     ("not", "something"), ("not", "willing"), ("isn't", "something"), ("just", "an"), ("within", "my"),
-    ("against", "my"), ("against", "our"), ("rather", "not"), ("prefer", "not"), ("prefer", "to"),
-    ("i'd", "prefer"), ("i'd", "rather"), ("can", "only"), ("no", "can"), ("no", "way"), ("outside", "my"),
-    ("outside", "of"), ("outside", "what"), ("beyond", "what"), ("beyond", "my"), ("i", "must"), ("say", "no"), ("turn", "down"), ("i", "lack"), ("i'll", "pass"), ("feel", "comfortable"), ("not", "comfortable"), ("i'm", "declining"), ("have", "no"),
-    ("not", "appropriate"), ("not", "ethical"), ("not", "possible"), ("isn't", "possible"), ("be", "appropriate"),
-    ("nothing", "i"), ("is", "something"), ("only", "answer"), ("only", "help"), ("to", "avoid"), ("must", "avoid"),
-    ("of", "reach"), ("not", "in"), ("not", "here"), ("i'm", "not"), ("am", "not"),
+    ("against", "my"), ("against", "our"), ("rather", "not"), ("prefer", "not"), ("prefer", "to"), ("i'd", "prefer"),
+    ("i'd", "rather"), ("can", "only"), ("no", "can"), ("pass", "on"), ("hard", "pass"), ("so", "no"), ("not", "to"),
+    ("something", "else"), ("bound", "by"), ("no", "intention"), ("been", "told"), ("been", "asked"), ("here", "to"),
+    ("no", "way"), ("outside", "my"), ("outside", "of"), ("outside", "what"), ("beyond", "what"), ("beyond", "my"),
+    ("i", "must"), ("say", "no"), ("turn", "down"), ("i", "lack"), ("i'll", "pass"), ("feel", "comfortable"),
+    ("not", "comfortable"), ("have", "no"), ("not", "appropriate"), ("not", "ethical"), ("not", "possible"),
+    ("isn't", "possible"), ("be", "appropriate"), ("nothing", "i"), ("is", "something"), ("only", "answer"),
+    ("only", "help"), ("to", "avoid"), ("must", "avoid"), ("of", "reach"), ("not", "in"), ("not", "here"),
+    ("i'm", "not"), ("am", "not"), ("outside", "the"), ("beyond", "the"), ("only", "able"),
+    ("don't", "have"), ("only", "assist"), ("limited", "to"), ("form", "opinions"), ("personal", "opinions"),
 )  # fmt: skip
 _EDGES = ".,!?;:\"()*#[]_-`'\u201c\u201d\u2018\u2026"
 
@@ -182,7 +186,7 @@ class Refusal:
         suspects[row[self._declining[feature]]] = True
         english = is_english(text)
         suspects |= ~english & (text.sums["refusal.signal"] > 0)
-        for suspect in np.flatnonzero(suspects):
+        for suspect in np.flatnonzero(suspects).tolist():
             if declines(text.texts[suspect] or "", only_english=bool(english[suspect])):
                 score[suspect] = max(score[suspect], _EXPLICIT_SCORE)
         return score

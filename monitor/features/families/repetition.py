@@ -95,9 +95,10 @@ class Repetition:
         longest = np.zeros(n)
         loop = text.sums["repetition.stuck"] > 0
         for row in np.flatnonzero(repeated > _SUSPICIOUS).tolist():
-            said = characters.get(row)
-            scale = 1 if said is None else _CHARACTERS_PER_WORD
-            span, turns = _longest_loop(_words_of(text, row) if said is None else said, scale * _LONGEST_PERIOD)
+            in_characters = row in characters
+            scale = _CHARACTERS_PER_WORD if in_characters else 1
+            said = characters[row] if in_characters else _words_of(text, row)
+            span, turns = _longest_loop(said, scale * _LONGEST_PERIOD)
             longest[row] = span / words[row]
             loop[row] |= turns >= _LOOP_TURNS and span >= scale * _LOOP_WORDS
         return {

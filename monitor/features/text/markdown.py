@@ -1,8 +1,8 @@
 """Fenced code blocks of a text, as CommonMark 0.31 has them.
 
-`TextBatch.code` asks for the texts that hold a fence's marks. Where all fences stand at the start of their lines, a scan
-of those lines is exact; fences in lists and block quotes go to `markdown-it-py`, the reference parser's port, on texts
-of at most `LONGEST_PARSED` characters. May import nothing of this package.
+`TextBatch.code` asks for the texts that hold a fence's marks. Where all fences stand at the start of their lines, a
+scan of those lines is exact; fences in lists and block quotes go to `markdown-it-py`, the reference parser's port, on
+texts of at most `LONGEST_PARSED` characters. May import nothing of this package.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 LONGEST_PARSED = 20_000
-"""Characters that the parser is given: some 10 ms. In a longer text fences in lists are read as if they stood outside."""
+"""Characters that the parser is given: some 10 ms. In longer texts fences in lists are read as if outside of them."""
 _FENCE_LINE = re.compile(
     r"(?P<before>[ \t>]{0,40}(?:(?:[-*+]|\d{1,9}[.)])[ \t]{1,8}){0,4}[ \t>]{0,40})"
     r"(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)"
@@ -23,7 +23,7 @@ _FENCE_LINE = re.compile(
 
 
 class CodeBlock(NamedTuple):
-    """A fenced block: its info string, its code, whether it is closed, and its lines (first to stop - 1, with fences)."""
+    """A fenced block: info string, code, whether it is closed, and its lines (first to stop - 1, with the fences)."""
 
     info: str
     code: str

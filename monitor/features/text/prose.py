@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from monitor.features.text.json_texts import starts_as_json
 from monitor.features.text.markdown import CodeBlock
-from monitor.features.text.sentences import BACKTICK, BLOCK_QUOTE, LINK, QUOTE_CLOSES, QUOTE_OPENS
+from monitor.features.text.sentences import BACKTICK, BLOCK_QUOTE, NO_WORD, QUOTE_CLOSES, QUOTE_OPENS
 from monitor.features.text.wordpiece import split_chunks
 
 _LONGEST_QUOTE = 80  # words; an opening mark whose partner is further away has none
 _LONGEST_CODE = 40  # words of code between two backticks
 _SHORTEST_QUOTE = 3  # words; a shorter one is a title or a word in scare quotes, and the speaker's own
 _LONGEST_JSON = 100_000  # characters of a JSON text whose strings are looked for
-_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*+)"(?!\s*+:)')
+_JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*+)"(\s*+:)?+')
 _SPACES = 2  # a string with so many spaces is a sentence, one with fewer a value
 
 Bools = NDArray[np.bool_]
@@ -50,7 +50,7 @@ def prose_of(
     `code` holds, by text, its fenced blocks and the index of the first chunk after each of its line breaks.
     """
     json = [row for row, text in enumerate(texts) if text and text.lstrip()[:1] in ("{", "[") and _is_json(text)]
-    marked = np.flatnonzero(layouts & (BACKTICK | LINK | QUOTE_OPENS | QUOTE_CLOSES | BLOCK_QUOTE))
+    marked = np.flatnonzero(layouts & (BACKTICK | NO_WORD | QUOTE_OPENS | QUOTE_CLOSES | BLOCK_QUOTE))
     if not len(marked) and not json and not code:
         return None
     written = np.ones(len(layouts), dtype=np.bool_)
@@ -64,7 +64,7 @@ def prose_of(
     prose = written.copy()
     marked = marked[written[marked]]
     marks = layouts[marked]
-    prose[marked[(marks & (LINK | BACKTICK)) != 0]] = False
+    prose[marked[(marks & (NO_WORD | BACKTICK)) != 0]] = False
     _mask_between(prose, marked[(marks & BACKTICK) != 0], text_of, _LONGEST_CODE)
     in_json = np.zeros(len(texts), dtype=np.bool_)
     in_json[json] = True
@@ -129,7 +129,7 @@ def _prose_in_json(text: str, chunks: int) -> Bools | bool:
     words = split_chunks(text) if len(text) <= _LONGEST_JSON else []
     if len(words) != chunks:
         return False
-    spans = [match.span(1) for match in _JSON_STRING.finditer(text) if match[1].count(" ") >= _SPACES]
+    spans = [match.span(1) for match in _JSON_STRING.finditer(text) if not match[2] and match[1].count(" ") >= _SPACES]
     found = np.zeros(chunks, dtype=np.bool_)
     if not spans:
         return found

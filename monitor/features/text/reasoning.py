@@ -60,6 +60,7 @@ def _first_mark(text: str) -> str:
 
 def _end_of(opened: re.Match[str], text: str) -> tuple[int, int | None]:
     """Where the reasoning ends and what follows it begins; None where it does not end."""
+    ends: tuple[str, ...]
     if opened["tag"]:
         ends = (f"</{opened['tag']}>",)
     elif opened["bracket"]:

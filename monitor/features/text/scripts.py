@@ -1,7 +1,8 @@
 """What differs from script to script: sentence marks, and how many words a run of letters without spaces holds.
 
 Used by `monitor.features.text.sentences` and `monitor.features.text.word_table`, chunk by chunk. Marks are those of
-Unicode's Sentence_Terminal property (UAX #29) in the scripts that are written today. May import nothing of this package.
+Unicode's Sentence_Terminal property (UAX #29) in the scripts that are written today. May import nothing of this
+package.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 _RUNS = re.compile(
     "(?P<han>[\u3400-\u9fff\uf900-\ufaff\u3005]+)|(?P<hiragana>[\u3040-\u309f]+)|(?P<katakana>[\u30a0-\u30ff\uff66-\uff9f]+)"
     "|(?P<thai>[\u0e00-\u0e7f]+)|(?P<lao>[\u0e80-\u0eff]+)|(?P<burmese>[\u1000-\u1049\u104c-\u109f]+)"
-    "|(?P<khmer>[\u1780-\u17d3\u17d7-\u17ff]+)|(?P<other>[^\\W_]+)"
+    "|(?P<khmer>[\u1780-\u17d3\u17d7-\u17ff]+)|(?P<other>(?:(?![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])[^\\W_])+)"
 )
 _CHARACTERS_PER_WORD = {
     "han": 1.6,  # of segmented Chinese corpora (Penn Chinese Treebank: 1.6)

@@ -27,8 +27,9 @@ from monitor.features.text.scripts import WIDE_STOPS
 OPEN_END, STOP, UNLESS_LOWER, BEFORE_STARTER, UNLESS_NUMBER, COMMA, ORDINAL = range(7)
 # How a chunk begins.
 SYMBOL, LOWER, UPPER, DIGIT, UNCASED, STARTER, ORDINAL_NOUN = range(7)
-# What a chunk marks in the layout of a text; bits. All but the last four mean something at the start of a line only.
-LIST_MARK, ROW, BLOCK_QUOTE, FENCE, BACKTICK, QUOTE_OPENS, QUOTE_CLOSES, LINK = (1 << bit for bit in range(8))
+# What a chunk marks in the layout of a text; bits. The first three mean something at the start of a line only;
+# BACKTICK is a half of inline code, NO_WORD a whole one, or a link.
+LIST_MARK, ROW, BLOCK_QUOTE, FENCE, BACKTICK, QUOTE_OPENS, QUOTE_CLOSES, NO_WORD = (1 << bit for bit in range(8))
 
 _THREE_BITS, _OPENING_AT, _LAYOUT_AT = 7, 3, 6
 
@@ -61,7 +62,7 @@ def _abbreviations() -> _Abbreviations:
 
 
 def form(chunk: str) -> float:
-    """`ending`, `opening` and `layout` of a chunk in one number, which `endings`, `openings` and `layouts` take apart."""
+    """`ending`, `opening` and `layout` of a chunk in one number; `endings`, `openings`, `layouts` read them again."""
     return float(ending(chunk) | opening(chunk) << _OPENING_AT | layout(chunk) << _LAYOUT_AT)
 
 
@@ -181,11 +182,12 @@ def layout(chunk: str) -> int:
     elif first == ">":
         bits = BLOCK_QUOTE
     if "`" in chunk or "~~~" in chunk:
-        bits |= BACKTICK if "`" in chunk else 0
+        ticks = chunk.count("`")
+        bits |= BACKTICK if ticks % 2 else NO_WORD if ticks else 0
         if "```" in chunk or "~~~" in chunk:
             bits |= FENCE
     if _LINK.search(chunk):
-        bits |= LINK
+        bits |= NO_WORD
     if first in _DOUBLE_QUOTES or (len(chunk) > 1 and chunk.lstrip("([*_")[:1] in _DOUBLE_QUOTES and first in "([*_"):
         bits |= QUOTE_OPENS
     if last in _DOUBLE_QUOTES or chunk.rstrip(".,;:!?)]*_\u2026")[-1:] in tuple(_DOUBLE_QUOTES):
@@ -198,8 +200,11 @@ def ends_of_units(
     text_of: NDArray[np.int32],
     line_starts: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Which of m chunks of these forms end a unit (bool, m). `line_starts` are indices of the first chunk after each line break of the
-    batch, ascending; one that comes twice begins a paragraph. The last chunk of a text ends one always."""
+    """Which of m chunks of these forms end a unit (bool, m).
+
+    `line_starts` are indices of the first chunk after each line break of the batch, ascending; one that comes twice
+    begins a paragraph. The last chunk of a text always ends one.
+    """
     m = len(forms)
     ends = np.ones(m, dtype=np.bool_)
     if m < 2:
@@ -220,15 +225,14 @@ def ends_of_units(
     if len(inside):
         starts, breaks = np.unique(inside, return_counts=True)
         marked = layouts(forms[starts])
-        # the first chunk of the line before each of them: a row or a heading ends with its line
+        # the first chunk of the line before each of them: a row, a heading or a fence ends with its line
         before = np.concatenate([[0], starts[:-1]])
         comma = kinds[starts - 1] == COMMA
-        ends_here[starts - 1] = (
+        ends_here[starts - 1] |= (
             (breaks > 1)
-            | ((marked & LIST_MARK) != 0)
-            | ((layouts(forms[before]) & ROW) != 0)
+            | ((marked & (LIST_MARK | FENCE)) != 0)
+            | ((layouts(forms[before]) & (ROW | FENCE)) != 0)
             | (~comma & (openings(forms[starts]) == UNCASED))
-            | (kinds[starts - 1] == STOP)
         )
     begins = np.zeros(m + 1, dtype=np.bool_)
     begins[inside] = True

@@ -83,6 +83,7 @@ class Rows:
         self.pieces_used = 0
 
     def append(self, values: Float, cores: Sequence[int], pieces: Sequence[Sequence[int]]) -> None:
+        """Take in n chunks: values (n, columns), cores and WordPieces of each."""
         used = self.used + len(pieces)
         if used > len(self.values):
             capacity = max(used, 2 * len(self.values))
@@ -113,6 +114,7 @@ class Rows:
         return alone[: self.used]
 
     def pieces_of(self, row: int) -> list[int]:
+        """WordPieces of one row's chunk."""
         found: list[int] = self.pieces[self.starts[row] : self.starts[row + 1]].tolist()
         return found
 

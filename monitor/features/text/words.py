@@ -1,11 +1,10 @@
 """The one pass over the words that all families share.
 
-Images and other data written into a text are cut out of it (`monitor.features.text.embedded_data`), and reasoning before
-an answer (`.reasoning`); the rest is split once at whitespace. Each chunk is mapped by its hash (`.chunks`) to a row of
-a growing `WordTable` (`.word_table`), which holds what any family wants to know of a single chunk. Sums over a text are
-then sparse counts times table, for the whole batch at once, so a feature that is a sum over words costs nanoseconds a
-word and no scan of the text.
-
+Images and other data written into a text are cut out of it (`monitor.features.text.embedded_data`), and reasoning
+before an answer (`.reasoning`); the rest is split once at whitespace. Each chunk is mapped by its hash (`.chunks`) to
+a row of a growing `WordTable` (`.word_table`), which holds what any family wants to know of a single chunk. Sums over
+a text are then sparse counts times table, for the whole batch at once, so a feature that is a sum over words costs
+nanoseconds a word and no scan of the text.
 For extractors
 --------------
 `batch.output` and `batch.input` are `TextBatch`es. Of n texts with m chunks in all:
@@ -62,7 +61,7 @@ from monitor.features.text.static_table import StaticTable, default_table
 from monitor.features.text.word_table import Float, Generation, WordTable
 
 _KNOWN = 0.2
-"""Share of a text's pieces that the embedding model must know: of fewer its embedding says which script, and no more."""
+"""Share of a text's pieces that the embedding model must know: of fewer, its embedding says which script, no more."""
 _UNMARKED = 0.5
 """Share of a text's characters in scripts without sentence marks from which its sentences cannot be counted."""
 
@@ -244,8 +243,10 @@ class TextBatch:
 
     @cached_property
     def embedding(self) -> NDArray[np.float32]:
-        """(n, d): sum of the static rows of each text's pieces, of unit length; zero without any piece, or where the model
-        knows almost none of them."""
+        """(n, d): sum of the static rows of each text's pieces, of unit length.
+
+        Zero without any piece, or where the model knows almost none of them.
+        """
         first, lengths = self._pieces_of_chunks
         ends = np.cumsum(lengths)
         held = np.arange(int(lengths.sum())) + np.repeat(first - (ends - lengths), lengths)

@@ -38,8 +38,15 @@ class AlertmanagerSink(HttpSink[AlertmanagerSinkConfig]):
         return self._config.keep_alive
 
     async def send(self, alert: Alert) -> None:
-        """Post the transition to all peers."""
-        await self._post_to_peers([alert], alert.transition)
+        """Post the transition to all peers.
+
+        One that became more severe is another alert there, since the severity is a label by which routes are chosen: it
+        is posted under its new labels, and the one under the old labels ends with the same request.
+        """
+        alerts = [alert]
+        if alert.previous_labels is not None:
+            alerts.append(msgspec.structs.replace(alert, state=State.RESOLVED, labels=alert.previous_labels))
+        await self._post_to_peers(alerts, alert.transition)
 
     async def keep_alive(self, firing: Sequence[Alert]) -> None:
         """Post those of `firing` again that are for this sink."""

@@ -15,7 +15,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from html import escape
 
-from monitor.alerting.alert import Alert, transition_key
+from monitor.alerting.alert import Alert, Revised, is_update, transition_key
 from monitor.alerting.rendering import plain_text
 from monitor.alerting.rendering.alert_facts import (
     also_in,
@@ -57,7 +57,8 @@ def mail(alert: Alert, *, sender: str, recipients: Sequence[str], now: float) ->
     # No out-of-office notes back to a machine (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     message[TRANSITION_HEADER] = alert.transition
-    if alert.severity is Severity.CRITICAL and alert.state is State.FIRING:
+    newly = not is_update(alert) or Revised.SEVERITY in alert.revised
+    if alert.severity is Severity.CRITICAL and alert.state is State.FIRING and newly:
         message["Importance"] = "high"
     lines = [plain_text.block(alert), *_commands(alert)]
     # A lone surrogate is no UTF-8.
@@ -75,6 +76,8 @@ def message_id(transition: str, domain: str) -> str:
 
 
 def _state(alert: Alert) -> str:
+    if is_update(alert):
+        return f"UPDATE {alert.severity.value}"
     return f"FIRING {alert.severity.value}" if alert.state is State.FIRING else alert.state.value.upper()
 
 

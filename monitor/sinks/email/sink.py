@@ -15,6 +15,11 @@ class EmailSink(ConfiguredSink[EmailSinkConfig]):
     A connection is opened for each mail: alerts are rare, and servers close idle connections.
     """
 
+    @property
+    def cannot_replace(self) -> bool:
+        """A mail stays as it was sent."""
+        return True
+
     async def send(self, alert: Alert) -> None:
         """Hand the mail to the server; returning means that it has accepted it for every recipient."""
         config, now = self._config, self._resources.clock()

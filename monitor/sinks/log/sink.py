@@ -1,8 +1,8 @@
-"""The log sink: each transition as a block for people, or as one line of JSON, on a text stream."""
+"""The log sink: each transition as a block for people, a revision as one line; or all as lines of JSON."""
 
 from __future__ import annotations
 
-from monitor.alerting.alert import Alert, encode
+from monitor.alerting.alert import Alert, encode, is_update
 from monitor.alerting.rendering import plain_text
 from monitor.errors import PermanentDelivery, RetryableDelivery
 from monitor.sinks.base import ConfiguredSink
@@ -17,7 +17,10 @@ class LogSink(ConfiguredSink[LogSinkConfig]):
 
     async def send(self, alert: Alert) -> None:
         """Write the transition and flush it. A full disk is worth another try; a closed pipe is not."""
-        line = encode(alert).decode() if self._config.format == "json" else plain_text.block(alert)
+        if self._config.format == "json":
+            line = encode(alert).decode()
+        else:
+            line = plain_text.short(alert) if is_update(alert) else plain_text.block(alert)
         stream = self._resources.output
         encoding = stream.encoding or "utf-8"
         # A character that the stream's encoding lacks (LANG=C) becomes a question mark: the alert is still written.

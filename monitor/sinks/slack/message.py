@@ -11,9 +11,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from monitor.alerting.alert import Alert, ChangedFeature
+from monitor.alerting.alert import Alert, ChangedFeature, is_update
 from monitor.alerting.rendering import plain_text
-from monitor.alerting.rendering.alert_facts import also_in, largest, resolved_in_full, segment_text, unit_beside
+from monitor.alerting.rendering.alert_facts import (
+    also_in,
+    largest,
+    refined,
+    resolved_in_full,
+    segment_text,
+    unit_beside,
+)
 from monitor.alerting.rendering.moments import moment, span
 from monitor.alerting.rendering.next_steps import split_command
 from monitor.alerting.rendering.terminal_text import clip, excerpt_text, plain
@@ -49,7 +56,8 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def message(alert: Alert) -> dict[str, Any]:
     """The message for one transition: `text` for notifications and search, `blocks` for reading."""
-    return {"text": short(alert), "blocks": list(_blocks(alert)), "unfurl_links": False, "unfurl_media": False}
+    blocks = _update(alert) if is_update(alert) else _blocks(alert)
+    return {"text": short(alert), "blocks": list(blocks), "unfurl_links": False, "unfurl_media": False}
 
 
 def short(alert: Alert) -> str:
@@ -95,6 +103,18 @@ def _blocks(alert: Alert) -> Iterator[dict[str, Any]]:
         yield from _section(_examples("After the change", alert.excerpts_after), _ROOM["examples"])
         yield from _section(_examples("Before the change", alert.excerpts_before), _ROOM["examples"])
     yield {"type": "context", "elements": [_mrkdwn("\n".join(_foot(alert)))]}
+
+
+def _update(alert: Alert) -> Iterator[dict[str, Any]]:
+    """A few lines under the message that stands in the channel already."""
+    mark = _MARKS.get((alert.state, alert.severity), _CALM)
+    header = _entities(f"{mark} Update: {plain(alert.title)}", HEADER_CHARS)
+    yield {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": True}}
+    where = f" · in {escape(segment_text(alert.segment))}" if alert.segment else ""
+    first = f"{_name(alert.stream)} · {alert.severity.value}{where}"
+    yield from _section([first, escape(refined(alert)), escape(_cut(alert.cause, 400))], _ROOM["cause"])
+    yield from _section(_changes(alert.changes), _ROOM["changes"])
+    yield {"type": "context", "elements": [_mrkdwn(f"alert {_code(alert.fingerprint)}")]}
 
 
 def _fields(alert: Alert) -> Iterator[str]:

@@ -16,7 +16,6 @@ import msgspec
 from monitor.alerting.alert import Alert
 from monitor.alerting.rendering import plain_text
 from monitor.alerting.rendering.markdown import markdown
-from monitor.alerting.rendering.samples import sample_alert
 
 _REFERENCE = re.compile(r"\$(?:(\$)|([a-z_][a-z0-9_]*(?:\.[A-Za-z0-9_]+)*))?")
 
@@ -44,6 +43,8 @@ def render(template: str, alert: Alert) -> bytes:
 
 def check_template(template: str) -> None:
     """Raises `ValueError` where the template names what no alert has, or does not give valid JSON."""
+    from monitor.alerting.rendering.samples import sample_alert  # loads the features, which other settings do not need
+
     sample = sample_alert()
     known = values(sample)
     for match in _REFERENCE.finditer(template):

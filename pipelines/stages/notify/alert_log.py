@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from monitor.alerting.alert import Alert
+from monitor.alerting.alert import Alert, is_update
 from monitor.alerting.lifecycle.annotation import Annotation, decode_record, encode
 from monitor.alerting.lifecycle.incident_fanout import Audience
 from monitor.alerting.lifecycle.responses import DeferralReason, OperatorResponse
@@ -61,8 +61,10 @@ async def read_alerts(settings: Settings, now: float) -> list[Entry]:
             if isinstance(entry, Annotation):
                 dispatch.annotation(entry)
             else:
-                times[entry.fingerprint] = record.timestamp / 1_000
-                dispatch.alert(entry, times[entry.fingerprint])
+                time = record.timestamp / 1_000
+                # A revision makes no alert the latest: only firing and resolving do.
+                times[entry.fingerprint] = times.get(entry.fingerprint, time) if is_update(entry) else time
+                dispatch.alert(entry, time)
     sent = await _sent(settings, topics.outbox.name, partitions)
     found = []
     for partition, dispatch in dispatches.items():

@@ -16,16 +16,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from monitor.alerting.alert import Alert
+from monitor.alerting.alert import Alert, Revised, is_grave_update, is_update
 from monitor.alerting.lifecycle.annotation import Annotation, decode_record
 from monitor.alerting.lifecycle.budget import spent
 from monitor.alerting.lifecycle.dispatch import Dispatch
 from monitor.alerting.lifecycle.incident_fanout import Audience, Notification
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.alerting.lifecycle.responses import DeferralReason, FalseAlarm
-from monitor.alerting.lifecycle.transitions import is_acknowledgement
+from monitor.alerting.lifecycle.transitions import first_transition, is_acknowledgement
 from monitor.settings import Broker, Delivery
-from monitor.sinks.base import Acknowledges, NotifiesPeople, Sink
+from monitor.sinks.base import Acknowledges, CannotReplace, NotifiesPeople, Sink
 from monitor.sinks.routing import in_words, unrouted
 from pipelines.kafka.dead_letters import DeadLetter
 from pipelines.kafka.log_reader import read_to_end
@@ -144,9 +144,12 @@ class Notify(Stage):
         """A delivery for each sink that takes it and for which it has not been noted before."""
         wanted = []
         now = self._clock()
-        for alert, to in ((one.alert, one.to) for one in due):
-            self._count_unrouted(alert)
+        for sent, to in ((one.alert, one.to) for one in due):
+            self._count_unrouted(sent)
             for sink in self._couriers.sinks:
+                alert = self._update_for(sink, sent) if is_update(sent) else sent
+                if alert is None:
+                    continue
                 key = OutboxKey(alert.transition, sink.name)
                 fit = to in (Audience.EVERYONE, _audience(sink))
                 fit = fit and (isinstance(sink, Acknowledges) or not is_acknowledgement(alert))
@@ -155,6 +158,16 @@ class Notify(Stage):
                     self._outbox.note(delivery)
                     wanted.append(delivery)
         return wanted
+
+    def _update_for(self, sink: Sink, update: Alert) -> Alert | None:
+        """What a sink gets of a revision: the update, if it had the alert and its receiver shows what changed.
+
+        A sink that takes the alert only now, as it has become more severe, gets it as its first message.
+        """
+        first = first_transition(update)
+        if OutboxKey(first, sink.name) in self._outbox:
+            return update if not isinstance(sink, CannotReplace) or is_grave_update(update) else None
+        return msgspec.structs.replace(update, transition=first) if Revised.SEVERITY in update.revised else None
 
     def _count_unrouted(self, alert: Alert) -> None:
         """Count and log an alert that no sink takes, once in this worker's life however often it is looked at."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.detection import DetectionSettings, Finding, FindingKind, StreamMonitor
-from monitor.detection.columns.dependency_columns import MOST
+from monitor.detection.columns.dependency_columns import MAX_DEPENDENCIES
 from monitor.detection.records.finding import base_name
 from monitor.features.families.dependencies import DURATION, ERRORS, NO_CALLS, SHAPE, Called, Calls, keyed
 from tests.detection.streams import SETTINGS, SPECS, Traffic, calm, decoded, fired, named, replay, watch
@@ -99,7 +99,7 @@ def test_only_the_commonest_have_columns() -> None:
     monitor = watch()
     replay(monitor, made)
     chosen = decoded(monitor.snapshot())["dependencies"]
-    assert 1 <= len(chosen) <= MOST
+    assert 1 <= len(chosen) <= MAX_DEPENDENCIES
     assert chosen[0] == "d0"
 
 

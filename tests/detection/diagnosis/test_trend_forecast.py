@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import theilslopes
 
 from monitor.detection import FindingKind
 from monitor.detection.diagnosis.trend_forecast import FEWEST, trend, words
@@ -78,6 +79,65 @@ def test_noise_is_forecast_once_in_a_hundred_at_most() -> None:
         bool(words(rng.uniform(0.1, 0.9, 60), rng.integers(1, 9, 60).astype(float), NONE[:60])) for _ in range(400)
     )
     assert told <= 4
+
+
+def noisy(noise: float) -> np.ndarray:
+    """Shares (100) that grow by a hundredth a turn, with noise of this size."""
+    return np.asarray(0.1 + 0.01 * TURNS + noise * np.random.default_rng(3).normal(size=100))
+
+
+def widest(share: np.ndarray) -> float:
+    """How many times its lower end the upper end of the slope's 99 % interval is."""
+    _, _, low, high = theilslopes(share, TURNS, 0.99)
+    return float(high / low)
+
+
+@pytest.mark.parametrize(("noise", "about", "forecast"), [(0.055, 3.7, True), (0.06, 4.4, False)])
+def test_a_slope_is_believed_where_its_interval_spans_less_than_a_factor_of_four(
+    noise: float, about: float, forecast: bool
+) -> None:
+    share = noisy(noise)
+    assert widest(share) == pytest.approx(about, abs=0.1)
+    assert (trend(TURNS, share, 100.0) is not None) == forecast
+
+
+@pytest.mark.parametrize(("turns_away", "forecast"), [(44.0, True), (46.0, False)])
+def test_a_window_that_fills_within_five_times_the_turns_seen_is_forecast(turns_away: float, forecast: bool) -> None:
+    # Turns 1 to 10 were seen, a range of 9; the window is full `turns_away` turns after the 10th.
+    slope = 0.5 / turns_away
+    assert bool(words(0.5 + slope * (TURNS - 10), TURNS, NONE)) == forecast
+
+
+@pytest.mark.parametrize(("ranges_away", "forecast"), [(19.5, True), (20.5, False)])
+def test_a_window_that_fills_within_twenty_times_the_time_seen_is_forecast(ranges_away: float, forecast: bool) -> None:
+    seen = TIMES[-1] - TIMES[0]
+    share = 0.5 + 0.5 * (TIMES - TIMES[-1]) / (ranges_away * seen)
+    assert bool(words(share, NONE, TIMES)) == forecast
+
+
+def test_twenty_rows_make_a_forecast() -> None:
+    assert trend(TURNS[:20], 0.1 + 0.02 * TURNS[:20], 5.0) is not None
+
+
+def test_only_the_latest_256_rows_count() -> None:
+    turns = np.tile(np.arange(1, 9), 100).astype(float)[:600]
+    share = 0.1 + 0.03 * turns + 0.01 * np.random.default_rng(5).normal(size=600)
+    share[: 600 - 256] = 0.5
+    assert trend(turns, share, 10.0) == trend(turns[-256:], share[-256:], 10.0) is not None
+    assert trend(turns, share, 10.0) != trend(turns[-255:], share[-255:], 10.0)
+
+
+@pytest.mark.parametrize(("later", "forecast"), [(1, False), (2, False), (3, True)])
+def test_one_odd_conversation_is_no_trend(later: int, forecast: bool) -> None:
+    """All slopes between rows of one turn and of two later rows rise, however many rows there are."""
+    turns = np.r_[np.ones(60), np.full(later, 5.0)]
+    share = np.r_[0.1 + 0.0001 * np.arange(60), 0.4 + 0.01 * np.arange(later)]
+    assert (trend(turns, share, 10.0) is not None) == forecast
+
+
+def test_shares_that_are_nearly_all_the_same_are_no_trend_and_no_warning() -> None:
+    turns = np.r_[np.ones(37), np.full(3, 5.0)]
+    assert trend(turns, np.where(turns == 1, 0.1, 0.5), 10.0) is None
 
 
 def test_a_finding_about_the_context_carries_the_forecast() -> None:

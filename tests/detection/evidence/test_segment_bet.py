@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.evidence.directional_bet import FORGETTING_RATES, DirectionalBet
-from monitor.detection.evidence.segment_bet import MOST_SEGMENTS, SegmentBet, chosen
+from monitor.detection.evidence.directional_bet import FORGETTING_RATES, ZONE_JOINT, DirectionalBet
+from monitor.detection.evidence.segment_bet import GROWN_SEGMENT, MOST_SEGMENTS, SegmentBet, chosen, segment_widening
 from monitor.detection.reference.reference import Joint
 from monitor.detection.reference.segment_means import SegmentMeans
 from tests.detection.streams import CHARS, WORDS, calm, fired, replay, watch
@@ -43,7 +43,8 @@ def a_bet(attribute: str = "attributes.tenant") -> SegmentBet:
 def test_rows_of_a_segment_are_bet_on_as_if_they_were_alone(seed: int, blocks: list[int]) -> None:
     rng = np.random.default_rng(seed)
     wide = joint()
-    wide.error = wide.error * np.sqrt(3)  # a third of the reference's rows
+    # A third of the reference's rows, of which a reference by itself would be young.
+    wide.error = wide.error * np.sqrt(3) * segment_widening(100)
     alone = {tenant: DirectionalBet(wide) for tenant in TENANTS}
     # What a bet pays for is the reference's error alone; what it leans by is the same.
     together = a_bet()
@@ -69,6 +70,14 @@ def test_a_segment_of_another_kind_than_the_rest_is_held_against_itself(every: i
     sure.error[:] = 3000**-0.5
     bet = SegmentBet(sure, "attributes.tenant", held, y.mean(0))
     assert np.abs(bet.log_bets(y[:256] - y.mean(0), np.ones(256), where(tenants[:256]))).max() < 0.02
+
+
+def test_a_small_segments_zone_is_as_many_standard_errors_wide_as_a_grown_ones() -> None:
+    def in_errors(count: int) -> float:
+        return float((ZONE_JOINT + segment_widening(count) / np.sqrt(count)) * np.sqrt(count))
+
+    assert [in_errors(count) for count in (20, 50, 149)] == pytest.approx([in_errors(GROWN_SEGMENT)] * 3)
+    assert segment_widening(GROWN_SEGMENT) == segment_widening(2_000) == 1.0
 
 
 def test_rows_without_a_known_segment_are_not_bet_on() -> None:

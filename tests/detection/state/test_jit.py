@@ -57,16 +57,16 @@ def test_evidence_of_single_numbers_and_flags_is_that_of_the_formula(missing: bo
     counts = rng.choice([1.0, 0.5, 0.25], rows)
     absent = rng.random((rows, 1)) < 0.2 if missing else None
     evidence = Evidence(normal.outputs, normal.mean)
-    leaning = [DirectionalBet(joint) for joint in normal.outputs.joints]
+    directional = [DirectionalBet(joint) for joint in normal.outputs.joints]
     centred = (y - normal.mean).astype(np.float32)
-    logs = [bet.log_bets(bet.whitened(centred), counts.astype(np.float32)).astype(float) for bet in leaning]
+    logs = [bet.log_bets(bet.whitened(centred), counts.astype(np.float32)).astype(float) for bet in directional]
     single = log_tilts(np.clip(y[:, :1], -CLIP, CLIP))[:, :, 0] - normal.outputs.singles.log_norm[:, 0]
     if absent is not None:
         single = np.where(absent, np.minimum(single, 0), single)
-    bets = evidence._rates
+    bets = evidence._flags
     flags = np.log(np.where(y[:, bets.columns] == 1, (bets.miss + bets.hit).astype(float), bets.miss.astype(float)))
     growth = np.exp(np.concatenate([*logs, single, flags], axis=1) * counts[:, None])
-    assert growth.shape[1] == len(evidence.sums) == 3 * len(leaning) + len(PLACES) + len(bets.columns)
+    assert growth.shape[1] == len(evidence.sums) == 3 * len(directional) + len(PLACES) + len(bets.columns)
     sums = np.zeros(growth.shape[1])
     expected = []
     for each in growth:

@@ -22,6 +22,7 @@ from monitor.features.families.format import (
     short_shape,
 )
 from monitor.features.text.words import EventBatch, table_for
+from tests.features.columns import columns_of
 from tests.features.ifeval import format_agreement
 from tests.shared_data import shared
 
@@ -297,3 +298,30 @@ def test_cut_outputs_are_told_from_whole_ones() -> None:
 
 def test_every_closing_holds_a_hint() -> None:
     assert [closing for closing in _CLOSINGS if not any(hint in closing for hint in _CLOSING_HINTS)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks", "broken"),
+    [
+        ("1. Run:\n\n   ```python\n   if x:\n       y = 1\n   ```\n\n2. Stop.", 1, 0),
+        ('- Try\n  ```json\n  {"a": 1}\n  ```', 1, 0),
+        ("> ```python\n> a = (1,\n> ```", 1, 1),
+        ("~~~python\na = 1\n~~~", 1, 0),
+        ("````text\n```python\n(\n```\n````", 1, np.nan),
+        ('```python title="x.py"\nfor\n```', 1, 1),
+        ("```{.python}\na = 1\n```", 1, 0),
+        ("Put it between ``` and ``` for a block.", 0, np.nan),
+        ('{"how": "Put ```ls``` there."}', 0, np.nan),
+        ("```python\na = 1", 1, 1),
+    ],
+)
+def test_code_blocks_are_those_of_commonmark(text: str, blocks: int, broken: float) -> None:
+    found = columns_of(Format(), [text])
+    assert found["output.format.code_blocks"][0] == blocks
+    np.testing.assert_equal(float(found["output.format.code_broken"][0]), broken)
+
+
+def test_a_fence_in_a_json_string_closes_nothing() -> None:
+    text = '```json\n{"how": "Put ```ls``` there."}\n```'
+    found = columns_of(Format(), [text])
+    assert [found[f"output.format.{name}"][0] for name in ("json_valid", "code_broken", "truncated")] == [1, 0, 0]

@@ -56,7 +56,7 @@ def test_what_cannot_be_told() -> None:
 
 
 def test_share_beyond_ascii_is_of_all_characters() -> None:
-    share = columns_of(Language("output"), ["a\u00e9 b", "plain"])["output.language.non_ascii"]
+    share = columns_of(Language("output"), ["aé b", "plain"])["output.language.non_ascii"]
     assert share.tolist() == [0.25, 0]
 
 
@@ -66,3 +66,23 @@ def test_input_side() -> None:
     columns = family.extract(EventBatch([event], table_for([family])))
     assert columns["input.language.code"] == ["de"]
     assert np.isfinite(np.asarray(columns["input.language.non_ascii"], dtype=np.float32)[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("您的訂單已經寄出\uff0c明天會到。", "zh"),
+        ("您的订单已经寄出\uff0c明天会到。", "zh"),
+        ("ご注文は明日届きます。", "ja"),
+        ("주문하신 상품은 내일 도착합니다.", "ko"),
+        ("Pakken din er sendt og kommer i morgen.", "no"),
+        ("Pakka di er send og kjem i morgon.", "no"),
+        ("Vaš paket je poslan i stiže sutra ujutro.", "sh"),
+        ("Vaš paket je poslat i stiže sutra ujutru.", "sh"),
+        ("Ваша посылка прибудет завтра.", "ru"),
+        ("Paket Anda akan tiba besok pagi, terima kasih.", "id"),
+        ("Δέμα έρχεται αύριο.", "el"),
+    ],
+)
+def test_languages_that_differ_in_few_words(text: str, code: str) -> None:
+    assert columns_of(Language("output"), [text])["output.language.code"] == [code]

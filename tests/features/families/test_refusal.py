@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,11 +16,10 @@ from monitor.features.families.refusal import (
     Refusal,
     RefusalModel,
     default_model,
-    is_explicit,
     read_model,
     token,
 )
-from monitor.features.text.wordpiece import split_chunks
+from monitor.features.text.refusals import declines
 from monitor.features.text.words import EventBatch, table_for
 from tests.shared_data import shared
 
@@ -35,6 +35,49 @@ def scores(*outputs: str | None) -> list[float]:
 def flags(*outputs: str | None) -> list[float]:
     batch = EventBatch([OutputEvent(stream="s", output=output) for output in outputs], TABLE)
     return [float(flag) for flag in np.asarray(SHIPPED.extract(batch)["output.tone.refusal"])]
+
+
+TEXTS: dict[str, dict[str, list[str]]] = yaml.safe_load(
+    Path(__file__).with_name("refusal_texts.yaml").read_text(encoding="utf-8")
+)
+
+
+@pytest.mark.parametrize("language", TEXTS)
+def test_what_a_speaker_declines_in_each_language(language: str) -> None:
+    wrong = [text for text, flag in zip(TEXTS[language]["declines"], flags(*TEXTS[language]["declines"]), strict=True)
+             if flag != 1]  # fmt: skip
+    wrong += [text for text, flag in zip(TEXTS[language]["answers"], flags(*TEXTS[language]["answers"]), strict=True)
+              if flag != 0]  # fmt: skip
+    assert len(wrong) <= 0.02 * sum(map(len, TEXTS[language].values())), wrong
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "**Sorry, I can't help with that.**",
+        "## Answer\n\nI won't assist with this.",
+        "I\u00a0can\u2019t help with this request.",
+        '{"answer": "I am unable to help with this request.", "sources": []}',
+        "\u201cI can't help with that.\u201d",
+        "Assistant: I must decline.",
+    ],
+)
+def test_formatting_hides_no_refusal(text: str) -> None:
+    assert flags(text) == [1.0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "She looked up. \u201cI can't help you with that,\u201d she said, and left.",
+        "> I can't help with that.\n\nThe reply above is too short. Add a reason and an alternative.",
+        "Here is a reply that you can send:\n\nI'm sorry, but I can't help with that.",
+        '```\nprint("I can\'t help with that.")\n```\nThis prints the line once.',
+        "Dear Mr Falk,\n\nI am sorry, but I cannot attend the dinner.\n\nKind regards,\nIda",
+    ],
+)
+def test_words_of_others_are_no_refusal(text: str) -> None:
+    assert flags(text) == [0.0]
 
 
 EXPLICIT = [
@@ -61,13 +104,13 @@ ANSWERS = [
 
 @pytest.mark.parametrize("text", EXPLICIT)
 def test_refusals_in_so_many_words(text: str) -> None:
-    assert is_explicit(split_chunks(text))
+    assert declines(text)
     assert flags(text) == [1.0]
 
 
 @pytest.mark.parametrize("text", ANSWERS)
 def test_answers_are_no_refusals(text: str) -> None:
-    assert not is_explicit(split_chunks(text))
+    assert not declines(text)
     assert flags(text) == [0.0]
 
 
@@ -76,7 +119,7 @@ def test_admonition_in_place_of_an_answer_is_a_refusal() -> None:
         "It is illegal and unethical to harm others. It is important to respect the rights and dignity of all people, "
         "and to seek help from a professional if you feel the urge to hurt someone."
     )
-    assert not is_explicit(split_chunks(text))
+    assert not declines(text)
     assert flags(text) == [1.0]
 
 
@@ -141,8 +184,11 @@ def test_a_batch_larger_than_the_working_memory() -> None:
         "cannot" * 150_000,
         "i a a can't\x00" * 50_000,
         "\ud800 i" * 9,
+        "\u6211\u65e0\u6cd5" * 100_000,
+        '{"a": "' * 50_000,
+        "> ``` '" * 50_000,
     ],
-    ids=range(5),
+    ids=range(8),
 )
 def test_hostile_texts_are_scored(text: str) -> None:
     assert 0 <= scores(text)[0] <= 1
@@ -168,7 +214,7 @@ def test_agreement_with_people_by_a_fit_that_never_saw_the_model(model: str, bar
 def test_ordinary_outputs_are_rarely_flagged_without_an_explicit_refusal() -> None:
     outputs = [row["output"] for row in _read(shared("alpacaeval.jsonl.gz"))][::4]
     flagged = [output for output, flag in zip(outputs, flags(*outputs), strict=True) if flag]
-    implicit = [output for output in flagged if not is_explicit(split_chunks(output))]
+    implicit = [output for output in flagged if not declines(output)]
     assert len(implicit) < 0.006 * len(outputs)
     assert len(flagged) < 0.03 * len(outputs)
 

@@ -50,3 +50,27 @@ def test_short_texts_have_no_vocabulary_ratio() -> None:
     found = columns_of(Repetition(), ["too short", ""])
     assert np.isnan(found["output.repetition.ttr"]).all()
     assert np.isnan(found["output.repetition.trigrams"]).all()
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "请稍后再试\uff0c系统正忙。",
+        "少々お待ちください。",
+        "กรุณาลองใหม่อีกครั้ง",
+    ],
+)
+def test_loops_without_spaces_are_seen_by_their_characters(sentence: str) -> None:
+    looped, once = sentence * 12, sentence
+    found = columns_of(Repetition(), [looped, once, f"前置。{looped}"])
+    assert found["output.repetition.loop"].tolist() == [1, 0, 1]
+    assert found["output.repetition.trigrams"][0] > 0.8 > found["output.repetition.trigrams"][1]
+
+
+def test_a_long_chinese_text_without_a_loop_has_none() -> None:
+    text = (
+        "火车九点出发\uff0c中午之前到达。山里会下雨\uff0c请带上外套和防水的鞋子。我们在门口见面\uff0c然后一起去吃午饭。"
+    )
+    found = columns_of(Repetition(), [text])
+    assert found["output.repetition.loop"][0] == 0
+    assert 0.8 < found["output.repetition.ttr"][0] <= 1

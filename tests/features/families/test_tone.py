@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.events.schema import OutputEvent
-from monitor.features.families.tone import Tone, default_lexicon, listed_lexicon
+from monitor.features.families.tone import Tone
+from monitor.features.text.tone_words import default_lexicon, listed_lexicon
 from monitor.features.text.words import EventBatch, table_for
 
 FAMILY = Tone()
@@ -201,3 +202,86 @@ def test_sentiment_agrees_with_vader_where_their_rules_are_the_same() -> None:
         "The worst purchase ever",
     ]
     assert sentiment(*texts) == pytest.approx([vader.polarity_scores(text)["compound"] for text in texts], abs=0.06)
+
+
+FOREIGN = [
+    "Die Lieferung war gestern da, und die Rechnung liegt in Ihrem Konto bereit.",
+    "La livraison est en route et vous trouverez la facture dans votre compte.",
+    "El pedido sale hoy y la factura está en su cuenta desde ayer.",
+    "De levering komt morgen en de rekening staat in uw account.",
+    "注文は明日届きます。",
+    "Заказ придёт завтра.",
+]
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+def test_english_lexicons_say_nothing_of_other_languages(text: str) -> None:
+    found = measure(text)
+    for name in ("sentiment", "formality", "hedging", "courtesy", "first_person", "second_person", "reading_grade"):
+        assert np.isnan(found[name][0]), name
+    assert found["exclamations"][0] == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["lol ok", "Gr8 thx!!", "Yes.", "COVID-19 hits Qatar", "https://example.com/de/die", "42"]
+)
+def test_short_and_odd_english_keeps_its_sentiment(text: str) -> None:
+    assert np.isfinite(measure(text)["sentiment"][0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sorry about that.",
+        "Das tut mir leid.",
+        "Lo siento mucho.",
+        "Désolé pour le retard.",
+        "Desculpe a demora.",
+        "Извините.",
+        "抱歉\uff0c晚了。",
+        "申し訳ありません。",
+        "نعتذر عن التأخير.",
+        "देरी के लिए खेद है।",
+        "দুঃখিত।",
+        "معذرت\u06d4",
+        "Mohon maaf.",
+        "Ci scusiamo, mi dispiace.",
+        "죄송합니다.",
+    ],
+)
+def test_apologies_in_the_languages_most_spoken(text: str) -> None:
+    assert measure(text)["apology"][0] > 0
+
+
+@pytest.mark.parametrize("text", ["Die Bestellung ist da.", "No hay nada.", "订单已发货。", "It leads the way."])
+def test_no_apology_where_there_is_none(text: str) -> None:
+    assert measure(text)["apology"][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "exclamations", "questions"),
+    [
+        ("\u00a1Hola! \u00bfTodo bien?", 0.5, 0.5),
+        ("真的吗\uff1f太好了\uff01", 0.5, 0.5),
+        ("هل وصل\u061f", 0, 1),
+        ("Πού είναι;", 0, 1),
+        ("See https://example.com/?a=1 now.", 0, 0),
+        ("Run `!ls` and `a ? b : c` here.", 0, 0),
+        ("Use x != y, or a?.b there.", 0, 0),
+        ("Do:\n```rust\nassert!(true);\n```\nDone.", 0, 0),
+        ("![plot](plot.png) shows it.", 0, 0),
+        ('He cried "Never ever again!" and left.', 0, 0),
+    ],
+)
+def test_marks_of_every_script_count_in_prose_alone(text: str, exclamations: float, questions: float) -> None:
+    found = measure(text)
+    assert [found["exclamations"][0], found["questions"][0]] == [exclamations, questions]
+
+
+def test_the_tone_of_code_and_quotations_is_not_the_speakers() -> None:
+    plain, with_code, quoting = measure(
+        "The script works.",
+        "The script works.\n```\nfail awful hate kill\n```",
+        "The script works.\n\n> I hate this awful thing.",
+    )["sentiment"]
+    assert plain == with_code == quoting

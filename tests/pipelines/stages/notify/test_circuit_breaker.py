@@ -28,6 +28,15 @@ def opened(at: float = 0.0) -> CircuitBreaker:
     return broken
 
 
+def test_it_opens_at_the_fifth_failure() -> None:
+    broken = circuit()
+    for _ in range(4):
+        broken.failed(0.0, None)
+        assert broken.state(0.0) is CircuitState.CLOSED
+    broken.failed(0.0, None)
+    assert broken.state(0.0) is CircuitState.OPEN
+
+
 def test_it_opens_after_failures_in_a_row_only() -> None:
     mixed = circuit()
     for _ in range(3):
@@ -43,7 +52,8 @@ def test_one_probe_goes_out_when_its_time_is_up_and_closes_it() -> None:
     assert broken.admit(0.25) == 0.75
     assert broken.state(1.0) is CircuitState.HALF_OPEN
     assert broken.admit(1.0) == 0.0
-    assert broken.admit(1.0) > 0.0  # the probe is under way
+    assert broken.state(1.0) is CircuitState.HALF_OPEN
+    assert broken.admit(1.0) == Delivery().first_retry  # the probe is under way
     broken.answered()
     assert broken.state(1.0) is CircuitState.CLOSED
     assert broken.admit(1.0) == 0.0
@@ -65,9 +75,33 @@ def test_a_wish_to_be_left_alone_holds_for_all_at_the_first_failure() -> None:
     assert asked.admit(10.0) == 42.0
     asked.failed(11.0, 60.0)  # one that was under way, told to wait longer
     assert asked.admit(11.0) == 60.0
+    asked.failed(12.0, 5.0)  # a shorter wish of another takes nothing from the longest
+    assert asked.admit(12.0) == 59.0
     absurd = circuit()
     absurd.failed(0.0, 1e9)
-    assert absurd.admit(0.0) == MAX_RETRY_AFTER_S
+    assert absurd.admit(0.0) == MAX_RETRY_AFTER_S == 3_600.0
+
+
+def test_an_answer_closes_it_and_the_next_time_it_opens_for_the_first_wait_again() -> None:
+    broken, now = opened(), 0.0
+    for _ in range(3):
+        now += broken.admit(now)
+        assert broken.admit(now) == 0.0
+        broken.failed(now, None)
+    assert broken.admit(now) == 8.0
+    broken.answered()
+    assert broken.state(now) is CircuitState.CLOSED
+    for _ in range(5):
+        broken.failed(now, None)
+    assert broken.admit(now) == 1.0
+
+
+def test_changed_settings_hold_from_the_next_failure_on() -> None:
+    broken = circuit()
+    broken.use(Delivery(first_retry=7.0))
+    for _ in range(5):
+        broken.failed(0.0, None)
+    assert broken.admit(0.0) == 7.0
 
 
 def test_failures_of_what_was_under_way_when_it_opened_do_not_count_as_probes() -> None:

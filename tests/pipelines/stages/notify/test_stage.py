@@ -16,7 +16,7 @@ from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.dispatch import Dispatch
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.alerting.rendering.samples import SPECS, sample_alert, sample_finding
-from monitor.detection.records.finding import State
+from monitor.detection.records.finding import Severity, State
 from monitor.errors import PermanentDelivery, RetryableDelivery, StateError
 from monitor.settings import Broker, Delivery, Settings
 from monitor.telemetry.worker_stats import CircuitState, WorkerStats
@@ -413,3 +413,39 @@ async def test_years_of_settled_alerts_go_in_parts(monkeypatch: pytest.MonkeyPat
     assert len(held(bench)) == 2_200
     await quietly(bench, 15)
     assert held(bench) == set()
+
+
+class Channel(Receiver):
+    """Posts messages that it cannot change afterwards."""
+
+    cannot_replace = True
+
+
+class Pager(Receiver):
+    """Takes what is critical."""
+
+    def takes(self, alert: Alert) -> bool:
+        return alert.severity is Severity.CRITICAL
+
+
+def revised(number: int, **changed: object) -> Alert:
+    finding = msgspec.structs.replace(sample_finding(State.FIRING), revision=number, measured_events=64)
+    return from_finding(msgspec.structs.replace(finding, **{"severity": Severity.WARNING, **changed}), specs=SPECS)
+
+
+async def test_a_revision_is_one_delivery_to_those_who_had_the_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    hook, channel, pager = Receiver(name="hook"), Channel(name="channel"), Pager(name="pager")
+    bench = Bench(monkeypatch, hook, channel, pager)
+    key = revised(0).transition
+    await bench.publish(revised(0), revised(1), revised(1))
+    await bench.run()
+    bench.restart()
+    # Restarted, told the same again, and then it is critical by what more events say; the last one is not news.
+    await bench.publish(revised(1), revised(2, severity=Severity.CRITICAL), revised(3, severity=Severity.CRITICAL))
+    await bench.run()
+    bench.restart()
+    await bench.run()
+    assert hook.got == [key, *(f"{key}:revision-{number}" for number in (1, 2, 3))]
+    assert channel.got == [key, f"{key}:revision-2"]
+    # To it the alert is new; it is a revision only from then on.
+    assert pager.got == [key, f"{key}:revision-3"]
