@@ -44,7 +44,7 @@ _WEIGHTS = {
     Role.DEPENDENCY: CAUSE,
     Role.FINISH: CAUSE,
     Role.TOOLS: STRONG,
-    Role.FEEDBACK: STRONG,
+    Role.FEEDBACK: PLAIN,
     Role.TRUNCATION: STRONG,
     Role.FACTS: MARK,
     Role.LAYOUT: MARK,
@@ -121,10 +121,10 @@ def _of_texts(folder: str, side: str) -> dict[str, ChangeWords]:
         f"{folder}.length.chars": _longer(side),
         f"{folder}.length.tokens": _longer(side),
         f"{folder}.length.sentences": ChangeWords(
-            length, f"{side} have more sentences", f"{side} have fewer sentences", weight=SCORE
+            length, f"{side} have more sentences", f"{side} have fewer sentences", weight=RATIO
         ),
         f"{folder}.length.lines": ChangeWords(
-            length, f"{side} have more lines", f"{side} have fewer lines", "Lines", SCORE
+            length, f"{side} have more lines", f"{side} have fewer lines", "Lines", RATIO
         ),
         f"{folder}.length.embedded": ChangeWords(f"{side} data", noun=f"{side} with images or data written into them"),
         f"{folder}.language.code": ChangeWords(f"{side} language", f"{side} are in"),
@@ -234,7 +234,7 @@ WORDS: dict[str, ChangeWords] = {
         "overlap", "Answers take up more of the question", "Answers take up less of the question", weight=RATIO
     ),
     "output.overlap.similarity": ChangeWords(
-        "overlap", "Answers are closer to the question", "Answers fit the question less", weight=SCORE
+        "overlap", "Answers are closer to the question", "Answers fit the question less", weight=PLAIN
     ),
     # What answers state, and what they must not
     "output.facts.amount": ChangeWords("amounts", "Amounts of money are larger", "Amounts of money are smaller"),
@@ -312,6 +312,11 @@ WORDS: dict[str, ChangeWords] = {
     "call.feedback.label": ChangeWords("feedback {key}", "{key} is"),
 }
 """By feature; of features with a key by their name without it, where `{key}` stands for the key."""
+
+JSON_START = "json"
+"""The value of how an output begins (`output.format.starts_with`) that says that it is JSON."""
+JSON_START_WORDS = ChangeWords(_JSON, "JSON answers begin with", weight=CAUSE)
+"""Of an output that began as JSON: what reads it may fail on a fence or a sentence in front."""
 
 _OF_DEPENDENCY = {
     "call.dependency.errors": ChangeWords(

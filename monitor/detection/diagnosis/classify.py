@@ -12,6 +12,7 @@ import numpy as np
 
 from monitor.detection.columns.flags import ANY_FAILURE
 from monitor.detection.diagnosis.attribution import Attribution
+from monitor.detection.diagnosis.naming import LIMIT_FINISHES, ORDINARY_FINISHES
 from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures, side_of
 from monitor.detection.records.finding import (
@@ -25,30 +26,14 @@ from monitor.detection.records.finding import (
 )
 from monitor.detection.records.finding_kinds import KINDS, FindingKind, Trigger, is_upstream, kind_of_call
 from monitor.detection.reference.reference import Reference
-from monitor.events.content import TOOL_FINISHES
 from monitor.features.base import FeatureSpec, Kind, Role, Worse
+from monitor.features.change_words import JSON_START
 
 DECISIVE_SHARE = 0.7
 """Share of the surest change's standard errors that a change has which decides on driver and kind, too: noise, of which
 there is always some among the changes, has less."""
 DECISIVE_CAUSE = 3.5
 """Standard errors that are enough for a dependency or an error to decide: by chance once in 2,000."""
-ORDINARY_FINISHES = TOOL_FINISHES | {
-    "none",
-    "stop",
-    "end_turn",
-    "eos",
-    "eos_token",
-    "stop_sequence",
-    "complete",
-    "completed",
-}
-"""What providers call an end without a fault, or `none` where they say nothing. Where a fault makes these fewer, its
-own value rises, and says so."""
-LIMIT_FINISHES = frozenset(
-    {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"}
-)
-"""What providers call an output that was cut off at a limit of its length."""
 SIZES = frozenset({Role.LENGTH, Role.EMPTY})
 """What says how long outputs are."""
 MANY_UNPARSED = 0.2
@@ -119,6 +104,10 @@ def kind_of(
     if driver is Driver.MIX:
         return FindingKind.MIX_SHIFT
     role = None if lead is None else features.role(lead.name)
+    if lead is not None and role is Role.COST and side_of(lead.name) != "call":
+        role = None  # reasoning that is written into the output costs, and is first of all another output
+    if lead is not None and role is Role.LAYOUT and lead.usual == JSON_START:
+        role = Role.FORMAT
     if lead is not None and role is Role.FINISH:
         if str(lead.value).lower() in LIMIT_FINISHES:
             return FindingKind.TRUNCATION

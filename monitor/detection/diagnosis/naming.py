@@ -25,12 +25,16 @@ from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures, side_of
 from monitor.detection.records.finding import FAMILY_MISSING, SPREAD, TAIL, Driver, FeatureChange, base_name
 from monitor.detection.reference.reference import Reference
+from monitor.events.content import TOOL_FINISHES
 from monitor.features.base import FeatureSpec, Role
-from monitor.features.change_words import ChangeWords, change_words
+from monitor.features.change_words import JSON_START, JSON_START_WORDS, ChangeWords, change_words
 from monitor.statistics.several_tests import holm
 
 CHANCE = 0.05
 """Error over all features of a finding: in one of twenty findings some feature is listed that did not change."""
+CHANCE_ELSEWHERE = 0.001
+"""The same for features on another side than what drives the change, as outputs where only the call changed. The rows
+compared were chosen as the start of the change, which carries features further than chance does in other rows."""
 MOST_SURE = 12.0
 """Standard errors beyond which a feature is no surer than another: with many rows everything is beyond doubt, and what
 leads is decided by the weights."""
@@ -43,6 +47,23 @@ UNNAMED_FACTOR = 0.3
 MAY_BE_NONE = frozenset({Role.FORMAT, Role.TOOLS, Role.FINISH, Role.DEPENDENCY})
 """Roles of categories of which having no value says something by itself: a key is missing, no tool is called. Of the
 others, as the language, it says that there is no text."""
+
+ORDINARY_FINISHES = TOOL_FINISHES | {
+    "none",
+    "stop",
+    "end_turn",
+    "eos",
+    "eos_token",
+    "stop_sequence",
+    "complete",
+    "completed",
+}
+"""What providers call an end without a fault, or `none` where they say nothing. Where a fault makes these fewer, its
+own value rises, and says so."""
+LIMIT_FINISHES = frozenset(
+    {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"}
+)
+"""What providers call an output that was cut off at a limit of its length."""
 
 
 def is_internal(name: str, spec: FeatureSpec | None) -> bool:
@@ -70,7 +91,10 @@ def sureties(reference: Reference, moved: Shift) -> dict[str, float]:
 def words_of(change: FeatureChange, features: DeclaredFeatures) -> ChangeWords:
     """The words for a change, of the feature behind its name."""
     name = base_name(change.name)
-    return change_words(name, features.spec(name))
+    spec = features.spec(name)
+    if change.usual == JSON_START and spec is not None and spec.role is Role.LAYOUT:
+        return JSON_START_WORDS
+    return change_words(name, spec)
 
 
 def placed(
@@ -94,13 +118,16 @@ def placed(
         range(len(changes)),
         key=lambda at: (bool(expected) and features.role(changes[at].name) not in expected, -scores[at]),
     )
-    surviving = _surviving(sure)
+    surviving, far = _surviving(sure, CHANCE), _surviving(sure, CHANCE_ELSEWHERE)
     lead = words_of(changes[order[0]], features).topic
     kept = [
         at
         for at in order
         if not is_internal(changes[at].name, features.spec(changes[at].name))
-        and (changes[at].name in surviving or words_of(changes[at], features).topic == lead)
+        and (
+            changes[at].name in (surviving if side_of(changes[at].name) == driver.value else far)
+            or words_of(changes[at], features).topic == lead
+        )
     ] or order[:1]
     kept.sort(key=lambda at: words_of(changes[at], features).topic != lead)
     places = {at: place for place, at in enumerate(kept[:MOST_FEATURES])}
@@ -115,10 +142,11 @@ def named(changes: Sequence[FeatureChange], features: DeclaredFeatures) -> list[
     return list(topics.values())
 
 
-def _surviving(sure: Mapping[str, float]) -> frozenset[str]:
+def _surviving(sure: Mapping[str, float], chance: float) -> frozenset[str]:
+    """The features that moved, with this error over all of them."""
     names = list(sure)
     p = [2 * float(ndtr(-sure[name])) for name in names]
-    return frozenset(name for name, survives in zip(names, holm(p, CHANCE), strict=True) if survives)
+    return frozenset(name for name, survives in zip(names, holm(p, chance), strict=True) if survives)
 
 
 def _score(change: FeatureChange, sure: Mapping[str, float], driver: Driver, features: DeclaredFeatures) -> float:
@@ -130,6 +158,8 @@ def _score(change: FeatureChange, sure: Mapping[str, float], driver: Driver, fea
     role = features.role(change.name)
     if is_internal(change.name, features.spec(change.name)) or (change.value == NONE and role not in MAY_BE_NONE):
         score *= UNNAMED_FACTOR
+    if role is Role.FINISH and str(change.value).lower() in ORDINARY_FINISHES:
+        score *= UNNAMED_FACTOR  # errors and refusals end as they should, or not at all
     if change.name.endswith(TAIL):
         score *= TAIL_FACTOR
     expected = {Driver.INPUT: ("input",), Driver.CALL: ("call",), Driver.OUTPUT: ("output", "call")}

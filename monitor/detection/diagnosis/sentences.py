@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 from monitor.detection.columns.flags import ANY_FAILURE
 from monitor.detection.columns.rare_categories import NONE
-from monitor.detection.diagnosis.classify import LIMIT_FINISHES
-from monitor.detection.diagnosis.naming import words_of
+from monitor.detection.diagnosis.naming import LIMIT_FINISHES, words_of
 from monitor.detection.diagnosis.rounding import number
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (

@@ -82,10 +82,10 @@ def test_more_calls_of_tools_are_no_errors(values: tuple[str, ...], driver: str,
 
 
 def test_outputs_that_can_no_longer_be_parsed_are_a_broken_format_however_sure_the_rest_is() -> None:
-    longer = FeatureChange(TOKENS, 23.0, 33.5, 15.0)
+    longer = FeatureChange(CHARS, 23.0, 33.5, 15.0)
     for after, kind in ((0.33, FindingKind.FORMAT), (0.95, FindingKind.SILENT_UPDATE)):
         parsed = FeatureChange(VALID, 1.0, after, (after - 1) / 0.03)
-        sure = {TOKENS: 12.0, VALID: 2.6}
+        sure = {CHARS: 12.0, VALID: 2.6}
         assert kind_of([longer, parsed], [longer], Driver.OUTPUT, sure) is kind
 
 
@@ -101,3 +101,36 @@ def test_directions_of_meaning_are_said_by_what_they_are_of_and_after_what_a_per
     ]  # fmt: skip
     title, _ = wording.words("shop", FindingKind.INPUT_DRIFT, Driver.INPUT, [asked], Attribution(), 800, DECLARED)
     assert title == "shop: Questions are about something else"
+
+
+def test_json_that_begins_with_a_fence_is_another_format() -> None:
+    fence = FeatureChange("output.format.starts_with", 0.0, 1.0, 9.0, value="fence", usual="json", events=4)
+    blocks = FeatureChange("output.format.code_blocks", 0.0, 1.0, 9.0, statistic="any", events=4)
+    sure = {fence.name: 7.0, blocks.name: 7.0}
+    assert kind_of([blocks, fence], [blocks, fence], Driver.OUTPUT, sure) is FindingKind.FORMAT
+    assert sentence(fence, DECLARED) == "JSON answers begin with fence instead of json"
+
+
+def test_an_error_leads_before_the_end_that_it_has() -> None:
+    error = FeatureChange(ERROR, 0.0, 1.0, 9.0, events=4)
+    end = FeatureChange("call.outcome.finish_reason", 0.0, 1.0, 9.0, value="none", usual="stop", events=4)
+    assert kind_of([end, error], [end, error], Driver.CALL, {ERROR: 7.0, end.name: 7.5}) is FindingKind.ERRORS
+
+
+@pytest.mark.parametrize(
+    ("lead", "kind"),
+    [
+        ("output.language.code", FindingKind.LANGUAGE),
+        ("output.format.truncated", FindingKind.TRUNCATION),
+        ("output.privacy.contact", FindingKind.PRIVACY),
+        ("output.facts.amount", FindingKind.FACTS),
+        ("call.tools.called", FindingKind.TOOL),
+        ("call.cost.usd", FindingKind.COST),
+        ("output.reasoning.chars", FindingKind.SILENT_UPDATE),
+        ("call.feedback.score[rating]", FindingKind.FEEDBACK),
+        ("output.tone.apology", FindingKind.SILENT_UPDATE),
+    ],
+)
+def test_the_kind_follows_from_what_leads(lead: str, kind: FindingKind) -> None:
+    change = FeatureChange(lead, 0.0, 1.0, 9.0, events=4)
+    assert classify.kind_of(change, Driver.OUTPUT, Attribution(known_versions=True), DECLARED) is kind
