@@ -11,13 +11,14 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection import DetectionSettings, Finding, StreamMonitor
+from monitor.detection.state.snapshot_codec import encode, from_plain
 from monitor.features.base import FeatureSpec, Kind, Role, Worse
 from monitor.features.batch import FeatureBatch
 from monitor.features.families.dependencies import Calls
@@ -52,6 +53,7 @@ SETTINGS = DetectionSettings(warmup=WARMUP, mature=600)
 """A short warm-up, so that streams in tests can be short; everything else as it is by default."""
 
 Column = NDArray[np.float64]
+R = TypeVar("R", bound=msgspec.Struct)
 
 
 @dataclass
@@ -241,3 +243,13 @@ def decoded(snapshot: bytes) -> dict[str, Any]:
     """What a stream's snapshot holds."""
     state: dict[str, Any] = msgspec.msgpack.decode(zlib.decompress(snapshot))
     return state
+
+
+def recoded(state: dict[str, Any]) -> bytes:
+    """The snapshot that holds this."""
+    return zlib.compress(msgspec.msgpack.encode(state))
+
+
+def read_again(state: R) -> R:
+    """A record of state after it was written and read: it shares nothing with the object that made it."""
+    return from_plain(msgspec.msgpack.decode(encode(state)), type(state))

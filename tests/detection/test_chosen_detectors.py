@@ -84,12 +84,12 @@ def test_it_sees_each_row_once_whatever_else_is_found(size: int) -> None:
     assert replay(monitor, traffic, size=size), "information, at least"
     state = decoded(monitor.snapshot())
     assert (1416 - WARMUP) % 32 == 0
-    assert state["main"]["alone"][CHARS]["n"] == 1416 - WARMUP
+    assert state["monitors"]["main"]["alone"][0][CHARS]["n"] == 1416 - WARMUP
 
 
 def test_a_glob_chooses_for_all_that_match() -> None:
     monitor = watch(chosen("adwin", "output.*"))
     replay(monitor, calm(400, 121))
-    alone = decoded(monitor.snapshot())["main"]["alone"]
+    alone = decoded(monitor.snapshot())["monitors"]["main"]["alone"][0]
     assert {CHARS, WORDS} <= set(alone)
     assert LATENCY not in alone

@@ -11,8 +11,9 @@ from monitor.detection import DetectionSettings, Finding, FindingKind, State, St
 from monitor.detection.diagnosis.attribution import COMPARED
 from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.finding import Driver, Ended, Severity, finding_id
-from monitor.detection.reference.learned_reference import LearnedReference
+from monitor.detection.reference.learned_reference import LearnedReference, LearnedReferenceState
 from monitor.detection.settings import Floors
+from monitor.detection.state.snapshot_codec import from_plain
 from tests.detection.streams import (
     ASKED,
     CHARS,
@@ -343,8 +344,11 @@ def test_a_provisional_reference_matures_while_the_change_lasts(pinned: bool) ->
     for name in (CHARS, WORDS):
         traffic[name][AT:] *= 2
     replay(monitor, traffic)
-    track = decoded(monitor.snapshot())["main"]
-    original, provisional = (LearnedReference.from_plain(track[which]).reference for which in ("original", "active"))
+    track = decoded(monitor.snapshot())["monitors"]["main"]
+    original, provisional = (
+        LearnedReference.from_state(from_plain(track[which], LearnedReferenceState)).reference
+        for which in ("original", "active")
+    )
     assert provisional.n >= SETTINGS.mature
     assert provisional.frozen
     assert (original.n == SETTINGS.warmup) == pinned

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from monitor.detection import Control, ControlAction, DetectionSettings, Finding, State, StreamMonitor
 from monitor.detection.settings import DetectorChoice
+from monitor.detection.state.snapshot_codec import unpack
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
 from tests.detection.streams import (
@@ -253,7 +254,8 @@ def test_rows_judged_again_after_an_alert_are_not_repetitions() -> None:
     for row in range(1400):
         monitor.observe(traffic.batch(row, row + 1))
         if row % 32 == 8 and row > 700:
-            remembered = decoded(monitor.snapshot())["main"]["repetitions"]
+            [packed] = decoded(monitor.snapshot())["monitors"]["main"]["repetitions"]
+            remembered = unpack(packed).tolist()
             assert len(set(remembered)) == len(remembered) == 64
 
 

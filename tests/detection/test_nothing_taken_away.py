@@ -8,7 +8,6 @@ import pytest
 from monitor.detection import Control, ControlAction, DetectionSettings, Finding, State, StreamMonitor
 from monitor.detection.records.finding import Driver
 from monitor.detection.settings import DetectorChoice, Floors
-from monitor.detection.state.snapshot_codec import squeeze
 from tests.detection.streams import (
     ASKED,
     CHARS,
@@ -26,6 +25,7 @@ from tests.detection.streams import (
     decoded,
     fired,
     named,
+    recoded,
     replay,
     watch,
 )
@@ -140,7 +140,7 @@ def test_after_accept_it_is_calm_matures_and_finds_the_next_change(detector: str
     assert len(fired(replay(monitor, traffic, 0, 1100))) == 1
     assert len(monitor.control(Control(action=ControlAction.ACCEPT, stream="s"))) == 1
     assert fired(replay(monitor, traffic, 1100, 3000)) == []
-    reference = decoded(monitor.snapshot())["main"]["original"][0]
+    reference = decoded(monitor.snapshot())["monitors"]["main"]["original"][0]
     assert reference[7] is not None, "frozen, as after 600 calm rows"
     found = fired(replay(monitor, traffic, 3000))
     assert len(found) == 1
@@ -185,7 +185,7 @@ def test_detectors_begin_with_each_new_reference() -> None:
     seen = {}
     for name, stop in {"before": 690, "provisional": 1400, "recovered": 2990}.items():
         replay(monitor, traffic, monitor.events, stop)
-        alone = decoded(monitor.snapshot())["main"]["alone"]
+        alone = decoded(monitor.snapshot())["monitors"]["main"]["alone"][0]
         seen[name] = (alone[CHARS]["n"], alone[LATENCY]["n"])
     # Evidence's has taken 200 rows of each reference first.
     for name, (since, least) in {"before": (200, 480), "provisional": (900, 400), "recovered": (1500, 1000)}.items():
@@ -211,7 +211,7 @@ def test_a_noisy_detector_keeps_nothing_from_its_way() -> None:
     found = replay(monitor, traffic, 0, 3000)
     assert fired(found) == []
     assert len(found) <= 6, "information is told rarer and rarer"
-    assert decoded(monitor.snapshot())["main"]["original"][0][7] is not None, "the reference has matured"
+    assert decoded(monitor.snapshot())["monitors"]["main"]["original"][0][7] is not None, "the reference has matured"
     change = fired(replay(monitor, traffic, 3000))
     plain = watch()
     expected = fired(replay(plain, traffic))
@@ -248,7 +248,7 @@ def test_settings_that_no_longer_choose_a_detector_leave_no_number_unwatched() -
     monitor = watch(choosing((CHARS, "page_hinkley", UNHEARD)))
     replay(monitor, traffic, 0, 1500)
     monitor.control(Control(action=ControlAction.SETTINGS, stream="s", data={"detectors": []}))
-    assert decoded(monitor.snapshot())["main"]["alone"][CHARS]["detector"] == "evidence"
+    assert decoded(monitor.snapshot())["monitors"]["main"]["alone"][0][CHARS]["detector"] == "evidence"
     assert replay(monitor, traffic, 1500, 2600) == []
     found = fired(replay(monitor, traffic, 2600))
     assert CHARS in named(found[0])
@@ -256,8 +256,8 @@ def test_settings_that_no_longer_choose_a_detector_leave_no_number_unwatched() -
     again = calm(600, 99)
     again.ids = [f"again-{i}" for i in again.ids]
     replay(monitor, again)
-    state = decoded(monitor.snapshot())["main"]
-    assert state["alone"] == {}
+    state = decoded(monitor.snapshot())["monitors"]["main"]
+    assert state["alone"][0] == {}
     assert state["original"][0][6] == []
 
 
@@ -268,7 +268,7 @@ def test_settings_that_choose_a_detector_take_effect_at_once_and_survive_a_resta
     choice = [{"features": CHARS, "detector": "adwin"}]
     monitor.control(Control(action=ControlAction.SETTINGS, stream="s", data={"detectors": choice}))
     replay(monitor, traffic, 600, 800)
-    assert decoded(monitor.snapshot())["main"]["alone"][CHARS]["n"] > 100
+    assert decoded(monitor.snapshot())["monitors"]["main"]["alone"][0][CHARS]["n"] > 100
     restored = watch()
     restored.restore(monitor.snapshot())
     assert restored.snapshot() == monitor.snapshot()
@@ -281,12 +281,13 @@ def test_a_snapshot_that_left_flags_out_gets_them_back_while_its_reference_is_yo
     traffic = changed("refusals")
     replay(monitor, traffic, 0, AT)
     state = decoded(monitor.snapshot())
-    reference = state["main"]["original"][0]
+    reference = state["monitors"]["main"]["original"][0]
     assert reference[7] is None, "it matures still"
     reference[6] = sorted({*reference[6], REFUSAL, EMPTY, LANGUAGE, FENCES})
-    state["main"]["evidence"][0][0] = [state["main"]["evidence"][0][0][0], [0], b""]
+    sums = state["monitors"]["main"]["evidence"][0][0]
+    sums[1:] = [[0], b""]
     restored = watch()
-    restored.restore(squeeze(state))
+    restored.restore(recoded(state))
     found: list[Finding] = fired(replay(restored, traffic, AT))
     assert REFUSAL in named(found[0])
 

@@ -9,9 +9,8 @@ import pytest
 
 from monitor.detection import DetectionSettings, StreamMonitor
 from monitor.detection.settings import DetectorChoice
-from monitor.detection.state.snapshot_codec import squeeze
 from monitor.errors import StateError
-from tests.detection.streams import CHARS, SETTINGS, WORDS, calm, decoded, replay, watch
+from tests.detection.streams import CHARS, SETTINGS, WORDS, calm, decoded, recoded, replay, watch
 
 
 def blobs(item: object) -> Iterator[bytes]:
@@ -62,7 +61,7 @@ def test_a_snapshot_says_its_format_and_only_that_one_is_read() -> None:
     before = monitor.snapshot()
     for other in (state["format"] + 1, None, "x"):
         with pytest.raises(StateError, match=r"'s'.*this version reads"):
-            monitor.restore(squeeze({**state, "format": other}))
+            monitor.restore(recoded({**state, "format": other}))
         assert monitor.snapshot() == before
 
 

@@ -18,24 +18,32 @@ resolved when the versions agree again, or when one of them is gone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.canary.comparison import VersionComparison
+from monitor.detection.canary.comparison import VersionComparison, VersionComparisonState
 from monitor.detection.canary.explanation import Basis
-from monitor.detection.canary.versions import GONE, MOST_VERSIONS, Versions
+from monitor.detection.canary.versions import GONE, MOST_VERSIONS, Versions, VersionsState
 from monitor.detection.columns.recent_rows import VERSIONS, RecentRows, each_once, segments_of
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import Ended, Finding, Resolution
 from monitor.detection.reference.learned_reference import LearnedReference
+from monitor.detection.state.snapshot_codec import StateRecord
 
 SHARE = 0.2
 """Share of the alert budget that comparisons have while there are any; it delays the other evidence by a hundredth."""
 MOST_PAIRS = 3
 """Comparisons of a stream at a time: they share one part of its budget, so each more makes the others slower."""
+
+
+class CanaryMonitorState(StateRecord):
+    """Of `CanaryMonitor`: versions by attribute, comparisons, and the accepted pairs (attribute, old, new)."""
+
+    versions: dict[str, VersionsState]
+    pairs: list[VersionComparisonState]
+    accepted: list[tuple[str, str, str]]
 
 
 class CanaryMonitor:
@@ -174,20 +182,16 @@ class CanaryMonitor:
 
     # State
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [
-            [[name, *own.plain()] for name, own in self._versions.items()],
-            [pair.plain() for pair in self.pairs],
-            self._accepted,
-        ]
+    def to_state(self) -> CanaryMonitorState:
+        """For a snapshot."""
+        versions = {name: own.to_state() for name, own in self._versions.items()}
+        return CanaryMonitorState(versions, [pair.to_state() for pair in self.pairs], self._accepted)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> CanaryMonitor:
-        """The comparisons that `plain` described."""
-        versions, pairs, accepted = plain
+    def from_state(cls, state: CanaryMonitorState) -> CanaryMonitor:
+        """The comparisons that `state` described."""
         canary = cls()
-        canary._versions = {name: Versions.from_plain(*own) for name, *own in versions}
-        canary.pairs = [VersionComparison.from_plain(pair) for pair in pairs]
-        canary._accepted = [(attribute, old, new) for attribute, old, new in accepted]
+        canary._versions = {name: Versions.from_state(own) for name, own in state.versions.items()}
+        canary.pairs = [VersionComparison.from_state(pair) for pair in state.pairs]
+        canary._accepted = state.accepted
         return canary

@@ -8,21 +8,24 @@ and when they agree again. Pure.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.canary.difference import VersionDifference, compared_scores, compared_width
+from monitor.detection.canary.difference import (
+    VersionDifference,
+    VersionDifferenceState,
+    compared_scores,
+    compared_width,
+)
 from monitor.detection.canary.explanation import Basis, Compared, Gain, differing, finding
-from monitor.detection.columns.duplicates import Repetitions
+from monitor.detection.columns.duplicates import Repetitions, RepetitionsState
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.diagnosis.diagnose import ERRORS_TO_NAME_A_FEATURE, MIN_ROWS_TO_CALL_A_SHIFT_SMALL
 from monitor.detection.diagnosis.feature_changes import effects
 from monitor.detection.diagnosis.finding_builder import Certainty
 from monitor.detection.diagnosis.shift import Shift
-from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest
+from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest, TwoSampleTestState
 from monitor.detection.records.cooldown import Cooldown
 from monitor.detection.records.finding import Ended, Finding, RaisedAt, Resolution, resolved
 from monitor.detection.records.plain_numbers import finite
@@ -31,7 +34,7 @@ from monitor.detection.recovery.column import Column
 from monitor.detection.recovery.recovery import limit, not_back
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.reference import Reference
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
@@ -47,6 +50,31 @@ LIMIT_TO_AGREE = limit(PIECE)
 FEWEST_TURNS = 2
 """Changes from one version to the other within a piece, at least: one after the other is a change in time, and a single
 version nothing to compare."""
+
+
+class VersionComparisonState(StateRecord):
+    """Of `VersionComparison`; `y`, `is_new` and `indices` are of the rows that wait."""
+
+    attribute: str
+    old: str
+    new: str
+    firsts: tuple[int, int]
+    basis: int
+    informed: bool
+    open: Finding | None
+    repetitions: RepetitionsState
+    test: TwoSampleTestState
+    difference: VersionDifferenceState
+    window: VersionDifferenceState | None
+    y: Array
+    is_new: NDArray[np.bool_]
+    indices: NDArray[np.int64]
+    gains: list[Gain]
+    gain_since: float
+    new_rows: int
+    rows: int
+    cooldown: Cooldown
+    tested: list[Column]
 
 
 class VersionComparison:
@@ -281,40 +309,45 @@ class VersionComparison:
 
     # State
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        pause = [self._cooldown.until, self._cooldown.wait]
-        return [
-            [self.attribute, self.old, self.new, self.firsts, self._basis, self._informed],
-            None if self.open is None else msgspec.to_builtins(self.open),
-            self._repetitions.plain(),
-            self._test.plain(),
-            self._difference.plain(),
-            None if self._window is None else self._window.plain(),
-            [pack(self._y), pack(self._new.astype(np.uint8)), pack(self._indices)],
-            [[list(each) for each in self._gains], self._gain_since, self._new_rows, self._rows, pause],
-            [msgspec.to_builtins(column) for column in self._tested],
-        ]
+    def to_state(self) -> VersionComparisonState:
+        """For a snapshot."""
+        return VersionComparisonState(
+            attribute=self.attribute,
+            old=self.old,
+            new=self.new,
+            firsts=self.firsts,
+            basis=self._basis,
+            informed=self._informed,
+            open=self.open,
+            repetitions=self._repetitions.to_state(),
+            test=self._test.to_state(),
+            difference=self._difference.to_state(),
+            window=None if self._window is None else self._window.to_state(),
+            y=self._y,
+            is_new=self._new,
+            indices=self._indices,
+            gains=self._gains,
+            gain_since=self._gain_since,
+            new_rows=self._new_rows,
+            rows=self._rows,
+            cooldown=self._cooldown,
+            tested=self._tested,
+        )
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> VersionComparison:
-        """The comparison that `plain` described; it goes on bit for bit."""
-        names, found, repetitions, test, difference, window, waiting, counts, *later = plain
+    def from_state(cls, state: VersionComparisonState) -> VersionComparison:
+        """The comparison that `state` described; it goes on bit for bit."""
         own = cls.__new__(cls)
-        own.attribute, own.old, own.new, firsts, own._basis, own._informed = names
-        own.firsts = (firsts[0], firsts[1])
-        own.open = None if found is None else msgspec.convert(found, Finding)
-        tested = later[0] if later else []  # a snapshot from before the test of recovery has none
-        own._tested = [msgspec.convert(column, Column) for column in tested]
-        own._repetitions = Repetitions.from_plain(repetitions)
-        own._test = TwoSampleTest.from_plain(test)
-        own._difference = VersionDifference.from_plain(difference)
-        own._window = None if window is None else VersionDifference.from_plain(window)
-        own._y, own._indices = unpack(waiting[0]), unpack(waiting[2])
-        own._new = unpack(waiting[1]).astype(bool)
-        gains, own._gain_since, own._new_rows, own._rows, pause = counts
-        own._gains = [Gain(*each) for each in gains]
-        own._cooldown = Cooldown(*pause)
+        own.attribute, own.old, own.new, own.firsts = state.attribute, state.old, state.new, state.firsts
+        own._basis, own._informed, own.open = state.basis, state.informed, state.open
+        own._repetitions = Repetitions.from_state(state.repetitions)
+        own._test = TwoSampleTest.from_state(state.test)
+        own._difference = VersionDifference.from_state(state.difference)
+        own._window = None if state.window is None else VersionDifference.from_state(state.window)
+        own._y, own._new, own._indices = state.y, state.is_new, state.indices
+        own._gains, own._gain_since = state.gains, state.gain_since
+        own._new_rows, own._rows = state.new_rows, state.rows
+        own._cooldown, own._tested = state.cooldown, state.tested
         return own
 
 

@@ -6,20 +6,28 @@ difference is comes from all columns (`VersionDifference.shift`). Pure.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.diagnosis.shift import LEAST_VARIANCE, Shift
 from monitor.detection.reference.moments import CLIP
 from monitor.detection.reference.reference import Joint, Reference
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
 FEWEST_FREEDOM = 9
 """Degrees of freedom from which the versions' own scatter is used; of fewer, the reference's variance is."""
+
+
+class VersionDifferenceState(StateRecord):
+    """Of `VersionDifference`; `sums` are those of the difference, the old and the new version, and squares (4, d)."""
+
+    since: int
+    counts: NDArray[np.int64]
+    weight: float
+    sums: Array
+    freedom: int
 
 
 class VersionDifference:
@@ -88,19 +96,18 @@ class VersionDifference:
         u = mean[: len(joint.project)] @ joint.project
         return float(np.sqrt(np.maximum((u * u - 1 / self.weight).sum(), 0.0)))
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
+    def to_state(self) -> VersionDifferenceState:
+        """For a snapshot."""
         sums = np.stack([self._difference, self._old, self._new, self._squares])
-        return [self.since, pack(self.counts), self.weight, pack(sums), self._freedom]
+        return VersionDifferenceState(self.since, self.counts, self.weight, sums, self._freedom)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> VersionDifference:
-        """The sums that `plain` described."""
-        since, counts, weight, sums, freedom = plain
-        difference = cls(0, since)
-        difference.counts, difference.weight, difference._freedom = unpack(counts), weight, freedom
-        rows = unpack(sums)
-        difference._difference, difference._old, difference._new, difference._squares = (row.copy() for row in rows)
+    def from_state(cls, state: VersionDifferenceState) -> VersionDifference:
+        """The sums that `state` described."""
+        difference = cls(0, state.since)
+        difference.counts, difference.weight, difference._freedom = state.counts, state.weight, state.freedom
+        rows = (row.copy() for row in state.sums)
+        difference._difference, difference._old, difference._new, difference._squares = rows
         return difference
 
 

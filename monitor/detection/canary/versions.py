@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.detection.state.snapshot_codec import StateRecord
 
 GONE = 1_000
 """Rows of the stream after which a version that did not come runs no longer: one that serves 1 % of the traffic is
@@ -22,6 +23,14 @@ class Appearance:
 
     first: int
     last: int
+
+
+class VersionsState(StateRecord):
+    """Of `Versions`: of each value the stream indices of its first and last row."""
+
+    known: dict[str, tuple[int, int]]
+    latest: str | None
+    wide: bool
 
 
 class Versions:
@@ -79,15 +88,15 @@ class Versions:
             self.known = {value: places for value, places in self.known.items() if now - places.last < GONE}
         return len(self.known) < MOST_VERSIONS
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        known = {value: [places.first, places.last] for value, places in self.known.items()}
-        return [known, self._latest, self.wide]
+    def to_state(self) -> VersionsState:
+        """For a snapshot."""
+        known = {value: (places.first, places.last) for value, places in self.known.items()}
+        return VersionsState(known, self._latest, self.wide)
 
     @classmethod
-    def from_plain(cls, known: dict[str, list[int]], latest: str | None, wide: bool) -> Versions:
-        """The versions that `plain` described."""
+    def from_state(cls, state: VersionsState) -> Versions:
+        """The versions that `state` described."""
         versions = cls()
-        versions.known = {value: Appearance(*places) for value, places in known.items()}
-        versions._latest, versions.wide = latest, wide
+        versions.known = {value: Appearance(*places) for value, places in state.known.items()}
+        versions._latest, versions.wide = state.latest, state.wide
         return versions

@@ -8,7 +8,6 @@ counted as a conflict, once in 2 * 10^6.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import latest
 from monitor.detection.state.jit import compiled
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 WINDOW = 2048
 """Events whose ids are remembered: what a producer sends again after an error comes within its latest batches."""
@@ -24,6 +23,15 @@ LOW_BITS = 0xFFFF
 """Bits of a checksum by which most ids are told to be new without comparing: a table of 64 KiB."""
 REMEMBERED = 64
 """Rows over which a repetition counts for less: two blocks, as long as a burst of one question lasts."""
+
+
+class RecentEventsState(StateRecord):
+    """Of `RecentEvents`."""
+
+    ids: NDArray[np.uint32]
+    contents: NDArray[np.uint8]
+    duplicates: int
+    id_conflicts: int
 
 
 class RecentEvents:
@@ -70,16 +78,16 @@ class RecentEvents:
             taken += 1
         return keep
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [pack(self._ids), pack(self._contents), self.duplicates, self.id_conflicts]
+    def to_state(self) -> RecentEventsState:
+        """For a snapshot."""
+        return RecentEventsState(self._ids, self._contents, self.duplicates, self.id_conflicts)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> RecentEvents:
-        """The record that `plain` described."""
+    def from_state(cls, state: RecentEventsState) -> RecentEvents:
+        """The record that `state` described."""
         recent = cls()
-        ids, contents, recent.duplicates, recent.id_conflicts = plain
-        recent._ids, recent._contents = unpack(ids), unpack(contents)
+        recent._ids, recent._contents = state.ids, state.contents
+        recent.duplicates, recent.id_conflicts = state.duplicates, state.id_conflicts
         return recent
 
 
@@ -96,6 +104,12 @@ def _any_in(some: NDArray[np.uint32], others: NDArray[np.uint32]) -> bool:
                 if one == other:
                     return True
     return False
+
+
+class RepetitionsState(StateRecord):
+    """Of `Repetitions`."""
+
+    last: NDArray[np.uint64]
 
 
 class Repetitions:
@@ -125,13 +139,13 @@ class Repetitions:
         """Rows that were taken."""
         self._last = latest(self._last, digests, REMEMBERED)
 
-    def plain(self) -> list[int]:
-        """Plain data for a snapshot."""
-        return [int(digest) for digest in self._last]
+    def to_state(self) -> RepetitionsState:
+        """For a snapshot."""
+        return RepetitionsState(self._last)
 
     @classmethod
-    def from_plain(cls, plain: list[int]) -> Repetitions:
-        """The record that `plain` described."""
+    def from_state(cls, state: RepetitionsState) -> Repetitions:
+        """The record that `state` described."""
         repetitions = cls()
-        repetitions._last = np.asarray(plain, dtype=np.uint64)
+        repetitions._last = state.last
         return repetitions

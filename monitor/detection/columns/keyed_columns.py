@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from monitor.detection.columns.known_values import KnownValues
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.reference.young_reference import least_rows
+from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.families.facts import NEW_VALUE
 from monitor.features.families.keyed_templates import TEMPLATES, Template
@@ -41,6 +41,13 @@ MAX_DISTINCT_SHARE = 0.5
 CLOCK_CORRELATION = 0.9
 """Rank correlation with the order of rows from which a number is a clock or a counter: it has no level to keep."""
 TRUE_FROM = 0.5
+
+
+class KeyedColumnsState(StateRecord):
+    """Of `KeyedColumns`; `known` is None where no values are watched."""
+
+    names: list[str]
+    known: list[str] | None
 
 
 class KeyedColumns:
@@ -107,18 +114,15 @@ class KeyedColumns:
             keyed=None,
         )
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [list(self.names), None if self.known is None else self.known.plain()]
+    def to_state(self) -> KeyedColumnsState:
+        """For a snapshot."""
+        return KeyedColumnsState(list(self.names), None if self.known is None else self.known.to_state())
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> KeyedColumns:
-        """The columns that `plain` described; a template that this version does not have is dropped."""
-        if not plain:
-            return cls()
-        names, known = plain
-        still = tuple(name for name in names if split_key(name)[0] in TEMPLATES)
-        return cls(still, None if known is None else KnownValues.from_plain(known))
+    def from_state(cls, state: KeyedColumnsState) -> KeyedColumns:
+        """The columns that `state` described; a template that this version does not have is dropped."""
+        still = tuple(name for name in state.names if split_key(name)[0] in TEMPLATES)
+        return cls(still, None if state.known is None else KnownValues.from_state(state.known))
 
 
 def _spec(name: str) -> FeatureSpec:

@@ -61,14 +61,14 @@ class KnownValues:
             next((value for value in _values(each) if self._counts[value] < seen_elsewhere), NONE_NEW) for each in keyed
         ]
 
-    def plain(self) -> list[str]:
-        """Plain data for a snapshot: how often each was stated matters only while it is learned."""
+    def to_state(self) -> list[str]:
+        """For a snapshot: how often each was stated matters only while it is learned."""
         return sorted(self._counts)
 
     @classmethod
-    def from_plain(cls, plain: list[str]) -> KnownValues:
-        """The set that `plain` described."""
-        return cls(Counter(plain))
+    def from_state(cls, state: list[str]) -> KnownValues:
+        """The set that `state` described."""
+        return cls(Counter(state))
 
 
 def _values(said: Keyed) -> list[str]:

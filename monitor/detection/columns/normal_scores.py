@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from monitor.detection.state.jit import compiled
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 KNOTS = 40
 """Points per feature: a quantile is off by 1/80 at most, a tenth of the uncertainty of a reference of 400."""
@@ -34,6 +34,14 @@ def expand(squeezed: NDArray[np.float16]) -> NDArray[np.float64]:
     s = squeezed.astype(np.float64)
     values: NDArray[np.float64] = np.sign(s) * np.expm1(np.abs(s))
     return values
+
+
+class RankMapState(StateRecord):
+    """Of `RankMap`: how many knots each column has, and all knots."""
+
+    lengths: NDArray[np.int16]
+    x: NDArray[np.floating[Any]]
+    z: NDArray[np.floating[Any]]
 
 
 class RankMap:
@@ -90,15 +98,14 @@ class RankMap:
         s = float(np.interp(float(ndtri(q)), z, x))
         return math.copysign(math.expm1(abs(s)), s)
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [pack(self._lengths), pack(self._x), pack(self._z)]
+    def to_state(self) -> RankMapState:
+        """For a snapshot."""
+        return RankMapState(self._lengths, self._x, self._z)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> RankMap:
-        """The map that `plain` described."""
-        lengths, x, z = (unpack(part) for part in plain)
-        return cls(lengths, x, z)
+    def from_state(cls, state: RankMapState) -> RankMap:
+        """The map that `state` described."""
+        return cls(state.lengths, state.x, state.z)
 
 
 @compiled

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +18,19 @@ from numpy.typing import NDArray
 from monitor.detection.columns.categories import MISSING
 from monitor.detection.columns.flags import FlagKind
 from monitor.detection.columns.watched_columns import WatchedColumns
+from monitor.detection.state.snapshot_codec import StateRecord
 
 MOST = 512
 """Values kept, over all categories of a stream."""
 LONGEST = 96
 NONE = "none"
 """What a missing value is called."""
+
+
+class RareCategoriesState(StateRecord):
+    """Of `RareCategories`: stream index, feature and value of each."""
+
+    held: list[tuple[int, str, str]]
 
 
 class RareCategories:
@@ -58,15 +64,15 @@ class RareCategories:
         seen = Counter(value for index, name, value in self._held if name == feature and index in rows)
         return max(seen.items(), key=lambda item: (item[1], item[0]), default=None)
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [list(held) for held in self._held]
+    def to_state(self) -> RareCategoriesState:
+        """For a snapshot."""
+        return RareCategoriesState(self._held)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> RareCategories:
-        """What `plain` described."""
+    def from_state(cls, state: RareCategoriesState) -> RareCategories:
+        """What `state` described."""
         values = cls()
-        values._held.extend((index, feature, value) for index, feature, value in plain)
+        values._held = state.held
         return values
 
 

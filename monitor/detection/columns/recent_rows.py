@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.records.finding import Excerpt
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 T = TypeVar("T", bound=np.generic)
 S = TypeVar("S")
@@ -92,6 +92,23 @@ def _pieces(texts: list[str]) -> list[_Piece]:
             packed = msgspec.msgpack.encode([text.encode("utf-8", "surrogatepass") for text in piece])
         pieces.append(_Piece(len(piece), zlib.compress(packed, 1)))
     return pieces
+
+
+class RecentRowsState(StateRecord):
+    """Of `RecentRows`. `span` is the range of the rows' indices, from and up to; where some are missing, `indices`."""
+
+    flags: int
+    span: tuple[int, int] | None
+    indices: NDArray[np.int64] | None
+    numbers: NDArray[np.float16]
+    true: NDArray[np.uint8]
+    missing: NDArray[np.uint8]
+    times: NDArray[np.float64]
+    marks: NDArray[np.uint16]
+    ids: list[_Piece]
+    excerpts: list[_Piece]
+    distinct: list[Segments]
+    codes: NDArray[np.uint16]
 
 
 class RecentRows:
@@ -210,31 +227,37 @@ class RecentRows:
         place = 2 * (position - self.first_excerpt)
         return Excerpt(self.event_id(position), *self._excerpts.all()[place : place + 2])
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
+    def to_state(self) -> RecentRowsState:
+        """For a snapshot."""
         indices = self._indices
-        return [
-            self._flags,
-            [indices.start, indices.stop] if isinstance(indices, range) else pack(indices),
-            *(pack(part) for part in (self.numbers, self._true, self._missing, self.times, self.marks)),
-            self._ids.packed(),
-            self._excerpts.packed(),
-            self._distinct,
-            pack(self._codes),
-        ]
+        return RecentRowsState(
+            flags=self._flags,
+            span=(indices.start, indices.stop) if isinstance(indices, range) else None,
+            indices=None if isinstance(indices, range) else indices,
+            numbers=self.numbers,
+            true=self._true,
+            missing=self._missing,
+            times=self.times,
+            marks=self.marks,
+            ids=self._ids.packed(),
+            excerpts=self._excerpts.packed(),
+            distinct=self._distinct,
+            codes=self._codes,
+        )
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> RecentRows:
-        """The history that `plain` described."""
-        flags, indices, numbers, true, missing, times, marks, ids, excerpts, distinct, codes = plain
-        history = cls(0, flags)
-        history._indices = range(*indices) if len(indices) == 2 else unpack(indices)
-        history.numbers, history._true, history._missing = unpack(numbers), unpack(true), unpack(missing)
-        history.times, history.marks = unpack(times), unpack(marks)
-        history._distinct = [tuple((str(k), str(v)) for k, v in segment) for segment in distinct]
-        history._codes = unpack(codes)
-        history._ids = _Texts(NAMED, [_Piece(*piece) for piece in ids])
-        history._excerpts = _Texts(2 * EXCERPTS, [_Piece(*piece) for piece in excerpts])
+    def from_state(cls, state: RecentRowsState) -> RecentRows:
+        """The history that `state` described."""
+        history = cls(0, state.flags)
+        if state.span is not None:
+            history._indices = range(*state.span)
+        elif state.indices is not None:
+            history._indices = state.indices
+        history.numbers, history._true, history._missing = state.numbers, state.true, state.missing
+        history.times, history.marks = state.times, state.marks
+        history._distinct, history._codes = state.distinct, state.codes
+        history._ids = _Texts(NAMED, state.ids)
+        history._excerpts = _Texts(2 * EXCERPTS, state.excerpts)
         return history
 
 

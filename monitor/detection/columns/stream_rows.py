@@ -15,10 +15,10 @@ from monitor.detection.columns.embedding_distance import DISTANCE
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.recent_rows import EXCERPTS
 from monitor.detection.columns.watched_columns import WatchedColumns
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
-from monitor.features.families.dependencies import NO_CALLS, Called, Calls
+from monitor.features.families.dependencies import NO_CALLS, Calls
 from monitor.features.keyed import NO_KEYED, Keyed
 
 CENTRE_OF = 100
@@ -31,6 +31,21 @@ warm-up are chosen among them."""
 NO_EXCERPT = ("", "")
 
 C = TypeVar("C")
+
+
+class StreamRowsState(StateRecord):
+    """Of `StreamRows`; `calls` and `keyed` are None where no row has any."""
+
+    names: tuple[str, ...]
+    values: NDArray[np.float16]
+    categories: dict[str, list[str | None]]
+    times: NDArray[np.float64]
+    ids: list[str]
+    digests: NDArray[np.uint64]
+    segments: list[dict[str, str]]
+    excerpts: list[tuple[str, str]]
+    calls: list[Calls] | None
+    keyed: list[Keyed] | None
 
 
 @dataclass
@@ -182,42 +197,35 @@ class StreamRows:
             else [*(self.keyed or [NO_KEYED] * len(self)), *(other.keyed or [NO_KEYED] * len(other))],
         )
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [
+    def to_state(self) -> StreamRowsState:
+        """For a snapshot."""
+        return StreamRowsState(
             self.names,
-            pack(self.values),
+            self.values,
             self.categories,
-            pack(self.times),
+            self.times,
             self.ids,
-            pack(self.digests),
+            self.digests,
             self.segments,
             self.excerpts,
-            [{name: list(one) for name, one in each.items()} for each in self.calls or []]
-            if any(self.calls or [])
-            else None,
-            [dict(each) for each in self.keyed or []] if any(self.keyed or []) else None,
-        ]
+            [dict(each) for each in self.calls] if self.calls and any(self.calls) else None,
+            [dict(each) for each in self.keyed] if self.keyed and any(self.keyed) else None,
+        )
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> StreamRows:
-        """The rows that `plain` described."""
-        names, values, categories, times, ids, digests, segments, excerpts, *more = plain
-        calls = more[0] if more else None
-        keyed = more[1] if len(more) > 1 else None  # snapshots of earlier versions have none
+    def from_state(cls, state: StreamRowsState) -> StreamRows:
+        """The rows that `state` described."""
         return cls(
-            _shared(tuple(names)),
-            unpack(values),
-            categories,
-            unpack(times),
-            ids,
-            unpack(digests),
-            segments,
-            [(given, output) for given, output in excerpts],
-            None
-            if calls is None
-            else [{name: Called(*one) for name, one in each.items()} if each else NO_CALLS for each in calls],
-            None if keyed is None else [each or NO_KEYED for each in keyed],
+            _shared(state.names),
+            state.values,
+            state.categories,
+            state.times,
+            state.ids,
+            state.digests,
+            state.segments,
+            state.excerpts,
+            None if state.calls is None else [each or NO_CALLS for each in state.calls],
+            None if state.keyed is None else [each or NO_KEYED for each in state.keyed],
         )
 
 
@@ -259,6 +267,14 @@ def _aligned(rows: StreamRows, names: tuple[str, ...]) -> NDArray[np.float16]:
     return out
 
 
+class CentreState(StateRecord):
+    """Of `Centre`."""
+
+    of: int
+    count: int
+    total: NDArray[np.floating[Any]] | None
+
+
 class Centre:
     """The mean embedding of a stream's first outputs, and distances to it.
 
@@ -298,14 +314,13 @@ class Centre:
         out[first:] = np.where(norms > 0, 1 - dots / np.maximum(norms, 1e-12), np.nan)
         return out
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self.of, self.count, None if self.total is None else pack(self.total)]
+    def to_state(self) -> CentreState:
+        """For a snapshot."""
+        return CentreState(self.of, self.count, self.total)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Centre:
-        """The centre that `plain` described."""
+    def from_state(cls, state: CentreState) -> Centre:
+        """The centre that `state` described."""
         centre = cls()
-        centre.of, centre.count, total = plain
-        centre.total = None if total is None else unpack(total)
+        centre.of, centre.count, centre.total = state.of, state.count, state.total
         return centre

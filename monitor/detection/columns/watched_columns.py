@@ -26,6 +26,7 @@ from monitor.detection.columns.categories import Categories
 from monitor.detection.columns.flag_reader import UNCOUNTED, FlagReader
 from monitor.detection.columns.flags import ANY_FAILURE, ENDINGS, Flag, FlagKind, shared_flag
 from monitor.detection.records.declared_features import family_of
+from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.base import FeatureSpec, Kind, Worse
 from monitor.features.keyed import has_key
 
@@ -56,6 +57,14 @@ def watched(specs: Sequence[FeatureSpec], use: Sequence[str], leave_out: Sequenc
         for spec in specs
         if spec.kind is not Kind.VECTOR and match(spec.name, use) and not match(spec.name, leave_out)
     ]
+
+
+class WatchedColumnsState(StateRecord):
+    """Of `WatchedColumns`: of each flag its feature, kind, value, and whether it is a fault."""
+
+    numbers: list[str]
+    flags: list[tuple[str, FlagKind, str | float | None, bool]]
+    common: int
 
 
 class WatchedColumns:
@@ -150,18 +159,19 @@ class WatchedColumns:
             reader = self._readers[names] = FlagReader(self.numbers, self.flags, names)
         return reader
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self.numbers, [[f.feature, f.kind.value, f.value, f.failure] for f in self.flags], self.common]
+    def to_state(self) -> WatchedColumnsState:
+        """For a snapshot."""
+        return WatchedColumnsState(
+            self.numbers, [(f.feature, f.kind, f.value, f.failure) for f in self.flags], self.common
+        )
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> WatchedColumns:
-        """The layout that `plain` described."""
-        numbers, flags, common = plain
+    def from_state(cls, state: WatchedColumnsState) -> WatchedColumns:
+        """The layout that `state` described."""
         return cls(
-            [intern(name) for name in numbers],
-            [shared_flag(intern(feature), FlagKind(kind), value, failure) for feature, kind, value, failure in flags],
-            common,
+            [intern(name) for name in state.numbers],
+            [shared_flag(intern(feature), kind, value, failure) for feature, kind, value, failure in state.flags],
+            state.common,
         )
 
 

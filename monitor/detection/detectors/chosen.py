@@ -23,7 +23,6 @@ Called by `monitor.detection.stream.reference_monitor`. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -37,12 +36,23 @@ from monitor.detection.detectors.e_detector import EDetector
 from monitor.detection.records.finding import Finding
 from monitor.detection.reference.reference import Reference
 from monitor.detection.settings import DetectionSettings
+from monitor.detection.state.snapshot_codec import StateRecord
 
 AGAIN = 2
 """Times that a drift which is too young, or not sure yet, is judged again, 64 rows later each: 128 rows more show a
 shift of 0.4 standard deviations, which is not far from the floor."""
 PATIENCE, PATIENCE_MOST = 200, 12_800
 """Rows for which information of a detector is not repeated: as many as for the evidence."""
+
+
+class AloneState(StateRecord):
+    """Of `Alone`: the detectors' own snapshots, noted drifts (row and times judged) by number, and how long information
+    waits."""
+
+    detectors: dict[str, Any]
+    again: dict[str, tuple[int, int]]
+    told_until: int
+    wait: int
 
 
 class Alone:
@@ -132,34 +142,24 @@ class Alone:
         )
         return msgspec.structs.replace(finding, title=title, cause=cause)
 
-    def plain(self) -> dict[str, Any]:
-        """Plain data of the detectors for a snapshot, by name."""
-        return {name: detector.snapshot() for name, detector in self.detectors.items()}
-
-    def waiting(self) -> list[Any]:
-        """Plain data of what else there is: noted drifts, and how long information waits."""
-        return [[[name, *due] for name, due in self._again.items()], self._told_until, self._wait]
+    def to_state(self) -> AloneState:
+        """For a snapshot."""
+        detectors = {name: detector.snapshot() for name, detector in self.detectors.items()}
+        return AloneState(detectors, self._again, self._told_until, self._wait)
 
     def restore(
-        self,
-        detectors: Mapping[str, Any],
-        waiting: list[Any] | None,
-        reference: Reference,
-        settings: DetectionSettings,
-        numbers: NDArray[np.float16],
+        self, state: AloneState, reference: Reference, settings: DetectionSettings, numbers: NDArray[np.float16]
     ) -> None:
-        """Take over what `plain` and `waiting` described, as far as these settings choose it.
+        """Take over what `state` described, as far as these settings choose it.
 
         State of a number for which the settings choose no detector, or another one, is not even read: the number gets
         what they choose, from the beginning. So is state that cannot be read.
         """
         for name, (detector, parameters) in _wanted(reference, settings).items():
-            known = registry.restored(detector, parameters, detectors.get(name))
+            known = registry.restored(detector, parameters, state.detectors.get(name))
             if known is not None:
                 self.detectors[name] = known
-        if waiting is not None:
-            again, self._told_until, self._wait = waiting
-            self._again = {name: (at, times) for name, at, times in again}
+        self._again, self._told_until, self._wait = state.again, state.told_until, state.wait
         self.choose(reference, settings, numbers)
 
 

@@ -13,15 +13,16 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from monitor.detection.columns.normal_scores import compress
 from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.detectors.base import Reading, Status
 from monitor.detection.detectors.parameters import EVIDENCE
-from monitor.detection.evidence.shiryaev_roberts import Evidence
-from monitor.detection.reference.learned_reference import LearnedReference, marks_of
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.evidence.shiryaev_roberts import Evidence, EvidenceState
+from monitor.detection.reference.learned_reference import LearnedReference, LearnedReferenceState, marks_of
+from monitor.detection.state.snapshot_codec import from_plain, pack, to_plain, unpack
 from monitor.errors import StateError
 
 FORMAT = 2
@@ -109,8 +110,8 @@ class EDetector:
             "parameters": [self.warmup, self.mean_run_length],
             "n": self._n,
             "gathered": pack(np.asarray(self._gathered)),
-            "normal": None if self._normal is None else self._normal.plain(),
-            "evidence": None if self._evidence is None else self._evidence.plain(),
+            "normal": None if self._normal is None else to_plain(self._normal.to_state()),
+            "evidence": None if self._evidence is None else to_plain(self._evidence.to_state()),
             "last": [self._last.status.value, self._last.score, self._last.threshold, self._last.n_seen],
         }
 
@@ -128,13 +129,13 @@ class EDetector:
             taken._n = int(state["n"])
             taken._gathered = unpack(state["gathered"]).tolist()
             if state["normal"] is not None:
-                taken._normal = LearnedReference.from_plain(state["normal"])
+                taken._normal = LearnedReference.from_state(from_plain(state["normal"], LearnedReferenceState))
                 taken._begin()
                 assert taken._evidence is not None
-                taken._evidence.restore(state["evidence"])
+                taken._evidence.restore(from_plain(state["evidence"], EvidenceState))
             status, score, threshold, n = state["last"]
             taken._last = Reading(Status(status), float(score), float(threshold), int(n))
-        except (KeyError, TypeError, ValueError) as wrong:
+        except (KeyError, TypeError, ValueError, msgspec.ValidationError) as wrong:
             raise StateError(f"snapshot of {NAME!r} cannot be read: {wrong}") from wrong
         vars(self).update(vars(taken))
 

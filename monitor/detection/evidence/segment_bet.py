@@ -23,7 +23,7 @@ from monitor.detection.columns.recent_rows import VERSIONS, Segments, each_once
 from monitor.detection.evidence.directional_bet import FORGETTING_RATES, ZONE_JOINT, DirectionalEvidence
 from monitor.detection.reference.reference import Array32, Joint
 from monitor.detection.reference.segment_means import ENOUGH, SegmentMeans, beyond
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
@@ -62,6 +62,13 @@ def segment_widening(count: int) -> float:
     makes the zone of a small segment as many standard errors wide as that of a grown one.
     """
     return 1.0 + ZONE_JOINT * max(0.0, math.sqrt(GROWN_SEGMENT) - math.sqrt(count))
+
+
+class SegmentBetState(StateRecord):
+    """Of `SegmentBet`: the segments' values, and recent scores of each."""
+
+    values: list[str]
+    recent: Array32
 
 
 class SegmentBet:
@@ -134,12 +141,11 @@ class SegmentBet:
         del self.values[state[0] :]
         self.recent = state[1].copy()
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self.values, pack(self.recent[:, : len(self.values)])]
+    def to_state(self) -> SegmentBetState:
+        """For a snapshot."""
+        return SegmentBetState(self.values, self.recent[:, : len(self.values)])
 
-    def restore(self, plain: list[Any]) -> None:
-        """Take over what `plain` described; the reference must be the same."""
-        values, mean = plain
-        self.values = list(values)
-        self.recent[:, : len(self.values)] = unpack(mean)
+    def restore(self, state: SegmentBetState) -> None:
+        """Take over what `state` described; the reference must be the same."""
+        self.values = state.values
+        self.recent[:, : len(self.values)] = state.recent

@@ -36,12 +36,12 @@ from monitor.detection.evidence.flag_bets import (
     mostly_on_any_failure,
 )
 from monitor.detection.evidence.number_bets import NONE_MISSING, bet_on_numbers, exponents
-from monitor.detection.evidence.segment_bet import SegmentBet, chosen
+from monitor.detection.evidence.segment_bet import SegmentBet, SegmentBetState, chosen
 from monitor.detection.reference.moments import PLACES
 from monitor.detection.reference.reference import Array32, View
 from monitor.detection.reference.segment_means import SegmentMeans
 from monitor.detection.state.jit import compiled
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
@@ -54,6 +54,14 @@ MIN_SHARE_OF_AN_ACTIVE_KIND = 0.01
 """Share of all evidence that a kind must hold to have a part in an alarm: less than a hundredth decided nothing."""
 MIN_SHARE_OF_SEGMENT_BETS = 0.5
 """Share of all evidence from which on bets within segments name the segment that carries a change."""
+
+
+class EvidenceState(StateRecord):
+    """Of `Evidence`: its sums, and the recent scores of its directional bets and of those in segments."""
+
+    sums: NDArray[np.floating[Any]]
+    recent: list[Array32]
+    in_segments: list[SegmentBetState]
 
 
 class Evidence:
@@ -204,28 +212,24 @@ class Evidence:
         for bets, before in zip(self._in_segments, state[2], strict=True):
             bets.rewind(before)
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [
-            pack(self.sums),
-            [pack(bet.recent) for bet in self._directional],
-            [bet.plain() for bet in self._in_segments],
-        ]
+    def to_state(self) -> EvidenceState:
+        """For a snapshot."""
+        return EvidenceState(
+            self.sums, [bet.recent for bet in self._directional], [bet.to_state() for bet in self._in_segments]
+        )
 
-    def restore(self, plain: list[Any]) -> None:
-        """Take over what `plain` described, of the same reference.
+    def restore(self, state: EvidenceState) -> None:
+        """Take over what `state` described, of the same reference.
 
         Where that was written with other bets (an earlier version left flags out of a reference that still matures),
         evidence starts from zero.
         """
-        sums, recent, in_segments = plain
-        before = unpack(sums)
-        if before.shape != self.sums.shape:
+        if state.sums.shape != self.sums.shape:
             return
-        self.sums = before
-        for bet, mean in zip(self._directional, recent, strict=True):
-            bet.recent = unpack(mean)
-        for bets, segments in zip(self._in_segments, in_segments, strict=True):
+        self.sums = state.sums
+        for bet, recent in zip(self._directional, state.recent, strict=True):
+            bet.recent = recent
+        for bets, segments in zip(self._in_segments, state.in_segments, strict=True):
             bets.restore(segments)
 
 

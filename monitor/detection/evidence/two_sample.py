@@ -24,12 +24,11 @@ late. Choices were made on half of AlpacaEval's models (`benchmarks/canary.py`);
 from __future__ import annotations
 
 from math import lgamma
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
@@ -43,6 +42,16 @@ STEEPEST = 1.0
 """Bound of the tilt in one coordinate: no single score decides."""
 CEILING = 1e200
 """Of a sum: finite in double precision whatever the next piece makes of it."""
+
+
+class TwoSampleTestState(StateRecord):
+    """Of `TwoSampleTest`."""
+
+    m: int
+    sums: Array
+    difference: Array
+    weight: Array
+    noise: Array
 
 
 class TwoSampleTest:
@@ -105,15 +114,15 @@ class TwoSampleTest:
         """Forget the evidence; what was learned of the difference stays."""
         self.sums = np.zeros(len(self.sums))
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self.m, *(pack(part) for part in (self.sums, self._difference, self._weight, self._noise))]
+    def to_state(self) -> TwoSampleTestState:
+        """For a snapshot."""
+        return TwoSampleTestState(self.m, self.sums, self._difference, self._weight, self._noise)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> TwoSampleTest:
-        """The test that `plain` described."""
-        test = cls(plain[0])
-        test.sums, test._difference, test._weight, test._noise = (unpack(part) for part in plain[1:])
+    def from_state(cls, state: TwoSampleTestState) -> TwoSampleTest:
+        """The test that `state` described."""
+        test = cls(state.m)
+        test.sums, test._difference, test._weight, test._noise = state.sums, state.difference, state.weight, state.noise
         return test
 
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.recovery.column import PIECE_ROWS, Column, Measure
 from monitor.detection.reference.reference import Reference
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
@@ -46,6 +45,14 @@ LIMIT_BESIDE_SUREST = math.log(1 / MAX_SHARE_WRONG)
 to return from, and where the reference is off by a standard error they would take thousands of rows to show it."""
 MIN_SHARE_CHANGED = 0.25
 """Share of the rows in which some column counted as changed, below which another one has not changed with it."""
+
+
+class RecoveryState(StateRecord):
+    """Of `Recovery`."""
+
+    taken: int
+    columns: list[Column]
+    changed_until: float | None
 
 
 class Recovery:
@@ -91,15 +98,14 @@ class Recovery:
         """Rows since the change was last seen in any tested column."""
         return int(min((column.waiting[0] for column in self.columns), default=0.0))
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self.taken, [msgspec.to_builtins(column) for column in self.columns], self.changed_until]
+    def to_state(self) -> RecoveryState:
+        """For a snapshot."""
+        return RecoveryState(self.taken, self.columns, self.changed_until)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Recovery:
-        """The test that `plain` described; it goes on bit for bit."""
-        taken, columns, changed_until = plain
-        return cls(taken, [msgspec.convert(column, Column) for column in columns], changed_until)
+    def from_state(cls, state: RecoveryState) -> Recovery:
+        """The test that `state` described; it goes on bit for bit."""
+        return cls(state.taken, state.columns, state.changed_until)
 
 
 def not_back(columns: Sequence[Column], bar: float = LIMIT) -> list[Column]:

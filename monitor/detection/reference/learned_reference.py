@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +11,10 @@ from monitor.detection.columns.normal_scores import RankMap
 from monitor.detection.columns.recent_rows import Segments
 from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.reference.moments import UNIT, Moments
-from monitor.detection.reference.reference import Reference, base_of
-from monitor.detection.reference.segment_means import SegmentMeans
+from monitor.detection.reference.reference import Reference, ReferenceState, base_of
+from monitor.detection.reference.segment_means import SegmentMeans, SegmentMeansState
 from monitor.detection.reference.stratification import Stratification
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
@@ -37,15 +36,15 @@ class DistinctCounter:
         zero = COUNTER_BITS - int(np.unpackbits(self._bits).sum())
         return float(-COUNTER_BITS * np.log(max(zero, 1) / COUNTER_BITS))
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return pack(self._bits)
+    def to_state(self) -> NDArray[np.uint8]:
+        """For a snapshot."""
+        return self._bits
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> DistinctCounter:
-        """The counter that `plain` described."""
+    def from_state(cls, state: NDArray[np.uint8]) -> DistinctCounter:
+        """The counter that `state` described."""
         counter = cls(0)
-        counter._bits = unpack(plain)
+        counter._bits = state
         return counter
 
 
@@ -53,6 +52,15 @@ def marks_of(digests: NDArray[np.uint64]) -> NDArray[np.uint16]:
     """Of digests (n) as much as counting them takes: each one's place in a `DistinctCounter`."""
     # The low bits of the digest are hashed already; a multiplication spreads them over the map.
     return ((digests * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - 14)).astype(np.uint16)
+
+
+class LearnedReferenceState(StateRecord):
+    """Of `LearnedReference`."""
+
+    reference: ReferenceState
+    segments: SegmentMeansState
+    distinct: NDArray[np.uint8]
+    version: int
 
 
 class LearnedReference:
@@ -116,22 +124,18 @@ class LearnedReference:
             self.reference.freeze()
             self._distinct = DistinctCounter(0)
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [
-            self.reference.plain(),
-            self.segments.plain(),
-            self._distinct.plain(),
-            self.version,
-        ]
+    def to_state(self) -> LearnedReferenceState:
+        """For a snapshot."""
+        return LearnedReferenceState(
+            self.reference.to_state(), self.segments.to_state(), self._distinct.to_state(), self.version
+        )
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> LearnedReference:
-        """The reference in use that `plain` described."""
-        reference, segments, distinct, version = plain
+    def from_state(cls, state: LearnedReferenceState) -> LearnedReference:
+        """The reference in use that `state` described."""
         return cls(
-            Reference.from_plain(reference),
-            SegmentMeans.from_plain(segments),
-            DistinctCounter.from_plain(distinct),
-            version,
+            Reference.from_state(state.reference),
+            SegmentMeans.from_state(state.segments),
+            DistinctCounter.from_state(state.distinct),
+            state.version,
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 SCALES = (8, 32, 128)
 """Lengths of the runs whose means measure long-run variance."""
@@ -29,6 +29,17 @@ _SHAPED = slice(int(np.flatnonzero(SPREAD)[0]), len(SPREAD))
 """The bets with a b; the others come first."""
 CLIP = 4.0
 """Normal scores are clipped here, so that no single event can decide."""
+
+
+class MomentsState(StateRecord):
+    """Of `Moments`; `shape` is d, core and numbers."""
+
+    shape: tuple[int, int, int]
+    counts: NDArray[Any]
+    first: NDArray[Any]
+    products: NDArray[Any]
+    own: NDArray[Any]
+    tilted: NDArray[Any]
 
 
 class Moments:
@@ -112,17 +123,17 @@ class Moments:
         full[np.triu_indices(self.core)] = self.products[kind]
         return full + np.triu(full, 1).T
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        arrays = (self.counts, self.first, self.products, self.own, self.tilted)
-        return [[self.d, self.core, self.numbers], *(pack(array) for array in arrays)]
+    def to_state(self) -> MomentsState:
+        """For a snapshot."""
+        shape = (self.d, self.core, self.numbers)
+        return MomentsState(shape, self.counts, self.first, self.products, self.own, self.tilted)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Moments:
-        """The means that `plain` described."""
-        shape, *arrays = plain
-        moments = cls(*shape)
-        moments.counts, moments.first, moments.products, moments.own, moments.tilted = (unpack(a) for a in arrays)
+    def from_state(cls, state: MomentsState) -> Moments:
+        """The means that `state` described."""
+        moments = cls(*state.shape)
+        moments.counts, moments.first, moments.products = state.counts, state.first, state.products
+        moments.own, moments.tilted = state.own, state.tilted
         return moments
 
 

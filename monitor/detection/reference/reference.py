@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtr, ndtri
 
 from monitor.detection.columns.flags import ANY_FAILURE, FlagKind
-from monitor.detection.columns.normal_scores import RankMap
+from monitor.detection.columns.normal_scores import RankMap, RankMapState
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.columns.watched_columns import WatchedColumns
-from monitor.detection.reference.moments import CLIP, PLACE, SCALES, SPREAD, Moments
-from monitor.detection.reference.stratification import Stratification
+from monitor.detection.columns.watched_columns import WatchedColumns, WatchedColumnsState
+from monitor.detection.reference.moments import CLIP, PLACE, SCALES, SPREAD, Moments, MomentsState
+from monitor.detection.reference.stratification import Stratification, StratificationState
 from monitor.detection.reference.young_reference import GROWN
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.families.dependencies import is_keyed
 
 Array = NDArray[np.float64]
@@ -64,6 +64,17 @@ rate of 5 % learned from 400 rows, whose error is 0.36 steps. At level 0.6 for a
 true rate, and unchanged faults of 5 to 30 % fired 4 to 9 times in 100,000 events."""
 
 
+class JointState(StateRecord):
+    """Of `Joint`; `project` in half precision, as a frozen reference has it."""
+
+    project: NDArray[np.float16]
+    long_run: Array32
+    axes: Array32
+    extra: Array32
+    error: Array32
+    skew: Array32 | None = None
+
+
 @dataclass
 class Joint:
     """A whitened view of some columns: u = (y - mean) @ project, about uncorrelated with variance 1 in the reference.
@@ -84,16 +95,16 @@ class Joint:
     error: Array32
     skew: Array32 | None = None
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot; `project` in half precision, as a frozen reference has it."""
-        parts = (self.long_run, self.axes, self.extra, self.error, self.skew)
-        return [pack(self.project.astype(np.float16)), *(pack(part) for part in parts if part is not None)]
+    def to_state(self) -> JointState:
+        """For a snapshot."""
+        project = self.project.astype(np.float16)
+        return JointState(project, self.long_run, self.axes, self.extra, self.error, self.skew)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Joint:
-        """The view that `plain` described."""
-        project, *others = (unpack(part) for part in plain)
-        return cls(project.astype(np.float32), *others)
+    def from_state(cls, state: JointState) -> Joint:
+        """The view that `state` described."""
+        project = state.project.astype(np.float32)
+        return cls(project, state.long_run, state.axes, state.extra, state.error, state.skew)
 
 
 @dataclass
@@ -108,6 +119,15 @@ class Singles:
     error: Array
 
 
+class RatesState(StateRecord):
+    """Of `Rates`."""
+
+    columns: NDArray[np.intp]
+    upper: Array32
+    lower: Array32
+    long_run: Array32
+
+
 @dataclass
 class Rates:
     """Flags one by one: columns, credible bounds of the rate (m each) and long-run variance over marginal (m)."""
@@ -116,6 +136,55 @@ class Rates:
     upper: Array32
     lower: Array32
     long_run: Array32
+
+    def to_state(self) -> RatesState:
+        """For a snapshot."""
+        return RatesState(self.columns, self.upper, self.lower, self.long_run)
+
+    @classmethod
+    def from_state(cls, state: RatesState) -> Rates:
+        """The flags that `state` described."""
+        return cls(state.columns, state.upper, state.lower, state.long_run)
+
+
+class SinglesState(StateRecord):
+    """Of `Singles`."""
+
+    columns: NDArray[np.intp]
+    log_norm: Array32
+    error: Array
+
+
+class ViewState(StateRecord):
+    """Of `View`."""
+
+    joints: list[JointState]
+    singles: SinglesState
+    rates: RatesState
+    failures: RatesState
+    any_failure: int | None
+
+
+class DerivedState(StateRecord):
+    """What a frozen reference keeps; `asked`, the view of the inputs, only where it is not what is bet on."""
+
+    levels: Array32
+    outputs: ViewState
+    inputs: ViewState
+    asked: JointState | None = None
+
+
+class ReferenceState(StateRecord):
+    """Of `Reference`; `derived` is None as long as it matures."""
+
+    layout: WatchedColumnsState
+    ranks: RankMapState
+    strata: StratificationState
+    moments: MomentsState
+    distinct: float
+    fill: Array
+    excluded: list[str]
+    derived: DerivedState | None
 
 
 @dataclass
@@ -131,26 +200,28 @@ class View:
     failures: Rates
     any_failure: int | None
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        parts = (self.singles, self.rates, self.failures)
-        return [[joint.plain() for joint in self.joints], *(_packed(part) for part in parts), self.any_failure]
-
-    @classmethod
-    def from_plain(cls, plain: list[Any]) -> View:
-        """The view that `plain` described."""
-        joints, singles, rates, failures, any_failure = plain
-        return cls(
-            [Joint.from_plain(joint) for joint in joints],
-            Singles(*map(unpack, singles)),
-            Rates(*map(unpack, rates)),
-            Rates(*map(unpack, failures)),
-            any_failure,
+    def to_state(self) -> ViewState:
+        """For a snapshot."""
+        singles = self.singles
+        return ViewState(
+            [joint.to_state() for joint in self.joints],
+            SinglesState(singles.columns, singles.log_norm, singles.error),
+            self.rates.to_state(),
+            self.failures.to_state(),
+            self.any_failure,
         )
 
-
-def _packed(part: Joint | Singles | Rates) -> list[Any]:
-    return [pack(getattr(part, field.name)) for field in fields(part)]
+    @classmethod
+    def from_state(cls, state: ViewState) -> View:
+        """The view that `state` described."""
+        singles = state.singles
+        return cls(
+            [Joint.from_state(joint) for joint in state.joints],
+            Singles(singles.columns, singles.log_norm, singles.error),
+            Rates.from_state(state.rates),
+            Rates.from_state(state.failures),
+            state.any_failure,
+        )
 
 
 class Reference:
@@ -189,7 +260,7 @@ class Reference:
         distinct: float,
         fill: Array,
         excluded: frozenset[str] = frozenset(),
-        derived: list[Any] | None = None,
+        derived: DerivedState | None = None,
     ) -> None:
         self.layout = layout
         self.ranks = ranks
@@ -211,10 +282,9 @@ class Reference:
             self.derive()
             return
         self._count()
-        self._hold(unpack(derived[0]))
-        self.outputs, self.inputs = (View.from_plain(view) for view in derived[1:3])
-        own = derived[3] if len(derived) > 3 else None
-        self.asked = self._asked() if own is None else Joint.from_plain(own)
+        self._hold(derived.levels)
+        self.outputs, self.inputs = View.from_state(derived.outputs), View.from_state(derived.inputs)
+        self.asked = self._asked() if derived.asked is None else Joint.from_state(derived.asked)
 
     def _hold(self, levels: Array32) -> None:
         self.mean, self.variance, self.wander = levels
@@ -435,38 +505,36 @@ class Reference:
         z = self.strata.take_off(self.ranks.scores(numbers), segments)
         return np.concatenate([z, np.where(np.isfinite(flags), flags, self.fill)], axis=1)
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [
-            self.layout.plain(),
-            self.ranks.plain(),
-            self.strata.plain(),
-            self.moments.plain(),
+    def to_state(self) -> ReferenceState:
+        """For a snapshot."""
+        return ReferenceState(
+            self.layout.to_state(),
+            self.ranks.to_state(),
+            self.strata.to_state(),
+            self.moments.to_state(),
             self.distinct,
-            pack(self.fill),
+            self.fill,
             sorted(self.excluded),
             self._derived() if self.frozen else None,
-        ]
-
-    def _derived(self) -> list[Any]:
-        """What a frozen reference keeps, as plain data; the view of the inputs only where it is not what is bet on."""
-        own = [] if self.asked is None or self.asked is self._asked() else [self.asked.plain()]
-        return [pack(self._levels()), self.outputs.plain(), self.inputs.plain(), *own]
+        )
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Reference:
-        """The reference that `plain` described."""
-        layout, ranks, strata, moments, distinct, fill, excluded, derived = plain
+    def from_state(cls, state: ReferenceState) -> Reference:
+        """The reference that `state` described."""
         return cls(
-            WatchedColumns.from_plain(layout),
-            RankMap.from_plain(ranks),
-            Stratification.from_plain(strata),
-            Moments.from_plain(moments),
-            distinct,
-            unpack(fill),
-            frozenset(excluded),
-            derived,
+            WatchedColumns.from_state(state.layout),
+            RankMap.from_state(state.ranks),
+            Stratification.from_state(state.strata),
+            Moments.from_state(state.moments),
+            state.distinct,
+            state.fill,
+            frozenset(state.excluded),
+            state.derived,
         )
+
+    def _derived(self) -> DerivedState:
+        own = None if self.asked is None or self.asked is self._asked() else self.asked.to_state()
+        return DerivedState(self._levels(), self.outputs.to_state(), self.inputs.to_state(), own)
 
 
 def young_widening(n: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import Segments
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
@@ -28,6 +28,15 @@ def beyond(away: NDArray[np.floating[Any]], error: NDArray[np.floating[Any]]) ->
     a centre far from where it is, and its usual rows look like a change.
     """
     return np.asarray(away * np.maximum(0.0, 1.0 - (error / np.maximum(np.abs(away), 1e-9)) ** 2))
+
+
+class SegmentMeansState(StateRecord):
+    """Of `SegmentMeans`: by attribute and value the rows and their total, and the attributes with too many values."""
+
+    d: int
+    n: int
+    cells: dict[str, dict[str, tuple[int, Array]]]
+    wide: list[str]
 
 
 class SegmentMeans:
@@ -86,17 +95,13 @@ class SegmentMeans:
         """Whether the attribute had too many values to be a segment."""
         return attribute in self._wide
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        cells = {a: {v: [count, pack(total)] for v, (count, total) in c.items()} for a, c in self._cells.items()}
-        return [self.d, self.n, cells, sorted(self._wide)]
+    def to_state(self) -> SegmentMeansState:
+        """For a snapshot."""
+        return SegmentMeansState(self.d, self.n, self._cells, sorted(self._wide))
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> SegmentMeans:
-        """The table that `plain` described."""
-        d, n, cells, wide = plain
-        table = cls(d)
-        table.n = n
-        table._cells = {a: {v: (count, unpack(total)) for v, (count, total) in c.items()} for a, c in cells.items()}
-        table._wide = set(wide)
+    def from_state(cls, state: SegmentMeansState) -> SegmentMeans:
+        """The table that `state` described."""
+        table = cls(state.d)
+        table.n, table._cells, table._wide = state.n, state.cells, set(state.wide)
         return table

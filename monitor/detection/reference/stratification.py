@@ -9,14 +9,13 @@ them. Then more of one class is no change, and what is left varies less, so a ch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import VERSIONS, Segments, each_once
 from monitor.detection.reference.young_reference import least_rows
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
@@ -30,6 +29,13 @@ WORTH = 0.02
 """Adjusted share of variance, mean over the numbers, from which an attribute is worth stratifying by."""
 NEVER = frozenset(VERSIONS) - {"prompt.name"}
 """A version is what is watched; taking its mean off would hide what it changes."""
+
+
+class StratificationState(StateRecord):
+    """Of `Stratification`."""
+
+    attribute: str | None
+    offsets: dict[str, Array]
 
 
 class Stratification:
@@ -81,12 +87,11 @@ class Stratification:
         values = {name: dict(each).get(self.attribute, "") for name, each in each_once(segments).items()}
         return scores - np.stack([self.offsets.get(values[id(segment)], nothing) for segment in segments])
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self.attribute, {value: pack(offset) for value, offset in self.offsets.items()}]
+    def to_state(self) -> StratificationState:
+        """For a snapshot."""
+        return StratificationState(self.attribute, self.offsets)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Stratification:
-        """The strata that `plain` described."""
-        attribute, offsets = plain
-        return cls(attribute, {value: unpack(offset) for value, offset in offsets.items()})
+    def from_state(cls, state: StratificationState) -> Stratification:
+        """The strata that `state` described."""
+        return cls(state.attribute, state.offsets)

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.detection.state.snapshot_codec import StateRecord
 
 MINUTE_S, HOUR_S = 60.0, 3600.0
 FEWEST_BAD = 10
@@ -50,6 +52,17 @@ class Window(NamedTuple):
     events: int
     bad: int
     burn: float
+
+
+class BudgetState(StateRecord):
+    """Of `Budget`: of each minute and hour its number, events and bad events."""
+
+    allowed: float
+    period: float
+    first: float
+    minute: int | None
+    minutes: list[tuple[int, int, int]]
+    hours: list[tuple[int, int, int]]
 
 
 class Budget:
@@ -158,19 +171,20 @@ class Budget:
         """Seconds until the budget is spent if it goes on burning at this rate; 0 where it is spent."""
         return max(1.0 - self.spent(), 0.0) * self.period / burn
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        minutes, hours = ([[key, *held[key]] for key in sorted(held)] for held in (self._minutes, self._hours))
-        return [self.allowed, self.period, self._first, self._minute, minutes, hours]
+    def to_state(self) -> BudgetState:
+        """For a snapshot."""
+        minutes, hours = (
+            [(key, events, bad) for key, (events, bad) in sorted(held.items())] for held in (self._minutes, self._hours)
+        )
+        return BudgetState(self.allowed, self.period, self._first, self._minute, minutes, hours)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Budget:
-        """The counts that `plain` described; they go on bit for bit."""
-        allowed, period, first, minute, minutes, hours = plain
-        budget = cls(allowed, period)
-        budget._first, budget._minute = first, minute
-        budget._minutes = {k: [events, bad] for k, events, bad in minutes}
-        budget._hours = {k: [events, bad] for k, events, bad in hours}
+    def from_state(cls, state: BudgetState) -> Budget:
+        """The counts that `state` described; they go on bit for bit."""
+        budget = cls(state.allowed, state.period)
+        budget._first, budget._minute = state.first, state.minute
+        budget._minutes = {minute: [events, bad] for minute, events, bad in state.minutes}
+        budget._hours = {hour: [events, bad] for hour, events, bad in state.hours}
         return budget
 
 

@@ -40,10 +40,24 @@ from monitor.detection.records.finding import (
     resolved,
 )
 from monitor.detection.settings import Objective
-from monitor.detection.slo.burn_rate import FEWEST_BAD_LATELY, MINUTE_S, RULES, Budget, Rule
+from monitor.detection.slo.burn_rate import FEWEST_BAD_LATELY, MINUTE_S, RULES, Budget, BudgetState, Rule
+from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.base import Role
 
 Column: TypeAlias = NDArray[np.float16] | NDArray[np.float64]
+
+
+class WatchState(StateRecord):
+    """Of the watch of one objective; the objective as in settings."""
+
+    objective: dict[str, Any]
+    budget: BudgetState
+    began: tuple[int, float] | None
+    bad: list[str]
+    open: Finding | None
+    rule: int
+    models: list[str | None]
+    alone: float | None
 
 
 class _Watch:
@@ -62,20 +76,24 @@ class _Watch:
         self.rule = 0
         self.alone: float | None = None
 
-    def plain(self) -> list[Any]:
-        held = None if self.open is None else msgspec.to_builtins(self.open)
-        begun = [self.objective.model_dump(), self.budget.plain(), self.began, self.bad]
-        return [*begun, held, self.rule, self.models, self.alone]
+    def to_state(self) -> WatchState:
+        return WatchState(
+            self.objective.model_dump(),
+            self.budget.to_state(),
+            self.began,
+            self.bad,
+            self.open,
+            self.rule,
+            self.models,
+            self.alone,
+        )
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> _Watch:
-        objective, budget, began, bad, held, rule, models, alone = plain
-        watch = cls(Objective.model_validate(objective))
-        watch.budget = Budget.from_plain(budget)
-        watch.began = None if began is None else (began[0], began[1])
-        watch.bad, watch.rule = list(bad), rule
-        watch.open = None if held is None else msgspec.convert(held, Finding)
-        watch.models, watch.alone = models, alone
+    def from_state(cls, state: WatchState) -> _Watch:
+        watch = cls(Objective.model_validate(state.objective))
+        watch.budget = Budget.from_state(state.budget)
+        watch.began, watch.bad, watch.rule = state.began, state.bad, state.rule
+        watch.open, watch.models, watch.alone = state.open, state.models, state.alone
         return watch
 
 
@@ -246,15 +264,15 @@ class SloMonitor:
         both = msgspec.structs.replace(both, features=[*burn.features, *others][: feature_changes.MOST_FEATURES])
         return alert_correlation.as_information(both) if alert_correlation.is_as_grave(drift, burn) else both
 
-    def plain(self) -> dict[str, Any]:
-        """Plain data for a snapshot."""
-        return {name: watch.plain() for name, watch in self._watches.items()}
+    def to_state(self) -> dict[str, WatchState]:
+        """For a snapshot: each objective by its name."""
+        return {name: watch.to_state() for name, watch in self._watches.items()}
 
     @classmethod
-    def from_plain(cls, stream: str, features: DeclaredFeatures, plain: dict[str, Any]) -> SloMonitor:
-        """The watches that `plain` described; they go on bit for bit."""
+    def from_state(cls, stream: str, features: DeclaredFeatures, state: dict[str, WatchState]) -> SloMonitor:
+        """The watches that `state` described; they go on bit for bit."""
         watched = cls(stream, features)
-        watched._watches = {name: _Watch.from_plain(held) for name, held in plain.items()}
+        watched._watches = {name: _Watch.from_state(held) for name, held in state.items()}
         return watched
 
 

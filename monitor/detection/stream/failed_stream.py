@@ -73,7 +73,9 @@ class Failure(msgspec.Struct, frozen=True):
         return f"not judged since event {self.index:,}: {self.reason} (in {self.doing}, offset {self.offset})"
 
 
-class _Plain(msgspec.Struct, kw_only=True):
+class FailedStreamState(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `FailedStream`."""
+
     failure: Failure
     settings: dict[str, Any]
     events: int
@@ -120,20 +122,16 @@ class FailedStream:
         """The stream as `unknown`, with the alerts that fired when it failed."""
         return unknown(self.stream, self.failure.sentence, self.events, self.last_time, firing)
 
-    def plain(self) -> dict[str, Any]:
-        """Plain data for a snapshot."""
+    def to_state(self) -> FailedStreamState:
+        """For a snapshot."""
         settings = self.settings.model_dump(mode="json")
-        plain: dict[str, Any] = msgspec.to_builtins(
-            _Plain(failure=self.failure, settings=settings, events=self.events, last_time=self.last_time)
-        )
-        return plain
+        return FailedStreamState(failure=self.failure, settings=settings, events=self.events, last_time=self.last_time)
 
     @classmethod
-    def from_plain(cls, stream: str, plain: dict[str, Any]) -> FailedStream:
-        """The failed stream that `plain` described."""
-        read = msgspec.convert(plain, _Plain)
-        settings = DetectionSettings.model_validate(read.settings)
-        return cls(stream, settings, read.failure, read.events, read.last_time)
+    def from_state(cls, stream: str, state: FailedStreamState) -> FailedStream:
+        """The failed stream that `state` described."""
+        settings = DetectionSettings.model_validate(state.settings)
+        return cls(stream, settings, state.failure, state.events, state.last_time)
 
 
 def unknown(stream: str, reason: str, events: int, last_time: float | None, firing: list[Finding]) -> StreamStatus:

@@ -45,19 +45,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.flag_reader import UNCOUNTED
-from monitor.detection.columns.stream_rows import StreamRows
+from monitor.detection.columns.stream_rows import StreamRows, StreamRowsState
 from monitor.detection.columns.watched_columns import watched
 from monitor.detection.diagnosis.alert_correlation import OUTLASTS
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import Driver, Finding, Resolution, State
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.stream.reference_monitor import ReferenceMonitor
+from monitor.detection.stream.reference_monitor import ReferenceMonitor, ReferenceMonitorState
 from monitor.features.base import FeatureSpec
 from monitor.features.keyed import has_key
 
@@ -77,6 +78,18 @@ class _Looked(NamedTuple):
     settings: DetectionSettings
     declared: Sequence[FeatureSpec]
     found: tuple[FeatureSpec, ...]
+
+
+class LateFeaturesState(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `LateFeatures`: each group with whether it was learned while the monitor had a finding open, and what is
+    gathered for the next one: its foremost feature, rows and their stream indices."""
+
+    groups: list[tuple[ReferenceMonitorState, bool]]
+    gathered: tuple[str, StreamRowsState, NDArray[np.int64]] | None
+    suppressed: dict[str, int]
+    waiting: list[str]
+    open: bool
+    closed_at: int
 
 
 class LateFeatures:
@@ -300,27 +313,29 @@ class LateFeatures:
 
     # State
 
-    def plain(self) -> dict[str, Any]:
-        """Plain data for a snapshot."""
+    def to_state(self) -> LateFeaturesState:
+        """For a snapshot."""
         gathered = self._gathered
-        return {
-            "groups": [[g.plain(), there] for g, there in zip(self.groups, self._learned_open, strict=True)],
-            "gathered": None if gathered is None else [gathered[0], gathered[1].plain(), gathered[2].tolist()],
-            "held": [self.suppressed, self.waiting],
-            "open": [self._open, self._closed_at],
-        }
+        return LateFeaturesState(
+            groups=[(g.to_state(), there) for g, there in zip(self.groups, self._learned_open, strict=True)],
+            gathered=None if gathered is None else (gathered[0], gathered[1].to_state(), gathered[2]),
+            suppressed=self.suppressed,
+            waiting=self.waiting,
+            open=self._open,
+            closed_at=self._closed_at,
+        )
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> LateFeatures:
-        """What `plain` described; it goes on bit for bit."""
+    def from_state(cls, state: LateFeaturesState, settings: DetectionSettings) -> LateFeatures:
+        """What `state` described; it goes on bit for bit."""
         late = cls()
-        late.groups = [ReferenceMonitor.from_plain(group, settings) for group, _ in plain["groups"]]
-        late._learned_open = [there for _, there in plain["groups"]]
-        if plain["gathered"] is not None:
-            foremost, rows, indices = plain["gathered"]
-            late._gathered = (foremost, StreamRows.from_plain(rows), np.asarray(indices, dtype=np.int64))
-        late.suppressed, late.waiting = dict(plain["held"][0]), list(plain["held"][1])
-        late._open, late._closed_at = plain["open"]
+        late.groups = [ReferenceMonitor.from_state(group, settings) for group, _ in state.groups]
+        late._learned_open = [there for _, there in state.groups]
+        if state.gathered is not None:
+            foremost, rows, indices = state.gathered
+            late._gathered = (foremost, StreamRows.from_state(rows), indices)
+        late.suppressed, late.waiting = state.suppressed, state.waiting
+        late._open, late._closed_at = state.open, state.closed_at
         return late
 
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from monitor.detection.records.log_format import decode_message, encode
 from monitor.detection.settings import DetectionSettings
+from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.batch import FeatureBatch
 
 MAX_EVENTS = 4
@@ -32,6 +32,17 @@ def can_wait(settings: DetectionSettings) -> bool:
     Not where the settings ask for a judgement from the first event on: silence after a stated time, objectives.
     """
     return settings.silence_after is None and not settings.slo
+
+
+class NewcomerState(StateRecord):
+    """Of `Newcomer`, with its turn in the log (`StreamInLog.turn`). Ids are bytes: one may hold half a character, which
+    no text in a snapshot may."""
+
+    turn: int
+    ids: list[bytes]
+    rows: tuple[bytes, ...]
+    last_time: float | None
+    clocks: tuple[float, ...]
 
 
 class Newcomer:
@@ -81,17 +92,16 @@ class Newcomer:
             assert isinstance(batch, FeatureBatch)
             yield batch, clock
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        # As bytes: an id may hold half a character, which no text in a snapshot may.
+    def to_state(self, turn: int) -> NewcomerState:
+        """For a snapshot."""
         ids = [one.encode("utf-8", "surrogatepass") for one in self._ids]
-        return [ids, self._rows, self.last_time, self._clocks]
+        return NewcomerState(turn, ids, self._rows, self.last_time, self._clocks)
 
     @classmethod
-    def from_plain(cls, plain: list[Any], settings: DetectionSettings) -> Newcomer:
-        """The newcomer that `plain` described."""
+    def from_state(cls, state: NewcomerState, settings: DetectionSettings) -> Newcomer:
+        """The newcomer that `state` described."""
         newcomer = cls(settings)
-        ids, rows, newcomer.last_time, clocks = plain
-        newcomer._ids, newcomer._rows = tuple(one.decode("utf-8", "surrogatepass") for one in ids), tuple(rows)
-        newcomer._clocks = tuple(clocks)
+        newcomer._ids = tuple(one.decode("utf-8", "surrogatepass") for one in state.ids)
+        newcomer._rows, newcomer._clocks = state.rows, state.clocks
+        newcomer.last_time = state.last_time
         return newcomer

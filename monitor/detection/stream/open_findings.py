@@ -9,9 +9,8 @@ floor of the original. Pure.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,9 +34,10 @@ from monitor.detection.records.finding import (
 from monitor.detection.records.plain_numbers import finite
 from monitor.detection.recovery.choice import columns_of_change, columns_of_spread
 from monitor.detection.recovery.column import PIECE_ROWS, Column
-from monitor.detection.recovery.recovery import Recovery, not_back
+from monitor.detection.recovery.recovery import Recovery, RecoveryState, not_back
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.reference import Reference
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 Segment = tuple[str, str]
@@ -80,6 +80,15 @@ class Situation(NamedTuple):
     def last(self, rows: int) -> int:
         """Position of the first of the last rows held."""
         return max(0, len(self.history) - rows)
+
+
+class OpenFindingsState(StateRecord):
+    """Of `OpenFindings`: the test of recovery, rows since its last step, and the row of that step."""
+
+    findings: list[Finding]
+    recovery: RecoveryState | None
+    rows_since_last: int
+    last_step: int
 
 
 class OpenFindings:
@@ -248,18 +257,18 @@ class OpenFindings:
 
     # State
 
-    def plain(self) -> tuple[list[Any], list[Any] | None, int, int]:
-        """For a snapshot: findings, the test of recovery, rows since the last step, and the row of that step."""
-        test = None if self._test is None else self._test.plain()
-        return [msgspec.to_builtins(f) for f in self.findings], test, self._rows_since_last, self._last_step
+    def to_state(self) -> OpenFindingsState:
+        """For a snapshot."""
+        test = None if self._test is None else self._test.to_state()
+        return OpenFindingsState(self.findings, test, self._rows_since_last, self._last_step)
 
     @classmethod
-    def from_plain(cls, findings: list[Any], test: list[Any] | None, since: int, step: int) -> OpenFindings:
-        """What `plain` described."""
+    def from_state(cls, state: OpenFindingsState) -> OpenFindings:
+        """What `state` described."""
         held = cls()
-        held.findings = [msgspec.convert(finding, Finding) for finding in findings]
-        held._test = None if test is None else Recovery.from_plain(test)
-        held._rows_since_last, held._last_step = since, step
+        held.findings = state.findings
+        held._test = None if state.recovery is None else Recovery.from_state(state.recovery)
+        held._rows_since_last, held._last_step = state.rows_since_last, state.last_step
         return held
 
 

@@ -15,7 +15,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -24,7 +23,8 @@ from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.finding import Ended, Finding, Resolution, resolved
 from monitor.detection.records.status import StreamStatus
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.state.snapshot_codec import decode
+from monitor.detection.state import migration
+from monitor.detection.state.snapshot_codec import decode, encode
 from monitor.detection.stream.due_times import DueTimes
 from monitor.detection.stream.failed_stream import (
     STREAM_FAILED,
@@ -38,9 +38,9 @@ from monitor.detection.stream.failed_stream import (
 from monitor.detection.stream.forgetting import Look, hour_of, look
 from monitor.detection.stream.newcomer import Newcomer, can_wait
 from monitor.detection.stream.newcomers import Newcomers
-from monitor.detection.stream.stream_in_log import FORMAT, StreamInLog, Watched
+from monitor.detection.stream.stream_in_log import FORMAT, StreamInLog, StreamInLogState, Watched
 from monitor.detection.stream.stream_monitor import RESOLVED_BY, StreamMonitor
-from monitor.errors import InvalidEvent, OqmError
+from monitor.errors import InvalidEvent, OqmError, StateError
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
@@ -488,22 +488,16 @@ class PartitionMonitor:
         snapshots = {}
         for stream in sorted(self._changed):
             owned = self._owned[stream]
-            record = owned.record()
-            monitor = owned.monitor
+            monitor, snapshot = owned.monitor, None
             if isinstance(monitor, StreamMonitor):
                 try:
-                    record["monitor"] = monitor.snapshot()
+                    snapshot = monitor.snapshot()
                 except MemoryError:
                     raise
                 except Exception as error:  # as in `_contained`
                     failure = Failure("snapshot", in_one_line(error), owned.applied, monitor.events)
                     self._fail(stream, owned, failure, error, monitor.events)
-            if isinstance(owned.monitor, FailedStream):
-                record["failed"] = owned.monitor.plain()
-            elif isinstance(owned.monitor, Newcomer):
-                record["newcomer"] = [owned.turn, *owned.monitor.plain()]
-            record["open"] = owned.open_plain()
-            snapshots[stream] = msgspec.msgpack.encode(record)
+            snapshots[stream] = encode(owned.to_state(snapshot))
             owned.saved = True
         self._changed.clear()
         return snapshots
@@ -518,36 +512,38 @@ class PartitionMonitor:
 
         `new_log`: the snapshot is of another incarnation of `oqm.features`; its place in that log says nothing here.
         """
-        record = decode(snapshot, FORMAT, stream)
+        try:
+            state = decode(snapshot, StreamInLogState, FORMAT, stream, migration.stream_in_log)
+        except msgspec.ValidationError as wrong:
+            raise StateError(f"stream {stream!r}: not a snapshot: {wrong}") from wrong
         held = self._owned.get(stream)
-        if held is not None and record["applied"] < held.applied:
+        if held is not None and state.applied < held.applied:
             return
         settings = self._settings_for(stream)
-        owned = StreamInLog.from_record(self._restored(stream, record, settings), record, new_log=new_log)
+        owned = StreamInLog.from_state(self._restored(stream, state, settings), state, new_log=new_log)
         self._owned[stream] = owned
         self._newcomers.remove(stream)
         self._due.forget(stream)
         self._expect(stream, owned)
         if isinstance(owned.monitor, Newcomer):
-            owned.turn = record["newcomer"][0]
             self._turn = max(self._turn, owned.turn)
             self._newcomers.restore(stream)
 
-    def _restored(self, stream: str, record: dict[str, Any], settings: DetectionSettings) -> Watched:
+    def _restored(self, stream: str, state: StreamInLogState, settings: DetectionSettings) -> Watched:
         """What watches a stream by its record; a monitor whose state cannot be read has failed."""
-        if "failed" in record:
-            return FailedStream.from_plain(stream, record["failed"])
-        if "newcomer" in record:
-            return Newcomer.from_plain(record["newcomer"][1:], settings)
+        if state.failed is not None:
+            return FailedStream.from_state(stream, state.failed)
+        if state.newcomer is not None:
+            return Newcomer.from_state(state.newcomer, settings)
+        if state.monitor is None:
+            raise StateError(f"stream {stream!r}: its snapshot does not say what watches it")
         monitor = StreamMonitor(stream, settings, self._specs)
         try:
-            monitor.restore(record["monitor"])
-            if "open" not in record:  # a snapshot of before they were kept beside the monitor
-                record["open"] = [msgspec.to_builtins(finding) for finding in monitor.firing()]
+            monitor.restore(state.monitor)
         except (MemoryError, OqmError):
             raise
         except Exception as error:  # as in `_contained`: a state that cannot be read is one stream's, not the worker's
-            failure = Failure("restore", in_one_line(error), record["applied"], monitor.events)
+            failure = Failure("restore", in_one_line(error), state.applied, monitor.events)
             self._changed.add(stream)
             self._hand_back(Unjudged(stream, STREAM_FAILED, failure.sentence, "restore", None, error))
             return FailedStream(stream, settings, failure, monitor.events, None)

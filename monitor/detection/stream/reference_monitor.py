@@ -19,35 +19,37 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.categories import Categories
-from monitor.detection.columns.duplicates import Repetitions
-from monitor.detection.columns.rare_categories import RareCategories
-from monitor.detection.columns.recent_rows import RecentRows, Segments, segments_of
+from monitor.detection.columns.duplicates import Repetitions, RepetitionsState
+from monitor.detection.columns.rare_categories import RareCategories, RareCategoriesState
+from monitor.detection.columns.recent_rows import RecentRows, RecentRowsState, Segments, segments_of
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import WatchedColumns, watched
-from monitor.detection.detectors.chosen import Alone
+from monitor.detection.detectors.chosen import Alone, AloneState
 from monitor.detection.diagnosis import attribution, classify, feature_changes, naming
 from monitor.detection.diagnosis.diagnose import Crossing, Diagnosis, View, diagnose
 from monitor.detection.diagnosis.examples import like, showing, typical
 from monitor.detection.diagnosis.shift import shift
+from monitor.detection.evidence.shiryaev_roberts import EvidenceState
 from monitor.detection.records.context import Context
 from monitor.detection.records.cooldown import Cooldown
 from monitor.detection.records.finding import Driver, Excerpt, Finding, Resolution, Severity, State
 from monitor.detection.records.plain_numbers import log10
 from monitor.detection.records.status import FeatureStatus, SegmentShare
-from monitor.detection.reference.learned_reference import LearnedReference, marks_of
+from monitor.detection.reference.learned_reference import LearnedReference, LearnedReferenceState, marks_of
 from monitor.detection.reference.moments import UNIT
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.stream.drift_finding import drift_finding
 from monitor.detection.stream.maturing import Maturing
-from monitor.detection.stream.open_findings import OpenFindings, Situation
+from monitor.detection.stream.open_findings import OpenFindings, OpenFindingsState, Situation
 from monitor.detection.stream.population_status import RECENT_ROWS, feature_statuses, segment_shares
-from monitor.detection.stream.revision import Revisions
+from monitor.detection.stream.revision import Revisions, RevisionsState
 from monitor.detection.stream.verdict import Decision, Verdict, decide
 from monitor.detection.stream.view_evidence import ScoredRows, ViewEvidence
 from monitor.features.families.dependencies import SHAPE
@@ -101,8 +103,32 @@ class _Alarm(NamedTuple):
     column: int | None
 
 
+class ReferenceMonitorState(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `ReferenceMonitor`; `active` is None where the original reference is in use."""
+
+    pinned: bool
+    views: tuple[View, ...]
+    seen: int
+    version: int
+    evidence_from: int
+    normal_from: int
+    calm: int
+    original: LearnedReferenceState
+    active: LearnedReferenceState | None
+    learning: bool
+    repetitions: RepetitionsState
+    history: RecentRowsState
+    evidence: tuple[EvidenceState, EvidenceState]
+    alone: AloneState
+    open: OpenFindingsState
+    rare: RareCategoriesState
+    cooldowns: dict[View, Cooldown]
+    examples: list[tuple[str, str, str]]
+    revisions: RevisionsState | None = None
+
+
 class ReferenceMonitor:
-    """Judges rows against a reference; made by `learn`, or by `from_plain` from a snapshot.
+    """Judges rows against a reference; made by `learn`, or by `from_state` from a snapshot.
 
     Parameters
     ----------
@@ -508,57 +534,53 @@ class ReferenceMonitor:
 
     # State
 
-    def plain(self) -> dict[str, Any]:
-        """Plain data for a snapshot."""
-        findings, test, rows_since, step = self._findings.plain()
-        return {
-            "pinned": self.pinned,
-            "views": self._views,
-            "counts": [self.seen, self._version, self._evidence_from, rows_since, self._maturing.calm],
-            "original": self.original.plain(),
-            "active": None if self._active is self.original else self._active.plain(),
-            "learning": self._learning,
-            "repetitions": self._repetitions.plain(),
-            "history": self.history.plain(),
-            "evidence": self._evidence.plain(),
-            "alone": self._detectors.plain(),
-            "alone_waiting": self._detectors.waiting(),
-            "normal_from": self._normal_from,
-            "open": findings,
-            "rare": self._rare.plain(),
-            "stepped": step,
-            "recovery": test,
-            "quiet": {view: [cooldown.until, cooldown.wait] for view, cooldown in self._cooldowns.items()},
-            "examples": [[e.event_id, e.input, e.output] for e in self._examples],
-            "revisions": self._revisions.plain(),
-        }
+    def to_state(self) -> ReferenceMonitorState:
+        """For a snapshot."""
+        return ReferenceMonitorState(
+            pinned=self.pinned,
+            views=self._views,
+            seen=self.seen,
+            version=self._version,
+            evidence_from=self._evidence_from,
+            normal_from=self._normal_from,
+            calm=self._maturing.calm,
+            original=self.original.to_state(),
+            active=None if self._active is self.original else self._active.to_state(),
+            learning=self._learning,
+            repetitions=self._repetitions.to_state(),
+            history=self.history.to_state(),
+            evidence=self._evidence.to_state(),
+            alone=self._detectors.to_state(),
+            open=self._findings.to_state(),
+            rare=self._rare.to_state(),
+            cooldowns=self._cooldowns,
+            examples=[(e.event_id, e.input, e.output) for e in self._examples],
+            revisions=self._revisions.to_state(),
+        )
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> ReferenceMonitor:
-        """The monitor that `plain` described; it goes on bit for bit.
+    def from_state(cls, state: ReferenceMonitorState, settings: DetectionSettings) -> ReferenceMonitor:
+        """The monitor that `state` described; it goes on bit for bit.
 
-        Detectors of single numbers are those that the settings choose, whatever `plain` says of others. Versions up to
-        93e1875 wrote no `views`, `normal_from`, `alone_waiting` and `recovery`, those up to d5729e5 no `revisions`.
+        Detectors of single numbers are those that the settings choose, whatever `state` says of others.
         """
-        original = LearnedReference.from_plain(plain["original"])
-        monitor = cls(original, pinned=plain["pinned"], inputs=View.INPUTS in plain.get("views", (View.INPUTS,)))
-        monitor.seen, monitor._version, monitor._evidence_from, rows_since, calm = plain["counts"]
-        monitor._active = original if plain["active"] is None else LearnedReference.from_plain(plain["active"])
-        monitor._learning = plain["learning"]
-        monitor._repetitions = Repetitions.from_plain(plain["repetitions"])
-        monitor.history = RecentRows.from_plain(plain["history"])
+        original = LearnedReference.from_state(state.original)
+        monitor = cls(original, pinned=state.pinned, inputs=View.INPUTS in state.views)
+        monitor.seen, monitor._version = state.seen, state.version
+        monitor._evidence_from, monitor._normal_from = state.evidence_from, state.normal_from
+        monitor._maturing = Maturing(state.calm)
+        monitor._active = original if state.active is None else LearnedReference.from_state(state.active)
+        monitor._learning = state.learning
+        monitor._repetitions = Repetitions.from_state(state.repetitions)
+        monitor.history = RecentRows.from_state(state.history)
         monitor._evidence = ViewEvidence(monitor._active, monitor._views)
-        monitor._evidence.restore(plain["evidence"])
-        monitor._normal_from = plain.get("normal_from", monitor._evidence_from)
-        monitor._detectors.restore(
-            plain["alone"], plain.get("alone_waiting"), monitor._active.reference, settings, monitor._usual_numbers()
-        )
-        monitor._findings = OpenFindings.from_plain(plain["open"], plain.get("recovery"), rows_since, plain["stepped"])
-        monitor._maturing = Maturing(calm)
-        monitor._rare = RareCategories.from_plain(plain["rare"])
-        monitor._cooldowns = {View(view): Cooldown(*pause) for view, pause in plain["quiet"].items()}
-        monitor._examples = [Excerpt(*parts) for parts in plain["examples"]]
-        monitor._revisions = Revisions.from_plain(plain.get("revisions"))
+        monitor._evidence.restore(state.evidence)
+        monitor._detectors.restore(state.alone, monitor._active.reference, settings, monitor._usual_numbers())
+        monitor._findings = OpenFindings.from_state(state.open)
+        monitor._rare = RareCategories.from_state(state.rare)
+        monitor._cooldowns = state.cooldowns
+        monitor._examples = [Excerpt(*parts) for parts in state.examples]
+        monitor._revisions = Revisions.from_state(state.revisions)
         return monitor
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -23,7 +22,8 @@ from monitor.detection.columns.recent_rows import LENGTH
 from monitor.detection.diagnosis.diagnose import Crossing, Diagnosis, View, diagnose_again
 from monitor.detection.diagnosis.examples import showing, side_by_side
 from monitor.detection.records.finding import Driver, FeatureChange, Finding, State
-from monitor.detection.reference.learned_reference import LearnedReference
+from monitor.detection.reference.learned_reference import LearnedReference, LearnedReferenceState
+from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.detection.stream.drift_finding import drift_finding
 from monitor.detection.stream.open_findings import Situation
 
@@ -33,6 +33,35 @@ STAGES = (64, 200, 800)
 NARROWER = 1 / 3
 """Share by which the interval of the figures must have become narrower to be sent again although no word changed. The
 width of an interval falls with the square root of the rows, so this takes 2.25 times as many rows."""
+
+
+class CrossingState(StateRecord):
+    """Of `Crossing`: what the evidence said."""
+
+    view: View
+    kinds: list[str]
+    strongest: str | None
+    carrier: tuple[str, str] | None
+    total: float
+    column: int | None
+
+
+class WaitingState(StateRecord):
+    """Of the finding that is measured again."""
+
+    finding: Finding
+    crossing: CrossingState
+    normal: LearnedReferenceState | None
+    first_row: int
+    measured: int
+    stage: int
+
+
+class RevisionsState(StateRecord):
+    """Of `Revisions`."""
+
+    latest: list[Finding]
+    waiting: WaitingState | None
 
 
 @dataclass
@@ -124,36 +153,38 @@ class Revisions:
 
     # State
 
-    def plain(self) -> dict[str, Any]:
-        """Plain data for a snapshot."""
+    def to_state(self) -> RevisionsState:
+        """For a snapshot."""
         waiting = self._waiting
-        return {
-            "latest": [msgspec.to_builtins(finding) for finding in self._latest.values()],
-            "waiting": None
+        return RevisionsState(
+            list(self._latest.values()),
+            None
             if waiting is None
-            else {
-                "finding": msgspec.to_builtins(waiting.finding),
-                "crossing": _plain_crossing(waiting.crossing),
-                "normal": None if waiting.normal is None else waiting.normal.plain(),
-                "counts": [waiting.first_row, waiting.measured, waiting.stage],
-            },
-        }
+            else WaitingState(
+                waiting.finding,
+                _crossing_state(waiting.crossing),
+                None if waiting.normal is None else waiting.normal.to_state(),
+                waiting.first_row,
+                waiting.measured,
+                waiting.stage,
+            ),
+        )
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any] | None) -> Revisions:
-        """What `plain` described; None, of a snapshot from before there were revisions: nothing waits."""
+    def from_state(cls, state: RevisionsState | None) -> Revisions:
+        """What `state` described; None, of a snapshot from before there were revisions: nothing waits."""
         revisions = cls()
-        if plain is None:
+        if state is None:
             return revisions
-        latest = [msgspec.convert(finding, Finding) for finding in plain["latest"]]
-        revisions._latest = {finding.id: finding for finding in latest}
-        if (waiting := plain["waiting"]) is not None:
-            normal = waiting["normal"]
+        revisions._latest = {finding.id: finding for finding in state.latest}
+        if (waiting := state.waiting) is not None:
             revisions._waiting = _Waiting(
-                msgspec.convert(waiting["finding"], Finding),
-                _crossing_of(waiting["crossing"]),
-                None if normal is None else LearnedReference.from_plain(normal),
-                *waiting["counts"],
+                waiting.finding,
+                _crossing_of(waiting.crossing),
+                None if waiting.normal is None else LearnedReference.from_state(waiting.normal),
+                waiting.first_row,
+                waiting.measured,
+                waiting.stage,
             )
         return revisions
 
@@ -197,13 +228,11 @@ def _name(change: FeatureChange) -> tuple[str, str | None]:
     return change.name, change.value
 
 
-def _plain_crossing(crossing: Crossing) -> list[Any]:
-    carrier = None if crossing.carrier is None else list(crossing.carrier)
-    return [crossing.view, sorted(crossing.kinds), crossing.strongest, carrier, crossing.total, crossing.column]
-
-
-def _crossing_of(plain: list[Any]) -> Crossing:
-    view, kinds, strongest, carrier, total, column = plain
-    return Crossing(
-        View(view), frozenset(kinds), strongest, None if carrier is None else (carrier[0], carrier[1]), total, column
+def _crossing_state(crossing: Crossing) -> CrossingState:
+    return CrossingState(
+        crossing.view, sorted(crossing.kinds), crossing.strongest, crossing.carrier, crossing.total, crossing.column
     )
+
+
+def _crossing_of(state: CrossingState) -> Crossing:
+    return Crossing(state.view, frozenset(state.kinds), state.strongest, state.carrier, state.total, state.column)

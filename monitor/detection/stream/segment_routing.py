@@ -10,27 +10,41 @@ Called by `monitor.detection.stream.stream_monitor`. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import Segments, segments_of
-from monitor.detection.columns.stream_rows import StreamRows
+from monitor.detection.columns.stream_rows import StreamRows, StreamRowsState
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import Finding, Resolution, State
 from monitor.detection.records.plain_numbers import log10
 from monitor.detection.records.status import FeatureStatus
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.stream.late_features import LateFeatures
+from monitor.detection.stream.late_features import LateFeatures, LateFeaturesState
 from monitor.detection.stream.population_status import RECENT_ROWS
-from monitor.detection.stream.reference_monitor import PROVISIONAL_REFERENCE_ROWS, ReferenceMonitor
+from monitor.detection.stream.reference_monitor import (
+    PROVISIONAL_REFERENCE_ROWS,
+    ReferenceMonitor,
+    ReferenceMonitorState,
+)
 
 Segment = tuple[str, str]
 
 MAX_SEPARATE_SEGMENTS = 4
 """Segments that are judged separately; rows of further ones stay with the rest. Each costs a stream's memory and time
 again, and references of less than a fifth of the traffic mature slowly."""
+
+
+class SegmentRoutingState(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `SegmentRouting`: monitors of separate segments, rows and stream indices of those that are gathered, and late
+    features by the segment of their monitor (None: the main one)."""
+
+    main: ReferenceMonitorState
+    separate: list[tuple[Segment, ReferenceMonitorState]]
+    gathering: list[tuple[Segment, tuple[StreamRowsState, NDArray[np.int64]] | None]]
+    late: list[tuple[Segment | None, LateFeaturesState]]
 
 
 class SegmentRouting:
@@ -209,29 +223,24 @@ class SegmentRouting:
 
     # State
 
-    def plain(self) -> dict[str, Any]:
-        """Plain data for a snapshot; keys are those of the stream's."""
-        return {
-            "main": self.main.plain(),
-            "apart": [[own, monitor.plain()] for own, monitor in self._separate.items()],
-            "gathering": [
-                [own, None if held is None else [held[0].plain(), held[1].tolist()]]
-                for own, held in self._gathering.items()
+    def to_state(self) -> SegmentRoutingState:
+        """For a snapshot; keys are those of the stream's."""
+        return SegmentRoutingState(
+            main=self.main.to_state(),
+            separate=[(own, monitor.to_state()) for own, monitor in self._separate.items()],
+            gathering=[
+                (own, None if held is None else (held[0].to_state(), held[1])) for own, held in self._gathering.items()
             ],
-            "late": [[own, late.plain()] for own, late in self._late.items() if not late.empty],
-        }
+            late=[(own, late.to_state()) for own, late in self._late.items() if not late.empty],
+        )
 
     @classmethod
-    def from_plain(cls, plain: dict[str, Any], settings: DetectionSettings) -> SegmentRouting:
-        """The monitors that `plain` described. Versions up to 93e1875 wrote no `late`."""
-        routing = cls(ReferenceMonitor.from_plain(plain["main"], settings))
-        routing._separate = {(a, v): ReferenceMonitor.from_plain(own, settings) for (a, v), own in plain["apart"]}
+    def from_state(cls, state: SegmentRoutingState, settings: DetectionSettings) -> SegmentRouting:
+        """The monitors that `state` described."""
+        routing = cls(ReferenceMonitor.from_state(state.main, settings))
+        routing._separate = {own: ReferenceMonitor.from_state(held, settings) for own, held in state.separate}
         routing._gathering = {
-            (a, v): None if held is None else (StreamRows.from_plain(held[0]), np.asarray(held[1], dtype=np.int64))
-            for (a, v), held in plain["gathering"]
+            own: None if held is None else (StreamRows.from_state(held[0]), held[1]) for own, held in state.gathering
         }
-        routing._late = {
-            None if own is None else (own[0], own[1]): LateFeatures.from_plain(late, settings)
-            for own, late in plain.get("late", [])
-        }
+        routing._late = {own: LateFeatures.from_state(late, settings) for own, late in state.late}
         return routing

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 
 from monitor.detection.records.finding import Finding, State
-from monitor.detection.stream.failed_stream import FailedStream
-from monitor.detection.stream.newcomer import Newcomer
+from monitor.detection.stream.failed_stream import FailedStream, FailedStreamState
+from monitor.detection.stream.newcomer import Newcomer, NewcomerState
 from monitor.detection.stream.stream_monitor import StreamMonitor
 from monitor.features.batch import FeatureBatch
 
-FORMAT = 1
+FORMAT = 2
 """Of snapshots of a stream with its place; the monitor's state in them has its own format."""
 
 Watched: TypeAlias = StreamMonitor | FailedStream | Newcomer
+
+
+class StreamInLogState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of `StreamInLog`. Of `monitor` (a `StreamMonitor`'s snapshot), `failed` and `newcomer` one is there.
+
+    `open` is None where the monitor's state alone says what fires, as versions up to 93e1875 wrote it.
+    """
+
+    format: int
+    applied: int
+    fence: dict[str, dict[int, int]]
+    seen: float | None = None
+    doubted: float | None = None
+    open: list[Finding] | None = None
+    monitor: bytes | None = None
+    failed: FailedStreamState | None = None
+    newcomer: NewcomerState | None = None
 
 
 class StreamInLog:
@@ -81,36 +98,40 @@ class StreamInLog:
             elif finding.state is State.RESOLVED:
                 self.open.pop(finding.id, None)
 
-    # State. A record holds the place, and under one of the keys `monitor`, `failed` and `newcomer` what watches.
+    # State
 
-    def record(self) -> dict[str, Any]:
-        """The place in the log as plain data, without what watches the stream and without open findings."""
-        return {
-            "format": FORMAT,
-            "applied": self.applied,
-            "fence": self.fence,
-            "seen": _none_for_nan(self.seen),
-            "doubted": _none_for_nan(self.doubted),
-        }
-
-    def open_plain(self) -> list[Any]:
-        """The findings that fire as plain data."""
-        return [msgspec.to_builtins(finding) for finding in self.open.values()]
+    def to_state(self, monitor: bytes | None) -> StreamInLogState:
+        """For a snapshot; `monitor` is that of a `StreamMonitor`, None where something else watches."""
+        watched = self.monitor
+        return StreamInLogState(
+            format=FORMAT,
+            applied=self.applied,
+            fence=self.fence,
+            seen=_none_for_nan(self.seen),
+            doubted=_none_for_nan(self.doubted),
+            open=list(self.open.values()),
+            monitor=monitor,
+            failed=watched.to_state() if isinstance(watched, FailedStream) else None,
+            newcomer=watched.to_state(self.turn) if isinstance(watched, Newcomer) else None,
+        )
 
     @classmethod
-    def from_record(cls, monitor: Watched, record: dict[str, Any], *, new_log: bool) -> StreamInLog:
-        """The place that a record described, for a restored monitor.
+    def from_state(cls, monitor: Watched, state: StreamInLogState, *, new_log: bool) -> StreamInLog:
+        """The place that `state` described, for a restored monitor.
 
-        `new_log`: the record is of another incarnation of the log; its offset says nothing here. Versions up to 93e1875
-        wrote no `seen` and `doubted`.
+        `new_log`: the state is of another incarnation of the log; its offset says nothing here.
         """
         stream = cls(monitor)
-        stream.applied = -1 if new_log else record["applied"]
-        stream.fence = {source: {int(p): o for p, o in fence.items()} for source, fence in record["fence"].items()}
-        stream.seen = _nan_for_none(record.get("seen"))
-        stream.doubted = _nan_for_none(record.get("doubted"))
+        stream.applied = -1 if new_log else state.applied
+        stream.fence = state.fence
+        stream.seen, stream.doubted = _nan_for_none(state.seen), _nan_for_none(state.doubted)
         stream.saved = True
-        stream.open = {plain["id"]: msgspec.convert(plain, Finding) for plain in record.get("open", [])}
+        if state.newcomer is not None:
+            stream.turn = state.newcomer.turn
+        if state.open is not None:
+            stream.open = {finding.id: finding for finding in state.open}
+        elif isinstance(monitor, StreamMonitor):
+            stream.open = {finding.id: finding for finding in monitor.firing()}
         return stream
 
 

@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.canary.canary_monitor import CanaryMonitor
-from monitor.detection.columns.duplicates import RecentEvents
+from monitor.detection.canary.canary_monitor import CanaryMonitor, CanaryMonitorState
+from monitor.detection.columns.duplicates import RecentEvents, RecentEventsState
 from monitor.detection.columns.embedding_distance import DISTANCE
-from monitor.detection.columns.stream_rows import Centre, StreamRows
+from monitor.detection.columns.stream_rows import Centre, CentreState, StreamRows, StreamRowsState
 from monitor.detection.diagnosis import alert_correlation
 from monitor.detection.records.context import Context
 from monitor.detection.records.control import Control, ControlAction, settings_after
@@ -30,18 +30,19 @@ from monitor.detection.records.finding import Ended, Finding, Resolution, State,
 from monitor.detection.records.plain_numbers import finite, log10
 from monitor.detection.records.status import OpenAlert, StreamState, StreamStatus
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.slo.slo_monitor import SloMonitor
+from monitor.detection.slo.slo_monitor import SloMonitor, WatchState
+from monitor.detection.state import migration
 from monitor.detection.state.snapshot_codec import squeeze, unsqueeze
 from monitor.detection.stream.blocks import BLOCK_WAIT_S, due_at, is_due, next_block
-from monitor.detection.stream.segment_routing import SegmentRouting
-from monitor.detection.stream.suppression import Suppression
-from monitor.detection.stream.warming_up import WarmingUp, monitors_from_plain
-from monitor.detection.stream.watched_features import WatchedFeatures
-from monitor.detection.volume.volume_monitor import VolumeMonitor
+from monitor.detection.stream.segment_routing import SegmentRouting, SegmentRoutingState
+from monitor.detection.stream.suppression import Suppression, SuppressionState
+from monitor.detection.stream.warming_up import WarmingUp
+from monitor.detection.stream.watched_features import WatchedFeatures, WatchedFeaturesState
+from monitor.detection.volume.volume_monitor import VolumeMonitor, VolumeMonitorState
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
-FORMAT = 2
+FORMAT = 3
 """Of snapshots."""
 MONTH_S = 30 * 86400.0
 EVENTS_A_MONTH = 100_000
@@ -58,6 +59,28 @@ RESOLVED_BY = {
 }
 
 _REJOINED = Resolution(how=Ended.REPLACED, why="its version is judged with the others again")
+
+
+class StreamMonitorState(msgspec.Struct, frozen=True, kw_only=True):
+    """Of `StreamMonitor`; `monitors` is None where it warms up, and `pinned` says whether its reference will stay."""
+
+    format: int
+    settings: dict[str, Any]
+    events: int
+    last_time: float
+    rate: float
+    idle: float | None
+    clock: float
+    recent: RecentEventsState
+    centre: CentreState
+    waiting: StreamRowsState | None
+    volume: VolumeMonitorState
+    pinned: bool
+    monitors: SegmentRoutingState | None
+    canary: CanaryMonitorState
+    suppression: SuppressionState
+    features: WatchedFeaturesState
+    objectives: dict[str, WatchState]
 
 
 class StreamMonitor:
@@ -441,48 +464,54 @@ class StreamMonitor:
     # State
 
     def snapshot(self) -> bytes:
-        """The whole state as versioned plain data."""
-        in_comparisons, beside_objectives = self._suppression.plain()
-        state: dict[str, Any] = {
-            "format": FORMAT,
-            "settings": self.settings.model_dump(mode="json"),
-            "events": self.events,
-            "times": [self._last_time, self._rate],
-            "recent": self._recent.plain(),
-            "centre": self._centre.plain(),
-            "waiting": None if self._waiting is None else self._waiting.plain(),
-            "volume": self._volume.plain(),
-            **self._monitors.plain(),
-            "canary": self._canary.plain(),
-            "held": in_comparisons,
-            **self._features.plain(),
-            "slo": self._objectives.plain(),
-            "untold": beside_objectives,
-            "idle": self._idle,
-            "clock": self.clock,
-        }
-        return squeeze(state)
+        """The whole state, with its format."""
+        monitors = self._monitors
+        return squeeze(
+            StreamMonitorState(
+                format=FORMAT,
+                settings=self.settings.model_dump(mode="json"),
+                events=self.events,
+                last_time=self._last_time,
+                rate=self._rate,
+                idle=self._idle,
+                clock=self.clock,
+                recent=self._recent.to_state(),
+                centre=self._centre.to_state(),
+                waiting=None if self._waiting is None else self._waiting.to_state(),
+                volume=self._volume.to_state(),
+                pinned=monitors.pinned if isinstance(monitors, WarmingUp) else monitors.main.pinned,
+                monitors=None if isinstance(monitors, WarmingUp) else monitors.to_state(),
+                canary=self._canary.to_state(),
+                suppression=self._suppression.to_state(),
+                features=self._features.to_state(),
+                objectives=self._objectives.to_state(),
+            )
+        )
 
     def restore(self, data: bytes) -> None:
-        """Take over a snapshot and go on bit for bit as the original would. Raises `StateError` for another format.
+        """Take over a snapshot and go on bit for bit as the original would.
 
-        Versions up to 93e1875 wrote no `clock`.
+        Raises `StateError` for a format that cannot be read, and `msgspec.ValidationError` where something is missing
+        or of another type.
         """
-        state = unsqueeze(data, FORMAT, self.stream)
-        self.settings = _settings(msgspec.json.encode(state["settings"]))
-        self.events = state["events"]
-        self._last_time, self._rate = state["times"]
-        self._recent = RecentEvents.from_plain(state["recent"])
-        self._centre = Centre.from_plain(state["centre"])
-        self._waiting = None if state["waiting"] is None else StreamRows.from_plain(state["waiting"])
-        self._volume = VolumeMonitor.from_plain(self.stream, state["volume"], self._last_time)
-        self._monitors = monitors_from_plain(state, self.settings)
-        self._canary = CanaryMonitor.from_plain(state["canary"])
-        self._suppression = Suppression.from_plain(state["held"], state["untold"])
-        self._features = self._features.restored(state, self.settings)
-        self._objectives = SloMonitor.from_plain(self.stream, self._features.by_name, state["slo"])
-        self._idle = state["idle"]
-        self.clock = state.get("clock", math.nan)
+        state = unsqueeze(data, StreamMonitorState, FORMAT, self.stream, migration.stream_monitor)
+        self.settings = _settings(msgspec.json.encode(state.settings))
+        self.events = state.events
+        self._last_time, self._rate = state.last_time, state.rate
+        self._idle, self.clock = state.idle, state.clock
+        self._recent = RecentEvents.from_state(state.recent)
+        self._centre = Centre.from_state(state.centre)
+        self._waiting = None if state.waiting is None else StreamRows.from_state(state.waiting)
+        self._volume = VolumeMonitor.from_state(self.stream, state.volume)
+        self._monitors = (
+            WarmingUp(pinned=state.pinned)
+            if state.monitors is None
+            else SegmentRouting.from_state(state.monitors, self.settings)
+        )
+        self._canary = CanaryMonitor.from_state(state.canary)
+        self._suppression = Suppression.from_state(state.suppression)
+        self._features = self._features.restored(state.features, self.settings)
+        self._objectives = SloMonitor.from_state(self.stream, self._features.by_name, state.objectives)
 
 
 @lru_cache(maxsize=64)

@@ -8,14 +8,19 @@ as nothing else reports it. Called by `monitor.detection.stream.stream_monitor`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from typing import Any
-
-import msgspec
 
 from monitor.detection.canary.canary_monitor import CanaryMonitor
 from monitor.detection.diagnosis import alert_correlation
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import Finding, State
+from monitor.detection.state.snapshot_codec import StateRecord
+
+
+class SuppressionState(StateRecord):
+    """Of `Suppression`: what comparisons report, and ids of what was reported beside objectives."""
+
+    in_comparisons: list[Finding]
+    beside_objectives: dict[str, int | None]
 
 
 class Suppression:
@@ -107,14 +112,13 @@ class Suppression:
 
     # State
 
-    def plain(self) -> tuple[list[Any], list[Any]]:
-        """For a snapshot: what comparisons report, and what was reported beside objectives."""
-        return [msgspec.to_builtins(finding) for finding in self._in_comparisons], list(self._beside_objectives.items())
+    def to_state(self) -> SuppressionState:
+        """For a snapshot."""
+        return SuppressionState(self._in_comparisons, self._beside_objectives)
 
     @classmethod
-    def from_plain(cls, in_comparisons: list[Any], beside_objectives: list[Any]) -> Suppression:
-        """What `plain` described."""
+    def from_state(cls, state: SuppressionState) -> Suppression:
+        """What `state` described."""
         suppression = cls()
-        suppression._in_comparisons = [msgspec.convert(finding, Finding) for finding in in_comparisons]
-        suppression._beside_objectives = dict(beside_objectives)
+        suppression._in_comparisons, suppression._beside_objectives = state.in_comparisons, state.beside_objectives
         return suppression

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import Segments
 from monitor.detection.diagnosis.diagnose import Crossing, View
-from monitor.detection.evidence.shiryaev_roberts import Evidence
+from monitor.detection.evidence.shiryaev_roberts import Evidence, EvidenceState
 from monitor.detection.reference.learned_reference import LearnedReference
 
 Array = NDArray[np.float64]
@@ -86,11 +86,11 @@ class ViewEvidence:
             view, evidence.active_kinds(), evidence.strongest_kind(), evidence.carrier(), evidence.total(), column
         )
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self._outputs.plain(), self._inputs.plain()]
+    def to_state(self) -> tuple[EvidenceState, EvidenceState]:
+        """For a snapshot: of the outputs and of the inputs."""
+        return self._outputs.to_state(), self._inputs.to_state()
 
-    def restore(self, plain: list[Any]) -> None:
-        """Take over what `plain` described, of the same reference."""
-        self._outputs.restore(plain[0])
-        self._inputs.restore(plain[1])
+    def restore(self, state: tuple[EvidenceState, EvidenceState]) -> None:
+        """Take over what `state` described, of the same reference."""
+        self._outputs.restore(state[0])
+        self._inputs.restore(state[1])

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.columns.duplicates import Repetitions
-from monitor.detection.columns.rare_categories import RareCategories
-from monitor.detection.columns.recent_rows import RecentRows
 from monitor.detection.columns.stream_rows import StreamRows
-from monitor.detection.detectors.chosen import Alone
-from monitor.detection.diagnosis.diagnose import View
 from monitor.detection.records.context import Context
-from monitor.detection.records.cooldown import Cooldown
 from monitor.detection.records.finding import Finding
-from monitor.detection.settings import DetectionSettings
 from monitor.detection.stream import warmup_check
 from monitor.detection.stream.reference_monitor import ReferenceMonitor
 from monitor.detection.stream.segment_routing import SegmentRouting
@@ -49,36 +40,3 @@ class WarmingUp:
         clean = ReferenceMonitor.learn(context, rows.take(usual), indices[usual], pinned=self.pinned)
         finding = warmup_check.report(context, clean.original.reference, rows, indices, stretch)
         return (SegmentRouting(monitor), []) if finding is None else (SegmentRouting(clean), [finding])
-
-    def plain(self) -> dict[str, Any]:
-        """Plain data for a snapshot: as `SegmentRouting.plain`, of one monitor without rows and reference."""
-        detectors = Alone()
-        main = {
-            "pinned": self.pinned,
-            "views": tuple(View),
-            "counts": [0, 0, 0, 0, 0],
-            "original": None,
-            "active": None,
-            "learning": False,
-            "repetitions": Repetitions().plain(),
-            "history": RecentRows(0, 0).plain(),
-            "evidence": [None, None],
-            "alone": detectors.plain(),
-            "alone_waiting": detectors.waiting(),
-            "normal_from": 0,
-            "open": [],
-            "rare": RareCategories().plain(),
-            "stepped": 0,
-            "recovery": None,
-            "quiet": {view: [Cooldown().until, Cooldown().wait] for view in View},
-            "examples": [],
-        }
-        return {"main": main, "apart": [], "gathering": [], "late": []}
-
-
-def monitors_from_plain(plain: dict[str, Any], settings: DetectionSettings) -> WarmingUp | SegmentRouting:
-    """What `plain` of either described."""
-    main = plain["main"]
-    if main["original"] is None:
-        return WarmingUp(pinned=main["pinned"])
-    return SegmentRouting.from_plain(plain, settings)

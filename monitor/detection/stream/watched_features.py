@@ -5,22 +5,29 @@ What the streams of a process have in common is one object: a process watches th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 from monitor.detection.columns.dependency_columns import DependencyColumns
 from monitor.detection.columns.embedding_distance import DISTANCE
-from monitor.detection.columns.keyed_columns import KeyedColumns
+from monitor.detection.columns.keyed_columns import KeyedColumns, KeyedColumnsState
 from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.columns.watched_columns import watched
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.settings import DetectionSettings
 from monitor.detection.slo.slo_monitor import counted_features
+from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.base import FeatureSpec
 
 _KINDS_OF_STREAMS = 64
 """Combinations of settings, declarations and dependencies that are remembered: an installation has a handful."""
+
+
+class WatchedFeaturesState(StateRecord):
+    """Of `WatchedFeatures`: names of dependencies, and columns with a key."""
+
+    dependencies: tuple[str, ...]
+    keyed: KeyedColumnsState
 
 
 class WatchedFeatures:
@@ -72,14 +79,14 @@ class WatchedFeatures:
         """The rows with columns for the chosen dependencies and keys; `learning`: they were chosen from these rows."""
         return self.dependencies.with_columns(self.keyed.as_columns(rows, learning=learning))
 
-    def plain(self) -> dict[str, Any]:
-        """Plain data for a snapshot: what was chosen."""
-        return {"dependencies": self.dependencies.names, "keyed": self.keyed.plain()}
+    def to_state(self) -> WatchedFeaturesState:
+        """For a snapshot: what was chosen."""
+        return WatchedFeaturesState(self.dependencies.names, self.keyed.to_state())
 
-    def restored(self, state: Mapping[str, Any], settings: DetectionSettings) -> WatchedFeatures:
-        """The same features with what `plain` put into a snapshot; earlier versions wrote no `keyed`."""
-        dependencies = DependencyColumns(tuple(state["dependencies"]))
-        return WatchedFeatures(self._given, settings, dependencies, KeyedColumns.from_plain(state.get("keyed", [])))
+    def restored(self, state: WatchedFeaturesState, settings: DetectionSettings) -> WatchedFeatures:
+        """The same features with what `state` says was chosen."""
+        dependencies = DependencyColumns(state.dependencies)
+        return WatchedFeatures(self._given, settings, dependencies, KeyedColumns.from_state(state.keyed))
 
 
 @lru_cache(maxsize=1)

@@ -11,10 +11,10 @@ Pure. May import nothing from this project.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.detection.state.snapshot_codec import StateRecord
 
 SCALES = (1, 2, 4, 8, 16, 32, 64)
 REMEMBER = 4000
@@ -28,6 +28,14 @@ LEAST_DISPERSION = 5e-3
 MOST_BELOW = 1.6
 """A count strays by its mean below at most, so twice that mean square is m < 2; of a gamma-distributed rate of
 dispersion d between 0.1 and 5 it is m / (1 - m / 2)^2 = d, to a tenth."""
+
+
+class DispersionState(StateRecord):
+    """Of `Dispersion`: the mean and the blocks of each scale (7)."""
+
+    side: int
+    mean: list[float]
+    blocks: list[int]
 
 
 class Dispersion:
@@ -55,13 +63,13 @@ class Dispersion:
             found.append(last)
         return np.asarray(found)
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self._side, self._mean, self._blocks]
+    def to_state(self) -> DispersionState:
+        """For a snapshot."""
+        return DispersionState(self._side, self._mean, self._blocks)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Dispersion:
-        """What `plain` described."""
-        spread = cls(plain[0])
-        _, spread._mean, spread._blocks = plain
+    def from_state(cls, state: DispersionState) -> Dispersion:
+        """What `state` described."""
+        spread = cls(state.side)
+        spread._mean, spread._blocks = state.mean, state.blocks
         return spread

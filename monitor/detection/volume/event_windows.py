@@ -11,10 +11,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.detection.state.snapshot_codec import StateRecord
+
+
+class EventWindowsState(StateRecord):
+    """Of `EventWindows`."""
+
+    width: float
+    began: float
+    reached: float
+    last: float
+    place: int
+    counts: list[float]
+    taken: int
+    whole: int
 
 
 class EventWindows:
@@ -87,14 +101,17 @@ class EventWindows:
         self._whole = self.place + 1
         self.counts = [0.0, 0.0]
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self.width, self.began, self.reached, self.last, self.place, self.counts, self.taken, self._whole]
+    def to_state(self) -> EventWindowsState:
+        """For a snapshot."""
+        return EventWindowsState(
+            self.width, self.began, self.reached, self.last, self.place, self.counts, self.taken, self._whole
+        )
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> EventWindows:
-        """The windows that `plain` described; they go on bit for bit."""
-        windows = cls(plain[0])
-        _, windows.began, windows.reached, windows.last, windows.place, counts, windows.taken, windows._whole = plain
-        windows.counts = list(counts)
+    def from_state(cls, state: EventWindowsState) -> EventWindows:
+        """The windows that `state` described; they go on bit for bit."""
+        windows = cls(state.width)
+        windows.began, windows.reached, windows.last = state.began, state.reached, state.last
+        windows.place, windows.counts = state.place, state.counts
+        windows.taken, windows._whole = state.taken, state.whole
         return windows

@@ -13,13 +13,12 @@ Pure. May import `monitor.detection.state.snapshot_codec` only.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
@@ -47,6 +46,13 @@ class Usual(msgspec.Struct, frozen=True, array_like=True):
     typical: float
     least: float
     most: float
+
+
+class HourOfWeekState(StateRecord):
+    """Of `HourOfWeek`: count, exposure and peak of each hour (3, 168), and those of each hour that is not over."""
+
+    values: Array32
+    fresh: list[tuple[int, float, float, float]]
 
 
 class HourOfWeek:
@@ -104,18 +110,17 @@ class HourOfWeek:
         most = max(*means, *(float(days[shift : shift + hours].mean()) for shift in range(3)), QUIET * flat)
         return Usual(means[1], min(means), max(most, float(peaks.max())))
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        fresh = [[hour, *values] for hour, values in self._fresh.items()]
-        return [pack(np.stack((self._count, self._exposure, self._peak))), fresh]
+    def to_state(self) -> HourOfWeekState:
+        """For a snapshot."""
+        fresh = [(hour, *values) for hour, values in self._fresh.items()]
+        return HourOfWeekState(np.stack((self._count, self._exposure, self._peak)), fresh)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> HourOfWeek:
-        """The shape that `plain` described; it goes on bit for bit."""
+    def from_state(cls, state: HourOfWeekState) -> HourOfWeek:
+        """The shape that `state` described; it goes on bit for bit."""
         shape = cls()
-        values, fresh = plain
-        shape._count, shape._exposure, shape._peak = unpack(values)
-        shape._fresh = {hour: (count, exposure, peak) for hour, count, exposure, peak in fresh}
+        shape._count, shape._exposure, shape._peak = state.values
+        shape._fresh = {hour: (count, exposure, peak) for hour, count, exposure, peak in state.fresh}
         return shape
 
 

@@ -18,10 +18,11 @@ this project.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
@@ -35,6 +36,17 @@ FEWEST_LATE = 5
 GAP_S = 120.0
 """Time without an event on time, while late ones come, after which the stretch is not judged: a quarter of the shortest
 block of windows that can tell a fall of a busy stream."""
+
+
+class LatenessState(StateRecord):
+    """Of `Lateness`."""
+
+    on_time: float
+    late: int
+    skipped: int
+    lag: float
+    clock: float
+    offsets: tuple[float, float]
 
 
 class Lateness:
@@ -134,21 +146,14 @@ class Lateness:
         else:
             self._on_time = last_time
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [self._on_time, self._late, self._skipped, self._lag, self._clock, self._offsets]
+    def to_state(self) -> LatenessState:
+        """For a snapshot."""
+        return LatenessState(self._on_time, self._late, self._skipped, self._lag, self._clock, self._offsets)
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Lateness:
-        """What `plain` described."""
+    def from_state(cls, state: LatenessState) -> Lateness:
+        """What `state` described."""
         late = cls()
-        late._on_time, late._late, late._skipped, late._lag, late._clock, offsets = plain
-        late._offsets = (offsets[0], offsets[1])
-        return late
-
-    @classmethod
-    def assumed_on_time(cls, last_time: float) -> Lateness:
-        """For a snapshot from before lateness was watched: its last event, of this time, counts as on time."""
-        late = cls()
-        late.first_clock(last_time, last_time)
+        late._on_time, late._late, late._skipped = state.on_time, state.late, state.skipped
+        late._lag, late._clock, late._offsets = state.lag, state.clock, state.offsets
         return late

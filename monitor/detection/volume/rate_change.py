@@ -31,18 +31,26 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
-from monitor.detection.state.snapshot_codec import pack, unpack
+from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.detection.volume.closed_windows import ClosedWindows, Window
-from monitor.detection.volume.dispersion import SCALES, Dispersion
-from monitor.detection.volume.event_windows import EventWindows
-from monitor.detection.volume.hour_of_week import DAY_S, HOUR_S, MONDAY_S, WEEK_HOURS, HourOfWeek, Usual, hour_of
+from monitor.detection.volume.dispersion import SCALES, Dispersion, DispersionState
+from monitor.detection.volume.event_windows import EventWindows, EventWindowsState
+from monitor.detection.volume.hour_of_week import (
+    DAY_S,
+    HOUR_S,
+    MONDAY_S,
+    WEEK_HOURS,
+    HourOfWeek,
+    HourOfWeekState,
+    Usual,
+    hour_of,
+)
 
 Array = NDArray[np.float64]
 
@@ -132,6 +140,18 @@ class _Ahead(msgspec.Struct):
     pending: list[float]
     stopped: float | None = None
     possible: NDArray[np.int64] | None = None
+
+
+class VolumeState(StateRecord):
+    """Of `Volume`. `last` are the closed windows (n, 7), `spreads` those of falls and of rises, `held` what is learned
+    once it is not in doubt: start, events, peak and blocks of each window."""
+
+    open: Change | None
+    windows: EventWindowsState
+    last: Array
+    shape: HourOfWeekState
+    spreads: tuple[DispersionState, DispersionState]
+    held: list[tuple[float, float, float, list[tuple[int, int, float, float]]]]
 
 
 class Volume:
@@ -542,27 +562,28 @@ class Volume:
 
     # State
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        return [
-            None if self.open is None else msgspec.to_builtins(self.open),
-            self._windows.plain(),
-            pack(self._last.rows),
-            self._shape.plain(),
-            [spread.plain() for spread in self._spreads.values()],
-            self._held,
-        ]
+    def to_state(self) -> VolumeState:
+        """For a snapshot."""
+        return VolumeState(
+            open=self.open,
+            windows=self._windows.to_state(),
+            last=self._last.rows,
+            shape=self._shape.to_state(),
+            spreads=(self._spreads[-1].to_state(), self._spreads[1].to_state()),
+            held=self._held,
+        )
 
     @classmethod
-    def from_plain(cls, plain: list[Any]) -> Volume:
-        """The volume that `plain` described; it goes on bit for bit once it is asked the same."""
+    def from_state(cls, state: VolumeState) -> Volume:
+        """The volume that `state` described; it goes on bit for bit once it is asked the same."""
         volume = cls()
-        change, windows, last, shape, spreads, held = plain
-        volume.open = None if change is None else msgspec.convert(change, Change)
-        volume._windows, volume._last = EventWindows.from_plain(windows), ClosedWindows(unpack(last))
-        volume._shape = HourOfWeek.from_plain(shape)
-        volume._spreads = {side: Dispersion.from_plain(spread) for side, spread in zip((-1, 1), spreads, strict=True)}
-        volume._held = [(at, count, peak, [tuple(b) for b in blocks]) for at, count, peak, blocks in held]
+        volume.open = state.open
+        volume._windows, volume._last = EventWindows.from_state(state.windows), ClosedWindows(state.last)
+        volume._shape = HourOfWeek.from_state(state.shape)
+        volume._spreads = {
+            side: Dispersion.from_state(spread) for side, spread in zip((-1, 1), state.spreads, strict=True)
+        }
+        volume._held = state.held
         return volume
 
 

@@ -9,9 +9,7 @@ Pure. May import `monitor.detection.volume.rate_change`, `lateness`, `finding`, 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,8 +28,9 @@ from monitor.detection.records.finding import (
     resolved,
 )
 from monitor.detection.settings import DetectionSettings
-from monitor.detection.volume.lateness import Lateness
-from monitor.detection.volume.rate_change import NIGHT_S, WEEK_S, Change, Direction, Volume
+from monitor.detection.state.snapshot_codec import StateRecord
+from monitor.detection.volume.lateness import Lateness, LatenessState
+from monitor.detection.volume.rate_change import NIGHT_S, WEEK_S, Change, Direction, Volume, VolumeState
 from monitor.events.times import in_calendar
 
 RATE = "stream.events_per_hour"
@@ -40,6 +39,16 @@ LARGEST_EFFECT = 20.0
 CONFIRM_S = 60.0
 """Between the ticks that first and finally find a stream silent. A monitor that was down for an hour finds every stream
 silent at its first tick; the rows that wait for it come within the minute."""
+
+
+class VolumeMonitorState(StateRecord):
+    """Of `VolumeMonitor`."""
+
+    open: Finding | None
+    silence: Finding | None
+    doubted: float
+    volume: VolumeState
+    lateness: LatenessState
 
 
 class VolumeMonitor:
@@ -185,20 +194,18 @@ class VolumeMonitor:
 
     # State
 
-    def plain(self) -> list[Any]:
-        """Plain data for a snapshot."""
-        findings = [None if f is None else msgspec.to_builtins(f) for f in (self.open, self.silence)]
-        return [*findings, self._doubted, self._volume.plain(), self._lateness.plain()]
+    def to_state(self) -> VolumeMonitorState:
+        """For a snapshot."""
+        return VolumeMonitorState(
+            self.open, self.silence, self._doubted, self._volume.to_state(), self._lateness.to_state()
+        )
 
     @classmethod
-    def from_plain(cls, stream: str, plain: list[Any], last_time: float) -> VolumeMonitor:
-        """The watch that `plain` described; it goes on bit for bit. `last_time` is that of the latest event."""
+    def from_state(cls, stream: str, state: VolumeMonitorState) -> VolumeMonitor:
+        """The watch that `state` described; it goes on bit for bit."""
         watch = cls(stream)
-        *findings, watch._doubted, volume = plain[:4]
-        # A snapshot from before lateness was watched ends here.
-        watch._lateness = Lateness.from_plain(plain[4]) if len(plain) > 4 else Lateness.assumed_on_time(last_time)
-        watch.open, watch.silence = (None if f is None else msgspec.convert(f, Finding) for f in findings)
-        watch._volume = Volume.from_plain(volume)
+        watch.open, watch.silence, watch._doubted = state.open, state.silence, state.doubted
+        watch._volume, watch._lateness = Volume.from_state(state.volume), Lateness.from_state(state.lateness)
         return watch
 
 

@@ -98,7 +98,7 @@ def test_only_the_commonest_have_columns() -> None:
     made.calls = [{many[k]: Called(0.1, False, "s")} for k in np.minimum(rng.geometric(0.3, 1200) - 1, 8)]
     monitor = watch()
     replay(monitor, made)
-    chosen = decoded(monitor.snapshot())["dependencies"]
+    chosen = decoded(monitor.snapshot())["features"][0]
     assert 1 <= len(chosen) <= MAX_DEPENDENCIES
     assert chosen[0] == "d0"
 

@@ -129,8 +129,7 @@ def test_a_restored_monitor_goes_on_alike(cut: int) -> None:
     assert second.snapshot() == whole.snapshot()
 
 
-def test_a_snapshot_from_before_has_no_keyed_columns() -> None:
-    from monitor.detection.columns.keyed_columns import KeyedColumns
+def test_a_snapshot_with_a_template_that_is_gone_restores_without_its_columns() -> None:
+    from monitor.detection.columns.keyed_columns import KeyedColumns, KeyedColumnsState
 
-    assert KeyedColumns.from_plain([]).specs == ()
-    assert KeyedColumns.from_plain([["no.such.feature[x]"], None]).names == ()
+    assert KeyedColumns.from_state(KeyedColumnsState(["no.such.feature[x]"], None)).names == ()

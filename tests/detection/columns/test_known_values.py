@@ -51,6 +51,6 @@ def test_few_values_say_nothing() -> None:
 def test_plain_data() -> None:
     known = KnownValues.of(closed())
     assert known is not None
-    again = KnownValues.from_plain(known.plain())
+    again = KnownValues.from_state(known.to_state())
     later = [stating("30 days"), stating("14 days")]
     assert again.new_values(later, learning=False) == known.new_values(later, learning=False)

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.detection.columns.recent_rows import EXCERPTS, LENGTH, NAMED, RecentRows
+from monitor.detection.state.snapshot_codec import encode
+from tests.detection.streams import read_again
 
 ROWS, K, M = 1000, 3, 11
 _RNG = np.random.default_rng(1)
@@ -52,17 +54,17 @@ def test_the_last_rows_are_held(cuts: list[int], indices: np.ndarray) -> None:
 @pytest.mark.parametrize("cuts", [[100, 700, 990], [100, 700], [100, 955]], ids=["few", "many", "ids replaced"])
 def test_a_restored_history_goes_on_as_the_original(cuts: list[int], indices: np.ndarray) -> None:
     original = history(cuts, indices)
-    restored = RecentRows.from_plain(original.plain())
+    restored = RecentRows.from_state(read_again(original.to_state()))
     for held in (original, restored):
         more = (NUMBERS[:5], FLAGS[:5], np.zeros(5), np.zeros(5, dtype=np.uint16))
         held.append(5000 + np.arange(5), *more, IDS[:5], SEGMENTS[:5], [("", "")] * 5)
-    assert restored.plain() == original.plain()
+    assert encode(restored.to_state()) == encode(original.to_state())
     assert restored.segments == original.segments
     assert restored.excerpt(restored.first_excerpt) == original.excerpt(original.first_excerpt)
 
 
 def test_ids_that_are_no_text_are_held() -> None:
     odd = [f"\udcff{i}" for i in range(ROWS)]
-    held = RecentRows.from_plain(history([900], ids=odd).plain())
+    held = RecentRows.from_state(read_again(history([900], ids=odd).to_state()))
     assert held.event_id(-1) == odd[-1]
     assert held.excerpt(LENGTH - 2).event_id == odd[-2]

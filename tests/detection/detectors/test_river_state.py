@@ -20,10 +20,9 @@ from monitor.detection import StreamMonitor
 from monitor.detection.detectors import registry
 from monitor.detection.detectors.river import RiverDetector
 from monitor.detection.settings import DetectorChoice
-from monitor.detection.state.snapshot_codec import squeeze
 from monitor.errors import StateError
 from monitor.testing.detectors import values_with_a_change
-from tests.detection.streams import CHARS, LATENCY, SETTINGS, WORDS, calm, decoded, fired, replay, watch
+from tests.detection.streams import CHARS, LATENCY, SETTINGS, WORDS, calm, decoded, fired, recoded, replay, watch
 
 RIVER = ("adwin", "page_hinkley", "kswin")
 STRICT: dict[str, dict[str, float]] = {
@@ -278,9 +277,10 @@ def chosen(features: str = CHARS, detector: str = "adwin") -> StreamMonitor:
 
 def restored_with(monitor: StreamMonitor, alone: dict[str, Any]) -> StreamMonitor:
     state = decoded(monitor.snapshot())
-    state["main"]["alone"] = {**state["main"]["alone"], **alone}
+    detectors = state["monitors"]["main"]["alone"][0]
+    detectors.update(alone)
     other = watch()
-    other.restore(squeeze(state))
+    other.restore(recoded(state))
     return other
 
 
@@ -309,7 +309,7 @@ def test_a_stream_whose_detector_cannot_be_read_goes_on_with_a_fresh_one(tmp_pat
     assert not marked(tmp_path)[0].exists()
     snapshots = {other.snapshot() for other in others}
     assert len(snapshots) == 1, "always alike"
-    alone = decoded(snapshots.pop())["main"]["alone"]
+    alone = decoded(snapshots.pop())["monitors"]["main"]["alone"][0]
     assert list(alone) == [CHARS]
     assert alone[CHARS]["n"] == 0
     later = calm(900, 4)
@@ -322,4 +322,4 @@ def test_a_snapshot_of_another_detector_than_is_chosen_now_is_not_taken() -> Non
     monitor = chosen()
     replay(monitor, calm(500, 1))
     other = restored_with(monitor, {CHARS: used("kswin").snapshot()})
-    assert decoded(other.snapshot())["main"]["alone"][CHARS]["detector"] == "adwin"
+    assert decoded(other.snapshot())["monitors"]["main"]["alone"][0][CHARS]["detector"] == "adwin"

@@ -13,7 +13,7 @@ from monitor.detection.evidence.directional_bet import FORGETTING_RATES, ZONE_JO
 from monitor.detection.evidence.segment_bet import GROWN_SEGMENT, MOST_SEGMENTS, SegmentBet, chosen, segment_widening
 from monitor.detection.reference.reference import Joint
 from monitor.detection.reference.segment_means import SegmentMeans
-from tests.detection.streams import CHARS, WORDS, calm, fired, replay, watch
+from tests.detection.streams import CHARS, WORDS, calm, fired, read_again, replay, watch
 
 M = 4
 TENANTS = ("a", "b", "c")
@@ -120,7 +120,7 @@ def test_rewinding_and_restoring_change_nothing(seed: int) -> None:
     next_rows = rows("next")
     first = bet.log_bets(*next_rows)
     bet.rewind(state)
-    other.restore(bet.plain())
+    other.restore(read_again(bet.to_state()))
     assert np.array_equal(bet.log_bets(*next_rows), first)
     assert np.array_equal(other.log_bets(*next_rows), first)
     assert first.shape == (20, len(FORGETTING_RATES))

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest, log_mean_over_choices
+from monitor.detection.state.snapshot_codec import encode
+from tests.detection.streams import read_again
 
 
 @given(n=st.integers(2, 8), k=st.integers(1, 7), seed=st.integers(0, 10_000))
@@ -31,7 +33,7 @@ def test_over_all_labellings_of_a_piece_the_gain_is_one_in_the_mean(k: int, seed
     scores = 2 * rng.standard_cauchy(size=(6, 3)).clip(-4, 4)
     gains = []
     for chosen in combinations(range(6), k):
-        test = TwoSampleTest.from_plain(learned.plain())
+        test = TwoSampleTest.from_state(read_again(learned.to_state()))
         before = test.sums.copy()
         test.piece(scores, np.isin(np.arange(6), chosen))
         gains.append(test.sums / (before + 6))
@@ -86,9 +88,9 @@ def test_a_restored_test_goes_on_bit_for_bit() -> None:
     for _ in range(40):
         new = rng.permutation(np.arange(PIECE) < 3)
         scores = rng.normal(size=(PIECE, 5)) + new[:, None]
-        copy = TwoSampleTest.from_plain(test.plain())
+        copy = TwoSampleTest.from_state(read_again(test.to_state()))
         assert test.piece(scores, new) == copy.piece(scores, new)
-        assert test.plain() == copy.plain()
+        assert encode(test.to_state()) == encode(copy.to_state())
         test = copy
 
 

@@ -7,6 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from monitor.detection.reference.moments import CLIP, SCALES, UNIT, Moments, log_tilts
+from monitor.detection.state.snapshot_codec import encode
+from tests.detection.streams import read_again
 
 D, CORE, NUMBERS = 7, 5, 3
 
@@ -64,4 +66,5 @@ def test_means_are_what_they_say() -> None:
 
 def test_a_record_of_means_restores_bit_for_bit() -> None:
     moments = summed(rows(3, 3))
-    assert Moments.from_plain(moments.plain()).plain() == moments.plain()
+    restored = Moments.from_state(read_again(moments.to_state()))
+    assert encode(restored.to_state()) == encode(moments.to_state())

@@ -102,10 +102,10 @@ def test_state_is_bounded_and_survives() -> None:
     budget = Budget(0.01, 30 * DAY_S)
     fed(budget, [(31 * DAY_S, 0.01)], every=1200.0)
     fed(budget, [(7 * HOUR_S, 0.01)], every=60.0)
-    plain = budget.plain()
-    assert len(plain[4]) <= 6 * 60 + 60
-    assert len(plain[5]) <= 30 * 24 + 1
-    assert Budget.from_plain(plain).plain() == plain
+    state = budget.to_state()
+    assert len(state.minutes) <= 6 * 60 + 60
+    assert len(state.hours) <= 30 * 24 + 1
+    assert Budget.from_state(state).to_state() == state
 
 
 @given(st.integers(0, 50), st.lists(st.integers(1, 400), max_size=6))
@@ -121,7 +121,7 @@ def test_neither_the_cut_nor_late_rows_change_the_counts(seed: int, cuts: list[i
     found = []
     for start, stop in pairwise(edges):
         found += [start + end for end in parts.observe(times[start:stop], bad[start:stop])]
-    assert parts.plain() == whole.plain()
+    assert parts.to_state() == whole.to_state()
     assert found == ends
     ordered = Budget(0.01, 30 * DAY_S)
     known = np.isfinite(times)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from monitor.detection import Control, ControlAction, DetectionSettings, Finding, State, StreamMonitor
 from monitor.detection.settings import DetectorChoice
-from monitor.detection.state.snapshot_codec import squeeze
 from monitor.detection.stream.late_features import MAX_GROUPS
 from monitor.features.base import FeatureSpec, Kind, Worse
 from tests.detection.streams import (
@@ -168,8 +167,8 @@ def test_the_others_go_on_bit_for_bit_while_it_is_learned() -> None:
         replay(plain, traffic, plain.events, stop, size=32)
         sent(late, richer, late.events, stop, size=32)
         one, other = decoded(plain.snapshot()), decoded(late.snapshot())
-        assert one["main"] == other["main"], stop
-    assert other["late"], "and something is gathered by then"
+        assert one["monitors"]["main"] == other["monitors"]["main"], stop
+    assert other["monitors"]["late"], "and something is gathered by then"
 
 
 def test_what_is_watched_beside_has_its_part_of_the_budget() -> None:
@@ -272,10 +271,10 @@ def test_the_next_reference_holds_everything() -> None:
     traffic = with_late(calm(1800, 3))
     monitor = upgraded()
     sent(monitor, traffic, 0, 1000)
-    assert decoded(monitor.snapshot())["late"]
+    assert decoded(monitor.snapshot())["monitors"]["late"]
     monitor.control(Control(action=ControlAction.DEPLOY, stream="s"))
     assert sent(monitor, traffic, 1000, 1400) == []
-    assert not decoded(monitor.snapshot())["late"]
+    assert not decoded(monitor.snapshot())["monitors"]["late"]
     traffic[WARMTH.name][1400:] += 3
     assert len(fired(sent(monitor, traffic, 1400, 1800))) == 1
 
@@ -327,7 +326,7 @@ def test_a_new_segment_has_late_features_too() -> None:
     traffic[WARMTH.name][changed] -= 3
     monitor = upgraded()
     assert fired(sent(monitor, traffic, 0, 2800, without=lambda row: row < 1200)) == []
-    assert len(decoded(monitor.snapshot())["late"]) == 2
+    assert len(decoded(monitor.snapshot())["monitors"]["late"]) == 2
     found = fired(sent(monitor, traffic, 2800, 3200))
     assert [WARMTH.name in named(f) for f in found] == [True]
 
@@ -353,7 +352,7 @@ def test_many_late_features_one_after_another_stay_bounded_and_watched() -> None
     for spec in (many[1], many[-1]):
         traffic[spec.name][n - 300 :] = rng.random(300) < 0.7
     assert replay(monitor, traffic, monitor.events, n - 300) == []
-    ((_, late),) = decoded(monitor.snapshot())["late"]
+    ((_, late),) = decoded(monitor.snapshot())["monitors"]["late"]
     assert len(late["groups"]) <= MAX_GROUPS
     found = fired(replay(monitor, traffic, n - 300))
     assert {many[1].name, many[-1].name} <= set().union(*map(named, found))
@@ -408,7 +407,7 @@ def test_the_eventful_stream_is_eventful() -> None:
     found, snapshot = in_one_go()
     assert len(fired(found)) >= 2
     assert any(f.state is State.RESOLVED for f in found)
-    assert decoded(snapshot)["late"]
+    assert decoded(snapshot)["monitors"]["late"]
 
 
 @settings(max_examples=12)
@@ -431,18 +430,3 @@ def test_cuts_and_restores_anywhere_change_nothing(cuts: list[int], restored: bo
         found += sent(monitor, eventful(), monitor.events, stop, LENGTH, _absent)
     found += monitor.close()
     assert (found, monitor.snapshot()) == in_one_go()
-
-
-def test_a_snapshot_without_late_features_is_read() -> None:
-    monitor = watch()
-    replay(monitor, calm(700, 3))
-    state = decoded(monitor.snapshot())
-    del state["late"]
-    for key in ("alone_waiting", "normal_from", "views"):
-        del state["main"][key]
-    restored = watch()
-    restored.restore(squeeze(state))
-    later = calm(900, 4)
-    later.ids = [f"later-{i}" for i in later.ids]
-    later[LATENCY][300:] *= 3
-    assert replay(restored, later) == replay(monitor, later)

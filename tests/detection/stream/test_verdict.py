@@ -16,6 +16,7 @@ from monitor.detection.diagnosis.diagnose import MIN_ROWS_TO_CALL_A_SHIFT_SMALL,
 from monitor.detection.records.context import Context
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, Finding, FindingKind
+from monitor.detection.state.snapshot_codec import encode
 from monitor.detection.stream.open_findings import OpenFindings, Situation
 from monitor.detection.stream.reference_monitor import ReferenceMonitor
 from monitor.detection.stream.verdict import (
@@ -25,7 +26,7 @@ from monitor.detection.stream.verdict import (
     Verdict,
     decide,
 )
-from tests.detection.streams import CHARS, SETTINGS, SPECS, WARMUP, WORDS, Traffic, calm
+from tests.detection.streams import CHARS, SETTINGS, SPECS, WARMUP, WORDS, Traffic, calm, read_again
 
 CHANGE = FeatureChange(CHARS, 600.0, 1_200.0, 4.0)
 OUTPUTS = Crossing(View.OUTPUTS, frozenset({"joint"}), "joint", None, 1e6)
@@ -128,7 +129,7 @@ def test_a_change_that_an_open_finding_reports_goes_on() -> None:
     for name in (CHARS, WORDS):
         traffic[name][:] *= 2
     indices = np.arange(WARMUP, 2 * WARMUP)
-    other = ReferenceMonitor.from_plain(monitor.plain(), SETTINGS)
+    other = ReferenceMonitor.from_state(read_again(monitor.to_state()), SETTINGS)
     found, _ = other.judge(context, rows_of(traffic, 0, WARMUP), indices)
     [known] = [finding for finding in found if finding.driver is Driver.OUTPUT]
     at = Situation(context, other.original, other.original, other.history, other.seen)
@@ -145,7 +146,7 @@ def test_rows_that_left_a_provisional_reference_for_the_original_are_returning()
     traffic = calm(3 * WARMUP, 3)
     for name in (CHARS, WORDS):
         traffic[name][: 2 * WARMUP] *= 2
-    other = ReferenceMonitor.from_plain(monitor.plain(), SETTINGS)
+    other = ReferenceMonitor.from_state(read_again(monitor.to_state()), SETTINGS)
     reports = []
     for start in range(0, 2 * WARMUP, 100):
         found, _ = other.judge(
@@ -172,8 +173,8 @@ def open_with(at: Situation, finding: Finding, seen: int | None = None) -> OpenF
 def test_a_diagnosis_changes_nothing() -> None:
     """It may be asked again: the same rows give the same diagnosis, and what it read is as before."""
     context, monitor = learned()
-    before = monitor.plain()
+    before = encode(monitor.to_state())
     asked = [diagnose(context, OUTPUTS, monitor.history, 50, monitor.original, monitor._rare) for _ in range(2)]
     assert asked[0].changes == asked[1].changes
     assert asked[0].began == asked[1].began
-    assert monitor.plain() == before
+    assert encode(monitor.to_state()) == before

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from monitor.detection.state.snapshot_codec import encode
 from monitor.detection.volume.dispersion import SCALES, Dispersion
 from monitor.detection.volume.hour_of_week import HOUR_S, WEEK_HOURS, HourOfWeek, hour_of
+from tests.detection.streams import read_again
 
 MONDAY = 1_700_438_400.0
 """2023-11-20 00:00 UTC."""
@@ -53,8 +55,8 @@ def test_what_an_hour_brings_is_usual_two_hours_later() -> None:
 
 def test_the_shape_restores_bit_for_bit() -> None:
     shape = _shape(200)
-    other = HourOfWeek.from_plain(shape.plain())
-    assert repr(other.plain()) == repr(shape.plain())
+    other = HourOfWeek.from_state(read_again(shape.to_state()))
+    assert encode(other.to_state()) == encode(shape.to_state())
     assert other.usual(200, 1, weekly=True) == shape.usual(200, 1, weekly=True)
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from monitor.detection import DetectionSettings, Finding, FindingKind, PartitionMonitor, State
-from monitor.detection.state.snapshot_codec import squeeze
+from monitor.detection.state import migration
 from monitor.detection.volume.lateness import BEHIND_S, FEWEST_LATE, Lateness
 from monitor.detection.volume.rate_change import Volume
 from tests.detection.arrivals import DAY_MINUTES, MINUTE_S, START
-from tests.detection.streams import SETTINGS, SPECS, Traffic, calm, decoded
+from tests.detection.streams import SETTINGS, SPECS, Traffic, calm, decoded, read_again, recoded
 from tests.detection.volume.test_rate_change import arriving
 
 Array = NDArray[np.float64]
@@ -208,8 +208,8 @@ def test_cuts_and_restarts_change_nothing(lags: list[float], cuts: list[int]) ->
             volume.observe(part, start)
             counted += part.tolist()
             jumps += [(start + row, time) for row, time in found]
-            lateness = Lateness.from_plain(lateness.plain())
-        return counted, jumps, repr(lateness.plain())
+            lateness = Lateness.from_state(read_again(lateness.to_state()))
+        return counted, jumps, repr(lateness.to_state())
 
     ticks = list(range(0, len(lags), 4))
     whole = sorted({*ticks, len(lags)})
@@ -221,9 +221,9 @@ def test_a_snapshot_from_before_lateness_was_watched_goes_on_as_on_time() -> Non
     log.pass_(LIVE, LIVE)
     stream = log.monitor.streams["s"]
     state = decoded(stream.snapshot())
-    state["volume"] = state["volume"][:4]
-    del state["clock"]
-    stream.restore(squeeze(state))
+    state["volume"] = migration.volume(state["volume"][:4], state["last_time"])
+    state["clock"] = math.nan
+    stream.restore(recoded(state))
     assert log.pass_(LIVE[:100] + MINUTES * MINUTE_S, LIVE[:100] + MINUTES * MINUTE_S) == []
     assert log.behind is None
     late = LIVE[:600] + (MINUTES + 10) * MINUTE_S

@@ -20,12 +20,12 @@ from monitor.detection import (
     StreamState,
 )
 from monitor.detection.settings import Floors
-from monitor.detection.state.snapshot_codec import squeeze
+from monitor.detection.state.snapshot_codec import encode, squeeze
 from monitor.detection.volume.rate_change import Change, Direction, Volume
 from tests.azure_trace import read_traces
 from tests.detection import arrivals
 from tests.detection.arrivals import DAY_MINUTES, KINDS, MINUTE_S, START
-from tests.detection.streams import SETTINGS, Traffic, calm, replay, watch
+from tests.detection.streams import SETTINGS, Traffic, calm, read_again, replay, watch
 from tests.shared_data import shared
 
 Array = NDArray[np.float64]
@@ -320,15 +320,15 @@ def _eventful() -> Array:
 EVENTFUL = _eventful()
 
 
-def _cut(times: Array, cuts: list[int], *, restore: bool) -> tuple[list[Change | None], str]:
+def _cut(times: Array, cuts: list[int], *, restore: bool) -> tuple[list[Change | None], bytes]:
     volume = Volume()
     found: list[Change | None] = []
     edges = [0, *sorted(cut for cut in set(cuts) if 0 < cut < len(times)), len(times)]
     for start, stop in pairwise(edges):
         if restore:
-            volume = Volume.from_plain(volume.plain())
+            volume = Volume.from_state(read_again(volume.to_state()))
         found += volume.observe(times[start:stop], start)
-    return found, repr(volume.plain())
+    return found, encode(volume.to_state())
 
 
 WHOLE = _cut(EVENTFUL, [], restore=False)
@@ -358,14 +358,14 @@ def test_looking_ahead_leaves_no_trace() -> None:
     dense = [seen.stopped(last + t) for t in range(0, 40_000, 7)][-1]
     assert dense is not None
     assert dense == unseen.stopped(last + 40_000)
-    assert repr(seen.plain()) == repr(unseen.plain())
+    assert encode(seen.to_state()) == encode(unseen.to_state())
     assert told(times + 86400.0, seen, len(times)) == told(times + 86400.0, unseen, len(times))
 
 
 def test_state_is_small() -> None:
     volume = Volume()
     told(arriving("daily", 9, 2.0), volume)
-    assert len(squeeze({"format": 1, "volume": volume.plain()})) <= 4096
+    assert len(squeeze(volume.to_state())) <= 4096
 
 
 # As findings of a stream
