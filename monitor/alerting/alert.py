@@ -113,7 +113,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     owner: Annotated[str, Meta(description="Who owns the stream, by the settings.")]
     route: Annotated[str, Meta(description="Which sinks get it, by the settings.")]
     labels: Annotated[
-        dict[str, str], Meta(description="What identifies the alert at Alertmanager: the same in each transition.")
+        dict[str, str], Meta(description="What identifies the alert at Alertmanager; only its severity may be revised.")
     ]
     annotations: Annotated[
         dict[str, str], Meta(description="Texts for Alertmanager; they may differ between transitions.")
