@@ -69,7 +69,7 @@ def restored(stream: str, snapshot: bytes) -> PartitionMonitor:
 def test_a_snapshot_of_93e1875_goes_on_as_that_version_did(case: str) -> None:
     one = written(case)
     found = goes_on(restored(one.stream, one.snapshot), one.log, one.offset)
-    assert [Found(f.state, f.kind, f.id, f.raised_at, f.began_at) for f in found] == one.found
+    assert [Found(f.state, f.kind, f.id, f.raised_at, f.began_at) for f in found if not f.revision] == one.found
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -100,7 +100,7 @@ def test_a_later_snapshot_of_the_same_format_goes_on_too(case: str) -> None:
     """After 93e1875 fields were added and the format kept its number; these snapshots have all of them."""
     one = written(case)
     found = goes_on(restored(one.stream, written_later(case)), one.log, one.offset)
-    assert [Found(f.state, f.kind, f.id, f.raised_at, f.began_at) for f in found] == one.found
+    assert [Found(f.state, f.kind, f.id, f.raised_at, f.began_at) for f in found if not f.revision] == one.found
 
 
 def test_late_features_of_a_later_snapshot_are_watched_still() -> None:
