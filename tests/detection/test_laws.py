@@ -320,7 +320,7 @@ def test_streams_interleaved_are_as_each_alone() -> None:
     alone = []
     for traffic in (one, other):
         monitor = watch()
-        alone.append((replay(monitor, traffic, size=70), monitor.snapshot()))
+        alone.append((replay(monitor, traffic, size=70, revisions=True), monitor.snapshot()))
     a, b = watch(), watch()
     found: tuple[list[Finding], list[Finding]] = ([], [])
     for first in range(0, 900, 70):
@@ -369,6 +369,6 @@ def test_a_snapshot_of_any_state_goes_on_as_the_original(state: str) -> None:
     rest[LATENCY][200:] *= 3
     rest.ids = [f"later-{i}" for i in rest.ids]
     rest.times += 100_000
-    assert replay(restored, rest) == replay(original, rest)
+    assert replay(restored, rest, revisions=True) == replay(original, rest, revisions=True)
     assert restored.snapshot() == original.snapshot()
     assert restored.close() == original.close()

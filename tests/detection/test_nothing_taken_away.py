@@ -296,7 +296,7 @@ def test_state_of_a_stream_with_detectors_restores_to_the_same() -> None:
     settings = choosing(("output.*", "adwin", {}), (CHARS, "evidence", {"warmup": 200}), (LATENCY, *noisy()))
     traffic = twice_changed()
     whole: StreamMonitor = watch(settings)
-    found = replay(whole, traffic)
+    found = replay(whole, traffic, revisions=True)
     parts = watch(settings)
     in_parts: list[Finding] = []
     for first in range(0, len(traffic), 37):

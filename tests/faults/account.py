@@ -125,7 +125,7 @@ def _told_late(pager: Pager) -> int:
     over, late = set[str](), 0
     for post in pager.posts:
         fingerprint, _, state = post.transition.partition(":")
-        late += fingerprint in over and state == State.FIRING.value
+        late += fingerprint in over and state.startswith(State.FIRING.value)
         if post.accepted and state == State.RESOLVED.value:
             over.add(fingerprint)
     return late

@@ -147,10 +147,11 @@ def watch(*slo: dict[str, Any]) -> StreamMonitor:
 
 
 def shown(monitor: StreamMonitor, made: Traffic, start: int = 0, stop: int = 9000, size: int = 250) -> list[Finding]:
-    """What was found, but for what is too little to be drift."""
+    """What was found, but for revisions of it and for what is too little to be drift."""
     found = [
         f for first in range(start, stop, size) for f in monitor.observe(made.batch(first, min(first + size, stop)))
     ]
+    found = [f for f in found if not f.is_update]
     return [f for f in found if f.state is not State.INFO or "It goes with what is told" in f.cause]
 
 

@@ -33,7 +33,7 @@ def test_a_candidate_raises_what_a_replay_with_its_settings_finds(featurizer: Fe
     with_it = settings().model_copy(update={"detection": candidate(text).settings(settings().detection)})
     for outcome, own in ((configured, settings()), (other, with_it)):
         found = list(replay(events(400), own))
-        fired = [finding for finding in found if finding.state is State.FIRING]
+        fired = [finding for finding in found if finding.opens]
         assert outcome.fired == len(fired) > 0
         assert outcome.info == sum(finding.state is State.INFO for finding in found)
         assert outcome.first_alert is not None
