@@ -234,7 +234,7 @@ WORDS: dict[str, ChangeWords] = {
         "overlap", "Answers take up more of the question", "Answers take up less of the question", weight=RATIO
     ),
     "output.overlap.similarity": ChangeWords(
-        "overlap", "Answers are closer to the question", "Answers fit the question less", weight=PLAIN
+        "overlap", "Answers are closer to the question", "Answers fit the question less", weight=SCORE
     ),
     # What answers state, and what they must not
     "output.facts.amount": ChangeWords("amounts", "Amounts of money are larger", "Amounts of money are smaller"),
