@@ -216,10 +216,13 @@ def _measured(situation: Situation, waiting: _Waiting, since: int, rare: RareCat
 
 
 def _reads_differently(known: Finding, now: Finding) -> bool:
-    """Whether a reader of both sees another title, severity, segment, or list of features."""
+    """Whether a reader of both sees another severity, segment, or list of features.
+
+    Titles hold figures and counts, which differ each time: whether those are worth sending again says their interval.
+    """
 
     def seen(finding: Finding) -> tuple[object, ...]:
-        return finding.title, finding.severity, finding.segment, [_name(change) for change in finding.features]
+        return finding.severity, finding.segment, [_name(change) for change in finding.features]
 
     return seen(known) != seen(now)
 
