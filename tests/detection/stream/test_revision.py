@@ -9,8 +9,7 @@ import pytest
 from monitor.detection import Finding, State
 from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.finding import Severity
-from monitor.detection.state.snapshot_codec import squeeze
-from tests.detection.streams import CHARS, EMPTY, REFUSAL, Traffic, calm, decoded, replay, watch
+from tests.detection.streams import CHARS, EMPTY, REFUSAL, Traffic, calm, replay, watch
 
 CHANGE = 900
 TRUE_SHARE = 0.3
@@ -115,17 +114,6 @@ def test_how_rows_are_cut_and_snapshots_change_nothing() -> None:
         restored.restore(monitor.snapshot())
         monitor = restored
     assert [msgspec.json.encode(f) for f in found] == [msgspec.json.encode(f) for f in whole]
-
-
-def test_a_snapshot_from_before_there_were_revisions_restores() -> None:
-    traffic, monitor = refusing(), watch()
-    replay(monitor, traffic, 0, 1060)
-    state = decoded(monitor.snapshot())
-    assert state["main"].pop("revisions")["waiting"] is not None
-    old = watch()
-    old.restore(squeeze(state))
-    assert not updates(replay(old, traffic, 1060, revisions=True))
-    assert [f.id for f in old.firing()] == [f.id for f in monitor.firing()]
 
 
 def test_a_second_change_ends_the_wait_of_the_first() -> None:
