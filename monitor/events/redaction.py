@@ -7,7 +7,7 @@ is a net, not a proof: what has no recognisable form (a name, a street) passes, 
 
 Only the piece that may appear is looked at, with a margin so that a secret that the limit would cut is still seen. Each
 expression runs only where a cheap test says that it might find something; for a batch of texts, one pass over the bytes
-of all of them says which ones need those tests at all. May import nothing from this project.
+of all of them says which ones need those tests at all. May import `monitor.events.excerpt_size` only.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-EXCERPT_CHARS = 160
+from monitor.events.excerpt_size import EXCERPT_CHARS
+
 _MARGIN_OF_AN_END = 512  # a JSON web token, the longest secret that is one word, has about as many characters
 _MARGIN = 96  # more than any of the forms below needs to be recognised by its beginning
 

@@ -12,14 +12,17 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from monitor.features.text.words import EventBatch
 
-Column: TypeAlias = NDArray[np.float32] | Sequence[str | None]
-"""n values: float32 with NaN for missing (number, count, flag), or strings with None for missing (category)."""
+    Column: TypeAlias = NDArray[np.float32] | Sequence[str | None]
+    """n values: float32 with NaN for missing (number, count, flag), or strings with None for missing (category)."""
+else:
+    Column = Sequence  # numpy is loaded where something is measured: roles and specifications do not need it
 
 
 class Kind(StrEnum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 
-from monitor.events.redaction import EXCERPT_CHARS
+from monitor.events.excerpt_size import EXCERPT_CHARS
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 

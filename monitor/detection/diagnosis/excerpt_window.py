@@ -16,7 +16,7 @@ import msgspec
 
 from monitor.detection.records.finding import Excerpt, FeatureChange
 from monitor.events.excerpt_parts import Parts, parts_of
-from monitor.events.redaction import EXCERPT_CHARS
+from monitor.events.excerpt_size import EXCERPT_CHARS
 
 SHOWN_BEFORE_A_TAIL = 60
 """Characters of the beginning that stand before an end that is shown: which answer it is the end of."""
