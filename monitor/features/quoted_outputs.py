@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.events.excerpt_parts import Parts, joined
-from monitor.events.redaction import EXCERPT_CHARS, excerpts, last_characters
+from monitor.events.excerpt_size import EXCERPT_CHARS
+from monitor.events.redaction import excerpts, last_characters
 from monitor.events.schema import OutputEvent
 from monitor.features.families.tools import tools_of
 
