@@ -39,15 +39,17 @@ class Told(NamedTuple):
 
 
 TOLD = {
-    Fault.SILENT_UPDATE: Told(FindingKind.SILENT_UPDATE, "output."),
-    Fault.FORMAT_BREAK: Told(FindingKind.FORMAT, "output.format.json_valid fell", TRIAGE),
-    Fault.LATENCY_CREEP: Told(FindingKind.LATENCY, "call.latency."),
-    Fault.FAILING_DEPENDENCY: Told(FindingKind.DEPENDENCY, f"call.dependency.errors[{STRUCK}] rose"),
-    Fault.CONTEXT_GROWTH: Told(FindingKind.CONTEXT, "call.context.share rose"),
-    Fault.SLOW_DEPENDENCY: Told(FindingKind.DEPENDENCY, f"call.dependency.duration_s[{STRUCK}] rose"),
-    Fault.DEPENDENCY_FORMAT: Told(FindingKind.DEPENDENCY, f"call.dependency.shape[{STRUCK}]=b81e77c4 rose"),
-    Fault.ERROR_SPIKE: Told(FindingKind.ERRORS, "call.outcome.error rose"),
-    Fault.TRUNCATED_OUTPUTS: Told(FindingKind.ERRORS, "call.outcome.finish_reason=length rose"),
+    Fault.SILENT_UPDATE: Told(FindingKind.SILENT_UPDATE, "Exclamation marks in "),
+    Fault.FORMAT_BREAK: Told(FindingKind.FORMAT, "Answers are not valid JSON in ", TRIAGE),
+    Fault.LATENCY_CREEP: Told(FindingKind.LATENCY, "The first token comes later"),
+    Fault.FAILING_DEPENDENCY: Told(FindingKind.DEPENDENCY, f"Dependency {STRUCK} fails in "),
+    Fault.CONTEXT_GROWTH: Told(FindingKind.CONTEXT, "More tokens are sent with each call: "),
+    Fault.SLOW_DEPENDENCY: Told(FindingKind.DEPENDENCY, f"Dependency {STRUCK} is slower: "),
+    Fault.DEPENDENCY_FORMAT: Told(
+        FindingKind.DEPENDENCY, f"Dependency {STRUCK} answers in another format (b81e77c4) in "
+    ),
+    Fault.ERROR_SPIKE: Told(FindingKind.ERRORS, "Calls end in an error in "),
+    Fault.TRUNCATED_OUTPUTS: Told(FindingKind.TRUNCATION, "Answers are cut off at a limit (finish reason length) in "),
     Fault.HANGING_CALLS: Told(FindingKind.LATENCY, ""),  # as a change or as what it costs: within the same few events
     Fault.SLO_BURN: Told(FindingKind.LATENCY, "fast: "),
 }
@@ -113,7 +115,7 @@ def test_a_fault_is_told_once_and_as_what_it_is(fault: Fault, seed: int) -> None
         # One call in ten hangs: a change that warns, and a budget that is gone within days, which pages.
         assert (burn.state, burn.severity) == (State.FIRING, Severity.CRITICAL)
         assert change.state is (State.FIRING if first is change else State.INFO)
-        assert change.title.startswith(f"{ANSWER}: call.latency.")
+        assert change.title.startswith(f"{ANSWER}: The first token comes later (slower) in some calls: ")
         assert "; p95 1." in change.cause
         later = burn if first is change else change
         assert later.cause.endswith(f"It goes with what is told: {first.title.removeprefix(f'{ANSWER}: ')}.")

@@ -188,7 +188,7 @@ def diagnose(
     rows = start + located.population.rows[located.population.rows >= point.position]
     spreads = changed if (crossing.of_detector or "single" in crossing.kinds) and not inputs else None
     everything = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
-    changes = everything[: feature_changes.MOST_FEATURES]
+    changes = _deciding(context, everything)
     if crossing.column is not None and not _is_confirmed(reference, crossing.column, changes, moved, changed):
         changes = everything = []
     decisive = classify.decisive(reference, moved, changes, context.specs)
@@ -251,7 +251,7 @@ def diagnose_again(
     spreads = population.y if (crossing.of_detector or "single" in crossing.kinds) and not inputs else None
     rows = start + population.rows
     everything = _changes(context, reference, moved, effect, _Rows(history, rows, rare), spreads)
-    changes = everything[: feature_changes.MOST_FEATURES]
+    changes = _deciding(context, everything)
     decisive = classify.decisive(reference, moved, changes, context.specs)
     driver = known.driver or Driver.OUTPUT
     expected = classify.expected_roles(changes, decisive, driver, context.specs)
@@ -270,6 +270,16 @@ def diagnose_again(
         undecided=False,
         unconfirmed=False,
     )
+
+
+def _deciding(context: Context, everything: list[FeatureChange]) -> list[FeatureChange]:
+    """The changes that kind, driver and severity follow from: the largest, and every failure that became more frequent.
+
+    Where calls end in an error, many features of their outputs move further than the rate of errors.
+    """
+    most = feature_changes.MOST_FEATURES
+    faults = [change for change in everything[most:] if classify.is_fault(change, context.specs.get(change.name))]
+    return everything[:most] + faults
 
 
 def _locate(normal: LearnedReference, crossing: Crossing, y: Array, segments: Sequence[Segments]) -> _Located:

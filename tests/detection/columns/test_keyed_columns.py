@@ -104,7 +104,7 @@ def test_a_fall_of_ratings_is_found() -> None:
 
 def test_a_changed_policy_is_found_and_its_new_value_named() -> None:
     found = watch(batch(prose, lambda rng: prose(rng, days=14)))
-    assert "output.facts.new_value=14 days" in found[0].title
+    assert "Answers state a new value (14 days)" in found[0].title
 
 
 def test_what_travels_is_what_came_and_cuts_do_not_matter() -> None:

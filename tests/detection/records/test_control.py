@@ -23,7 +23,8 @@ from tests.detection.streams import (
 
 
 def told(monitor: StreamMonitor, action: ControlAction, **data: object) -> list[Finding]:
-    return monitor.control(Control(action=action, stream="s", time=1_000_000.0, by="test", data=data))
+    found = monitor.control(Control(action=action, stream="s", time=1_000_000.0, by="test", data=data))
+    return [finding for finding in found if not finding.is_update]
 
 
 def longer(n: int, at: int, seed: int = 11) -> Traffic:

@@ -58,6 +58,7 @@ def diagnosis(**changed: Any) -> Diagnosis:
         kind=FindingKind.DRIFT,
         driver=Driver.OUTPUT,
         changes=[CHANGE],
+        said=[CHANGE],
         decisive=[CHANGE],
         attribution=Attribution(),
         began=BeganAt(100, 98, 103, None),
