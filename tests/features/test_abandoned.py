@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.events import Latency, OutputEvent
+from monitor.events.excerpt_parts import head_of
 from monitor.features.registry import build_featurizer
 
 

@@ -43,7 +43,7 @@ def test_a_candidate_raises_what_a_replay_with_its_settings_finds(featurizer: Fe
         assert outcome.first_alert.top_feature == fired[0].features[0].name
     assert configured.first_alert is not None
     assert other.first_alert is not None
-    assert configured.first_alert.top_feature != other.first_alert.top_feature
+    assert configured.first_alert.id != other.first_alert.id
 
 
 def test_floors_that_nothing_reaches_raise_nothing(featurizer: Featurizer) -> None:
