@@ -31,6 +31,7 @@ class DeclaredFeatures(dict[str, FeatureSpec]):
     def __init__(self, specs: Iterable[FeatureSpec]) -> None:
         super().__init__((spec.name, spec) for spec in specs)
         self._families = _roles_of_families(self.values())
+        self._leading: dict[tuple[Role, str | None], str | None] = {}  # asked for every block of rows
 
     def spec(self, name: str) -> FeatureSpec | None:
         """The declaration behind the name of a change; None where it has none, as missing values."""
@@ -49,9 +50,12 @@ class DeclaredFeatures(dict[str, FeatureSpec]):
 
     def leading(self, role: Role, side: str | None = None) -> str | None:
         """The feature that stands for a role, of one side where that is given: the lowest `lead`, then the first."""
-        named = [spec for spec in self.values() if spec.role is role and side in (None, spec.side)]
-        first = min(named, key=lambda spec: _LAST if spec.lead is None else spec.lead, default=None)
-        return None if first is None else first.name
+        asked = (role, side)
+        if asked not in self._leading:
+            named = [spec for spec in self.values() if spec.role is role and side in (None, spec.side)]
+            first = min(named, key=lambda spec: _LAST if spec.lead is None else spec.lead, default=None)
+            self._leading[asked] = None if first is None else first.name
+        return self._leading[asked]
 
     @property
     def input_length(self) -> str | None:
