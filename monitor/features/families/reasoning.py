@@ -1,7 +1,8 @@
 """Reasoning before an answer: what share of the output it is, and whether it came to its end.
 
 Taken from the event's `reasoning`, where the provider returns it separately, or from marks at the start of the output
-(`<think> ... </think>`, `monitor.features.text.reasoning`), which is cut off before the answer is measured. The length of marked reasoning is `output.length.reasoning`.
+(`<think> ... </think>`, `monitor.features.text.reasoning`), which is cut off before the answer is measured. The length
+of marked reasoning is `output.length.reasoning`.
 
 May import its neighbours in this package only.
 """
