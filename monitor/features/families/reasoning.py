@@ -1,7 +1,8 @@
-"""Reasoning before an answer: how long it is, and whether it came to its end.
+"""Reasoning before an answer: what share of the output it is, and whether it came to its end.
 
 Taken from the event's `reasoning`, where the provider returns it separately, or from marks at the start of the output
-(`<think> ... </think>`, `monitor.features.text.reasoning`), which is cut off before the answer is measured.
+(`<think> ... </think>`, `monitor.features.text.reasoning`), which is cut off before the answer is measured. The length
+of marked reasoning is `output.length.reasoning`.
 
 May import its neighbours in this package only.
 """
@@ -34,10 +35,6 @@ class Reasoning:
     word_columns: Mapping[str, Callable[[str], float]] = {}
     features: tuple[FeatureSpec, ...] = (
         FeatureSpec(
-            "output.reasoning.chars", Kind.NUMBER, "length of the reasoning before the answer, 0 without any",
-            "characters", role=Role.COST,
-        ),
-        FeatureSpec(
             "output.reasoning.share", Kind.NUMBER, "share of reasoning in all characters that the model wrote",
             role=Role.COST,
         ),
@@ -57,7 +54,6 @@ class Reasoning:
         share = np.divide(lengths, total, out=np.zeros(len(parts)), where=total > 0)
         masked = batch.output.masked
         return {
-            "output.reasoning.chars": masked(lengths),
             "output.reasoning.share": masked(share),
             "output.reasoning.unfinished": masked(unfinished),
         }

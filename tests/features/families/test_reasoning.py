@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from monitor.events.schema import OutputEvent
 from monitor.features.families.reasoning import Reasoning
 from monitor.features.text.words import EventBatch, table_for
@@ -17,6 +19,6 @@ def test_lengths_are_separate() -> None:
     ]
     batch = EventBatch(events, table_for([family]))
     columns = family.extract(batch)
-    assert columns["output.reasoning.chars"].tolist() == [9, 5, 0, 10]
+    assert columns["output.reasoning.share"].tolist() == pytest.approx([9 / 14, 0.5, 0, 1])
     assert columns["output.reasoning.unfinished"].tolist() == [0, 0, 0, 1]
     assert list(batch.output.texts)[:3] == ["Four.", "Four.", "Four."]
