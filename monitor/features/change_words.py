@@ -197,7 +197,7 @@ WORDS: dict[str, ChangeWords] = {
     "output.tone.courtesy": ChangeWords("courtesy", noun="Polite words (courtesy)", weight=PLAIN),
     "output.tone.first_person": ChangeWords("first person", noun="Uses of I and we"),
     "output.tone.second_person": ChangeWords("second person", noun="Uses of you"),
-    "output.tone.exclamations": ChangeWords("exclamations", noun="Exclamation marks", weight=MARK),
+    "output.tone.exclamations": ChangeWords("exclamations", noun="Exclamation marks", weight=PLAIN),
     "output.tone.questions": ChangeWords("questions", noun="Questions to the user", weight=MARK),
     "output.tone.emoji": ChangeWords("emoji", noun="Emoji", weight=MARK),
     "output.tone.reading_grade": ChangeWords(
