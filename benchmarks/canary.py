@@ -18,6 +18,7 @@ from benchmarks.report import Report, figure, median, per_100k, poisson_interval
 from benchmarks.watching import BEFORE, Plan, chunks, monitor, seeded
 from monitor.detection import Finding, FindingKind, State, StreamMonitor
 from monitor.detection.columns.stream_rows import StreamRows
+from monitor.detection.stream.warming_up import WarmingUp
 from monitor.features.batch import FeatureBatch, concat
 
 Ints = NDArray[np.intp]
@@ -82,10 +83,12 @@ class ComparisonsAlone(StreamMonitor):
     """A monitor that compares versions and judges nothing else: the same findings of them in a third of the time."""
 
     def _judge(self, rows: StreamRows, first: int) -> list[Finding]:
-        if not self._main.warm:
+        monitors = self._monitors
+        if isinstance(monitors, WarmingUp):
             return super()._judge(rows, first)
+        rows = self._features.as_columns(rows.only(self._features.columns), learning=False)
         indices = np.arange(first, first + len(rows), dtype=np.int64)
-        return self._judge_versions(self._context(), rows, indices, [])
+        return self._compare_versions(self._context(), monitors, rows, indices, [])
 
 
 def watch(
