@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -59,11 +59,11 @@ def command(
         found = [one for one in traces.find(event) if stream in (None, one.stream)]
     finally:
         traces.close()
-    for one in found:
+    for one, features in zip(found, _features(found, settings) if found else (), strict=True):
         if json:
-            print_json({**msgspec.to_builtins(one), "features": _features(one, settings)})
+            print_json({**msgspec.to_builtins(one), "features": features})
         else:
-            _print_trace(one, _features(one, settings))
+            _print_trace(one, features)
     if not found:
         notes().print(f"the trace store has no output with the id {event}", markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_NONE)
@@ -138,24 +138,35 @@ def _opened(settings: Settings, store: str | None) -> TraceStore:
     return open_store(location, read_only=True)
 
 
-def _features(one: StoredOutput, settings: Settings) -> Mapping[str, Any]:
-    """What the monitor measures of the output, from what is stored of it."""
+def _features(found: Sequence[StoredOutput], settings: Settings) -> list[Mapping[str, Any]]:
+    """What the monitor measures of each output, from what is stored of it."""
     from monitor.cli.features import records
     from monitor.events import decode_event
     from monitor.features import build_featurizer
 
-    known = {**one.fields, "stream": one.stream, "id": one.id, "output": one.output}
+    wanted = settings.features
+    featurizer = build_featurizer(wanted.families, wanted.embedding, excerpts=False)
+    events = [
+        decode_event(msgspec.json.encode(_as_sent(one)), (), default_id=one.id, timestamp=one.time).event
+        for one in found
+    ]
+    batch = featurizer.featurize(events, source="store")
+    return [record["features"] for record in records(batch, featurizer.specs)]
+
+
+def _as_sent(one: StoredOutput) -> dict[str, Any]:
+    """The output as an event; fields of which only a hash is kept are left out."""
+    fields = {name: value for name, value in one.fields.items() if not (name in _STRUCTURED and isinstance(value, str))}
+    known = {**fields, "stream": one.stream, "id": one.id, "output": one.output}
     if one.input is not None:
         known["input"] = one.input
     if one.output is None:
         known.setdefault("error", "not kept")  # an event has an output or says why not
-    event = decode_event(msgspec.json.encode(known), (), default_id=one.id, timestamp=one.time).event
-    wanted = settings.features
-    featurizer = build_featurizer(wanted.families, wanted.embedding, excerpts=False)
-    batch = featurizer.featurize([event], source="store")
-    (record,) = records(batch, featurizer.specs)
-    features: dict[str, Any] = record["features"]
-    return features
+    return known
+
+
+_STRUCTURED = frozenset({"steps", "calls", "action", "attributes"})
+"""Lists and mappings of an event, of which a store may hold a hash in one text."""
 
 
 def _print_table(found: Iterable[StoredOutput]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -47,15 +48,12 @@ class Outputs:
         self.events = events
         self.texts = texts
         self.column = column
-        self._languages = languages
-        self._found_languages: Sequence[tuple[str, float] | None] | None = None
+        self._languages = cache(languages)
         self._json: dict[int, tuple[bool, object]] = {}
 
     def language(self, row: int) -> tuple[str, float] | None:
         """Language of one output, with its probability."""
-        if self._found_languages is None:
-            self._found_languages = self._languages()
-        return self._found_languages[row]
+        return self._languages()[row]
 
     def json(self, row: int) -> tuple[bool, object]:
         """Whether the output of a row is one JSON value, alone or as the only code block, and that value."""

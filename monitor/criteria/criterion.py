@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from monitor.config_values.checked_text import matching
 from monitor.config_values.plain_errors import MisplacedError
@@ -38,3 +38,15 @@ class Criterion(BaseModel):
     def feature(self) -> str:
         """Name of the failure flag that says which outputs violate the check."""
         return PREFIX + self.name
+
+
+def _with_different_names(criteria: tuple[Criterion, ...]) -> tuple[Criterion, ...]:
+    names = [criterion.name for criterion in criteria]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise MisplacedError(f"two criteria have the name {name}", index, "name")
+    return criteria
+
+
+Criteria: TypeAlias = Annotated[tuple[Criterion, ...], Field(max_length=100), AfterValidator(_with_different_names)]
+"""A pydantic field: criteria of one place, each with another name."""

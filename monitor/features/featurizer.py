@@ -138,7 +138,7 @@ class Featurizer:
                     elif spec.kind is not Kind.VECTOR:
                         values[rows, self._position[spec.name]] = columns[spec.name]
             if self._checks is not None:
-                self._check(self._checks, batch, values[rows], {name: c[rows] for name, c in categories.items()})
+                self._check(self._checks, batch, values[rows], categories, rows)
             vectors.append(self._embeddings(batch))
             keyed += self._keyed_of(batch)
         values[~np.isfinite(values)] = np.nan
@@ -168,12 +168,15 @@ class Featurizer:
         batch: EventBatch,
         values: NDArray[np.float32],
         categories: Mapping[str, Sequence[str | None]],
+        rows: slice,
     ) -> None:
-        """Fills the columns of `checks` in `values` (n, k), a view of the micro-batch's rows."""
+        """Fills the columns of `checks` in `values` (n, k), a view of the micro-batch's `rows`."""
 
         def column(name: str) -> Column | None:
             position = self._position.get(name)
-            return values[:, position] if position is not None else categories.get(name)
+            if position is not None:
+                return values[:, position]
+            return categories[name][rows] if name in categories else None
 
         for name, flags in checks.extract(batch, column).items():
             values[:, self._position[name]] = flags

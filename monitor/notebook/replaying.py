@@ -153,10 +153,14 @@ class Watch:
         self.duplicates = 0
         self._skipped: Counter[str] = Counter()
 
-    def feed(self, data: Data) -> Replay:
-        """What is found in these outputs, after all that were fed before. Raises `ConfigError` for unreadable data."""
+    def feed(self, data: Data, *, last: bool = False) -> Replay:
+        """What is found in these outputs, after all that were fed before; `last`: no more will come (see `close`).
+
+        Raises `ConfigError` for data that cannot be read.
+        """
         rows = read(data, self._stream, self._columns)
-        return self._result(list(self._apply(rows)), rows)
+        findings = list(self._apply(rows))
+        return self._result([*findings, *self._monitor.close()] if last else findings, rows)
 
     def close(self) -> Replay:
         """Judge what still waits for its block to fill; what is found in it."""
@@ -212,17 +216,7 @@ def replay(
     Parameters are those of `Watch`; `data` is a file's path, a DataFrame with a row an output, or a list of mappings,
     `OutputEvent`s or texts. Ids that are missing are made of the content. Raises `ConfigError` with what to change.
     """
-    watch = Watch(settings, stream=stream, columns=columns)
-    first = watch.feed(data)
-    last = watch.close()
-    line = last.line if not first.findings else _with_findings(watch, [*first.findings, *last.findings])
-    return Replay([*first.findings, *last.findings], line, [*first.notes, *last.notes], watch._history)
-
-
-def _with_findings(watch: Watch, findings: Sequence[Finding]) -> str:
-    found = Counter(one.state.value for one in findings)
-    watched = watched_streams(watch._monitor.streams)
-    return watched_line(watched, found, watch._skipped.total(), watch.duplicates)
+    return Watch(settings, stream=stream, columns=columns).feed(data, last=True)
 
 
 def as_settings(given: Settings | Mapping[str, Any] | str | Path | None) -> Settings:

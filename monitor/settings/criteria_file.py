@@ -12,10 +12,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from monitor.config_values.plain_errors import MisplacedError
-from monitor.criteria.criterion import Criterion
+from monitor.criteria.criterion import Criteria, Criterion
 from monitor.errors import ConfigError
 from monitor.settings.loading import read_settings_text
 from monitor.settings.models import Settings, StreamOverride
@@ -26,15 +25,7 @@ from monitor.settings.yaml_loader import parse
 class CriteriaFile(Part):
     """The file's content."""
 
-    criteria: tuple[Criterion, ...] = Field((), max_length=100, description="what is expected of each output")
-
-    @model_validator(mode="after")
-    def _different_names(self) -> CriteriaFile:
-        names = [criterion.name for criterion in self.criteria]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise MisplacedError(f"two criteria have the name {name}", "criteria", index, "name")
-        return self
+    criteria: Criteria = Field((), description="what is expected of each output")
 
 
 def load_criteria(path: Path, *, environ: Mapping[str, str] | None = None) -> tuple[Criterion, ...]:

@@ -24,7 +24,7 @@ from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.alerting.rendering.links import LinkTemplates
 from monitor.config_values.durations import Duration
 from monitor.config_values.plain_errors import MisplacedError, first_sentence
-from monitor.criteria.criterion import Criterion
+from monitor.criteria.criterion import Criteria, Criterion
 from monitor.detection.settings import DetectionSettings
 from monitor.settings.broker import Broker
 from monitor.settings.part import Part
@@ -76,17 +76,9 @@ class StreamOverride(DetectionSettings):
     match: str = Field(min_length=1, description="glob on the stream's name")
     owner: str | None = Field(None, description="owner of these streams")
     route: str | None = Field(None, min_length=1, description="which sinks get their alerts (sinks[].routes)")
-    criteria: tuple[Criterion, ...] = Field(
-        (), max_length=100, description="what is expected of each output; a later entry of the same name replaces it"
+    criteria: Criteria = Field(
+        (), description="what is expected of each output; a later entry of the same name replaces it"
     )
-
-    @model_validator(mode="after")
-    def _different_names(self) -> StreamOverride:
-        names = [criterion.name for criterion in self.criteria]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                raise MisplacedError(f"two criteria have the name {name}", "criteria", index, "name")
-        return self
 
 
 class StreamSettings(Part):

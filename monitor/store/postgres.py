@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Select, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -55,25 +56,33 @@ class PostgresStore:
 
     def write(self, incoming: Incoming) -> None:
         """As the protocol says: rows and positions in one transaction."""
-        tables = (incoming.outputs, incoming.violations, incoming.alerts)
-        days = {row["day"] for rows in tables for row in rows}
+        days = {row["day"] for rows in incoming.by_day for row in rows}
         if days - self._known_days:
             self._make_partitions(days - self._known_days)
+        try:
+            self._insert(incoming)
+        except StoreError:
+            self._known_days.clear()  # another worker may have dropped one: the next try makes what is missing
+            raise
+
+    def _insert(self, incoming: Incoming) -> None:
         with self._transaction() as connection:
-            for table, rows in zip(BY_DAY, tables, strict=True):
+            for table, rows in zip(BY_DAY, incoming.by_day, strict=True):
                 sql.insert_new(connection, table, rows)
             sql.write_prompts(connection, incoming)
             sql.write_positions(connection, incoming)
 
     def find(self, event: str) -> list[StoredOutput]:
         """As the protocol says."""
-        with self._transaction() as connection:
-            return [sql.with_prompt(connection, one) for one in sql.stored(connection, sql.finding(event))]
+        return self._stored(sql.finding(event))
 
     def search(self, search: Search) -> list[StoredOutput]:
         """As the protocol says."""
+        return self._stored(sql.searching(search))
+
+    def _stored(self, statement: Select[Any]) -> list[StoredOutput]:
         with self._transaction() as connection:
-            return [sql.with_prompt(connection, one) for one in sql.stored(connection, sql.searching(search))]
+            return sql.with_prompts(connection, sql.stored(connection, statement))
 
     def drop_before(self, day: int) -> int:
         """As the protocol says."""

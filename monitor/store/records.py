@@ -12,6 +12,7 @@ from monitor.events.schema import OutputEvent, as_published
 from monitor.store.privacy import FieldPolicy, Keep, Privacy, kept
 
 DAY_S = 86_400.0
+MAX_HASH_CHARS = 128  # of a prompt as its application sends it: room for SHA-512; a longer one is hashed once more
 
 _COLUMNS = frozenset({"stream", "id", "time", "input", "output"})
 """Fields of an event that have columns; `fields` has the others."""
@@ -60,6 +61,11 @@ class Incoming:
     prompts: dict[str, str] = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
 
+    @property
+    def by_day(self) -> tuple[list[dict[str, Any]], ...]:
+        """The rows that have a day, in the order of `monitor.store.tables.BY_DAY`."""
+        return self.outputs, self.violations, self.alerts
+
     def add_output(self, event: OutputEvent, place: Place, privacy: Privacy) -> None:
         """An output event, in the form that the policy of its stream allows."""
         policy = privacy.policy(event.stream)
@@ -75,11 +81,11 @@ class Incoming:
             {
                 **place.columns(),
                 "stream": event.stream,
-                "event": event.id or "",
+                "event": _storable(event.id) or "",
                 "time": event.time if event.time is not None else place.time,
-                "version": version_of(event),
-                "session": event.session.id,
-                "trace": event.trace.trace_id,
+                "version": _storable(version_of(event)),
+                "session": _storable(event.session.id),
+                "trace": _storable(event.trace.trace_id),
                 "input": _storable(kept(event.input, policy.input, key)),
                 "output": _storable(kept(event.output, policy.output, key)),
                 "prompt": prompt_hash,
@@ -88,13 +94,19 @@ class Incoming:
         )
 
     def _prompt(self, event: OutputEvent, policy: FieldPolicy, key: bytes) -> str | None:
-        text = event.prompt.text
+        text, given = event.prompt.text, _storable(event.prompt.hash)
+        if given is not None and len(given) > MAX_HASH_CHARS:
+            given = _sha256(given)
         if text is None:
-            return event.prompt.hash
-        digest = event.prompt.hash or f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+            return given
+        digest = given or _sha256(text)
         if policy.prompt is not Keep.NONE and digest not in self.prompts:
             self.prompts[digest] = _storable(kept(text, policy.prompt, key)) or ""
         return digest
+
+
+def _sha256(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def _kept_field(name: str, value: Any, policy: FieldPolicy, key: bytes) -> Any:

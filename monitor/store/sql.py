@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from monitor.store.query import MAX_RESULTS, Search, StoredOutput
 from monitor.store.records import Incoming
 from monitor.store.tables import consumed, output, prompt, violation
+
+_SEPARATOR = ","
+"""Between names of criteria, which are small letters, digits and _."""
 
 
 def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -73,20 +76,24 @@ def searching(search: Search) -> Select[Any]:
         in_input = output.c.input.icontains(search.text, autoescape=True)
         conditions.append(or_(in_input, output.c.output.icontains(search.text, autoescape=True)))
     newest = (output.c.time.desc(), output.c.partition, output.c.position.desc())
-    return select(output).where(and_(True, *conditions)).order_by(*newest).limit(min(search.limit, MAX_RESULTS))
+    return _selected().where(and_(True, *conditions)).order_by(*newest).limit(min(search.limit, MAX_RESULTS))
 
 
 def finding(event: str) -> Select[Any]:
     """The statement for the outputs with an id: one, or several where two streams use the same id."""
-    return select(output).where(output.c.event == event).order_by(output.c.time.desc()).limit(MAX_RESULTS)
+    return _selected().where(output.c.event == event).order_by(output.c.time.desc()).limit(MAX_RESULTS)
 
 
-def stored(connection: Connection, statement: Select[Any]) -> Iterator[StoredOutput]:
-    """The outputs that a statement selects, with the hash of their prompt where its text belongs (`with_prompt`)."""
-    for row in connection.execute(statement).mappings().all():
-        where = [violation.c[name] == row[name] for name in ("topic", "partition", "position")]
-        found = connection.execute(select(violation.c.criterion).where(*where).order_by(violation.c.criterion))
-        yield StoredOutput(
+def _selected() -> Select[Any]:
+    """Outputs, each with the names of the criteria that it violates in one text: no query for each of thousands."""
+    names = func.aggregate_strings(violation.c.criterion, _SEPARATOR)
+    return select(output, select(names).where(_of_output()).correlate(output).scalar_subquery().label("violations"))
+
+
+def stored(connection: Connection, statement: Select[Any]) -> list[StoredOutput]:
+    """The outputs that a statement selects, with the hash of their prompt where its text belongs (`with_prompts`)."""
+    return [
+        StoredOutput(
             stream=row["stream"],
             id=row["event"],
             time=row["time"],
@@ -94,20 +101,24 @@ def stored(connection: Connection, statement: Select[Any]) -> Iterator[StoredOut
             output=row["output"],
             version=row["version"],
             prompt_text=row["prompt"],
-            violations=[name for (name,) in found],
+            violations=sorted(row["violations"].split(_SEPARATOR)) if row["violations"] else [],
             fields=msgspec.json.decode(row["fields"]),
             topic=row["topic"],
             partition=row["partition"],
             position=row["position"],
         )
+        for row in connection.execute(statement).mappings()
+    ]
 
 
-def with_prompt(connection: Connection, one: StoredOutput) -> StoredOutput:
-    """The output with its prompt's text in place of the hash; None where the text was never sent or may not be kept."""
-    if one.prompt_text is None:
-        return one
-    found = connection.execute(select(prompt.c.text).where(prompt.c.hash == one.prompt_text)).scalar_one_or_none()
-    return msgspec.structs.replace(one, prompt_text=found)
+def with_prompts(connection: Connection, outputs: Sequence[StoredOutput]) -> list[StoredOutput]:
+    """The outputs with their prompts' texts in place of the hashes; None where a text is not kept."""
+    hashes = sorted({one.prompt_text for one in outputs if one.prompt_text is not None})
+    if not hashes:
+        return list(outputs)
+    found = connection.execute(select(prompt.c.hash, prompt.c.text).where(prompt.c.hash.in_(hashes)))
+    texts = {row.hash: row.text for row in found}
+    return [msgspec.structs.replace(one, prompt_text=texts.get(one.prompt_text or "")) for one in outputs]
 
 
 def _of_output() -> ColumnElement[bool]:

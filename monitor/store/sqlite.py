@@ -10,7 +10,7 @@ of its file, and the positions last: after a death in between, the same messages
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,12 +53,10 @@ class SqliteStore:
 
     def write(self, incoming: Incoming) -> None:
         """As the protocol says."""
-        rows = {table.name: rows for table, rows in zip(BY_DAY, _by_table(incoming), strict=True)}
-        days = sorted({row["day"] for several in rows.values() for row in several})
-        for day in days:
+        for day in sorted({row["day"] for rows in incoming.by_day for row in rows}):
             with self._transaction(_file_of(day)) as connection:
-                for table in BY_DAY:
-                    sql.insert_new(connection, table, [row for row in rows[table.name] if row["day"] == day])
+                for table, rows in zip(BY_DAY, incoming.by_day, strict=True):
+                    sql.insert_new(connection, table, [row for row in rows if row["day"] == day])
         with self._transaction(INDEX) as connection:
             sql.write_prompts(connection, incoming)
             sql.write_positions(connection, incoming)
@@ -98,13 +96,9 @@ class SqliteStore:
             with self._transaction(name) as connection:
                 found += sql.stored(connection, statement)
         found.sort(key=lambda one: -one.time)
-        return [self._with_prompt(one) for one in (found[:limit] if limit else found)]
-
-    def _with_prompt(self, one: StoredOutput) -> StoredOutput:
-        if one.prompt_text is None:
-            return one
+        found = found[:limit] if limit else found
         with self._transaction(INDEX) as connection:
-            return sql.with_prompt(connection, one)
+            return sql.with_prompts(connection, found)
 
     def _days(self) -> list[str]:
         return sorted(path.name for path in self._folder.glob("????-??-??.sqlite"))
@@ -156,10 +150,6 @@ def _set_up_writer(connection: sqlite3.Connection, _: object) -> None:
 
 def _set_up_reader(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("pragma query_only = on")
-
-
-def _by_table(incoming: Incoming) -> tuple[Sequence[Mapping[str, Any]], ...]:
-    return incoming.outputs, incoming.violations, incoming.alerts
 
 
 def _file_of(day: int) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, String, Table, Text
 
+from monitor.store.records import MAX_HASH_CHARS
+
 metadata = MetaData()
 
 consumed = Table(
@@ -21,7 +23,7 @@ consumed = Table(
 prompt = Table(
     "prompt",
     metadata,
-    Column("hash", String(128), primary_key=True),
+    Column("hash", String(MAX_HASH_CHARS), primary_key=True),
     Column("text", Text, nullable=False, comment="in the form that privacy allows"),
 )
 
@@ -40,7 +42,7 @@ output = Table(
     Column("trace", Text),
     Column("input", Text),
     Column("output", Text),
-    Column("prompt", String(128), comment="hash of the prompt's text"),
+    Column("prompt", String(MAX_HASH_CHARS), comment="hash of the prompt's text"),
     Column("fields", Text, nullable=False, comment="the event's other fields, as JSON"),
     Index("output_by_event", "event"),
     Index("output_by_stream", "stream", "time"),

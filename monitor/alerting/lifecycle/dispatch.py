@@ -218,7 +218,7 @@ class Dispatch:
             return [Notification(alert)]
         if not entry.sent:
             return []
-        # Receivers know it by the labels that they got: a revision that was held back may have raised the severity.
+        # Receivers know it by the labels that they got: a revision that waited may have raised the severity.
         alert = msgspec.structs.replace(alert, labels=entry.alert.labels, severity=entry.alert.severity)
         group = self._group_of.pop(alert.fingerprint)
         sent = group.ends(alert)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -23,10 +24,8 @@ class ContainsCheck(Check):
 
     def compiled(self) -> Compiled:
         """The check made ready."""
-        wanted = _folded(self.contains, "contains", ignore_case=self.ignore_case)
-        if self.ignore_case:
-            return by_text(lambda text: not all(one in text.casefold() for one in wanted))
-        return by_text(lambda text: not all(one in text for one in wanted))
+        found = _looked_for(self.contains, "contains", ignore_case=self.ignore_case)
+        return by_text(lambda text: not all(found(text)))
 
     def violation(self) -> str:
         """What an output that fails does."""
@@ -44,21 +43,31 @@ class NotContainsCheck(Check):
 
     def compiled(self) -> Compiled:
         """The check made ready."""
-        refused = _folded(self.not_contains, "not_contains", ignore_case=self.ignore_case)
-        if self.ignore_case:
-            return by_text(lambda text: any(one in text.casefold() for one in refused))
-        return by_text(lambda text: any(one in text for one in refused))
+        found = _looked_for(self.not_contains, "not_contains", ignore_case=self.ignore_case)
+        return by_text(lambda text: any(found(text)))
 
     def violation(self) -> str:
         """What an output that fails does."""
         return f"contains {_listed(self.not_contains)}"
 
 
-def _folded(texts: str | tuple[str, ...], setting: str, *, ignore_case: bool) -> tuple[str, ...]:
+def _looked_for(texts: str | tuple[str, ...], setting: str, *, ignore_case: bool) -> Callable[[str], Iterator[bool]]:
+    """A function that says, one after the other, which of the texts an output holds.
+
+    Raises `ValueError`, which names the setting, where one of the texts is empty.
+    """
     several = (texts,) if isinstance(texts, str) else texts
     if not all(several):
         raise ValueError(f"{setting} must not be empty: an empty text is in every output")
-    return tuple(map(str.casefold, several)) if ignore_case else several
+    if not ignore_case:
+        return lambda output: (text in output for text in several)
+    folded = tuple(map(str.casefold, several))
+
+    def found(output: str) -> Iterator[bool]:
+        output = output.casefold()  # once for all texts
+        return (text in output for text in folded)
+
+    return found
 
 
 def _listed(texts: str | tuple[str, ...]) -> str:

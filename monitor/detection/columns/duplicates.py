@@ -20,7 +20,7 @@ from monitor.detection.state.snapshot_codec import StateRecord
 WINDOW = 2048
 """Events whose ids are remembered: what a producer sends again after an error comes within its latest batches."""
 LOW_BITS = 0xFFFF
-"""Bits of a checksum by which most ids are told to be new without comparing: a table of 64 KiB."""
+"""Bits of a checksum by which most ids are recognised as new without a comparison: a table of 64 KiB."""
 REMEMBERED = 64
 """Rows over which a repetition counts for less: two blocks, as long as a burst of one question lasts."""
 

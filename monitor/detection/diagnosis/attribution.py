@@ -71,15 +71,15 @@ class Attribution:
     """Where a change comes from.
 
     `segment` carries it, or None for the whole stream; `new_versions` are version attributes with a value that the
-    reference had not; `mix` says that only the shares of segments moved, `strangers` which segments the reference never
-    saw. `perhaps` may carry it, too few rows being there to decide.
+    reference had not; `mix` says that only the shares of segments moved, `new_segments` which segments the reference
+    never saw. `perhaps` may carry it: there are too few rows to decide.
     """
 
     segment: dict[str, str] | None = None
     new_versions: dict[str, str] = field(default_factory=dict)
     known_versions: bool = False
     mix: bool = False
-    strangers: list[Pair] = field(default_factory=list)
+    new_segments: list[Pair] = field(default_factory=list)
     perhaps: Pair | None = None
 
 
@@ -100,9 +100,9 @@ def attribute(
     known, fresh = rows.versions()
     if not len(rows.columns):
         return Attribution(None, fresh, known)
-    strangers = [] if fresh else rows.strangers()
-    if strangers:
-        return Attribution(dict(strangers[:1]), fresh, known, mix=True, strangers=strangers)
+    new_segments = [] if fresh else rows.new_segments()
+    if new_segments:
+        return Attribution(dict(new_segments[:1]), fresh, known, mix=True, new_segments=new_segments)
     for pair in fresh.items():
         if len(rows.members[pair]) > NEARLY_ALL * rows.n:
             # All rows came with it: a few rows of one segment or another prove nothing beside that.
@@ -159,7 +159,7 @@ class _Changed:
                     new[name] = value
         return known, new
 
-    def strangers(self) -> list[Pair]:
+    def new_segments(self) -> list[Pair]:
         """Values of one attribute that the reference never saw and without whose rows nothing would have moved."""
         for name in self._table.attributes():
             if name in VERSIONS or len(self._table.values(name)) < 2:

@@ -387,7 +387,7 @@ class ReferenceMonitor:
         if decision.verdict is Verdict.CONTINUES and decision.known is not None:
             return self._continue(context, crossing, found, decision.known)
         if decision.verdict is Verdict.NEW_SEGMENT:
-            self.new_segments.extend(found.attribution.strangers)
+            self.new_segments.extend(found.attribution.new_segments)
             self._restart_evidence()
             return [self._finding(context, crossing, found, fires=False)]
         if decision.verdict is Verdict.FIRE:

@@ -69,7 +69,7 @@ def decide(
     known = findings.continued_by(situation, found.attribution.segment, found.decisive) if fires else None
     if known is not None:
         return Decision(Verdict.CONTINUES, known=known)
-    if found.attribution.strangers and not fires:
+    if found.attribution.new_segments and not fires:
         return Decision(Verdict.NEW_SEGMENT)
     explained_by_inputs = found.driver is Driver.INPUT and crossing.view is View.OUTPUTS
     if not returning and (fires or explained_by_inputs):

@@ -120,7 +120,7 @@ def test_a_detector_of_one_number_waits_as_long_as_it_may() -> None:
 
 
 def test_segments_that_the_reference_never_saw_are_separated_unless_the_rest_fires() -> None:
-    new = Attribution({"tenant": "z"}, mix=True, strangers=[("tenant", "z")])
+    new = Attribution({"tenant": "z"}, mix=True, new_segments=[("tenant", "z")])
     assert decided(diagnosis(driver=Driver.MIX, attribution=new)) == Decision(Verdict.NEW_SEGMENT)
 
 
