@@ -155,18 +155,15 @@ def _features(found: Sequence[StoredOutput], settings: Settings) -> list[Mapping
 
 
 def _as_sent(one: StoredOutput) -> dict[str, Any]:
-    """The output as an event; fields of which only a hash is kept are left out."""
-    fields = {name: value for name, value in one.fields.items() if not (name in _STRUCTURED and isinstance(value, str))}
-    known = {**fields, "stream": one.stream, "id": one.id, "output": one.output}
-    if one.input is not None:
-        known["input"] = one.input
-    if one.output is None:
+    """The output as an event; what is kept only as a hash is left out, for a hash says nothing of the text."""
+    from monitor.store.privacy import is_hashed
+
+    known = {**one.fields, "stream": one.stream, "id": one.id, "input": one.input}
+    known = {name: value for name, value in known.items() if value is not None and not is_hashed(value)}
+    known["output"] = None if is_hashed(one.output) else one.output
+    if known["output"] is None:
         known.setdefault("error", "not kept")  # an event has an output or says why not
     return known
-
-
-_STRUCTURED = frozenset({"steps", "calls", "action", "attributes"})
-"""Lists and mappings of an event, of which a store may hold a hash in one text."""
 
 
 def _print_table(found: Iterable[StoredOutput]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -97,4 +98,13 @@ def masked(value: Any, depth: int = 0) -> Any:
 def hashed(text: str, key: bytes) -> str:
     """`hash:` and 32 hexadecimal digits of HMAC-SHA256 under the key."""
     digest = hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
-    return f"hash:{digest[:HASH_BYTES].hex()}"
+    return f"{_HASH}{digest[:HASH_BYTES].hex()}"
+
+
+def is_hashed(value: Any) -> bool:
+    """Whether a stored value is what `hashed` made of one, in place of the value."""
+    return isinstance(value, str) and _HASHED.fullmatch(value) is not None
+
+
+_HASH = "hash:"
+_HASHED = re.compile(rf"{_HASH}[0-9a-f]{{{2 * HASH_BYTES}}}")

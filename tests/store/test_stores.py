@@ -12,7 +12,7 @@ from monitor.events.schema import Call, Model, OutputEvent, Prompt, Session, Tra
 from monitor.store import migrate
 from monitor.store.base import StoreError, TraceStore
 from monitor.store.open import open_store
-from monitor.store.privacy import FieldPolicy, Keep, Privacy
+from monitor.store.privacy import FieldPolicy, Keep, Privacy, is_hashed
 from monitor.store.query import Search
 from monitor.store.records import Incoming, Place
 from monitor.store.tables import metadata
@@ -211,5 +211,7 @@ def test_privacy_decides_what_is_kept() -> None:
     assert hashed["output"] is None
     assert hashed["input"] == again["input"] != secret
     assert hashed["input"].startswith("hash:")
+    assert is_hashed(hashed["input"])
+    assert not is_hashed(masked["input"])
     assert "4111" not in str(hashed)
     assert made.prompts == {}
