@@ -151,7 +151,15 @@ def _features(found: Sequence[StoredOutput], settings: Settings) -> list[Mapping
         for one in found
     ]
     batch = featurizer.featurize(events, source="store")
-    return [record["features"] for record in records(batch, featurizer.specs)]
+    measured = [record["features"] for record in records(batch, featurizer.specs)]
+    for event, features in zip(events, measured, strict=True):
+        if event.error == _NOT_KEPT:
+            features["call.outcome.error"] = None  # the store does not say whether the call failed
+    return measured
+
+
+_NOT_KEPT = "not kept"
+"""In place of an error, where the store keeps no output: an event has one of both."""
 
 
 def _as_sent(one: StoredOutput) -> dict[str, Any]:
@@ -162,7 +170,7 @@ def _as_sent(one: StoredOutput) -> dict[str, Any]:
     known = {name: value for name, value in known.items() if value is not None and not is_hashed(value)}
     known["output"] = None if is_hashed(one.output) else one.output
     if known["output"] is None:
-        known.setdefault("error", "not kept")  # an event has an output or says why not
+        known.setdefault("error", _NOT_KEPT)
     return known
 
 
