@@ -27,6 +27,7 @@ _REFRESH_S = 2.0
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
 _MOST_NOTES = 5
 """Streams with a note that are named below the table: more would push the table off a screen of 24 lines."""
+_THRESHOLDS_FIRST = ("outside", "unknown", "inside")
 _LOUDEST_FIRST = ("drift", "silent", "unknown", "warming", "stable")
 
 
@@ -114,6 +115,7 @@ def as_record(status: StreamStatus) -> dict[str, Any]:
         "learns": status.learns,
         "young": status.young,
         **noted,
+        **({"thresholds": status.thresholds} if status.thresholds else {}),
         **({"attributes": attributes} if (attributes := watched_attributes(status)) else {}),
         **({"reason": status.reason} if status.reason else {}),
     }
@@ -166,6 +168,10 @@ def _state(status: StreamStatus) -> str:
 def _notes(statuses: Iterable[StreamStatus]) -> Text | None:
     statuses = list(statuses)
     noted = [f"{status.stream}: {note}" for status in statuses if (note := status.note()) is not None]
+    limited = ((status.stream, threshold) for status in statuses for threshold in status.thresholds)
+    # What is outside first, then what cannot be told, then what is inside.
+    by_state = sorted(limited, key=lambda each: _THRESHOLDS_FIRST.index(each[1].state))
+    noted += [f"{stream}: threshold {threshold.name}: {threshold.words}" for stream, threshold in by_state]
     watching = ((status.stream, watched_attributes(status)) for status in statuses)
     noted += [f"{stream}: watches the attributes {', '.join(names)}" for stream, names in watching if names]
     if not noted:
