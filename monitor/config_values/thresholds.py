@@ -44,8 +44,10 @@ would open and end an alert with every look."""
 MOST_CHARACTERS = 64
 """Of a limit or a window as text: longer ones are a mistake, and none needs to be read to say so."""
 
-_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
-_LIMIT = re.compile(rf"\s*(<=|<|>=|>)\s*({_NUMBER})\s*(%|[A-Za-z][\w/]*)?(?:\s+per\s+(s|min|h|day))?\s*", re.ASCII)
+_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?"
+_LIMIT = re.compile(
+    rf"\s*(<=|<|>=|>)\s*({_NUMBER})\s*(%|(?!per\b)[A-Za-z][\w/]*)?(?:\s+per\s+(s|min|h|day))?\s*", re.ASCII
+)
 _EVENTS = re.compile(r"\s*(\d+)\s*events\s*", re.ASCII)
 _TIME_UNITS = ("ms", "s", "m", "h", "d", "w")
 _LIMIT_FORM = 'must be a limit such as "< 2%", "<= 3s" or "> 0.5"'

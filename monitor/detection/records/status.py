@@ -51,14 +51,16 @@ class SegmentShare(msgspec.Struct, frozen=True):
 class ThresholdStatus(msgspec.Struct, frozen=True):
     """A fixed threshold now.
 
-    `state` is inside, outside, or unknown where too few events say anything; `value` is None then. `events` are those
-    with a value in the window. `words` is one line for people.
+    `state` is inside, outside, or unknown where too few events say anything; `value` is None then. `firing`:
+    its alert is open, which it stays while nothing can be said. `events` are those with a value in the window. `words`
+    is one line for people.
     """
 
     name: str
     state: str
     value: float | None
     events: int
+    firing: bool
     words: str
 
 

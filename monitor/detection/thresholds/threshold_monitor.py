@@ -250,7 +250,7 @@ class ThresholdMonitor:
             state = "unknown" if not reading.known else "outside" if firing or reading.outside else "inside"
             said = wording.state_in_words(watch.threshold, reading, self._features, firing=firing)
             value = reading.value if reading.known else None
-            found.append(ThresholdStatus(name, state, value, reading.values, said))
+            found.append(ThresholdStatus(name, state, value, reading.values, firing, said))
         return found
 
     def to_state(self) -> dict[str, ThresholdState]:

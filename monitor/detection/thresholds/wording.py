@@ -14,33 +14,14 @@ from monitor.detection.diagnosis.sentences import share
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.thresholds.limited_values import ATTRIBUTE
 from monitor.detection.thresholds.window_counts import Reading
-from monitor.features.base import Kind
+from monitor.features.base import Kind, Role
 from monitor.features.change_words import WORDS, as_within
-from monitor.features.keyed import has_key, split_key
+from monitor.features.nouns import noun_of
 from monitor.statistics.rates import wilson
 
 SHOWN_DIGITS = 2
 """Of a value beside its limit; more only where they are needed to see on which side of the limit it is."""
 MOST_DIGITS = 5
-_CHECK = "output.check."
-_NOUNS = {
-    "call.latency.total_s": "latency",
-    "call.latency.first_token_s": "time to the first token",
-    "call.latency.queue_s": "time in the queue",
-    "call.cost.usd": "cost",
-    "call.tokens.input": "tokens sent",
-    "call.tokens.output": "tokens received",
-    "call.reasoning.tokens": "tokens of reasoning",
-    "call.context.tokens": "tokens of context",
-    "call.context.share": "share of the context in use",
-    "call.dependency.duration_s": "time in dependencies",
-    "output.length.words": "words of an answer",
-    "output.length.chars": "characters of an answer",
-    "output.length.tokens": "tokens of an answer",
-    "input.length.words": "words of an input",
-    "input.length.chars": "characters of an input",
-}
-"""What people call the numbers that they limit most; others are called by the name of the feature."""
 _STATISTICS = {Statistic.MIN: "smallest ", Statistic.MAX: "largest ", Statistic.RATE: ""}
 
 
@@ -106,13 +87,8 @@ def subject(threshold: Threshold, specs: DeclaredFeatures) -> str:
 
 
 def noun(name: str) -> str:
-    """What people call a feature."""
-    if name.startswith(ATTRIBUTE):
-        return f"attribute {name.removeprefix(ATTRIBUTE)}"
-    if has_key(name):
-        feature, key = split_key(name)
-        return f"time in {key}" if feature == "call.dependency.duration_s" else f"{_NOUNS.get(feature, feature)}[{key}]"
-    return _NOUNS.get(name, name)
+    """What people call a feature, or an attribute."""
+    return f"attribute {name.removeprefix(ATTRIBUTE)}" if name.startswith(ATTRIBUTE) else noun_of(name)
 
 
 def _event_words(threshold: Threshold, specs: DeclaredFeatures) -> str | None:
@@ -120,9 +96,9 @@ def _event_words(threshold: Threshold, specs: DeclaredFeatures) -> str | None:
     name = threshold.feature or ""
     if threshold.value is not None:
         return f"{noun(name)}={threshold.value}"
-    if name.startswith(_CHECK):
-        return f"Answers violate {name.removeprefix(_CHECK)}"
     spec = specs.spec(name)
+    if spec is not None and spec.role is Role.CHECK:
+        return f"Answers violate {name.rpartition('.')[2]}"
     if spec is None or spec.kind is not Kind.FLAG:
         return f"any {noun(name)}" if threshold.statistic is Statistic.SHARE else None
     words = WORDS.get(name)
