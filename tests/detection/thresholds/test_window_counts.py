@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def by_events(window: WindowCounts, values: NDArray[np.float32], cuts: list[int]
     """Readings at the end of each section, as rows come in these parts."""
     read = []
     edges = [0, *sorted(cut for cut in set(cuts) if 0 < cut < len(values)), len(values)]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in pairwise(edges):
         while first < last:
             size = window.by_events(last - first)
             part = np.arange(first, first + size)
@@ -122,8 +123,8 @@ def test_a_late_value_counts_in_its_own_section_and_one_too_late_not_at_all() ->
 
 def test_a_share_counts_true_and_a_limit_is_met_in_the_precision_of_the_log() -> None:
     tenth = np.full(100, 0.1, dtype=np.float32)
-    for given, outside in (({"max": "<= 0.1"}, False), ({"mean": "<= 0.1"}, False), ({"p95": "< 0.1"}, True)):
-        assert by_events(counts(**given, window="100 events"), tenth, [])[-1].outside is outside
+    for one, outside in (({"max": "<= 0.1"}, False), ({"mean": "<= 0.1"}, False), ({"p95": "< 0.1"}, True)):
+        assert by_events(counts(**one, window="100 events"), tenth, [])[-1].outside is outside
     flags = np.asarray([1.0, 1.0] + [0.0] * 98, dtype=np.float32)
     for limit, outside in (("< 2%", True), ("<= 2%", False), ("> 2%", True), (">= 2%", False)):
         window = counts(feature=REFUSAL, share=limit, window="100 events")
