@@ -82,17 +82,31 @@ def kept(value: Any, keep: Keep, key: bytes) -> Any:
 
 def masked(value: Any, depth: int = 0) -> Any:
     """The value with secrets and personal data in its texts replaced by `[masked ...]`."""
-    from monitor.events.redaction import mask  # numpy, which reading settings does not need
+    from monitor.events.redaction import SHORT, mask, mask_short  # numpy, which reading settings does not need
 
     if isinstance(value, str):
-        return mask(value)
-    if depth >= MAX_DEPTH:
-        return None
+        return mask_short(value) if len(value) <= SHORT else mask(value)
     if isinstance(value, dict):
-        return {mask(str(name)): masked(item, depth + 1) for name, item in value.items()}
+        return (
+            None
+            if depth >= MAX_DEPTH
+            else {mask_short(str(name)): _of_field(str(name), item, depth + 1) for name, item in value.items()}
+        )
     if isinstance(value, list | tuple):
-        return [masked(item, depth + 1) for item in value]
+        return None if depth >= MAX_DEPTH else [masked(item, depth + 1) for item in value]
     return value
+
+
+def _of_field(name: str, value: Any, depth: int) -> Any:
+    """The value of a field, masked as a whole where the name says that it is a secret: `password`, `pin`."""
+    from monitor.events.redaction import mask_named
+
+    if isinstance(value, str):
+        return mask_named(name, value)
+    if type(value) is int:
+        shown = mask_named(name, str(value))
+        return value if shown == str(value) else shown
+    return masked(value, depth)
 
 
 def hashed(text: str, key: bytes) -> str:

@@ -11,6 +11,7 @@ from monitor.criteria.criterion import PREFIX
 from monitor.detection.records.log_format import decode_message
 from monitor.errors import InvalidEvent
 from monitor.events import decode_event
+from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.store.privacy import Privacy
 from monitor.store.records import Incoming, Place
@@ -44,8 +45,8 @@ class RowMaker:
 
     def __init__(self, topics: TopicMap, privacy: Privacy) -> None:
         self._privacy = privacy
-        self._makers: dict[str, tuple[TopicFacts, Callable[[Incoming, TopicFacts, Message], None]]] = {
-            topics.outputs.name: (topics.outputs, self._output),
+        self._makers: dict[str, tuple[TopicFacts, Callable[[Incoming, TopicFacts, Message], None] | None]] = {
+            topics.outputs.name: (topics.outputs, None),  # gathered: their texts are masked together
             topics.features.name: (topics.features, self._violations),
             topics.alerts.name: (topics.alerts, self._alert),
         }
@@ -54,23 +55,19 @@ class RowMaker:
     def rows(self, messages: Iterable[tuple[str, Message]]) -> Incoming:
         """What the messages of a batch, each with the name of its topic, write in one transaction."""
         incoming = Incoming()
+        events: list[tuple[OutputEvent, Place]] = []
         for topic, message in messages:
             facts, make = self._makers[topic]
             try:
-                make(incoming, facts, message)
+                if make is None:
+                    events.append(_event(facts, message))
+                else:
+                    make(incoming, facts, message)
             except (InvalidEvent, msgspec.DecodeError):
                 self.unreadable += 1
             incoming.positions[facts.id, message.partition] = message.offset + 1
+        incoming.add_outputs(events, self._privacy)
         return incoming
-
-    def _output(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
-        decoded = decode_event(
-            message.value,
-            message.headers or (),
-            default_id=f"{facts.name}/{message.partition}/{message.offset}",
-            timestamp=message.timestamp / 1000.0,
-        )
-        incoming.add_output(decoded.event, _place(facts, message), self._privacy)
 
     def _violations(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is None:
@@ -97,6 +94,16 @@ class RowMaker:
         body = message.value.decode("utf-8", "replace").replace("\\u0000", "\\ufffd")
         row = {**_place(facts, message).columns(), "stream": names.stream, "alert": names.id, "body": body}
         incoming.alerts.append(row)
+
+
+def _event(facts: TopicFacts, message: Message) -> tuple[OutputEvent, Place]:
+    decoded = decode_event(
+        message.value,
+        message.headers or (),
+        default_id=f"{facts.name}/{message.partition}/{message.offset}",
+        timestamp=message.timestamp / 1000.0,
+    )
+    return decoded.event, _place(facts, message)
 
 
 def _place(facts: TopicFacts, message: Message) -> Place:

@@ -35,9 +35,9 @@ def event(number: int, **fields: object) -> OutputEvent:
 
 def incoming(events: list[OutputEvent], first: int = 0, day: int = DAY, privacy: Privacy | None = None) -> Incoming:
     made = Incoming()
-    for position, one in enumerate(events, start=first):
-        place = Place("topic-id", 0, position, day * 86_400.0 + 43_200.0)
-        made.add_output(one, place, privacy or Privacy())
+    noon = day * 86_400.0 + 43_200.0
+    placed = [(one, Place("topic-id", 0, position, noon)) for position, one in enumerate(events, start=first)]
+    made.add_outputs(placed, privacy or Privacy())
     made.positions["topic-id", 0] = first + len(events)
     return made
 
