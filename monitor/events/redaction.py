@@ -166,14 +166,12 @@ def mask_short(text: str) -> str:
     return mask(text)
 
 
-def mask_named(name: str, value: str) -> str:
-    """The value of a field, which its name may call a secret: `password`, `api_key`."""
-    if _names_a_secret(name):
-        before = f"{name}="
-        for start, end, kind in find_sensitive(before + value):
-            if kind == "secret" and start >= len(before) and end > start:
-                return f"[masked {kind}]"
-    return mask_short(value) if len(value) <= SHORT else mask(value)
+def is_named_secret(name: str, value: str) -> bool:
+    """Whether the name of a field says that its value is a secret: `password`, `pin`, `api_key`."""
+    if not _names_a_secret(name):
+        return False
+    before = f"{name}="
+    return any(kind == "secret" and start >= len(before) for start, _, kind in find_sensitive(before + value))
 
 
 @lru_cache(maxsize=_REMEMBERED)

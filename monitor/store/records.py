@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from monitor.events.redaction import mask_each
 from monitor.events.schema import OutputEvent, as_published
-from monitor.store.privacy import FieldPolicy, Keep, Privacy, kept
+from monitor.store.kept_form import kept
+from monitor.store.privacy import FieldPolicy, Keep, Privacy
 
 DAY_S = 86_400.0
 MAX_HASH_CHARS = 128  # of a prompt as its application sends it: room for SHA-512; a longer one is hashed once more
@@ -69,8 +71,6 @@ class Incoming:
 
     def add_outputs(self, events: Sequence[tuple[OutputEvent, Place]], privacy: Privacy) -> None:
         """Output events, each in the form that the policy of its stream allows."""
-        from monitor.events.redaction import mask_each
-
         policies = [privacy.policy(event.stream) for event, _ in events]
         # Most of the texts of a batch at once: looked at one by one, they are what takes the time.
         pairs = list(zip(events, policies, strict=True))

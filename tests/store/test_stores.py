@@ -11,8 +11,9 @@ from sqlalchemy import create_engine, inspect, text
 from monitor.events.schema import Call, Model, OutputEvent, Prompt, Session, Trace
 from monitor.store import migrate
 from monitor.store.base import StoreError, TraceStore
+from monitor.store.kept_form import is_hashed
 from monitor.store.open import open_store
-from monitor.store.privacy import FieldPolicy, Keep, Privacy, is_hashed
+from monitor.store.privacy import FieldPolicy, Keep, Privacy
 from monitor.store.query import Search
 from monitor.store.records import Incoming, Place
 from monitor.store.tables import metadata
