@@ -10,10 +10,13 @@ import hmac
 import re
 from typing import Any
 
+from monitor.events.bounded_body import MAX_RESPONSE_CHARS, bounded
 from monitor.events.redaction import SHORT, is_named_secret, mask, mask_short
 from monitor.store.privacy import Keep
 
 HASH_BYTES = 16  # 128 bits: two different texts share a hash once in 10^19 even among a billion texts
+_BODIES = frozenset({"response", "result", "output", "content", "body"})
+"""Names of fields of calls and steps that hold what came back, bounded as a whole."""
 MAX_DEPTH = 50  # levels of nesting in steps, attributes and bodies that are kept; msgspec itself refuses deeper JSON
 
 _HASH = "hash:"
@@ -45,6 +48,28 @@ def masked(value: Any, depth: int = 0) -> Any:
         return {mask_short(str(name)): _of_field(str(name), item, depth + 1) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return None if depth >= MAX_DEPTH else [masked(item, depth + 1) for item in value]
+    return value
+
+
+def kept_calls(calls: Any, keep: Keep, key: bytes) -> Any:
+    """Calls or steps: as `kept`, with every text and every response in them bounded."""
+    found = kept(calls, keep, key)
+    return found if keep in (Keep.HASH, Keep.NONE) or found is None else _bounded_inside(found, 0)
+
+
+def _bounded_inside(value: Any, depth: int) -> Any:
+    # Cut after masking: half of a secret is not recognised.
+    if isinstance(value, str):
+        return bounded(value, MAX_RESPONSE_CHARS)
+    if depth >= MAX_DEPTH:
+        return None
+    if isinstance(value, dict):
+        return {
+            name: bounded(item, MAX_RESPONSE_CHARS) if name in _BODIES else _bounded_inside(item, depth + 1)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_bounded_inside(item, depth + 1) for item in value]
     return value
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from monitor.events.redaction import mask_each
 from monitor.events.schema import OutputEvent, as_published
-from monitor.store.kept_form import kept
+from monitor.store.kept_form import kept, kept_calls
 from monitor.store.privacy import FieldPolicy, Keep, Privacy
 
 DAY_S = 86_400.0
@@ -131,7 +131,7 @@ def _kept_field(name: str, value: Any, policy: FieldPolicy, key: bytes) -> Any:
     if name in _METADATA:
         return value
     if name in ("steps", "calls", "action"):
-        return kept(value, policy.steps, key)
+        return kept_calls(value, policy.steps, key)
     if name == "error":
         return kept(value, policy.output, key)
     return kept(value, policy.attributes, key)
