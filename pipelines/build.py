@@ -20,9 +20,9 @@ def featurizer_for(settings: Settings) -> Featurizer:
     Raises `ConfigError` where a check asks for a feature that nothing measures.
     """
     features = settings.features
-    checks = CheckFamily(settings.criteria_of, settings.criteria) if settings.criteria else None
+    checks = CheckFamily(settings.criteria_of, settings.checks) if settings.checks else None
     featurizer = build_featurizer(features.families, features.embedding, excerpts=features.excerpts, checks=checks)
-    refuse_unknown_features(settings.criteria, featurizer.specs)
+    refuse_unknown_features(settings.checks, featurizer.specs)
     return featurizer
 
 

@@ -146,6 +146,16 @@ class Settings(Part):
         """All criteria of the file, in its order."""
         return tuple(criterion for override in self.streams for criterion in override.criteria)
 
+    @property
+    def checks(self) -> tuple[Criterion, ...]:
+        """The criteria that a program checks on every output."""
+        return tuple(criterion for criterion in self.criteria if criterion.check is not None)
+
+    @property
+    def judged(self) -> tuple[Criterion, ...]:
+        """The criteria that an evaluation model judges on a sample."""
+        return tuple(criterion for criterion in self.criteria if criterion.judged)
+
     def criteria_of(self, name: str) -> tuple[Criterion, ...]:
         """The criteria of a stream: those of each matching override; of several with one name, the last."""
         found: dict[str, Criterion] = {}

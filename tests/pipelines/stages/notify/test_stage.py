@@ -18,7 +18,7 @@ from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.alerting.rendering.samples import SPECS, sample_alert, sample_finding
 from monitor.detection.records.finding import Severity, State
 from monitor.errors import PermanentDelivery, RetryableDelivery, StateError
-from monitor.settings import Broker, Delivery, Settings
+from monitor.settings import Broker, Delivery, Settings, Topics
 from monitor.telemetry.worker_stats import CircuitState, WorkerStats
 from pipelines.kafka.ordered_buffer import OrderedBuffer
 from pipelines.kafka.producer import Outgoing
@@ -30,7 +30,7 @@ from pipelines.stages.notify.outbox import Outbox, OutboxKey, OutboxRecord, Outc
 from pipelines.stages.notify.stage import AlertPolicy, Notify
 from tests.pipelines.records import Clock, Record, services
 
-TOPICS = TopicMap(*(TopicFacts(name, name, 1) for name in ("out", "feat", "alerts", "dead", "state", "outbox")))
+TOPICS = TopicMap(*(TopicFacts(name, name, 1) for name in Topics().parts))
 
 
 class Log:
