@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +27,9 @@ _REFRESH_S = 2.0
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
 _MOST_NOTES = 5
 """Streams with a note that are named below the table: more would push the table off a screen of 24 lines."""
+_MOST_THRESHOLDS = 8
+"""Thresholds that are shown below the table, for the same reason; --json has all."""
+_THRESHOLDS_FIRST = ("outside", "unknown", "inside")
 _LOUDEST_FIRST = ("drift", "silent", "unknown", "warming", "stable")
 
 
@@ -100,7 +103,7 @@ def _nothing_before(ctx: typer.Context) -> None:
 
 def as_record(status: StreamStatus) -> dict[str, Any]:
     """A status as the published record; `note` and `times_behind_s` are there only where something is not judged,
-    `attributes` where any are watched."""
+    `attributes` and `thresholds` where any are watched."""
     noted: dict[str, Any] = {}
     if status.behind_s is not None:
         noted = {"times_behind_s": round(status.behind_s, 1), "note": status.note()}
@@ -114,6 +117,7 @@ def as_record(status: StreamStatus) -> dict[str, Any]:
         "learns": status.learns,
         "young": status.young,
         **noted,
+        **({"thresholds": status.thresholds} if status.thresholds else {}),
         **({"attributes": attributes} if (attributes := watched_attributes(status)) else {}),
         **({"reason": status.reason} if status.reason else {}),
     }
@@ -168,10 +172,18 @@ def _notes(statuses: Iterable[StreamStatus]) -> Text | None:
     noted = [f"{status.stream}: {note}" for status in statuses if (note := status.note()) is not None]
     watching = ((status.stream, watched_attributes(status)) for status in statuses)
     noted += [f"{stream}: watches the attributes {', '.join(names)}" for stream, names in watching if names]
-    if not noted:
-        return None
     more = [f"and {len(noted) - _MOST_NOTES:,} more streams with such a note"] if len(noted) > _MOST_NOTES else []
-    return Text("\n".join(noted[:_MOST_NOTES] + more))
+    lines = [*noted[:_MOST_NOTES], *more, *_of_thresholds(statuses)]
+    return Text("\n".join(lines)) if lines else None
+
+
+def _of_thresholds(statuses: Sequence[StreamStatus]) -> list[str]:
+    """A line for each fixed threshold: those with an alert first, then those of which nothing can be said."""
+    limited = [(status.stream, threshold) for status in statuses for threshold in status.thresholds]
+    limited.sort(key=lambda each: (not each[1].firing, _THRESHOLDS_FIRST.index(each[1].state)))
+    lines = [f"{stream}: threshold {threshold.name}: {threshold.words}" for stream, threshold in limited]
+    more = [f"and {len(lines) - _MOST_THRESHOLDS:,} more thresholds"] if len(lines) > _MOST_THRESHOLDS else []
+    return [*lines[:_MOST_THRESHOLDS], *more]
 
 
 def _ago(now: float, then: float | None) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from monitor.config_values.durations import Duration
+from monitor.config_values.thresholds import Thresholds
 from monitor.detection.detectors.registry import NAMES, check
 
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -152,6 +153,12 @@ class DetectionSettings(BaseModel):
         (),
         description="service level objectives whose error budget must not burn too fast, such as "
         "[{name: fast, latency_s: 2.0, objective: 0.99}, {name: served, errors: true, objective: 0.999, period: 30d}]",
+    )
+    thresholds: Thresholds = Field(
+        (),
+        description="fixed limits over a window, each an alert by itself, outside of the alert budget, such as "
+        '[{name: fast, feature: call.latency.total_s, p95: "< 3s", window: 30m}, '
+        '{name: refusals, feature: output.tone.refusal, share: "< 2%", window: 500 events}]',
     )
     silence_after: float | None = Field(
         None, gt=0, description="seconds without an event that raise an alert; null: what is usual at that hour"

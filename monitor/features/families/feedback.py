@@ -133,3 +133,8 @@ def _said(batch: EventBatch) -> list[Keyed]:
     if found is None:
         found = batch.output.memory["feedback"] = [feedback_of(event) for event in batch.events]
     return found
+
+
+def is_left_out(name: str) -> bool:
+    """Whether an attribute's name is that of an identifier or a time, so that its values are not measured."""
+    return _named_like(name) is None
