@@ -23,9 +23,9 @@ from monitor.detection.state.snapshot_codec import StateRecord
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 
-HOUR_S = 3600.0
+HOUR_S = 3600.0  # seconds
 DAY_S = 24 * HOUR_S
-WEEK_HOURS = 168
+WEEK_HOURS = 168  # 7 x 24
 MONDAY_S = 4 * DAY_S
 """1970 began on a Thursday; the first Monday came four days later."""
 FORGET = 0.6

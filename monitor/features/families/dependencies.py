@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from monitor.events.schema import Call, OutputEvent
 from monitor.features.base import FeatureSpec, Kind, Role, Worse
 
-LONGEST_NAME = 64
+LONGEST_NAME = 64  # characters: a name is a part of the feature's name in findings
 MOST_IN_AN_EVENT = 32
 """Dependencies of one event that are told apart, the first ones."""
-MOST_SHAPES = 8
+MOST_SHAPES = 8  # the value is a category, and a list of more shapes would hardly come twice
 DURATION, ERRORS, SHAPE = "call.dependency.duration_s", "call.dependency.errors", "call.dependency.shape"
 _LARGEST = float(np.finfo(np.float32).max)
 _FINE = frozenset({"ok", "success", "succeeded", "completed", "unset", "0"})

@@ -33,9 +33,9 @@ from monitor.features.text.words import EventBatch, TextBatch
 Float = NDArray[np.float64]
 
 WORDS = 80  # what a refusal needs to show itself; a longer prefix added nothing
-_LONGEST_TOKEN = 24
+_LONGEST_TOKEN = 24  # characters: nearly no English word is longer
 _ROWS = 256  # texts scored at once: bounds the memory of a very large batch
-_EXPLICIT_SCORE = 0.98
+_EXPLICIT_SCORE = 0.98  # a refusal in plain words is nearly certain, and counts so in means of scores
 _SIGNAL_READ = 2_000  # characters of a chunk that are read: a whole answer in scripts without spaces
 
 # An English output without any of these tokens or pairs in its opening is not read by `declines`: every way in which it

@@ -31,11 +31,11 @@ Ints = NDArray[np.int64]
 # What `split_chunks` cuts at or drops, beside tab, line feed, carriage return and space. The first six are ASCII.
 _UNUSUAL_ASCII = (b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _UNUSUAL = re.compile("[\x0b\x0c\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-_WORD = 8
+_WORD = 8  # bytes of a 64-bit number
 _BY_WORDS = 256
 """Bytes up to which a chunk is hashed in array operations; one longer is hashed by itself."""
 _MASKS = np.array([(1 << (8 * used)) - 1 for used in range(_WORD + 1)], dtype=np.uint64)
-_HALF, _LESS = np.uint64(32), np.uint64(29)
+_HALF, _LESS = np.uint64(32), np.uint64(29)  # bits: half of 64, and fewer so that the mixing differs from step to step
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ PROSE = 60  # width from which a line without a marker reads as prose
 _ALONE = 70  # width from which one line without any sentence mark is no title or label
 _TAIL = 400  # characters at the end that are read: the longest signatures have 300
 _OTHER_LINES = 8  # lines before the last one that show whether lines end in marks here
-_NAME_WORDS = 5
+_NAME_WORDS = 5  # longest name of a person with title and particles; more words are a sentence
 _ABBREVIATION = re.compile(
     r".*\.|(?:dr|dra|mr|mrs|ms|prof|ing|sr|sra|mme|st|nr|no|tel|fig|abb|tab|ca|bzw|vs)\Z", re.IGNORECASE
 )
