@@ -154,21 +154,25 @@ def copy_tree(tree: Path) -> None:
     shutil.copy2(ROOT / "pyproject.toml", tree)
 
 
-def annotations(text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where the annotations of a module stand, (line, column) to (line, column): no mutant of one changes anything."""
+def declarations(text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Where annotations and options of classes (`frozen=True`) stand, (line, column) to (line, column).
+
+    No test sees a mutant of one, and none has to.
+    """
     for node in ast.walk(ast.parse(text)):
-        for one in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+        options = [keyword.value for keyword in node.keywords] if isinstance(node, ast.ClassDef) else []
+        for one in (getattr(node, "annotation", None), getattr(node, "returns", None), *options):
             if one is not None:
                 yield (one.lineno, one.col_offset), (one.end_lineno, one.end_col_offset)
 
 
 def mutants(session: WorkDB, text: str) -> list[WorkItem]:
     """The mutants to test, in the order of the file."""
-    inert = list(annotations(text))
+    inert = list(declarations(text))
 
     def counts(one: MutationSpec) -> bool:
-        noted = any(begin <= one.start_pos < end for begin, end in inert)
-        return OPERATORS.fullmatch(one.operator_name) is not None and not noted
+        declared = any(begin <= one.start_pos < end for begin, end in inert)
+        return OPERATORS.fullmatch(one.operator_name) is not None and not declared
 
     def place(item: WorkItem) -> tuple[object, ...]:
         one = item.mutations[0]

@@ -1,4 +1,4 @@
-"""Strata: rows are held against others of their own class, where the class is known and makes a difference.
+"""Strata: rows are compared with others of their own class, where the class is known and makes a difference.
 
 A stream often mixes tasks whose outputs differ by nature. If the reference shows that one attribute (a task, a prompt's
 name, a language) explains part of the variance, each class's mean is taken off its rows before anything else looks at

@@ -178,7 +178,7 @@ def _count_markers(prose: str, row: list[float]) -> None:
 
 
 def _are_blocks_broken(blocks: list[CodeBlock]) -> float:
-    """1 where a block is left open or does not parse in its language, 0 where one does, NaN where none can be told."""
+    """1 where a block is left open or does not parse in its language, 0 where one does, NaN where that is unknown."""
     if not all(block.closed for block in blocks):
         return 1.0
     verdict = np.nan

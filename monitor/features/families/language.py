@@ -1,6 +1,6 @@
 """Language and script of a text.
 
-English is recognised by its own frequent words, in the one pass; a language with a script of its own by its letters.
+English is recognised by its own frequent words, in the one pass; a language with its own script by its letters.
 The rest goes to the identifier of Lui and Baldwin (langid.py, 2012) in its maintained form `py3langid` (BSD), which
 brings its model, on a prefix only: 97 languages, some 80 us a text. Scripts are ISO 15924 codes. Languages that differ
 in few words are reported as one (`no` for both Norwegian standards, `sh` for Croatian, Bosnian and Serbian in Latin
@@ -55,7 +55,7 @@ _VARIETIES = {
     "arz": "ar", "ary": "ar", "apc": "ar", "acm": "ar", "yue": "zh", "wuu": "zh", "ext": "es", "an": "es", "pcm": "en",
     "uzs": "uz", "ace": "id", "sco": "en", "lmo": "it", "scn": "it", "vec": "it", "bar": "de", "als": "de", "gsw": "de",
 }  # fmt: skip
-"""Varieties and standards that short texts do not tell apart, and the code that is reported."""
+"""Varieties and standards that short texts do not distinguish, and the code that is reported."""
 _RELATIVES = tuple(
     frozenset(group.split())
     for group in ("no da sv", "id ms", "cs sk", "ru uk be bg mk", "sr mk bg", "sh sl", "hi mr ne gom", "es gl pt ca",

@@ -1,4 +1,4 @@
-"""Does the output refuse what was asked? In so many words, or by advice and admonition in place of an answer.
+"""Does the output refuse what was asked? Explicitly, or by advice and admonition in place of an answer.
 
 Two readings, of which the stronger counts:
 
@@ -110,7 +110,7 @@ def default_model() -> RefusalModel:
 
 
 def _language_of(text: TextBatch, row: int) -> str | None:
-    """The language of a text that is not clearly English; None where it cannot be told."""
+    """The language of a text that is not clearly English; None where it is unknown."""
     code, certainty = language_at(text, row)
     return code if certainty >= SURE else None
 

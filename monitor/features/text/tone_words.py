@@ -135,7 +135,7 @@ class ToneWords:
     def __init__(self, lexicon: Lexicon) -> None:
         self._bits = _bits_by_word(lexicon)
         self._emoji = lexicon.emoji
-        # what strengthens other words bears no sentiment of its own
+        # what strengthens other words bears no sentiment itself
         degree = BOOSTER | DAMPENER
         self._valence = {word: v for word, v in lexicon.valence.items() if not self._bits.get(word, 0) & degree}
 
