@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from monitor.features.featurizer import Featurizer
     from monitor.settings import Settings
 
-EXIT_VIOLATED = 1
-EXIT_CANNOT_TELL = 3
+EXIT_VIOLATED = 1  # as tools for a build do: what was asked for is not so
+EXIT_CANNOT_TELL = 3  # as `oqm replay` and `oqm compare` do: too little to judge by; 2 is a wrong call
 MAX_EXAMPLES = 3  # ids of outputs that the table names for each criterion; --json names all
 
 

@@ -150,7 +150,7 @@ def verdict(found: SampleComparison) -> str:
         parts.append(f"{counts[Outcome.SMALL]} by less than their floor")
     parts.append(f"{counts[Outcome.SAME]} are the same within their floor")
     if counts[Outcome.OPEN]:
-        parts.append(f"{counts[Outcome.OPEN]} cannot be told with this many outputs")
+        parts.append(f"{counts[Outcome.OPEN]} cannot be decided with this many outputs")
     line = f"{rows}: {'; '.join(parts)}"
     if found.pairs is None and found.inputs_changed:
         line += ". The inputs differ, too: compare answers to the same questions to see what the model does"

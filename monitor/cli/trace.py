@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from monitor.store.base import TraceStore
     from monitor.store.query import StoredOutput
 
-EXIT_NONE = 1
+EXIT_NONE = 1  # as grep does: nothing was found; 2 is a wrong call
 EXCERPT_CHARS = 160  # of an output in the table: two lines of a terminal; `oqm trace` has it whole
 
 StoreOption = Annotated[

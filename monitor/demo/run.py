@@ -33,8 +33,8 @@ from monitor.settings import Broker, Settings
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.topics import ensure_topics, private_topics, temporary_topics
 
-_LOOK_EVERY_S = 0.25
-_METRICS_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.25  # an alert is shown a quarter of a second late at most
+_METRICS_EVERY_S = 1.0  # metrics change with a checkpoint, every few seconds: a second is soon enough
 _AFTERMATH_S = 12.0
 """How long the metrics are given after the alert to show it too: a checkpoint's interval, and a little."""
 _FAST = 45.0

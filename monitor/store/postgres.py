@@ -17,7 +17,7 @@ from monitor.store.records import Incoming
 from monitor.store.tables import BY_DAY
 
 LOCK = 0x6F716D  # "oqm": key of the advisory lock under which schema and partitions change
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 10  # a server that is up answers in far less; the writer tries again after it
 
 
 class PostgresStore:

@@ -11,7 +11,7 @@ import msgspec
 from monitor.events.schema import OutputEvent, as_published
 from monitor.store.privacy import FieldPolicy, Keep, Privacy, kept
 
-DAY_S = 86_400.0
+DAY_S = 86_400.0  # seconds
 MAX_HASH_CHARS = 128  # of a prompt as its application sends it: room for SHA-512; a longer one is hashed once more
 
 _COLUMNS = frozenset({"stream", "id", "time", "input", "output"})

@@ -37,10 +37,10 @@ MAX_NEW_SHARE = 0.02
 """Share of a category's rows whose value no other row has, up to which its set counts as closed."""
 ID_FROM = 1_000.0
 """Whole numbers that reach this and differ in most rows are identifiers; scores and counts lie below."""
-MAX_DISTINCT_SHARE = 0.5
+MAX_DISTINCT_SHARE = 0.5  # of the rows: with fewer distinct ones the number comes again, so it counts something
 CLOCK_CORRELATION = 0.9
 """Rank correlation with the order of rows from which a number is a clock or a counter: it has no level to keep."""
-TRUE_FROM = 0.5
+TRUE_FROM = 0.5  # flags are 0 and 1: any place between would do
 
 
 class KeyedColumnsState(StateRecord):

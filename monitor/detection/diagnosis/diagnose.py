@@ -1,7 +1,7 @@
 """What changed: from the last rows, after evidence crossed its threshold, to one `Diagnosis`.
 
 `diagnose` places the change point, finds the rows that show the change (all of them, or those of one segment), lists
-the features that moved and decides what drives the change. It is a pure function of the rows held, the reference they
+the features that moved and decides what drives the change. It is a pure function of the rows kept, the reference they
 are judged against and what the evidence says. It changes nothing and decides nothing about alerts; that follows from
 the diagnosis in `monitor.detection.stream.verdict`.
 
@@ -43,7 +43,7 @@ LEAST_ERRORS_OF_A_SPREAD = 1.5
 numbers some spread looks different by one."""
 MIN_LOG_RATIO_OF_FLAGS = {"rate": 7.0, "failure": 4.5}
 """Log likelihood ratio (`surest_flag`) from which a change that only bets on flags report is believed.
-Other questions to the same model set rates apart although no mean moves; faults do so less often than the rest."""
+Other questions to the same model change rates although no mean moves; those of faults less often than the rest."""
 MIN_LOG_RATIO_OF_A_DETECTOR = 7.0
 """Log likelihood ratio of a number's shift from which its own detector is believed; as for flags. KSWIN, which finds
 drift in every other window of calm rows, fired in none of 32,000 with it."""
@@ -102,11 +102,11 @@ class Diagnosis:
     reference
         The reference that the rows were compared with.
     rows
-        Positions (n) among the rows held, of those that show the change: all since it began, or one segment's.
+        Positions (n) among the rows kept, of those that show the change: all since it began, or one segment's.
     position
-        Position among the rows held at which the change began.
+        Position among the rows kept at which the change began.
     rows_since
-        Rows held since then, whatever their segment.
+        Rows kept since then, whatever their segment.
     undecided
         Whether inputs moved together with the outputs, and the rows are too few to tell which drives the change.
     unconfirmed
@@ -161,7 +161,7 @@ def diagnose(
     normal: LearnedReference,
     rare: RareCategories,
 ) -> Diagnosis:
-    """What changed among the rows held from position `start` on, with which the evidence was collected.
+    """What changed among the rows kept from position `start` on, with which the evidence was collected.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def diagnose_again(
     rare: RareCategories,
     known: Finding,
 ) -> Diagnosis:
-    """What the rows held from position `start` on, all since its change point, say of a finding that fires.
+    """What the rows kept from position `start` on, all since its change point, say of a finding that fires.
 
     Called when more rows have come than it was raised with (`monitor.detection.stream.revision`). Kind, driver and
     beginning stay: they identify the finding. Changes and segment are measured again as `diagnose` measures them.
@@ -327,7 +327,7 @@ def _point(reference: Reference, crossing: Crossing, population: _Population) ->
 
 
 class _Rows(NamedTuple):
-    """Rows held (their positions, n) that show a change, with the rare values of their categories."""
+    """Rows kept (their positions, n) that show a change, with the rare values of their categories."""
 
     history: RecentRows
     positions: NDArray[np.intp]
@@ -404,7 +404,7 @@ def _is_unconfirmed(
 ) -> bool:
     """Whether only bets on flags report a change, and no flag moved further than two samples of one rate may differ.
 
-    `y` (n, d) are the scores of these rows held (n); `asked` is the feature that has a value exactly where an event has
+    `y` (n, d) are the scores of these rows kept (n); `asked` is the feature that has a value exactly where an event has
     an input.
     """
     kind = next(iter(crossing.kinds)) if len(crossing.kinds) == 1 else None

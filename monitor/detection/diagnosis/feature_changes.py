@@ -227,7 +227,7 @@ def _medians(reference: Reference, column: int, numbers: NDArray[np.float16]) ->
 
 
 def of_count(median: float) -> float:
-    """The median of a count, a whole or a half: values are held in half precision."""
+    """The median of a count, a whole or a half: values are kept in half precision."""
     return round(2 * median) / 2
 
 

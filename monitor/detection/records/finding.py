@@ -15,7 +15,7 @@ import msgspec
 from monitor.config_values.durations import in_words
 from monitor.detection.records.finding_kinds import FindingKind as FindingKind
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # of findings in JSON: raised by a change that readers of today would misread
 SPREAD, TAIL = ".spread", ".tail"
 """Ends the name of a number that moved in spread, and of one whose largest values became more or fewer."""
 FAMILY_MISSING = ".missing"

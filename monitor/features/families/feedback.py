@@ -47,7 +47,7 @@ _NUMBER = re.compile(r"\s*[+-]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})(?:[eE][+-]
 _BOOLEANS = {"true": True, "yes": True, "false": False, "no": False}
 _MAY_BEGIN_NUMBER = frozenset("0123456789+-. tTfFyYnN")  # or a boolean
 _OF_OUTPUT = "call.feedback."
-_LONGEST_TEXT = 40
+_LONGEST_TEXT = 40  # characters: longer ones are neither a number, nor a boolean, nor a label
 _LARGEST = float(np.finfo(np.float32).max)
 
 

@@ -27,11 +27,11 @@ DEDUP_KEY_CHARS = 255
 """Limit of PagerDuty for `dedup_key`."""
 # The following are ours: together they keep any event at about a fifth of LARGEST_EVENT_BYTES.
 _MAX_NAME_CHARS = 255
-_MAX_TEXT_CHARS = 1_024
-_MAX_URL_CHARS = 2_048
-_MAX_CHANGES = 10
-_MAX_STEPS = 10
-_MAX_EXCERPTS = 3
+_MAX_TEXT_CHARS = 1_024  # as much as the summary may have
+_MAX_URL_CHARS = 2_048  # what browsers and proxies are sure to accept
+_MAX_CHANGES = 10  # the largest ones; more are not read in an incident
+_MAX_STEPS = 10  # no alert has as many
+_MAX_EXCERPTS = 3  # on each side; what a phone shows without much scrolling
 
 
 def event(alert: Alert, action: Action, *, routing_key: str, severity: PagerDutySeverity) -> dict[str, Any]:
