@@ -89,6 +89,7 @@ class Watched:
     source: str
     monitor: PartitionMonitor
     ticks: EventTimeTicks
+    every_s: float = EVERY_S
     now: float = START
     events: int = 0
     offset: int = 0
@@ -98,7 +99,7 @@ class Watched:
         """Its next events, this share of them with the change."""
         for k in count(self.events):
             event = SOURCES[self.source](self.shop, k)
-            self.now += EVERY_S / (1.0 if change is None else change.rate)
+            self.now += self.every_s / (1.0 if change is None else change.rate)
             event.time = self.now
             if change is not None and change.turn is not None and self.shop.rng.random() < share:
                 event = change.turn(event, self.shop)
@@ -116,10 +117,10 @@ class Watched:
                 yield from apply(self.monitor, part, self.offset)
 
 
-def watched(source: str, language: str, options: argparse.Namespace, featurizer: Featurizer) -> Watched:
-    """A stream of this application after `before` events without a change."""
+def watched(change: Change, language: str, options: argparse.Namespace, featurizer: Featurizer) -> Watched:
+    """A stream of the change's application after `before` events without a change."""
     monitor = partition_monitor(Settings(), featurizer.specs)
-    stream = Watched(shop(language, options.seed), source, monitor, EventTimeTicks())
+    stream = Watched(shop(language, options.seed), change.source, monitor, EventTimeTicks(), change.every_s)
     made = islice(stream.made(None, 0.0), options.before)
     stream.early = sum(finding.opens for finding in stream.findings(made, featurizer))
     return stream
@@ -143,15 +144,16 @@ def runs(names: Sequence[str], options: argparse.Namespace, report: Report) -> I
     """All runs that are asked for: one language and share after the other."""
     featurizer = featurizer_for(Settings())
     for language in options.languages.split(","):
-        streams: dict[str, Watched] = {}
+        streams: dict[tuple[str, float], Watched] = {}
         for share in (float(text) for text in options.shares.split(",")):
             for change in CHANGES:
                 if change.name not in names or language not in change.languages or not (share == 1 or change.partial):
                     continue
-                if change.source not in streams:
-                    streams[change.source] = watched(change.source, language, options, featurizer)
+                before = (change.source, change.every_s)
+                if before not in streams:
+                    streams[before] = watched(change, language, options, featurizer)
                 began = time.process_time()
-                outcome = run(change, share, copy.deepcopy(streams[change.source]), options.after, featurizer)
+                outcome = run(change, share, copy.deepcopy(streams[before]), options.after, featurizer)
                 report.line(f"{outcome.line()} [{time.process_time() - began:.1f} s]")
                 yield outcome
 
