@@ -11,11 +11,12 @@ Called by `monitor.detection.stream.reference_monitor`. Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,11 +24,13 @@ from monitor.detection.columns.rare_categories import RareCategories
 from monitor.detection.columns.recent_rows import LENGTH, RecentRows, Segments
 from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes, naming
 from monitor.detection.diagnosis.shift import Shift, shift, surest_flag, widening
+from monitor.detection.diagnosis.some_outputs import OfSome, of_some
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, Finding, FindingKind, base_name
 from monitor.detection.records.plain_numbers import finite
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.reference import Reference
+from monitor.features.base import Role
 
 Array = NDArray[np.float64]
 Segment = tuple[str, str]
@@ -201,7 +204,8 @@ def diagnose(
     )
     sure = naming.sureties(reference, moved)
     expected = classify.expected_roles(changes, decisive, driver, context.specs)
-    said = naming.placed(everything, sure, driver, context.specs, expected)
+    some = _of_some(context, reference, numbers[rows - start], everything, sure, driver, located.attribution)
+    said = _said(context, everything, some, sure, driver, expected)
     lead = next(iter(naming.named(said, context.specs)), None)
     return Diagnosis(
         kind=classify.kind_of(lead, driver, located.attribution, context.specs),
@@ -255,11 +259,13 @@ def diagnose_again(
     decisive = classify.decisive(reference, moved, changes, context.specs)
     driver = known.driver or Driver.OUTPUT
     expected = classify.expected_roles(changes, decisive, driver, context.specs)
+    sure = naming.sureties(reference, moved)
+    some = _of_some(context, reference, numbers[population.rows], everything, sure, driver, found)
     return Diagnosis(
         kind=known.kind,
         driver=driver,
         changes=changes,
-        said=naming.placed(everything, naming.sureties(reference, moved), driver, context.specs, expected),
+        said=_said(context, everything, some, sure, driver, expected),
         decisive=decisive,
         attribution=found,
         began=known.began_at,
@@ -270,6 +276,39 @@ def diagnose_again(
         undecided=False,
         unconfirmed=False,
     )
+
+
+def _of_some(
+    context: Context,
+    reference: Reference,
+    numbers: NDArray[np.float16],
+    everything: list[FeatureChange],
+    sure: Mapping[str, float],
+    driver: Driver,
+    found: attribution.Attribution,
+) -> OfSome:
+    """What changed in a part of the outputs; `numbers` (n, k) are the rows that show the change, before ranking.
+
+    Nothing where outputs are not what changed, and nothing within a segment, whose outputs may always lie at an edge.
+    """
+    if driver is not Driver.OUTPUT or found.segment or not everything:
+        return OfSome([], {})
+    return of_some(reference, numbers, context.specs, everything, sure)
+
+
+def _said(
+    context: Context,
+    everything: list[FeatureChange],
+    some: OfSome,
+    sure: Mapping[str, float],
+    driver: Driver,
+    expected: frozenset[Role],
+) -> list[FeatureChange]:
+    """The changes with their places; a change of a part of the outputs stands in for the level of its feature."""
+    replaced = {base_name(change.name) for change in some.changes}
+    levels = [change for change in everything if change.name not in replaced]
+    placed = naming.placed([*levels, *some.changes], {**sure, **some.sureties}, driver, context.specs, expected)
+    return placed + [msgspec.structs.replace(each, place=-1) for each in everything if each.name in replaced]
 
 
 def _deciding(context: Context, everything: list[FeatureChange]) -> list[FeatureChange]:
@@ -357,7 +396,7 @@ def _changes(
         if not changes and spreads is not None:
             surely = max(sure, LEAST_ERRORS_OF_A_SPREAD)
             spread = feature_changes.spread_effects(reference, spreads, context.settings.floors, surely)
-            changes = feature_changes.spread_changes(reference, spread, numbers)
+            changes = feature_changes.spread_changes(reference, spread, numbers, context.specs)
         if changes or moved.rows > MIN_ROWS_TO_CALL_A_SHIFT_SMALL:
             break
     return changes
