@@ -15,7 +15,7 @@ from rich.text import Text
 
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile
-from monitor.cli.output import print_json, tables
+from monitor.cli.output import is_screen, print_json, tables
 from monitor.cli.reference import By, Stream, decide, known_stream, user_name
 from monitor.errors import ConfigError
 
@@ -66,7 +66,7 @@ def command(
             print_json(as_record(status))
         return
     console = tables()
-    if once or not console.is_terminal:
+    if once or not is_screen(console):
         console.print(_table(statuses, time.time()))
         return
     with Live(_table(statuses, time.time()), console=console, auto_refresh=False) as live:
@@ -132,7 +132,7 @@ def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
     table = Table(title_justify="left")
     for head in ("stream", "state", "events", "last event", "evidence", "firing"):
         # How far a stream has learned stays on one line in a narrow terminal too.
-        table.add_column(head, no_wrap=head == "state")
+        table.add_column(head, no_wrap=head == "state", overflow="fold")
     table.title = f"{len(ordered):,} streams at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
     reasons = any(status.reason for status in ordered)
     if reasons:
