@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
 from rich.text import Text
 
 from monitor.cli.fitted_table import FittedTable
@@ -59,6 +60,7 @@ def full_alerts(findings: Sequence[Finding], settings: Settings, specs: Iterable
 
     `specs` are the declarations of what is measured: units and meanings.
     """
+    from monitor.alerting.alert import transition_key
     from monitor.alerting.from_finding import from_finding
 
     by_name = {spec.name: spec for spec in specs}
@@ -68,9 +70,9 @@ def full_alerts(findings: Sequence[Finding], settings: Settings, specs: Iterable
             continue
         newest = latest.get(finding.id, finding) if finding.state is State.FIRING else finding
         stream = settings.for_stream(finding.stream)
-        yield AlertBlock(
-            from_finding(newest, owner=stream.owner, route=stream.route, links=settings.links, specs=by_name)
-        )
+        alert = from_finding(newest, owner=stream.owner, route=stream.route, links=settings.links, specs=by_name)
+        # Nothing was shown before that this would update: it is the alert, with its newest figures.
+        yield AlertBlock(msgspec.structs.replace(alert, transition=transition_key(alert.fingerprint, alert.state)))
 
 
 def change_line(change: FeatureChange) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,12 +21,14 @@ from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.detection.records.status import StreamStatus
+    from monitor.settings import Settings
 
 _REFRESH_S = 2.0
 """Between two reads of the state, which detect writes every ten seconds."""
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
 _MOST_NOTES = 5
 """Streams with a note that are named below the table: more would push the table off a screen of 24 lines."""
+_WHY_NOT_WATCHED = "too few events of its reference have it, its values are not of this kind, or each has another"
 _LOUDEST_FIRST = ("drift", "silent", "unknown", "warming", "stable")
 
 
@@ -63,16 +65,21 @@ def command(
     statuses = asyncio.run(stream_statuses(settings))
     if json:
         for status in statuses:
-            print_json(as_record(status))
+            print_json(as_record(status, _declared(settings, status.stream)))
         return
+
+    def table() -> Table:
+        return _table(statuses, time.time(), settings)
+
     console = tables()
     if once or not is_screen(console):
-        console.print(_table(statuses, time.time()))
+        console.print(table())
         return
-    with Live(_table(statuses, time.time()), console=console, auto_refresh=False) as live:
+    with Live(table(), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(_REFRESH_S)
-            live.update(_table(asyncio.run(stream_statuses(settings)), time.time()), refresh=True)
+            statuses = asyncio.run(stream_statuses(settings))
+            live.update(table(), refresh=True)
 
 
 @with_connection
@@ -98,9 +105,9 @@ def _nothing_before(ctx: typer.Context) -> None:
             raise ConfigError(f"{option} has no effect before {ctx.invoked_subcommand}: put it behind")
 
 
-def as_record(status: StreamStatus) -> dict[str, Any]:
+def as_record(status: StreamStatus, declared: Collection[str] = ()) -> dict[str, Any]:
     """A status as the published record; `note` and `times_behind_s` are there only where something is not judged,
-    `attributes` where any are watched."""
+    `attributes` where any are watched, `attributes_not_watched` where some of the `declared` ones are not."""
     noted: dict[str, Any] = {}
     if status.behind_s is not None:
         noted = {"times_behind_s": round(status.behind_s, 1), "note": status.note()}
@@ -115,6 +122,7 @@ def as_record(status: StreamStatus) -> dict[str, Any]:
         "young": status.young,
         **noted,
         **({"attributes": attributes} if (attributes := watched_attributes(status)) else {}),
+        **({"attributes_not_watched": missing} if (missing := unwatched_attributes(status, declared)) else {}),
         **({"reason": status.reason} if status.reason else {}),
     }
 
@@ -127,7 +135,20 @@ def watched_attributes(status: StreamStatus) -> list[str]:
     return sorted({key for feature, key in map(split_key, status.keys) if feature in OF_ATTRIBUTES})
 
 
-def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
+def unwatched_attributes(status: StreamStatus, declared: Collection[str]) -> list[str]:
+    """The declared attributes that a stream with a reference does not watch: too few events have a usable value."""
+    if status.state.value in ("warming", "unknown"):
+        return []
+    return sorted(set(declared) - set(watched_attributes(status)))
+
+
+def _declared(settings: Settings, stream: str) -> list[str]:
+    """The attributes that the settings declare for a stream, but those that are to be ignored."""
+    attributes = settings.for_stream(stream).detection.attributes
+    return [attribute.name for attribute in attributes if attribute.kind != "ignore"]
+
+
+def _table(statuses: Iterable[StreamStatus], now: float, settings: Settings | None = None) -> Table:
     ordered = sorted(statuses, key=lambda status: (_LOUDEST_FIRST.index(status.state.value), status.stream))
     table = Table(title_justify="left")
     for head in ("stream", "state", "events", "last event", "evidence", "firing"):
@@ -149,7 +170,7 @@ def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
             ", ".join(status.firing),
             *([Text(status.reason)] if reasons else []),
         )
-    table.caption = _notes(ordered)
+    table.caption = _notes(ordered, settings)
     table.caption_justify = "left"
     return table
 
@@ -163,11 +184,17 @@ def _state(status: StreamStatus) -> str:
     return status.state.value
 
 
-def _notes(statuses: Iterable[StreamStatus]) -> Text | None:
+def _notes(statuses: Iterable[StreamStatus], settings: Settings | None) -> Text | None:
     statuses = list(statuses)
     noted = [f"{status.stream}: {note}" for status in statuses if (note := status.note()) is not None]
     watching = ((status.stream, watched_attributes(status)) for status in statuses)
     noted += [f"{stream}: watches the attributes {', '.join(names)}" for stream, names in watching if names]
+    if settings is not None:
+        for status in statuses:
+            if missing := unwatched_attributes(status, _declared(settings, status.stream)):
+                noted.append(
+                    f"{status.stream}: does not watch {', '.join(missing)}, though declared: {_WHY_NOT_WATCHED}"
+                )
     if not noted:
         return None
     more = [f"and {len(noted) - _MOST_NOTES:,} more streams with such a note"] if len(noted) > _MOST_NOTES else []

@@ -73,6 +73,7 @@ def test_what_was_measured_again_is_shown_with_its_newest_figures() -> None:
     shown = [printed(alert, 100) for alert in alerts]
     assert len(shown) == 2
     assert "measured again on 200 events" in shown[0]
+    assert shown[0].splitlines()[1].startswith("FIRING warning")
     assert shown[1].splitlines()[1].startswith("RESOLVED")
 
 
