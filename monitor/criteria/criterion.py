@@ -72,7 +72,9 @@ class Criterion(BaseModel):
             raise MisplacedError("says nothing under `pass`: what does an output do that passes?", "evaluator")
         if self.check is None:
             if self.share is not None:
-                raise MisplacedError("needs a `check`: judged outputs are few, so their fall is found as drift", "share")
+                raise MisplacedError(
+                    "needs a `check`: judged outputs are few, so their fall is found as drift", "share"
+                )
             return self
         try:
             self.check.compiled()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.judgment.records import Judgment, Sampled, decode_judgment, decode_sampled
-from monitor.testing.scripted_evaluator import Reply, ScriptedEvaluator
+from monitor.testing.scripted_evaluator import ScriptedEvaluator
 from pipelines.kafka.log_reader import read_to_end
 from tests.brokers.apache import ApacheKafka
 from tests.kafka.conftest import installed

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.rendering.alert_facts import also_in, largest, refined, resolved_in_full, segment_text
-from monitor.alerting.rendering.moments import moment
+from monitor.alerting.rendering.alert_facts import also_in, largest, refined, resolved_in_full, segment_text, since
 from monitor.alerting.rendering.terminal_text import excerpt_text, plain
 from monitor.detection.records.finding import Excerpt
 from monitor.sinks.pagerduty.config import PagerDutySeverity
@@ -95,11 +94,9 @@ def _over(alert: Alert, severity: PagerDutySeverity) -> dict[str, Any]:
 def _details(alert: Alert) -> dict[str, Any]:
     """What the incident's page shows as a table, in the order of questions at night. Numbers lead the keys: PagerDuty
     sorts them by name."""
-    began = alert.began_at
-    since = f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}"
     facts: dict[str, Any] = {
         "1 cause": _chars(alert.cause, _MAX_TEXT_CHARS),
-        "2 since": since,
+        "2 since": since(alert),
         "2 refined": _chars(refined(alert), _MAX_TEXT_CHARS),
         "3 where": _chars(segment_text(alert.segment), _MAX_TEXT_CHARS) if alert.segment else "",
         "4 what changed": {
@@ -114,7 +111,7 @@ def _details(alert: Alert) -> dict[str, Any]:
         "owner": _chars(alert.owner, _MAX_NAME_CHARS),
         "runbook": _chars(alert.links.runbook, _MAX_URL_CHARS),
         "alert": _chars(alert.fingerprint, _MAX_NAME_CHARS),
-        "false alarm?": f"oqm alert false-alarm {_chars(alert.fingerprint, _MAX_NAME_CHARS)}",
+        "false alarm": f"oqm alert false-alarm {_chars(alert.fingerprint, _MAX_NAME_CHARS)}",
     }
     return {name: value for name, value in facts.items() if value}
 
