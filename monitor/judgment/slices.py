@@ -40,7 +40,8 @@ NOISES: tuple[tuple[str, float], ...] = (("clean", 0.05), ("some", 0.2))
 NOISY = "noisy"
 
 MIXED_WORDS = 0.02
-"""Share of words that mix scripts from which an input counts as mixed: one look-alike letter in a long text is noise."""
+"""Share of words that mix scripts from which an input counts as mixed: one look-alike letter in a long text is noise.
+"""
 ENGLISH_NON_ASCII = 0.1
 """Share of characters that are not ASCII above which an English text holds words in another script as well: English
 has hardly any, quotation marks and an emoji stay below."""
