@@ -35,7 +35,7 @@ SETTINGS = Settings.model_validate(
                 "criteria": [{"name": "polite", "pass": "thanks and is friendly", "evaluator": "main"}],
             }
         ],
-        **({"evaluators": [{"name": "main", "type": "classifier"}]} if "evaluators" in Settings.model_fields else {}),
+        "evaluators": [{"name": "main", "kind": "classifier"}],
     }
 )
 
@@ -137,7 +137,7 @@ def test_settings_of_a_derived_stream_follow_its_parents() -> None:
         {"match": "~judged/*", "owner": "bob", "warmup": 150},
         {"match": "*", "warmup": 300},
     ]
-    again = SETTINGS.model_copy(update={"streams": Settings.model_validate({"streams": overrides}).streams})
+    again = Settings.model_validate({"streams": overrides, "evaluators": [{"name": "main", "kind": "classifier"}]})
     assert (again.for_stream(STREAM).owner, again.for_stream(STREAM).detection.warmup) == ("bob", 150)
 
 
