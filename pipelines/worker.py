@@ -35,6 +35,7 @@ from pipelines.kafka.topics import read_topics
 from pipelines.liveness.metrics_port import MetricsPort, open_metrics_server
 from pipelines.liveness.watchdog import Watchdog, exit_stuck
 from pipelines.liveness.watched_parts import WorkerMarks, watched_parts
+from pipelines.matters.harm_judge import HarmJudge
 from pipelines.reload import Reread, reread_settings
 from pipelines.roles import Role
 from pipelines.stages.base import Stage, StageServices
@@ -180,6 +181,10 @@ class Worker:
                 store = StoreWriter(settings, topics, self.stats, self._end_from_thread)
                 store.start()
                 stack.push_async_callback(asyncio.to_thread, store.stop)
+            if Role.JUDGE in self.roles and settings.judged and self._replay is None:
+                harm = HarmJudge(lambda: self.settings, topics, self._end_from_thread)
+                harm.start()
+                stack.push_async_callback(asyncio.to_thread, harm.stop)
             if self._supervision.stuck is not None and stages:
                 parts = watched_parts(settings.broker, settings.topics.features.name, consumer, stages, self._marks)
                 self._watchdog = Watchdog(parts, settings.worker.stuck_after, self._supervision.stuck)

@@ -29,6 +29,7 @@ class Role(StrEnum):
     DETECT = "detect"
     NOTIFY = "notify"
     STORE = "store"
+    JUDGE = "judge"
 
 
 class LogLevel(StrEnum):
