@@ -29,6 +29,7 @@ from monitor.sinks.base import Sink
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.faust_consumer.consumer import FaustConsumer, GroupMembership
 from pipelines.feature_log.ticks import TICK_EVERY_S
+from pipelines.judge.worker import JudgeWorker
 from pipelines.kafka.dead_letters import DeadLetterWriter
 from pipelines.kafka.producer import LogProducer
 from pipelines.kafka.topics import read_topics
@@ -181,7 +182,10 @@ class Worker:
                 store = StoreWriter(settings, topics, self.stats, self._end_from_thread)
                 store.start()
                 stack.push_async_callback(asyncio.to_thread, store.stop)
-            if Role.JUDGE in self.roles and settings.judged and self._replay is None:
+            if Role.JUDGE in self.roles and settings.judged:
+                judge = JudgeWorker(settings, topics, self.stats, self._end_from_thread)
+                judge.start()
+                stack.push_async_callback(asyncio.to_thread, judge.stop)
                 harm = HarmJudge(lambda: self.settings, topics, self._end_from_thread)
                 harm.start()
                 stack.push_async_callback(asyncio.to_thread, harm.stop)
@@ -203,7 +207,7 @@ class Worker:
 
     async def _run(self, consumer: FaustConsumer, stages: dict[Role, Stage]) -> None:
         assert self._ended is not None
-        if not stages:  # the trace store alone, which has its own thread and consumer group
+        if not stages:  # trace store and judge alone, which have their own threads and consumer groups
             self.stats.assigned = True
             return await self._ended
         # Not awaited alone: it returns once the group has let this worker in, which may take a broker half a minute.

@@ -58,7 +58,8 @@ class FeatureBatch:
         Id of the source topic (or a file's name), one per batch.
     strata
         Of each of the n outputs the rules of the draw that apply to it, sorted and joined by `+` (`risky+uniform`);
-        None where nothing of its stream is judged. None for all where no stream of the batch is.
+        None where nothing of its stream is judged, or it has no text. None for all where no stream of the batch
+        is judged.
     source_partitions, source_offsets
         int32 (n) and int64 (n): where each event stands in its source; the fence against redelivery.
     """

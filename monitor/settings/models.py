@@ -23,10 +23,12 @@ from monitor.alerting.lifecycle.flapping import FlapDamping
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
 from monitor.alerting.rendering.links import LinkTemplates
 from monitor.config_values.durations import Duration
-from monitor.config_values.plain_errors import MisplacedError, first_sentence
+from monitor.config_values.plain_errors import MisplacedError, did_you_mean, first_sentence
 from monitor.criteria.criterion import Criteria, Criterion
 from monitor.detection.settings import DetectionSettings
+from monitor.evaluators.registry import EvaluatorSettings
 from monitor.settings.broker import Broker
+from monitor.settings.judging import Judging
 from monitor.settings.part import Part
 from monitor.settings.store import Store
 from monitor.settings.topics import Topics
@@ -110,6 +112,10 @@ class Settings(Part):
     delivery: Delivery = Field(default_factory=Delivery)
     worker: Worker = Field(default_factory=Worker)
     store: Store = Field(default_factory=Store)
+    evaluators: tuple[EvaluatorSettings, ...] = Field(
+        (), description="evaluation models that judge a sample of the outputs by criteria (streams[].criteria)"
+    )
+    judging: Judging = Field(default_factory=Judging)
     metrics: Metrics = Field(default_factory=Metrics)
     links: LinkTemplates = Field(default_factory=LinkTemplates)
 
@@ -124,6 +130,7 @@ class Settings(Part):
             second = [index for index, name in enumerate(names) if name == twice[0]][1]
             what = f"two sinks have the same name: {', '.join(twice)}; give one of them another `name`"
             raise MisplacedError(what, "sinks", second)
+        self._evaluators_exist()
         for index in range(len(self.streams)):
             try:
                 self._merge((index,))
@@ -132,6 +139,20 @@ class Settings(Part):
             except ValueError as error:
                 raise MisplacedError(str(error), "streams", index) from None
         return self
+
+    def _evaluators_exist(self) -> None:
+        names = [evaluator.name for evaluator in self.evaluators]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                what = f"two evaluators have the same name: {name}; give one of them another `name`"
+                raise MisplacedError(what, "evaluators", index, "name")
+        for index, override in enumerate(self.streams):
+            for place, criterion in enumerate(override.criteria):
+                if criterion.evaluator is not None and criterion.evaluator not in names:
+                    what = f"no evaluator is called {criterion.evaluator}"
+                    hint = did_you_mean(criterion.evaluator, names, otherwise="there are") if names else ""
+                    none = "" if names else ": the section `evaluators` is empty"
+                    raise MisplacedError(what + hint + none, "streams", index, "criteria", place, "evaluator")
 
     def for_stream(self, name: str) -> StreamSettings:
         """What holds for this stream: the defaults, then each matching override in the file's order."""

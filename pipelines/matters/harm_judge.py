@@ -28,13 +28,14 @@ from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.judged import Judged, to_data
 from monitor.detection.records.log_format import encode_control, partition_for
 from monitor.errors import BrokerError, InvalidEvent
-from monitor.judgment.records import Purpose, Side, decode_judgment, encode_record
+from monitor.judgment.records import Purpose, Side, decode_judgment
 from monitor.settings import Settings
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES, TopicMap
 from pipelines.matters.case import OUTPUTS_A_SIDE, Case, is_asked_about
 from pipelines.matters.questions import questions
 from pipelines.matters.rows_around import Sides, StreamRows
+from pipelines.stages.draw import fitting
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +210,7 @@ class HarmJudge:
         # Noted before they are sent: a verdict may come before the send returns.
         case.ask(asked, lacking, self._clock())
         name = self._topics.sampled.name
-        self._send([(name, one.event.encode("utf-8", "replace"), encode_record(one), None) for one in asked])
+        self._send([(name, one.event.encode("utf-8", "replace"), fitting(one), None) for one in asked])
         before = sum(one.side is Side.BEFORE for one in asked)
         log.info("alert %s: %d outputs before and %d after asked for", alert.id, before, len(asked) - before)
 

@@ -13,6 +13,7 @@ from monitor.settings import Settings
 from pipelines.kafka.topic_window import topic_window
 from pipelines.kafka.topics import TopicMap
 from pipelines.matters.rows_around import Row
+from pipelines.stages.draw import sendable
 
 
 def questions(
@@ -70,20 +71,15 @@ def _sampled(
         event=row.event,
         time=row.time if row.time == row.time else 0.0,
         asked=asked,
-        output=_sendable(answer),
-        input=_sendable(event.input),
-        prompt=_sendable(event.prompt.text),
+        output=sendable(answer),
+        input=sendable(event.input),
+        prompt=sendable(event.prompt.text),
         place=place,
         purpose=Purpose.DIAGNOSTIC,
         segments=dict(row.segments),
         finding=finding,
         side=side,
     )
-
-
-def _sendable(text: str | None) -> str | None:
-    """The text, half surrogate pairs replaced: they cannot be encoded."""
-    return None if text is None else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _in_turn(first: Sequence[Sampled], second: Sequence[Sampled]) -> Iterable[Sampled]:

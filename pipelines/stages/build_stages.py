@@ -21,6 +21,7 @@ from pipelines.kafka.topics import TopicFacts
 from pipelines.roles import Role
 from pipelines.stages.base import Stage, StageServices
 from pipelines.stages.detect import Detect
+from pipelines.stages.draw import output_draw
 from pipelines.stages.featurize import EventReader, Featurize
 from pipelines.stages.notify.couriers import Couriers, Timing
 from pipelines.stages.notify.outbox import Outbox
@@ -119,7 +120,13 @@ class StageBuilder:
         return Featurize(
             self._services,
             self._buffer(topics.outputs, options.featurize_batch, options.featurize_linger),
-            EventReader(featurizer, topics.outputs, topics.features.partitions, ticks),
+            EventReader(
+                featurizer,
+                topics.outputs,
+                topics.features.partitions,
+                ticks,
+                None if self._replay is not None else output_draw(self._settings, featurizer.specs, topics),
+            ),
             self._positions(topics.outputs),
         )
 
