@@ -10,6 +10,10 @@ The class says what the caller can do: change the input, change the configuratio
       DeliveryError        an alert could not be handed to a receiver
         RetryableDelivery  ... and trying later may help
         PermanentDelivery  ... and trying again will not help
+      EvaluationError      an evaluation model gave no verdict
+        RetryableEvaluation  ... and asking again may help
+        NoVerdict            ... for this output; others may get one
+        EvaluatorBlocked     ... for no output, until an operator acts
 
 May import nothing from this project.
 """
@@ -64,3 +68,35 @@ class RetryableDelivery(DeliveryError):
 
 class PermanentDelivery(DeliveryError):
     """Delivery failed for good: the receiver refused this request as it is."""
+
+
+class EvaluationError(OqmError):
+    """An evaluation model gave no verdict."""
+
+
+class RetryableEvaluation(EvaluationError):
+    """Asking again may help; `retry_after_s` is the evaluator's own wish, if it gave one.
+
+    `kind` is why a judgment is missing where asking again is given up: `unavailable` or `timeout`.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None, kind: str = "unavailable") -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.kind = kind
+
+
+class NoVerdict(EvaluationError):
+    """This output gets no verdict; `kind` is why the judgment is missing: `unreadable`, `refused`, `rejected`.
+
+    `tokens` are those of the request and of the answer, which are paid all the same.
+    """
+
+    def __init__(self, kind: str, message: str, tokens: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.tokens = tokens
+
+
+class EvaluatorBlocked(EvaluationError):
+    """The evaluator answers no request: its key, its billing, its model or its address is wrong."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.dispatch import Dispatch
+from monitor.criteria.derived import judged_features
 from monitor.criteria.family import CheckFamily, refuse_unknown_features
 from monitor.detection import PartitionMonitor
 from monitor.features.base import FeatureSpec
@@ -20,20 +21,36 @@ def featurizer_for(settings: Settings) -> Featurizer:
     Raises `ConfigError` where a check asks for a feature that nothing measures.
     """
     features = settings.features
-    checks = CheckFamily(settings.criteria_of, settings.criteria) if settings.criteria else None
-    featurizer = build_featurizer(features.families, features.embedding, excerpts=features.excerpts, checks=checks)
-    refuse_unknown_features(settings.criteria, featurizer.specs)
+    checks = CheckFamily(settings.criteria_of, settings.checks) if settings.checks else None
+    featurizer = build_featurizer(
+        features.families,
+        features.embedding,
+        excerpts=features.excerpts,
+        checks=checks,
+        declared=lambda stream: settings.for_stream(stream).detection.declared_attributes,
+    )
+    refuse_unknown_features(settings.checks, featurizer.specs)
     return featurizer
 
 
 def partition_monitor(
     settings: Settings, specs: Iterable[FeatureSpec], *, current: Callable[[], Settings] | None = None
 ) -> PartitionMonitor:
-    """A detect partition with each stream's own settings; `current` gives them where they may change meanwhile."""
+    """A detect partition with each stream's own settings; `current` gives them where they may change meanwhile.
+
+    `specs` are the features of the featurizer; those of derived streams are added.
+    """
     now = current or (lambda: settings)
     return PartitionMonitor(
-        lambda stream: now().for_stream(stream).detection, tuple(specs), settings.worker.max_streams
+        lambda stream: now().for_stream(stream).detection,
+        watched_features(settings, specs),
+        settings.worker.max_streams,
     )
+
+
+def watched_features(settings: Settings, specs: Iterable[FeatureSpec]) -> tuple[FeatureSpec, ...]:
+    """The features that rows of the log may carry: the featurizer's, and those of derived streams."""
+    return (*specs, *judged_features(settings.judged))
 
 
 def dispatch_for(settings: Settings) -> Dispatch:

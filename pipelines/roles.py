@@ -6,9 +6,13 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """One agent: its stage, and the topic that it reads. `store` runs where the settings have a trace store."""
+    """One agent: its stage, and the topic that it reads.
+
+    `store` runs where the settings have a trace store, `judge` where a criterion has an evaluator.
+    """
 
     FEATURIZE = "featurize"
     DETECT = "detect"
     NOTIFY = "notify"
     STORE = "store"
+    JUDGE = "judge"

@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from monitor.evaluators.config import EvaluatorConfig
+from monitor.evaluators.registry import EVALUATORS, kind_of
 from monitor.settings import Settings
 from monitor.sinks.config import PeopleSinkConfig
 from monitor.sinks.registry import SINKS, SinkType
@@ -37,6 +39,10 @@ EXAMPLES = {
 #     criteria:                       # checked on every output (docs/howto/check_outputs.md)
 #       - {name: has_total, check: {json_field: order.total, type: number}}
 #       - {name: concise, check: {feature: output.length.words, most: 120}}
+#       - name: answers             # judged by an evaluation model on a sample (docs/howto/judge_outputs.md)
+#         pass: addresses what was asked and states nothing that the input does not support
+#         evaluator: main           # evaluators[].name
+#         sample: {uniform: 0.02, risky: 0.5}   # of all outputs; of those with a failure flag (refusal, failed check)
 """,
     "maintenance": """\
 #   - match: "batch/*"                # glob on the stream's name; none: every stream
@@ -46,6 +52,7 @@ EXAMPLES = {
 #   - match: "nightly-*"
 #     weekly: {days: [sat, sun], start: "23:00", end: "05:30", timezone: Europe/Vienna}
 """,
+    "evaluators": "# Keys of every kind that is asked over HTTP: see docs/howto/judge_outputs.md. Kinds:\n",
     "sinks": "# Keys of every sink: name (unique), routes (globs), min_severity (info, warning, critical).\n",
 }
 """What a list may hold, shown as comments because its default is empty or short."""
@@ -75,6 +82,8 @@ def _section(model: BaseModel, indent: str) -> Iterator[str]:
             yield from EXAMPLES[name].splitlines(keepends=True)
             if name == "sinks":
                 yield from sink_examples(SINKS)
+            if name == "evaluators":
+                yield from evaluator_examples(EVALUATORS)
             yield _items(name, values[name])
         else:
             yield _line(f"{indent}{name}: {_scalar(values[name])}", meaning)
@@ -94,6 +103,13 @@ def sink_examples(kinds: Sequence[SinkType]) -> Iterator[str]:
     for kind in kinds:
         yield f"#   {f'- type: {kind.name}':<34}# monitor/sinks/{kind.name}/README.md\n"
         yield from (f"#     {line}\n" for line in kind.config.EXAMPLE.splitlines())
+
+
+def evaluator_examples(configs: Sequence[type[EvaluatorConfig]]) -> Iterator[str]:
+    """Comments that show an entry of `evaluators` for each kind."""
+    for config in configs:
+        yield f"#   - kind: {kind_of(config)}\n"
+        yield from (f"#     {line}\n" for line in config.EXAMPLE.splitlines())
 
 
 def _is_part(value: object) -> bool:

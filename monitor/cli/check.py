@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from monitor.features.featurizer import Featurizer
     from monitor.settings import Settings
 
-EXIT_VIOLATED = 1
-EXIT_CANNOT_TELL = 3
+EXIT_VIOLATED = 1  # as tools for a build do: what was asked for is not so
+EXIT_CANNOT_TELL = 3  # as `oqm replay` and `oqm compare` do: too little to judge by; 2 is a wrong call
 MAX_EXAMPLES = 3  # ids of outputs that the table names for each criterion; --json names all
 
 
@@ -75,8 +75,11 @@ def command(
     settings = load_settings(config)
     if criteria is not None:
         settings = with_criteria(settings, load_criteria(criteria))
-    if not settings.criteria:
-        raise ConfigError("no criteria: give --criteria FILE, or --config with criteria under streams")
+    if settings.judged:
+        names = ", ".join(dict.fromkeys(criterion.name for criterion in settings.judged))
+        notes().print(f"not checked here, as an evaluator judges them: {names}", markup=False)
+    if not settings.checks:
+        raise ConfigError("no criteria with a check: give --criteria FILE, or --config with criteria under streams")
     tallies = _checked(existing(files), settings, featurizer_for(settings), column_map(map), stream, limit)
     if json:
         for tally in tallies.by_name.values():
@@ -112,7 +115,7 @@ def _checked(
     from monitor.events.files.notes import FileNotes
     from monitor.events.files.reader import read_events
 
-    tallies = _Tallies({criterion.name: Tally(criterion) for criterion in settings.criteria})
+    tallies = _Tallies({criterion.name: Tally(criterion) for criterion in settings.checks})
     for path in files:
         rejected, understood = Rejected(notes()), FileNotes()
         with progress(notes()) as bar:
@@ -132,7 +135,9 @@ def _count(
 ) -> None:
     batch = featurizer.featurize(events, source=source)
     tallies.outputs += len(batch)
-    asked = {name: {criterion.name for criterion in settings.criteria_of(name)} for name in set(batch.streams)}
+    asked = {
+        name: {one.name for one in settings.criteria_of(name) if one.check is not None} for name in set(batch.streams)
+    }
     for name, tally in tallies.by_name.items():
         flags = batch.values[:, batch.names.index(tally.criterion.feature)].tolist()
         for identity, stream, flag in zip(batch.ids, batch.streams, flags, strict=True):
@@ -171,14 +176,12 @@ def _interval(tally: Tally) -> tuple[float | None, float | None]:
 
 
 def _print(tallies: Sequence[Tally]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table()
-    table.add_column("criterion", no_wrap=True)
-    for heading in ("checked", "violate", "rate, 95 %", "undecided"):
-        table.add_column(heading, justify="right", no_wrap=heading != "rate, 95 %")
-    table.add_column("such as", overflow="fold")
+    from monitor.cli.fitted_table import FittedTable
+
+    figures = ("checked", "violate", "rate, 95 %", "undecided")
+    table = FittedTable("criterion", *figures, "such as", prose=("rate, 95 %", "such as"), right=figures)
     for tally in tallies:
         style = "red" if tally.violating else "green" if tally.checked else "yellow"
         low, high = _interval(tally)

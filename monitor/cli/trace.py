@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from monitor.store.base import TraceStore
     from monitor.store.query import StoredOutput
 
-EXIT_NONE = 1
+EXIT_NONE = 1  # as grep does: nothing was found; 2 is a wrong call
 EXCERPT_CHARS = 160  # of an output in the table: two lines of a terminal; `oqm trace` has it whole
 
 StoreOption = Annotated[
@@ -175,22 +175,17 @@ def _as_sent(one: StoredOutput) -> dict[str, Any]:
 
 
 def _print_table(found: Iterable[StoredOutput]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from monitor.alerting.rendering.terminal_text import plain
+    from monitor.cli.fitted_table import FittedTable
 
-    table = Table()
-    for heading in ("time (UTC)", "id", "stream"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("version", overflow="fold")
-    table.add_column("violates", overflow="fold")
-    table.add_column("output", overflow="fold", ratio=1)
+    table = FittedTable("time (UTC)", "id", "stream", "version", "violates", "output", prose=("violates", "output"))
     for one in found:
         text = plain(" ".join((one.output or "").split()))
         shown = text[:EXCERPT_CHARS] + ("..." if len(text) > EXCERPT_CHARS else "")
         table.add_row(
-            moment(one.time), Text(one.id), Text(one.stream), Text(one.version or ""),
+            moment(one.time), one.id, one.stream, one.version or "",
             Text(", ".join(one.violations), style="red"), Text(shown),
         )  # fmt: skip
     tables().print(table)

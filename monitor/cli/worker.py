@@ -29,6 +29,7 @@ class Role(StrEnum):
     DETECT = "detect"
     NOTIFY = "notify"
     STORE = "store"
+    JUDGE = "judge"
 
 
 class LogLevel(StrEnum):
@@ -85,7 +86,9 @@ def command(
     log_level: Level = LogLevel.INFO,
     log_format: Format = LogFormat.TEXT,
 ) -> None:
-    """Run featurize, detect, notify, and store where the settings have one, or some of them, until SIGTERM or Ctrl-C.
+    """Run featurize, detect, notify, or some of them, until SIGTERM or Ctrl-C.
+
+    Also store, where the settings have one, and judge, where a criterion has an evaluator.
 
     The topics must exist (`oqm topics`). Exits with code 2 where continuing would lose or repeat data; after a restart
     it continues where it stopped. SIGHUP reads the configuration file again; the log says which changes need a restart.
@@ -112,6 +115,8 @@ def command(
         chosen = {Role.ALL} if not role else set(role)
         if Role.STORE in chosen and not settings.store.location:
             raise ConfigError("--role store: the settings have no trace store; set store.location")
+        if Role.JUDGE in chosen and not settings.judged:
+            raise ConfigError("--role judge: no criterion has an evaluator; add one to streams[].criteria")
         roles = [one for one in WorkerRole if Role.ALL in chosen or Role(one.value) in chosen]
         run_worker(
             settings,

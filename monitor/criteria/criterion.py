@@ -14,18 +14,45 @@ from monitor.criteria.registry import AnyCheck
 PREFIX = "output.check."
 """Beginning of the name of a check's feature; the criterion's name follows."""
 
+JUDGED_PREFIX = "output.judged."
+"""Beginning of the name of the flag that says which judged outputs failed; it exists in derived streams only."""
+JUDGED_STREAM = "~judged/"
+"""Beginning of the name of the derived stream of a stream's judged outputs."""
+ANCHOR_STREAM = "~anchor/"
+"""Beginning of the name of the derived stream of a criterion's anchors."""
+
 CriterionName = Annotated[
     str, matching(r"[a-z][a-z0-9_]{0,63}", "a name of 1 to 64 small letters, digits and _, beginning with a letter")
 ]
 
 
+class Sample(BaseModel):
+    """Which outputs an evaluation model judges by a criterion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uniform: float = Field(0.02, gt=0, le=1, description="share of all outputs, drawn at random")
+    risky: float | None = Field(
+        None, gt=0, le=1, description="share of the outputs for which a failure flag is raised (refusal, failed check)"
+    )
+
+
 class Criterion(BaseModel):
-    """What is expected of each output of a stream, decided by a program."""
+    """What is expected of each output of a stream: decided by a program, or by an evaluation model on a sample."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: CriterionName = Field(description="the criterion's name, in features, alerts and reports")
-    check: AnyCheck = Field(description="what a program checks on every output")
+    check: AnyCheck | None = Field(None, description="what a program checks on every output")
+    passes: str | None = Field(
+        None,
+        alias="pass",
+        min_length=1,
+        max_length=4_000,
+        description="what an output does that passes, in words, for an evaluation model and for people",
+    )
+    evaluator: str | None = Field(None, min_length=1, description="name of the evaluator that judges a sample")
+    sample: Sample = Field(default_factory=Sample)
     share: LimitText | None = Field(
         None,
         description='a fixed limit for the share of outputs that violate the check, "< 2%", which alerts by itself',
@@ -37,6 +64,18 @@ class Criterion(BaseModel):
 
     @model_validator(mode="after")
     def _works(self) -> Criterion:
+        if self.check is None and self.evaluator is None:
+            raise MisplacedError("needs a `check`, or `pass` and an `evaluator`")
+        if self.check is not None and self.evaluator is not None:
+            raise MisplacedError("has a `check` and an `evaluator`: make two criteria of it", "evaluator")
+        if self.evaluator is not None and self.passes is None:
+            raise MisplacedError("says nothing under `pass`: what does an output do that passes?", "evaluator")
+        if self.check is None:
+            if self.share is not None:
+                raise MisplacedError(
+                    "needs a `check`: judged outputs are few, so their fall is found as drift", "share"
+                )
+            return self
         try:
             self.check.compiled()
         except ValueError as error:
@@ -50,6 +89,11 @@ class Criterion(BaseModel):
         return self
 
     @property
+    def judged(self) -> bool:
+        """Whether an evaluation model decides."""
+        return self.evaluator is not None
+
+    @property
     def threshold(self) -> Threshold | None:
         """The fixed threshold that `share` asks for, if any. Raises `ValidationError` where it is wrong."""
         if self.share is None:
@@ -59,8 +103,8 @@ class Criterion(BaseModel):
 
     @property
     def feature(self) -> str:
-        """Name of the failure flag that says which outputs violate the check."""
-        return PREFIX + self.name
+        """Name of the failure flag that says which outputs violate the check, or failed by the evaluator's verdict."""
+        return (JUDGED_PREFIX if self.judged else PREFIX) + self.name
 
 
 def _at_its_key(error: ValidationError) -> MisplacedError:

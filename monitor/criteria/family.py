@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.criteria.base import Compiled, Outputs, Verdict
+from monitor.criteria.base import Check, Compiled, Outputs, Verdict
 from monitor.criteria.criterion import PREFIX, Criterion
 from monitor.errors import ConfigError
 from monitor.features.base import Column, FeatureSpec, Kind, Role, Worse
@@ -41,8 +41,8 @@ class CheckFamily:
     criteria_of
         Gives the criteria of a stream by its name; the same name always gets equal criteria.
     declared
-        All criteria that any stream may have. Where two have the same name, they are one feature, and each stream's own
-        check decides.
+        All criteria with a check that any stream may have. Where two have the same name, they are one feature, and each
+        stream's own check decides.
 
     Attributes
     ----------
@@ -85,14 +85,15 @@ class CheckFamily:
         if found is None:
             if len(self._of_stream) >= MAX_REMEMBERED_STREAMS:
                 self._of_stream.clear()
-            found = self._of_stream[stream] = tuple(map(self._made_ready, self._criteria_of(stream)))
+            checked = [(one.feature, one.check) for one in self._criteria_of(stream) if one.check is not None]
+            found = self._of_stream[stream] = tuple(self._made_ready(feature, check) for feature, check in checked)
         return found
 
-    def _made_ready(self, criterion: Criterion) -> _Ready:
-        key = criterion.feature, repr(criterion.check)
+    def _made_ready(self, feature: str, check: Check) -> _Ready:
+        key = feature, repr(check)
         found = self._ready.get(key)
         if found is None:
-            found = self._ready[key] = _Ready(criterion.feature, criterion.check.compiled())
+            found = self._ready[key] = _Ready(feature, check.compiled())
         return found
 
     def _verdicts(self, check: _Ready, outputs: Outputs, rows: Sequence[int]) -> Sequence[Verdict]:
@@ -113,12 +114,13 @@ def refuse_unknown_features(criteria: Iterable[Criterion], measured: Sequence[Fe
     """Raises `ConfigError` where a check asks for a feature that is not measured, or bounds it in a way it has none."""
     known = {spec.name: spec for spec in measured if not spec.name.startswith(PREFIX)}
     for criterion in criteria:
-        if (wrong := criterion.check.wrong_features(known)) is not None:
+        if criterion.check is not None and (wrong := criterion.check.wrong_features(known)) is not None:
             raise ConfigError(f"criterion {criterion.name}: {wrong}")
 
 
 def _specification(name: str, several: Sequence[Criterion]) -> FeatureSpec:
-    sentences = dict.fromkeys(f"the output {criterion.check.violation()}" for criterion in several)
+    checks = [criterion.check for criterion in several if criterion.check is not None]
+    sentences = dict.fromkeys(f"the output {check.violation()}" for check in checks)
     return FeatureSpec(
         several[0].feature,
         Kind.FLAG,

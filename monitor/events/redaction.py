@@ -211,6 +211,7 @@ _TRACES = (
     b"rer", b"asi",  # bearer, basic
     b"ssw", b"ssp", b"ssc", b"mot", b"pwd", b"ecr", b"oke", b"key", b"nnw", b"ras", b"nha", b"pin",  # names of secrets
 )  # fmt: skip
+# 2^32 by the golden ratio: multiplicative hashing (Knuth, TAOCP 3, 6.4) of three bytes to 16 bits.
 _SPREAD, _TO_SIXTEEN_BITS, _THREE_BYTES = np.uint32(2_654_435_769), np.uint32(16), np.uint32(0xFFFFFF)
 
 
@@ -221,13 +222,13 @@ def _sixteen_bits(three: NDArray[np.uint32]) -> NDArray[np.uint32]:
     return spread
 
 
-_TRACED = np.zeros(1 << 16, dtype=np.bool_)
+_TRACED = np.zeros(1 << 16, dtype=np.bool_)  # one place for each value of `_sixteen_bits`
 _TRACED[_sixteen_bits(np.array([int.from_bytes(trace, "little") for trace in _TRACES], dtype=np.uint32))] = True
-_OF_NUMBERS = np.zeros(256, dtype=np.bool_)
+_OF_NUMBERS = np.zeros(256, dtype=np.bool_)  # one place for each value of a byte
 _OF_NUMBERS[list(b"0123456789 ().+-/")] = True
-_LEAST_NUMBER = 7
-_LEAST_RANDOM = 32
-_LEAST_PREFIXED = 12
+_LEAST_NUMBER = 7  # characters: the shortest telephone numbers
+_LEAST_RANDOM = 32  # characters: 128 bits in hexadecimal
+_LEAST_PREFIXED = 12  # characters of a key with a known prefix, such as `sk-`: providers' are longer
 
 
 def _suspects(pieces: Sequence[str]) -> NDArray[np.bool_]:

@@ -16,8 +16,8 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta
 
-MAX_STREAM_NAME = 256
-MAX_ID = 512
+MAX_STREAM_NAME = 256  # characters: a name is a key in every topic and table, and stands in each alert
+MAX_ID = 512  # characters: room for a URL or two joined UUIDs; ids are kept for each example
 
 # Finish reason of a streamed output whose reader went away. It is a part of an output, so its text is not measured; the
 # call is, and how many readers leave shows in the shares of the finish reasons.

@@ -56,6 +56,10 @@ class FeatureBatch:
         (`monitor.events.excerpt_parts`); or empty strings with `excerpts: off`.
     source
         Id of the source topic (or a file's name), one per batch.
+    strata
+        Of each of the n outputs the rules of the draw that apply to it, sorted and joined by `+` (`risky+uniform`);
+        None where nothing of its stream is judged, or it has no text. None for all where no stream of the batch
+        is judged.
     source_partitions, source_offsets
         int32 (n) and int64 (n): where each event stands in its source; the fence against redelivery.
     """
@@ -76,6 +80,7 @@ class FeatureBatch:
     embeddings: NDArray[np.float16] | None = None
     calls: Sequence[Calls] | None = None
     keyed: Sequence[Keyed] | None = None
+    strata: Sequence[str | None] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -126,6 +131,7 @@ class FeatureBatch:
             embeddings=None if self.embeddings is None else self.embeddings[rows],
             calls=None if self.calls is None else _pick(self.calls, places),
             keyed=None if self.keyed is None else _pick(self.keyed, places),
+            strata=None if self.strata is None else _pick(self.strata, places),
         )
 
     def rows(self, start: int, stop: int) -> FeatureBatch:
@@ -148,6 +154,7 @@ class FeatureBatch:
             embeddings=None if self.embeddings is None else self.embeddings[cut],
             calls=None if self.calls is None else self.calls[cut],
             keyed=None if self.keyed is None else self.keyed[cut],
+            strata=None if self.strata is None else self.strata[cut],
         )
 
     def by_stream(self) -> Iterator[tuple[str, FeatureBatch]]:
@@ -194,4 +201,7 @@ def concat(batches: Sequence[FeatureBatch]) -> FeatureBatch:
         keyed=None
         if all(b.keyed is None for b in batches)
         else [keyed for b in batches for keyed in (b.keyed or [NO_KEYED] * len(b))],
+        strata=None
+        if all(b.strata is None for b in batches)
+        else [stratum for b in batches for stratum in (b.strata or [None] * len(b))],
     )

@@ -23,8 +23,12 @@ STRONG = 2.0
 """Mostly a cause, and now and then a consequence: an answer that repeats a sentence is longer, too."""
 MARK = 1.5
 """A visible mark of style (emoji, links, apologies): it leads before the length that it adds."""
+LONG = 1.7
+"""Length where outputs are at least twice as long or at most half as long: no mark of style adds as much."""
 PLAIN = 1.0
 """Length and its like."""
+SAME = 0.9
+"""What says the same as a plainer feature in a unit that fewer readers know: tokens beside words."""
 SCORE = 0.7
 """Scores of a whole text: many things move them."""
 RATIO = 0.4
@@ -40,6 +44,7 @@ _WEIGHTS = {
     Role.PRIVACY: CAUSE,
     Role.CONTENT_FAULT: CAUSE,
     Role.CHECK: CAUSE,
+    Role.QUALITY: CAUSE,
     Role.ERROR: CAUSE,
     Role.DEPENDENCY: CAUSE,
     Role.FINISH: CAUSE,
@@ -80,6 +85,8 @@ class ChangeWords(NamedTuple):
         Of a flag that should be true: what is true of an event where it is not.
     form
         Which part of a JSON output it is of, where its values are said in a form of their own.
+    mostly
+        Of a share of each output: from how much on it is a cause, whatever its weight.
     """
 
     topic: str
@@ -89,6 +96,7 @@ class ChangeWords(NamedTuple):
     weight: float | None = None
     denied: str = ""
     form: Form | None = None
+    mostly: float | None = None
 
     def clause(self, *, rose: bool) -> str:
         """The clause for a rise or a fall; of a noun: `More links`."""
@@ -109,8 +117,8 @@ def _small(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
-def _longer(side: str) -> ChangeWords:
-    return ChangeWords(f"{side} length", f"{side} are longer", f"{side} are shorter", weight=PLAIN)
+def _longer(side: str, weight: float = PLAIN) -> ChangeWords:
+    return ChangeWords(f"{side} length", f"{side} are longer", f"{side} are shorter", weight=weight)
 
 
 def _of_texts(folder: str, side: str) -> dict[str, ChangeWords]:
@@ -119,7 +127,7 @@ def _of_texts(folder: str, side: str) -> dict[str, ChangeWords]:
     return {
         f"{folder}.length.words": _longer(side),
         f"{folder}.length.chars": _longer(side),
-        f"{folder}.length.tokens": _longer(side),
+        f"{folder}.length.tokens": _longer(side, SAME),
         f"{folder}.length.sentences": ChangeWords(
             length, f"{side} have more sentences", f"{side} have fewer sentences", weight=RATIO
         ),
@@ -159,7 +167,9 @@ WORDS: dict[str, ChangeWords] = {
     "output.json.number": ChangeWords(
         "JSON number", "JSON key `{key}` has larger values", "JSON key `{key}` has smaller values", weight=STRONG
     ),
-    "output.json.keys": ChangeWords("JSON keys", "JSON answers have more keys", "JSON answers have fewer keys"),
+    "output.json.keys": ChangeWords(
+        _JSON, "JSON answers have more keys", "JSON answers have fewer keys", "Number of keys in JSON answers", PLAIN
+    ),
     "output.format.headings": ChangeWords(_MARKDOWN, noun="Markdown headings"),
     "output.format.bullets": ChangeWords(_MARKDOWN, noun="Markdown bullets"),
     "output.format.numbered": ChangeWords(_MARKDOWN, noun="Numbered lists"),
@@ -176,7 +186,7 @@ WORDS: dict[str, ChangeWords] = {
     ),
     "output.placeholder.first": ChangeWords("placeholder", "Answers hold the unfilled placeholder"),
     "output.format.capitals": ChangeWords(
-        "capitals", "Answers have more capital letters", "Answers have fewer capital letters", weight=SCORE
+        "capitals", "Answers have more capital letters", "Answers have fewer capital letters", weight=RATIO, mostly=0.5
     ),
     "output.format.opening_boilerplate": ChangeWords(
         "opening", "Answers begin with a filler phrase", "Fewer answers begin with a filler phrase"
@@ -329,7 +339,11 @@ _OF_DEPENDENCY = {
         "dependency {key}", "Dependency {key} answers in another format", weight=CAUSE
     ),
 }
-_ROLE_WORDS = {Role.CHECK: ChangeWords("check {name}", "Check `{name}` fails", "Check `{name}` fails less often")}
+_ROLE_WORDS = {
+    Role.CHECK: ChangeWords("check {name}", "Check `{name}` fails", "Check `{name}` fails less often"),
+    # Said by what passes (`monitor.detection.diagnosis.sentences`): people speak of the share that is good.
+    Role.QUALITY: ChangeWords("quality {name}", "Fewer outputs pass `{name}`", "More outputs pass `{name}`"),
+}
 
 
 def change_words(name: str, spec: FeatureSpec | None) -> ChangeWords:

@@ -102,7 +102,7 @@ def _features_of_checks(settings: Settings) -> Iterator[Problem]:
     specs = {spec.name: spec for extractor in default_extractors() for spec in extractor.features}
     for index, override in enumerate(settings.streams):
         for place, criterion in enumerate(override.criteria):
-            if (wrong := criterion.check.wrong_features(specs)) is not None:
+            if criterion.check is not None and (wrong := criterion.check.wrong_features(specs)) is not None:
                 yield Problem(("streams", index, "criteria", place, "check"), wrong)
 
 

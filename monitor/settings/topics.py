@@ -75,6 +75,30 @@ class OutboxTopic(Part):
     name: TopicName = Field("oqm.outbox", description="topic's name")
 
 
+class SampledTopic(Topic):
+    """Outputs that were drawn for an evaluation model, whole, with their probability; keyed by event id."""
+
+    name: TopicName = Field("oqm.sampled", description="topic's name")
+    partitions: int = Field(4, ge=1, le=10_000, description="partitions; as many judge workers share the work")
+    retention: Duration = Field(2 * 86_400.0, gt=0, validate_default=True, description="how long messages are kept")
+
+
+class JudgmentsTopic(Topic):
+    """What evaluation models say of outputs, as JSON; keyed by stream."""
+
+    name: TopicName = Field("oqm.judgments", description="topic's name")
+    partitions: int = Field(4, ge=1, le=10_000, description="number of partitions")
+    retention: Duration = Field(90 * 86_400.0, gt=0, validate_default=True, description="how long messages are kept")
+
+
+class FeedbackTopic(Topic):
+    """What users say of outputs (thumbs, ratings, corrections), as JSON; keyed by event id."""
+
+    name: TopicName = Field("oqm.feedback", description="topic's name")
+    partitions: int = Field(4, ge=1, le=10_000, description="number of partitions")
+    retention: Duration = Field(90 * 86_400.0, gt=0, validate_default=True, description="how long messages are kept")
+
+
 class Topics(Part):
     """The Kafka topics; `oqm topics` creates them."""
 
@@ -85,14 +109,21 @@ class Topics(Part):
     deadletter: DeadLetterTopic = Field(default_factory=DeadLetterTopic)
     state: StateTopic = Field(default_factory=StateTopic)
     outbox: OutboxTopic = Field(default_factory=OutboxTopic)
+    sampled: SampledTopic = Field(default_factory=SampledTopic)
+    judgments: JudgmentsTopic = Field(default_factory=JudgmentsTopic)
+    feedback: FeedbackTopic = Field(default_factory=FeedbackTopic)
+
+    @property
+    def parts(self) -> dict[str, Topic | StateTopic | OutboxTopic]:
+        """The topics by the names of their settings."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name != "replication"}
 
     @model_validator(mode="after")
     def _distinct(self) -> Topics:
-        names = [t.name for t in (self.outputs, self.features, self.alerts, self.deadletter, self.state, self.outbox)]
+        names = [part.name for part in self.parts.values()]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            parts = ("outputs", "features", "alerts", "deadletter", "state", "outbox")
-            later = [part for part, name in zip(parts, names, strict=True) if name == twice[0]]
+            later = [part for part, name in zip(self.parts, names, strict=True) if name == twice[0]]
             given = [part for part in later if part in self.model_fields_set]
             at = (given or later)[-1]
             raise MisplacedError(f"two topics have the same name: {', '.join(twice)}", at, "name")

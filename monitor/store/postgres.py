@@ -10,14 +10,15 @@ from sqlalchemy import Connection, Select, Table, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.store import migrate, sql
+from monitor.store import counts, migrate, quality, sql
 from monitor.store.base import StoreError
-from monitor.store.query import Search, StoredOutput
+from monitor.store.quality import QualityCounts, Window
+from monitor.store.query import Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
-from monitor.store.tables import BY_DAY
+from monitor.store.tables import BY_DAY, output, violation
 
 LOCK = 0x6F716D  # "oqm": key of the advisory lock under which schema and partitions change
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 10  # a server that is up answers in far less; the writer tries again after it
 
 
 class PostgresStore:
@@ -69,8 +70,9 @@ class PostgresStore:
     def _insert(self, incoming: Incoming) -> None:
         with self._transaction() as connection:
             for table, rows in zip(BY_DAY, incoming.by_day, strict=True):
-                _copy_new(connection, table, rows)
+                (_copy_new if table in _COPIED else sql.insert_new)(connection, table, rows)
             sql.write_prompts(connection, incoming)
+            counts.count_outputs(connection, incoming.counted)
             sql.write_positions(connection, incoming)
 
     def find(self, event: str) -> list[StoredOutput]:
@@ -81,6 +83,19 @@ class PostgresStore:
         """As the protocol says."""
         return self._stored(sql.searching(search))
 
+    def judgments(self, event: str) -> list[StoredJudgment]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return sql.judged(connection, sql.judging(event))
+
+    def quality(self, asked: Window) -> QualityCounts:
+        """As the protocol says."""
+        counted = QualityCounts()
+        with self._transaction() as connection:
+            quality.add_verdicts(connection, asked, counted)
+            quality.add_outputs(connection, asked, counted)
+        return counted
+
     def _stored(self, statement: Select[Any]) -> list[StoredOutput]:
         with self._transaction() as connection:
             return sql.with_prompts(connection, sql.stored(connection, statement))
@@ -90,6 +105,7 @@ class PostgresStore:
         dropped: set[int] = set()
         with self._transaction() as connection:
             _lock(connection)
+            counts.delete_before(connection, day)
             for name in _partitions(connection):
                 of_day = int(name.rpartition("_")[2])
                 if of_day < day:
@@ -125,6 +141,10 @@ class PostgresStore:
             raise StoreError(f"trace store {self._shown}: {why}") from error
 
 
+_COPIED = (output, violation)
+"""Tables with a row for each event, or more. Judgments and alerts are few, and a judgment may take another's place."""
+
+
 def _copy_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows that are not there yet, by primary key: COPY into a temporary table, then one statement from it.
 
@@ -142,7 +162,7 @@ def _copy_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, 
         cursor.execute(f"create temporary table if not exists {incoming} (like {table.name}) on commit delete rows")
         with cursor.copy(f"copy {incoming} ({columns}) from stdin") as copy:
             for row in rows:
-                copy.write_row([row[name] for name in names])
+                copy.write_row([row.get(name) for name in names])
         cursor.execute(f"insert into {table.name} ({columns}) select {columns} from {incoming} on conflict do nothing")
 
 

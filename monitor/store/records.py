@@ -11,10 +11,13 @@ import msgspec
 
 from monitor.events.redaction import mask_each
 from monitor.events.schema import OutputEvent, as_published
+from monitor.judgment.records import Judgment
+from monitor.store.judged import CountedOutput, judgment_row
 from monitor.store.kept_form import kept, kept_calls
+from monitor.store.periods import DAY_S
 from monitor.store.privacy import FieldPolicy, Keep, Privacy
+from monitor.store.texts import storable
 
-DAY_S = 86_400.0
 MAX_HASH_CHARS = 128  # of a prompt as its application sends it: room for SHA-512; a longer one is hashed once more
 
 _COLUMNS = frozenset({"stream", "id", "time", "input", "output"})
@@ -50,8 +53,10 @@ class Incoming:
 
     Attributes
     ----------
-    outputs, violations, alerts
+    outputs, violations, alerts, judgments
         Rows of the tables of those names.
+    counted
+        Outputs for the tables of counts, in the order of the log.
     prompts
         Texts of prompts by their hashes.
     positions
@@ -61,13 +66,15 @@ class Incoming:
     outputs: list[dict[str, Any]] = field(default_factory=list)
     violations: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    judgments: list[dict[str, Any]] = field(default_factory=list)
+    counted: list[CountedOutput] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def by_day(self) -> tuple[list[dict[str, Any]], ...]:
         """The rows that have a day, in the order of `monitor.store.tables.BY_DAY`."""
-        return self.outputs, self.violations, self.alerts
+        return self.outputs, self.violations, self.alerts, self.judgments
 
     def add_outputs(self, events: Sequence[tuple[OutputEvent, Place]], privacy: Privacy) -> None:
         """Output events, each in the form that the policy of its stream allows."""
@@ -77,7 +84,7 @@ class Incoming:
         asked = [(event.input if policy.input is Keep.MASKED else None) or "" for (event, _), policy in pairs]
         said = [(event.output if policy.output is Keep.MASKED else None) or "" for (event, _), policy in pairs]
         texts = mask_each([*asked, *said])
-        key = privacy.hash_key.get_secret_value().encode() if privacy.hash_key is not None else b""
+        key = privacy.key
         for row, ((event, place), policy) in enumerate(pairs):
             self._add(event, place, policy, key, texts[row], texts[len(events) + row])
 
@@ -95,11 +102,11 @@ class Incoming:
             {
                 **place.columns(),
                 "stream": event.stream,
-                "event": _storable(event.id) or "",
+                "event": storable(event.id) or "",
                 "time": event.time if event.time is not None else place.time,
-                "version": _storable(version_of(event)),
-                "session": _storable(event.session.id),
-                "trace": _storable(event.trace.trace_id),
+                "version": storable(version_of(event)),
+                "session": storable(event.session.id),
+                "trace": storable(event.trace.trace_id),
                 "input": _text(event.input, policy.input, key, masked_input),
                 "output": _text(event.output, policy.output, key, masked_output),
                 "prompt": prompt_hash,
@@ -107,20 +114,30 @@ class Incoming:
             }
         )
 
+    def add_judgment(
+        self, judgment: Judgment, message_time: float, privacy: Privacy, attribute: str | None = None
+    ) -> None:
+        """A judgment, its reason in the form that the policy of its stream allows.
+
+        `message_time` is Kafka's, in seconds since 1970; `attribute` is the segment that the settings chose.
+        """
+        policy, key = privacy.policy(judgment.stream), privacy.key
+        self.judgments.append(judgment_row(judgment, message_time, policy, key, attribute))
+
     def _prompt(self, event: OutputEvent, policy: FieldPolicy, key: bytes) -> str | None:
-        text, given = event.prompt.text, _storable(event.prompt.hash)
+        text, given = event.prompt.text, storable(event.prompt.hash)
         if given is not None and len(given) > MAX_HASH_CHARS:
             given = _sha256(given)
         if text is None:
             return given
         digest = given or _sha256(text)
         if policy.prompt is not Keep.NONE and digest not in self.prompts:
-            self.prompts[digest] = _storable(kept(text, policy.prompt, key)) or ""
+            self.prompts[digest] = storable(kept(text, policy.prompt, key)) or ""
         return digest
 
 
 def _text(text: str | None, keep: Keep, key: bytes, masked: str) -> str | None:
-    return _storable(masked if keep is Keep.MASKED and text is not None else kept(text, keep, key))
+    return storable(masked if keep is Keep.MASKED and text is not None else kept(text, keep, key))
 
 
 def _sha256(text: str) -> str:
@@ -144,14 +161,6 @@ def version_of(event: OutputEvent) -> str | None:
     return ", ".join(filter(None, (model, prompt))) or None
 
 
-def _storable(text: Any) -> str | None:
-    """A text that both databases take: no NUL, which PostgreSQL refuses, and no half of a surrogate pair."""
-    if text is None:
-        return None
-    clean: str = text.replace("\0", "\ufffd")
-    return clean if clean.isascii() else clean.encode("utf-8", "replace").decode()
-
-
 def _json(value: Any) -> str:
     try:
         text = msgspec.json.encode(value).decode()
@@ -162,9 +171,9 @@ def _json(value: Any) -> str:
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _storable(value)
+        return storable(value)
     if isinstance(value, dict):
-        return {_storable(name): _clean(item) for name, item in value.items()}
+        return {storable(name): _clean(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_clean(item) for item in value]
     return value

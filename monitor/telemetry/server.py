@@ -80,6 +80,9 @@ def worker_readiness(stats: WorkerStats, now: float) -> Readiness:
         reason = f"no progress for {still:.0f} s"
     elif stats.store_error is not None:
         reason = f"the trace store does not answer; its outputs wait in the log: {stats.store_error}"
+    elif stats.evaluators_away:
+        away = "; ".join(f"{name}: {why}" for name, why in sorted(stats.evaluators_away.items()))
+        reason = f"evaluators give no verdicts; judgments wait or are missing: {away}"
     elif late:
         reason = "catching up: " + ", ".join(f"{stage} is {late[stage]:.0f} s behind" for stage in sorted(late))
     else:

@@ -84,6 +84,7 @@ class WorkerStats:
         "dependency",
         default=lambda: defaultdict(lambda: Histogram(CALL_BOUNDS)),
     )
+    sampled: int = counter("oqm_sampled_events_total", "Output events drawn for an evaluation model.")
     clamped: int = counter(
         "oqm_clamped_times_total", "Events whose time was too far off Kafka's and was moved to its limit."
     )
@@ -139,6 +140,52 @@ class WorkerStats:
     )
     store_error: str | None = None
     """Why the trace store does not answer; for /readyz."""
+    judgments: Counter[tuple[str, str]] = counter(
+        "oqm_judgments_total",
+        "Judgments of drawn outputs: pass, fail, or why the verdict is missing (timeout, unreadable, blocked, ...).",
+        "evaluator",
+        "outcome",
+    )
+    judgments_cached: Counter[str] = counter(
+        "oqm_judgments_cached_total", "Judgments that repeat the verdict on an equal text.", "evaluator"
+    )
+    judgments_left_out: Counter[str] = counter(
+        "oqm_judgments_left_out_total",
+        "Drawn outputs that were not asked about, as the budget or the rate limit lowered the draw.",
+        "evaluator",
+    )
+    evaluator_tokens: Counter[str] = counter(
+        "oqm_evaluator_tokens_total", "Tokens that evaluators used, of requests and answers.", "evaluator"
+    )
+    evaluator_cost: defaultdict[str, float] = counter(
+        "oqm_evaluator_cost_usd_total",
+        "US dollars that evaluators cost, by the prices of the settings.",
+        "evaluator",
+        default=lambda: defaultdict(float),
+    )
+    evaluator_seconds: defaultdict[str, Histogram] = histogram(
+        "oqm_evaluator_seconds",
+        "Time of the answers of evaluators.",
+        "evaluator",
+        default=lambda: defaultdict(lambda: Histogram(CALL_BOUNDS)),
+    )
+    evaluators_down: Mapping[str, int] = gauge(
+        "oqm_evaluator_down", "1 while the evaluator gives no verdicts: blocked, away, or unreadable.", "evaluator"
+    )
+    evaluator_scale: Mapping[str, float] = gauge(
+        "oqm_evaluator_draw_scale",
+        "Factor of the draw's probabilities; below 1 the budget or the rate limit lowers the draw.",
+        "evaluator",
+    )
+    evaluator_spent: Mapping[str, float] = gauge(
+        "oqm_evaluator_budget_spent_ratio", "Part of this worker's budget of the day that is spent.", "evaluator"
+    )
+    judge_in_hand: int = gauge("oqm_judge_waiting_outputs", "Drawn outputs that wait for their judgments here.")
+    sampled_unreadable: int = counter(
+        "oqm_sampled_unreadable_total", "Messages of drawn outputs that could not be read."
+    )
+    evaluators_away: Mapping[str, str] = field(default_factory=dict)
+    """Evaluators that are down, with the reason; for /readyz."""
     pending_deliveries: int = gauge("oqm_pending_deliveries", "Transitions that wait for their receiver.")
     circuits: Mapping[str, CircuitState] = gauge(
         "oqm_sink_circuit_state",
@@ -172,7 +219,7 @@ class WorkerStats:
         read=_most_overspent,
     )
     lost: Counter[str] = counter(
-        "oqm_lost_messages_total", "Messages that the log no longer held when their turn came.", "topic"
+        "oqm_lost_messages_total", "Messages that the log no longer had when their turn came.", "topic"
     )
     repairs: Counter[str] = counter(
         "oqm_flow_repairs_total", "How often the flow was set back to the offset expected.", "topic"

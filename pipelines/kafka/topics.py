@@ -54,6 +54,9 @@ class TopicMap:
     deadletter: TopicFacts
     state: TopicFacts
     outbox: TopicFacts
+    sampled: TopicFacts
+    judgments: TopicFacts
+    feedback: TopicFacts
 
     @property
     def positions_partition(self) -> int:
@@ -79,14 +82,16 @@ def private_topics(topics: Topics, run: str) -> Topics:
             "deadletter": renamed(topics.deadletter, retention=forever),
             "state": renamed(topics.state),
             "outbox": renamed(topics.outbox),
+            "sampled": renamed(topics.sampled, retention=forever),
+            "judgments": renamed(topics.judgments, retention=forever),
+            "feedback": renamed(topics.feedback, retention=forever),
         }
     )
 
 
 def topic_names(topics: Topics) -> list[str]:
-    """Names of all topics, in the order of the flow."""
-    parts = (topics.outputs, topics.features, topics.alerts, topics.deadletter, topics.state, topics.outbox)
-    return [part.name for part in parts]
+    """Names of all topics, in the order of `TopicMap`."""
+    return [part.name for part in topics.parts.values()]
 
 
 def _wanted(topics: Topics) -> list[NewTopic]:
@@ -105,6 +110,9 @@ def _wanted(topics: Topics) -> list[NewTopic]:
         topic(deadletter.name, deadletter.partitions, kept(deadletter.retention, LARGEST_DEAD_LETTER_BYTES)),
         topic(topics.state.name, features.partitions + 1, _COMPACTED),
         topic(topics.outbox.name, alerts.partitions, _COMPACTED),
+        topic(topics.sampled.name, topics.sampled.partitions, kept(topics.sampled.retention, LARGEST_EVENT_BYTES)),
+        topic(topics.judgments.name, topics.judgments.partitions, kept(topics.judgments.retention)),
+        topic(topics.feedback.name, topics.feedback.partitions, kept(topics.feedback.retention)),
     ]
 
 

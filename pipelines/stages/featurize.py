@@ -31,6 +31,7 @@ from pipelines.kafka.ordered_buffer import Batch, Message, OrderedBuffer
 from pipelines.kafka.producer import Outgoing
 from pipelines.kafka.topics import TopicFacts
 from pipelines.stages.base import Stage, StageServices
+from pipelines.stages.draw import OutputDraw
 from pipelines.state.positions import Positions
 
 log = logging.getLogger(__name__)
@@ -41,9 +42,11 @@ _POSITIONS_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Featurized:
-    """A batch after the worker thread: messages per detect partition in order, and what could not be used."""
+    """A batch after the worker thread: messages per detect partition in order, keys and values of those for the
+    judge, and what could not be used."""
 
     messages: dict[int, list[bytes]] = field(default_factory=dict)
+    sampled: list[tuple[bytes, bytes]] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
     events: int = 0
     clamped: int = 0
@@ -65,6 +68,8 @@ class EventReader:
         Number of partitions of `oqm.features`.
     ticks
         In a replay: where the time in the log comes from, in place of the wall clock.
+    draw
+        Draws the outputs that an evaluation model judges; None where none is judged.
     """
 
     def __init__(
@@ -73,8 +78,10 @@ class EventReader:
         source: TopicFacts,
         detect_partitions: int,
         ticks: EventTimeTicks | None = None,
+        draw: OutputDraw | None = None,
     ) -> None:
         self._featurizer = featurizer
+        self._draw = draw
         self._ticks = ticks
         self._source = source
         self._partitions = detect_partitions
@@ -127,10 +134,12 @@ class EventReader:
                 partitions=np.array([message.partition for message in usable], dtype=np.int32),
                 offsets=np.array([message.offset for message in usable], dtype=np.int64),
             )
+            sampled = self._draw.draw(batch, events) if self._draw is not None else []
             if self._ticks is None:
                 self._encode(batch, result)
             else:
                 self._encode_with_ticks(batch, self._ticks, result)
+            result.sampled += sampled
         except Exception as error:
             if len(events) == 1:
                 result.letters.append(_failed(usable[0], error))
@@ -222,17 +231,22 @@ class Featurize(Stage):
     async def _send(self, batch: Batch, result: Featurized) -> None:
         await self._letters.write(result.letters, self.source.name)
         name = self._topics.features.name
+        # Drawn outputs are confirmed before this stage's positions move: a crash may repeat them, never lose one.
+        drawn = [Outgoing(self._topics.sampled.name, key=key, value=value) for key, value in result.sampled]
         for messages in zip_longest(*result.messages.values()):
-            written = await self._producer.send(
+            rows = (
                 Outgoing(name, partition=partition, value=value)
                 for partition, value in zip(result.messages, messages, strict=True)
                 if value is not None
             )
-            self.log_ends.update((one.partition, one.offset + 1) for one in written)
+            written = await self._producer.send([*drawn, *rows])
+            self.log_ends.update((one.partition, one.offset + 1) for one in written if one.topic == name)
+            drawn = []
         self._sent.update(batch.positions())
         stats = self._stats
         stats.events += result.events
         stats.clamped += result.clamped
+        stats.sampled += len(result.sampled)
         for unit in result.time_units.keys() - stats.time_units.keys():
             log.warning("events come with times in %s since 1970; they are read so, though seconds are asked for", unit)
         stats.time_units.update(result.time_units)

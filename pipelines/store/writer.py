@@ -1,4 +1,4 @@
-"""`StoreWriter`: a thread that reads the log in a consumer group of its own and writes the trace store.
+"""`StoreWriter`: a thread that reads the log in a separate consumer group and writes the trace store.
 
 It has its own group because it keeps another pace than detection: where the database is away, only this group's lag
 grows, and detection goes on. Positions are in the database, in the transaction of their rows, so the group's own
@@ -21,7 +21,7 @@ from monitor.errors import BrokerError
 from monitor.settings import Settings
 from monitor.store.base import StoreError, TraceStore
 from monitor.store.open import open_store
-from monitor.store.records import DAY_S
+from monitor.store.periods import DAY_S
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.ordered_buffer import Message
@@ -68,8 +68,10 @@ class StoreWriter:
         self._stats = stats
         self._failed = failed
         self._clock = clock
-        self._maker = RowMaker(topics, settings.store.privacy)
-        self._ids = {facts.name: facts.id for facts in (topics.outputs, topics.features, topics.alerts)}
+        self._maker = RowMaker(topics, settings.store.privacy, settings.store.segment)
+        self._ids = {
+            facts.name: facts.id for facts in (topics.outputs, topics.features, topics.alerts, topics.judgments)
+        }
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="oqm-store", daemon=True)
         self._store: TraceStore | None = None
@@ -107,6 +109,8 @@ class StoreWriter:
             names = [self._topics.outputs.name, self._topics.alerts.name]
             if self._settings.criteria:
                 names.append(self._topics.features.name)
+            if self._settings.judged:
+                names.append(self._topics.judgments.name)
             consumer.subscribe(names, listener=_FromStore(consumer, self._positions))
             self._read(consumer)
         finally:

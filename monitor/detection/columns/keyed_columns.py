@@ -14,8 +14,11 @@ Pure. May import `monitor.detection.columns` and `monitor.features`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +30,9 @@ from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.reference.young_reference import least_rows
 from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.base import FeatureSpec, Kind
+from monitor.features.declared_attributes import DeclaredAttribute
 from monitor.features.families.facts import NEW_VALUE
+from monitor.features.families.feedback import OF_ATTRIBUTES
 from monitor.features.families.keyed_templates import TEMPLATES, Template
 from monitor.features.keyed import NO_KEYED, Keyed, spec_with_key, split_key
 
@@ -37,10 +42,12 @@ MAX_NEW_SHARE = 0.02
 """Share of a category's rows whose value no other row has, up to which its set counts as closed."""
 ID_FROM = 1_000.0
 """Whole numbers that reach this and differ in most rows are identifiers; scores and counts lie below."""
-MAX_DISTINCT_SHARE = 0.5
+MAX_DISTINCT_SHARE = 0.5  # of the rows: with fewer distinct ones the number comes again, so it counts something
 CLOCK_CORRELATION = 0.9
 """Rank correlation with the order of rows from which a number is a clock or a counter: it has no level to keep."""
-TRUE_FROM = 0.5
+TRUE_FROM = 0.5  # flags are 0 and 1: any place between would do
+NOTHING: Mapping[str, DeclaredAttribute] = MappingProxyType({})
+"""No declared attributes."""
 
 
 class KeyedColumnsState(StateRecord):
@@ -63,29 +70,38 @@ class KeyedColumns:
         Declarations of what is watched.
     """
 
-    def __init__(self, names: tuple[str, ...] = (), known: KnownValues | None = None) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...] = (),
+        known: KnownValues | None = None,
+        declared: Mapping[str, DeclaredAttribute] = NOTHING,
+    ) -> None:
         self.names = names
         self.known = known
-        self.specs: tuple[FeatureSpec, ...] = tuple(_spec(name) for name in names) + (
+        self.specs: tuple[FeatureSpec, ...] = tuple(_spec(name, declared) for name in names) + (
             () if known is None else (NEW_VALUE,)
         )
         self._templates = [TEMPLATES[split_key(name)[0]] for name in names]
 
     @classmethod
-    def of(cls, rows: StreamRows) -> KeyedColumns:
-        """The columns to watch of these rows, a stream's reference."""
+    def of(cls, rows: StreamRows, declared: Mapping[str, DeclaredAttribute] = NOTHING) -> KeyedColumns:
+        """The columns to watch of these rows, a stream's reference; those of `declared` attributes come first."""
         if not rows.keyed:
             return cls()
         called = Counter(name for each in rows.keyed for name in each)
         least = least_rows(MIN_ROWS, len(rows), MIN_ROWS_OF_A_SHORT_WARMUP)
         room = {feature: template.most for feature, template in TEMPLATES.items()}
         chosen = []
-        for name, count in sorted(called.items(), key=lambda item: (-item[1], item[0])):
+        order = sorted(called.items(), key=lambda item: (not _is_declared(item[0], declared), -item[1], item[0]))
+        for name, count in order:
             feature = split_key(name)[0]
-            if count >= least and room.get(feature) and _has_a_level(TEMPLATES[feature], name, rows.keyed):
+            if _is_declared(name, declared):
+                if count >= least and _has_a_level(TEMPLATES[feature], name, rows.keyed):
+                    chosen.append(name)
+            elif count >= least and room.get(feature) and _has_a_level(TEMPLATES[feature], name, rows.keyed):
                 room[feature] -= 1
                 chosen.append(name)
-        return cls(tuple(sorted(chosen)), KnownValues.of(rows.keyed))
+        return cls(tuple(sorted(chosen)), KnownValues.of(rows.keyed), declared)
 
     def as_columns(self, rows: StreamRows, *, learning: bool) -> StreamRows:
         """The rows (n) with these columns; no value where a row does not have the key.
@@ -119,15 +135,25 @@ class KeyedColumns:
         return KeyedColumnsState(list(self.names), None if self.known is None else self.known.to_state())
 
     @classmethod
-    def from_state(cls, state: KeyedColumnsState) -> KeyedColumns:
+    def from_state(cls, state: KeyedColumnsState, declared: Mapping[str, DeclaredAttribute] = NOTHING) -> KeyedColumns:
         """The columns that `state` described; a template that this version does not have is dropped."""
         still = tuple(name for name in state.names if split_key(name)[0] in TEMPLATES)
-        return cls(still, None if state.known is None else KnownValues.from_state(state.known))
+        return cls(still, None if state.known is None else KnownValues.from_state(state.known), declared)
+
+    def with_declared(self, declared: Mapping[str, DeclaredAttribute]) -> KeyedColumns:
+        """The same columns, with the directions that hurt as they are declared now."""
+        return KeyedColumns(self.names, self.known, declared)
 
 
-def _spec(name: str) -> FeatureSpec:
+def _is_declared(name: str, declared: Mapping[str, DeclaredAttribute]) -> bool:
     feature, key = split_key(name)
-    return spec_with_key(TEMPLATES[feature].spec, key)
+    return key in declared and feature in OF_ATTRIBUTES
+
+
+def _spec(name: str, declared: Mapping[str, DeclaredAttribute]) -> FeatureSpec:
+    feature, key = split_key(name)
+    spec = spec_with_key(TEMPLATES[feature].spec, key)
+    return msgspec.structs.replace(spec, worse=declared[key].direction) if _is_declared(name, declared) else spec
 
 
 def _number(said: Keyed, name: str) -> float:

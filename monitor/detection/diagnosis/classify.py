@@ -17,6 +17,7 @@ from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures, side_of
 from monitor.detection.records.finding import (
     FAMILY_MISSING,
+    SPREAD,
     TAIL,
     Driver,
     FeatureChange,
@@ -60,7 +61,10 @@ def decisive(
 
     def enough(change: FeatureChange) -> float:
         nearly = DECISIVE_SHARE * most
-        return min(DECISIVE_CAUSE, nearly) if is_upstream(features.role(change.name)) else nearly
+        if not _is_upstream(change, features):
+            return nearly
+        # A call that took long explains no other outputs, so it decides only where that is no chance.
+        return min(DECISIVE_CAUSE, nearly) if _is_fault_upstream(change, features) else min(DECISIVE_CAUSE, most)
 
     return [change for change in changes if sure.get(change.name, most) >= enough(change)]
 
@@ -71,11 +75,26 @@ def driver_of(decisive: Sequence[FeatureChange], features: DeclaredFeatures) -> 
     Latency, tokens and cost follow outputs, so they are the driver only where no output moved, or a single one that is
     less sure and says nothing of length; errors and dependencies come first.
     """
-    if any(is_upstream(features.role(change.name)) and not _ends_ordinarily(change, features) for change in decisive):
+    if any(_is_upstream(change, features) for change in decisive):
         return Driver.CALL
     moved = [change for change in decisive if side_of(change.name) == "output"]
     output = len(moved) > 1 or any(c is decisive[0] or features.role(c.name) in SIZES for c in moved)
     return Driver.OUTPUT if output or not decisive else Driver.CALL
+
+
+def _is_upstream(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether a change is of something in front of the model that broke, got slow or answers in another shape.
+
+    Neither more of one dependency's calls, which follow from what is asked, nor that some count varies less.
+    """
+    role = features.role(change.name)
+    return is_upstream(role) and _may_lead(change, features) and not change.name.endswith(SPREAD)
+
+
+def _is_fault_upstream(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether outputs may have changed because of it: a failure or another shape, and no time that a call took."""
+    spec = features.spec(change.name)
+    return _is_upstream(change, features) and spec is not None and spec.kind is not Kind.NUMBER
 
 
 def expected_roles(
@@ -115,7 +134,8 @@ def kind_of(
             role = None
     for kind, info in KINDS.items():
         if info.trigger in (Trigger.CALL, Trigger.LEADS) and role in info.roles:
-            return kind
+            explained = (other for name, other in info.instead_with_new.items() if name in attribution.new_versions)
+            return next(explained, kind)
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
     return FindingKind.DRIFT

@@ -25,7 +25,7 @@ from monitor.features.batch import FeatureBatch
 from monitor.features.families.dependencies import NO_CALLS, Called, Calls
 from monitor.features.keyed import NO_KEYED, Keyed
 
-VERSION = 1
+VERSION = 1  # of messages in oqm.features: raised by a change that workers of today would misread
 MAX_MESSAGE_BYTES = 900_000
 """Below the 1,000,000 bytes that brokers and clients accept by default, with room for the record's own header."""
 
@@ -101,9 +101,10 @@ class _Rows(msgspec.Struct, tag_field="kind", tag="rows"):
     dimensions: int | None
     embeddings: bytes
     v: int = VERSION
-    # Messages of older workers have neither, and those workers skip them.
+    # Messages of older workers have none of these, and those workers skip them.
     calls: _Calls | None = None
     keyed: _KeyedRows | None = None
+    strata: _Coded | None = None
 
 
 class _ControlRow(msgspec.Struct, tag_field="kind", tag="control"):
@@ -272,6 +273,7 @@ def _encode_rows(batch: FeatureBatch) -> bytes:
             embeddings=b"" if embeddings is None else _array(embeddings, "<f2"),
             calls=None if batch.calls is None else _calls_coded(batch.calls),
             keyed=None if batch.keyed is None else _keyed_coded(batch.keyed),
+            strata=None if batch.strata is None else _coded(batch.strata),
         )
     )
 
@@ -349,6 +351,7 @@ def _decode_rows(rows: _Rows) -> FeatureBatch:
         else np.frombuffer(rows.embeddings, dtype="<f2").reshape(n, rows.dimensions),
         calls=None if rows.calls is None else _calls_uncoded(rows.calls),
         keyed=None if rows.keyed is None else _keyed_uncoded(rows.keyed),
+        strata=None if rows.strata is None else _uncoded(rows.strata),
     )
     columns: tuple[Sized, ...] = (
         batch.streams,
@@ -363,6 +366,7 @@ def _decode_rows(rows: _Rows) -> FeatureBatch:
         *batch.categories.values(),
         *([] if batch.calls is None else [batch.calls]),
         *([] if batch.keyed is None else [batch.keyed]),
+        *([] if batch.strata is None else [batch.strata]),
     )
     if any(len(column) != n for column in columns):
         raise ValueError("columns of unequal length")

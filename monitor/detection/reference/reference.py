@@ -234,11 +234,11 @@ class Reference:
     moments
         Means over the reference's rows, less `base`.
     distinct
-        How many different events the rows held.
+        How many different events the rows are of.
     fill
         Rate of each flag, taken where an event lacks it (m).
     excluded
-        Numbers that are described but not bet on: each has a detector of its own. Flags never leave the evidence, those
+        Numbers that are described but not bet on: each has its own detector. Flags never leave the evidence, those
         made of such a number (its tail, whether it is not zero) included: no detector of a single number judges them.
     derived
         What a frozen reference holds in place of moments, as in its snapshot.

@@ -69,7 +69,7 @@ class Newcomer:
 
     @property
     def events(self) -> int:
-        """Rows held."""
+        """Rows kept."""
         return len(self._ids)
 
     def takes(self, rows: FeatureBatch) -> bool:

@@ -243,6 +243,11 @@ class PartitionMonitor:
         if action is ControlAction.REMOVE:
             end = Resolution(how=Ended.REMOVED, why="stream removed", by=control.by, time=control.time)
             return self._end(stream, owned, end, offset)
+        if action is ControlAction.JUDGED:
+            judged = owned.judge(control)
+            owned.applied = offset
+            self._changed.add(stream)
+            return judged
         findings: list[Finding] = []
         if isinstance(owned.monitor, Newcomer):
             if action is ControlAction.SETTINGS:
@@ -402,8 +407,7 @@ class PartitionMonitor:
             # What was found before it raised was found in rows before those that it raised on: it stands.
             findings = list(monitor.found) if isinstance(monitor, StreamMonitor) else []
             self._fail(stream, owned, Failure(doing, in_one_line(error), offset, first), error, seen, rows)
-        owned.note(findings or [])
-        return findings
+        return None if findings is None else owned.reported(findings)
 
     def _fail(
         self,

@@ -45,7 +45,7 @@ from monitor.features.batch import FeatureBatch
 
 FORMAT = 3
 """Of snapshots."""
-MONTH_S = 30 * 86400.0
+MONTH_S = 30 * 86400.0  # seconds of the 30 days in which `EVENTS_A_MONTH` is counted
 EVENTS_A_MONTH = 100_000
 """What a stream without times is assumed to carry in 30 days: one event in 26 s."""
 MIN_RUN_LENGTH = 10_000

@@ -94,7 +94,7 @@ _DATE_WORDS = frozenset(("st", "nd", "rd", "th", "de"))
 
 # A word column holds the number of a word for one, and the place of a unit: both in one, as `five-year` has both.
 _UNIT_PLACES = {unit: place for place, unit in enumerate(_DAYS, start=1)}
-_NUMBER_SHIFT = 16
+_NUMBER_SHIFT = 16  # more places than there are units, a power of two so that dividing by it is exact
 
 
 class Fact(NamedTuple):

@@ -1,6 +1,6 @@
 """Language and script of a text.
 
-English is recognised by its own frequent words, in the one pass; a language with a script of its own by its letters.
+English is recognised by its own frequent words, in the one pass; a language with its own script by its letters.
 The rest goes to the identifier of Lui and Baldwin (langid.py, 2012) in its maintained form `py3langid` (BSD), which
 brings its model, on a prefix only: 97 languages, some 80 us a text. Scripts are ISO 15924 codes. Languages that differ
 in few words are reported as one (`no` for both Norwegian standards, `sh` for Croatian, Bosnian and Serbian in Latin
@@ -33,11 +33,11 @@ _MARKED = 0.12  # share of English marker words among words; running English has
 _MARKED_SHORT = 0.3  # ... where there are fewer than ten words
 _SPELT = 0.85  # or this share of words spelt right, for headlines and keywords without function words
 _SPELT_MARKED = 0.6  # or less of both together, for chat
-_MARKED_SPELT = 0.05
+_MARKED_SPELT = 0.05  # with at least this share of function words, which chat has in spite of its spelling
 _PREFIX = 300  # characters shown to the identifier: beyond them it hardly changes its mind
 SURE = 0.7  # certainty from which a language is reported
 _FEW_KNOWN = 0.5  # share of words that English spells so, up to which a text may be in another language of Latin script
-_SURELY_FOREIGN = 0.9
+_SURELY_FOREIGN = 0.9  # certainty; above `SURE`, as an English text that is skipped is lost to spelling and tone
 
 _OTHER_LETTERS = re.compile("[\u0370-\u1dff\u1f00-\u1fff\u2c00-\u2dff\u3040-\ua4ff\ua800-\ud7ff\uf900-\ufaff]")
 _BEYOND_DOUBT = 0.95  # chance of the likeliest language from which no others are asked for, which costs as much again
@@ -55,7 +55,7 @@ _VARIETIES = {
     "arz": "ar", "ary": "ar", "apc": "ar", "acm": "ar", "yue": "zh", "wuu": "zh", "ext": "es", "an": "es", "pcm": "en",
     "uzs": "uz", "ace": "id", "sco": "en", "lmo": "it", "scn": "it", "vec": "it", "bar": "de", "als": "de", "gsw": "de",
 }  # fmt: skip
-"""Varieties and standards that short texts do not tell apart, and the code that is reported."""
+"""Varieties and standards that short texts do not distinguish, and the code that is reported."""
 _RELATIVES = tuple(
     frozenset(group.split())
     for group in ("no da sv", "id ms", "cs sk", "ru uk be bg mk", "sr mk bg", "sh sl", "hi mr ne gom", "es gl pt ca",

@@ -20,7 +20,7 @@ from monitor.features.families.dependencies import clean
 from monitor.features.text.words import EventBatch
 
 MAX_CHARACTERS = 50_000  # of one output that are looked at; all expressions are linear, and this bounds the constant
-LONGEST_SHOWN = 40
+LONGEST_SHOWN = 40  # characters: longer ones are no name of a variable
 NONE = "none"
 
 _OPENER = re.compile(r"[{\[<%$](?=[^\W\d]|[{%=( ]|\d[}$]|\Z)")

@@ -31,6 +31,7 @@ SYMBOL, LOWER, UPPER, DIGIT, UNCASED, STARTER, ORDINAL_NOUN = range(7)
 # BACKTICK is a half of inline code, NO_WORD a whole one, or a link.
 LIST_MARK, ROW, BLOCK_QUOTE, FENCE, BACKTICK, QUOTE_OPENS, QUOTE_CLOSES, NO_WORD = (1 << bit for bit in range(8))
 
+# Mask and places of the three in one number: endings and openings have seven values each, which fit three bits.
 _THREE_BITS, _OPENING_AT, _LAYOUT_AT = 7, 3, 6
 
 CLOSING = "\"'\u201d\u2019)]*_\u00bb\u203a\u300d\u300f\uff09\u3011\u300b\u201c`~"

@@ -62,7 +62,7 @@ NOMINAL_ENDINGS = (
     "tion", "sion", "ment", "ness", "ity", "ance", "ence", "ship", "ism", "ure", "age", "al", "ive", "ous", "ic",
     "able", "ible", "ful", "ary", "tions", "sions", "ments", "ities", "ances", "ences",
 )  # fmt: skip
-_SHORTEST_NOMINAL = 6
+_SHORTEST_NOMINAL = 6  # letters: shorter words end so by chance (table, diary)
 _CONTRACTED = ("'re", "'ll", "'ve", "'d", "'m")
 _STRONG = 2.5  # valence from which a word counts as enthusiastic: "great" 3.1, "love" 3.2, "good" 1.9
 
@@ -105,7 +105,7 @@ def listed_lexicon() -> Lexicon:
     HEDGE, PROFANE, NEGATION, BOOSTER, DAMPENER, APOLOGETIC, COURTEOUS, FIRST, SECOND, NOMINAL, VERBAL, SHOUTED, BUT,
     STRONG_POSITIVE, EMOJI, NO,
 ) = (1 << bit for bit in range(16))  # fmt: skip
-BITS = 16
+BITS = 16  # of a word's class: as many as are named above
 
 
 def _bits_by_word(lexicon: Lexicon) -> dict[str, int]:
@@ -135,7 +135,7 @@ class ToneWords:
     def __init__(self, lexicon: Lexicon) -> None:
         self._bits = _bits_by_word(lexicon)
         self._emoji = lexicon.emoji
-        # what strengthens other words bears no sentiment of its own
+        # what strengthens other words bears no sentiment itself
         degree = BOOSTER | DAMPENER
         self._valence = {word: v for word, v in lexicon.valence.items() if not self._bits.get(word, 0) & degree}
 

@@ -13,11 +13,14 @@ from monitor.detection.diagnosis.attribution import Attribution
 from monitor.detection.diagnosis.sentences import sentence
 from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures
-from monitor.detection.records.finding import Driver, FeatureChange, FindingKind
+from monitor.detection.records.finding import TAIL, Driver, FeatureChange, Finding, FindingKind, Severity
+from monitor.detection.records.finding_kinds import KINDS
 from monitor.detection.reference.reference import Reference
+from monitor.features.base import FeatureSpec, Kind, Worse
 from monitor.features.registry import default_extractors
 
-DECLARED = DeclaredFeatures(spec for family in default_extractors() for spec in family.features)
+SPECS = tuple(spec for family in default_extractors() for spec in family.features)
+DECLARED = DeclaredFeatures(SPECS)
 LATENCY, DEPENDENCY, ERROR = "call.latency.total_s", "call.dependency.duration_s[orders]", "call.outcome.error"
 SHARE, TOKENS, CHARS = "call.context.share", "call.tokens.output", "output.length.chars"
 SENTIMENT, VALID, REFUSAL = "output.tone.sentiment", "output.format.json_valid", "output.tone.refusal"
@@ -134,3 +137,78 @@ def test_an_error_leads_before_the_end_that_it_has() -> None:
 def test_the_kind_follows_from_what_leads(lead: str, kind: FindingKind) -> None:
     change = FeatureChange(lead, 0.0, 1.0, 9.0, events=4)
     assert classify.kind_of(change, Driver.OUTPUT, Attribution(known_versions=True), DECLARED) is kind
+
+
+UP, DOWN = Worse.UP, Worse.DOWN
+
+
+@pytest.mark.parametrize(
+    ("worse", "failure", "effect", "severity"),
+    [
+        (UP, False, 7.9, Severity.WARNING),
+        (UP, False, 8.0, Severity.CRITICAL),
+        (UP, False, -20.0, Severity.WARNING),
+        (DOWN, False, -7.9, Severity.WARNING),
+        (DOWN, False, -8.0, Severity.CRITICAL),
+        (DOWN, False, 20.0, Severity.WARNING),
+        (Worse.EITHER, False, 20.0, Severity.WARNING),
+        (UP, True, 1.0, Severity.WARNING),
+        (UP, True, 1.1, Severity.CRITICAL),
+        (UP, True, -20.0, Severity.WARNING),
+    ],
+)
+def test_a_change_is_critical_where_a_failure_rose_or_something_moved_far_the_way_that_hurts(
+    worse: Worse, failure: bool, effect: float, severity: Severity
+) -> None:
+    spec = FeatureSpec("output.a.b", Kind.NUMBER, "a number", worse=worse, failure=failure)
+    changes = [FeatureChange("output.not.declared", 0.0, 1.0, 50.0), FeatureChange("output.a.b", 0.0, 1.0, effect)]
+    assert classify.severity_of(changes, {spec.name: spec}) is severity
+
+
+def test_a_kind_has_its_runbook_or_that_of_what_broke() -> None:
+    for kind, info in KINDS.items():
+        assert classify.runbook_of(kind, [], DECLARED) == f"runbooks/{kind.value}.md"
+        for narrower in info.narrower:
+            names = [spec.name for role in narrower.roles for spec in SPECS if spec.role is role]
+            enough = [FeatureChange(name, 0.0, 1.0, 9.0) for name in (names * 3)[: narrower.at_least]]
+            assert classify.runbook_of(kind, enough, DECLARED) == f"runbooks/{narrower.name}.md"
+            assert classify.runbook_of(kind, enough) == f"runbooks/{kind.value}.md"
+            too_late = [FeatureChange("output.length.chars", 0.0, 1.0, 9.0)] * 3 + enough
+            assert classify.runbook_of(kind, too_late, DECLARED) == f"runbooks/{kind.value}.md"
+
+
+def test_what_names_the_cause_is_listed_first_and_what_only_failed_or_is_missing_last() -> None:
+    tail, missing = FeatureChange(LATENCY + TAIL, 0.0, 0.1, 3.0), FeatureChange("output.length.missing", 0.0, 0.1, 3.0)
+    opaque = FeatureChange("output.embedding.p3", 0.03, -0.06, -3.0)
+    latency, chars = FeatureChange(LATENCY, 1.0, 3.0, 5.0), FeatureChange(CHARS, 100.0, 200.0, 9.0)
+    found = classify.in_order([missing, opaque, chars, latency, tail], FindingKind.LATENCY, DECLARED)
+    assert found == [tail, latency, chars, opaque, missing]
+    assert classify.in_order([chars, tail], FindingKind.DRIFT, DECLARED) == [chars, tail]
+
+
+def known_finding(kind: FindingKind, tested: list[FeatureChange]) -> Finding:
+    return cast(Finding, SimpleNamespace(kind=kind, tested=tested))
+
+
+@pytest.mark.parametrize(
+    ("name", "effect", "reported"),
+    [
+        (CHARS, 0.5, True),
+        (CHARS, -0.5, False),
+        (CHARS + TAIL, 4.0, True),
+        (SENTIMENT, 4.0, False),
+        (DEPENDENCY, 0.5, False),
+    ],
+)
+def test_a_finding_reports_a_feature_that_moved_the_same_way(name: str, effect: float, reported: bool) -> None:
+    known = known_finding(FindingKind.DRIFT, [FeatureChange(CHARS, 100.0, 150.0, 1.5)])
+    assert classify.is_reported_by(known, FeatureChange(name, 1.0, 2.0, effect), DECLARED) == reported
+
+
+def test_a_finding_of_a_call_reports_what_is_of_its_kind() -> None:
+    known = known_finding(
+        FindingKind.DEPENDENCY, [FeatureChange(ERROR, 0.0, 0.5, 9.0), FeatureChange(CHARS, 1.0, 0.5, -2.0)]
+    )
+    assert classify.is_reported_by(known, FeatureChange(DEPENDENCY, 1.0, 2.0, 3.0), DECLARED)
+    assert not classify.is_reported_by(known, FeatureChange(DEPENDENCY, 1.0, 0.5, -3.0), DECLARED)
+    assert not classify.is_reported_by(known, FeatureChange(LATENCY, 1.0, 2.0, 3.0), DECLARED)

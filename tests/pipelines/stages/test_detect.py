@@ -17,7 +17,7 @@ from monitor.detection import Control, ControlAction, Finding, PartitionMonitor,
 from monitor.detection.records.log_format import decode_message, encode, encode_control, encode_tick
 from monitor.detection.stream.failed_stream import Unjudged
 from monitor.features.batch import FeatureBatch, concat
-from monitor.settings import DeadLetters, Settings
+from monitor.settings import DeadLetters, Settings, Topics
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.kafka.dead_letters import DeadLetter, DeadLetterWriter, headers_of
 from pipelines.kafka.ordered_buffer import OrderedBuffer
@@ -34,7 +34,7 @@ from tests.pipelines.records import Clock, Record, services
 from tests.pipelines.rows import rows_at
 
 EVERY_S = 10.0
-TOPICS = TopicMap(*(TopicFacts(name, name, 1) for name in ("out", "feat", "alerts", "dead", "state", "outbox")))
+TOPICS = TopicMap(*(TopicFacts(name, name, 1) for name in Topics().parts))
 
 
 class Kafka:

@@ -61,6 +61,9 @@ def topics(features_id: str = "features-1", partitions: int = 4, outputs_id: str
         deadletter=TopicFacts("oqm.deadletter", "dead-1", 1),
         state=TopicFacts("oqm.state", "state-1", partitions + 1),
         outbox=TopicFacts("oqm.outbox", "outbox-1", 1),
+        sampled=TopicFacts("oqm.sampled", "sampled-1", 4),
+        judgments=TopicFacts("oqm.judgments", "judgments-1", 4),
+        feedback=TopicFacts("oqm.feedback", "feedback-1", 4),
     )
 
 

@@ -1,0 +1,1 @@
+"""The role `judge`: asks evaluation models about the outputs that were drawn for them."""
