@@ -164,7 +164,7 @@ _NOT_KEPT = "not kept"
 
 def _as_sent(one: StoredOutput) -> dict[str, Any]:
     """The output as an event; what is kept only as a hash is left out, for a hash says nothing of the text."""
-    from monitor.store.privacy import is_hashed
+    from monitor.store.kept_form import is_hashed
 
     known = {**one.fields, "stream": one.stream, "id": one.id, "input": one.input}
     known = {name: value for name, value in known.items() if value is not None and not is_hashed(value)}

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.events.excerpt_size import EXCERPT_CHARS
 
+SHORT = 40  # characters of a text that may come again; a longer one is seldom the same twice
+_REMEMBERED = 8192  # short texts: names of fields, tools and dependencies, and their usual values; a megabyte
 _MARGIN_OF_AN_END = 512  # a JSON web token, the longest secret that is one word, has about as many characters
 _MARGIN = 96  # more than any of the forms below needs to be recognised by its beginning
 
@@ -146,6 +149,34 @@ def _piece(text: str | None, limit: int) -> str:
 def mask(text: str) -> str:
     """A whole text with secrets and personal data replaced by `[masked ...]`, the rest exact; it may get longer."""
     return "".join(_parts(text, len(text)))
+
+
+def mask_each(texts: Sequence[str]) -> list[str]:
+    """`mask` of each of n texts, at a third of the cost where most have nothing to mask."""
+    pieces = [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
+    found = list(pieces)
+    for row in np.flatnonzero(_suspects(pieces)).tolist():
+        found[row] = mask(pieces[row])
+    return found
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def mask_short(text: str) -> str:
+    """`mask`, for names and words that come again with every event."""
+    return mask(text)
+
+
+def is_named_secret(name: str, value: str) -> bool:
+    """Whether the name of a field says that its value is a secret: `password`, `pin`, `api_key`."""
+    if not _names_a_secret(name):
+        return False
+    before = f"{name}="
+    return any(kind == "secret" and start >= len(before) for start, _, kind in find_sensitive(before + value))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _names_a_secret(name: str) -> bool:
+    return _may_name_a_secret(name.lower())
 
 
 def _masked(piece: str, limit: int) -> str:

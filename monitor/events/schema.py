@@ -97,6 +97,13 @@ class Call(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unknown_fiel
     shape: Annotated[
         str | None, Meta(description="Hash of the structure of its response, so that a change of format is seen.")
     ] = None
+    time: Annotated[
+        str | int | float | None,
+        Meta(description="When the call began: seconds since 1970, or RFC 3339, as sent."),
+    ] = None
+    response: Annotated[
+        Any, Meta(description="What it returned, as far as it may be kept; the trace store has 4,000 characters of it.")
+    ] = None
 
 
 class Session(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from monitor.criteria.criterion import ANCHOR_STREAM, JUDGED_STREAM, PREFIX
 from monitor.detection.records.log_format import decode_message
 from monitor.errors import InvalidEvent
 from monitor.events import decode_event
+from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.judgment.records import decode_judgment
 from monitor.judgment.slices import slices_of
@@ -56,8 +57,8 @@ class RowMaker:
     def __init__(self, topics: TopicMap, privacy: Privacy, attribute: str | None = None) -> None:
         self._privacy = privacy
         self._attribute = attribute
-        self._makers: dict[str, tuple[TopicFacts, Callable[[Incoming, TopicFacts, Message], None]]] = {
-            topics.outputs.name: (topics.outputs, self._output),
+        self._makers: dict[str, tuple[TopicFacts, Callable[[Incoming, TopicFacts, Message], None] | None]] = {
+            topics.outputs.name: (topics.outputs, None),  # gathered: their texts are masked together
             topics.features.name: (topics.features, self._feature_rows),
             topics.alerts.name: (topics.alerts, self._alert),
             topics.judgments.name: (topics.judgments, self._judgment),
@@ -67,23 +68,19 @@ class RowMaker:
     def rows(self, messages: Iterable[tuple[str, Message]]) -> Incoming:
         """What the messages of a batch, each with the name of its topic, write in one transaction."""
         incoming = Incoming()
+        events: list[tuple[OutputEvent, Place]] = []
         for topic, message in messages:
             facts, make = self._makers[topic]
             try:
-                make(incoming, facts, message)
+                if make is None:
+                    events.append(_event(facts, message))
+                else:
+                    make(incoming, facts, message)
             except (InvalidEvent, msgspec.DecodeError):
                 self.unreadable += 1
             incoming.positions[facts.id, message.partition] = message.offset + 1
+        incoming.add_outputs(events, self._privacy)
         return incoming
-
-    def _output(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
-        decoded = decode_event(
-            message.value,
-            message.headers or (),
-            default_id=f"{facts.name}/{message.partition}/{message.offset}",
-            timestamp=message.timestamp / 1000.0,
-        )
-        incoming.add_output(decoded.event, _place(facts, message), self._privacy)
 
     def _feature_rows(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is None:
@@ -119,6 +116,16 @@ class RowMaker:
         incoming.alerts.append(row)
 
 
+def _event(facts: TopicFacts, message: Message) -> tuple[OutputEvent, Place]:
+    decoded = decode_event(
+        message.value,
+        message.headers or (),
+        default_id=f"{facts.name}/{message.partition}/{message.offset}",
+        timestamp=message.timestamp / 1000.0,
+    )
+    return decoded.event, _place(facts, message)
+
+
 def counted_outputs(
     batch: FeatureBatch,
     times: NDArray[np.float64],
@@ -134,9 +141,10 @@ def counted_outputs(
     strata = batch.strata or [None] * len(batch)
     violated = batch.values[:, [column for column, _ in checks]]
     known = ~np.isnan(violated)
+    checked: list[bool] = np.any(known, axis=1).tolist()
     wanted = [
         row
-        for row, has_checks in enumerate(known.any(axis=1).tolist())
+        for row, has_checks in enumerate(checked)
         if (has_checks or strata[row] is not None) and not batch.streams[row].startswith(DERIVED)
     ]
     if not wanted:
