@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import random
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from monitor.judgment.records import Judgment, Sampled, decode_judgment, decode_sampled
-from monitor.testing.scripted_evaluator import Reply, ScriptedEvaluator
+from monitor.testing.scripted_evaluator import ScriptedEvaluator
 from pipelines.kafka.log_reader import read_to_end
 from tests.brokers.apache import ApacheKafka
 from tests.kafka.conftest import installed
@@ -66,7 +66,7 @@ async def test_every_drawn_output_has_one_judgment_though_judges_are_killed(
     judges = [installation.worker("judge")]
     for part in range(5):
         installation.publish(events[part * 300 : (part + 1) * 300])
-        time.sleep(rng.uniform(0.5, 3.0))  # so that they die at different moments of their work
+        await asyncio.sleep(rng.uniform(0.5, 3.0))  # so that they die at different moments of their work
         judges[-1].kill()
         judges.append(installation.worker("judge"))
     installation.ready(flow)

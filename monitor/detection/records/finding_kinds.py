@@ -44,6 +44,7 @@ class FindingKind(StrEnum):
     MIX_SHIFT = "mix_shift"
     CANARY = "canary"
     REFERENCE = "reference"
+    EVALUATOR_DOWN = "evaluator_down"
 
     @classmethod
     def _missing_(cls, value: object) -> FindingKind | None:
@@ -447,6 +448,17 @@ _TABLE: dict[FindingKind, KindInfo] = {
         ),
         trigger=Trigger.ELSEWHERE,
         severity=SeverityRule.INFO,
+    ),
+    FindingKind.EVALUATOR_DOWN: KindInfo(
+        headline="Evaluator down",
+        meaning="An evaluation model gives no verdicts: it refuses every request, is away, or cannot be read.",
+        next_steps=(
+            "Read what it answered: is it the key, the billing, the model or the address?",
+            "Mend that in `evaluators`, and restart the workers that judge; the alert resolves with its next verdict.",
+            "Until then judgments of its criteria are missing: take no rate of quality for the state of now.",
+        ),
+        trigger=Trigger.ELSEWHERE,
+        severity=SeverityRule.WARNING,
     ),
 }
 
