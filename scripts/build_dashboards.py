@@ -496,8 +496,8 @@ QUALITY: list[AnyPanel] = [
                  "{{stream}} {{criterion}}: at least"),
            Query("bottomk(15, max by (stream, criterion) (oqm_quality_high_ratio" + OF_STREAMS + "))",
                  "{{stream}} {{criterion}}: at most"), most=1, width=24, height=10),
-    rows("Estimates", "Share of all outputs that pass, with its interval and the verdicts that it rests on. By slice and "
-         "segment: oqm quality.",
+    rows("Estimates", "Share of all outputs that pass, with its interval and the verdicts that it rests on. oqm "
+         "quality breaks them down.",
          [Query("max by (stream, criterion) (oqm_quality_ratio" + OF_STREAMS + ")", "rate"),
           Query("max by (stream, criterion) (oqm_quality_low_ratio" + OF_STREAMS + ")", "low"),
           Query("max by (stream, criterion) (oqm_quality_high_ratio" + OF_STREAMS + ")", "high"),
