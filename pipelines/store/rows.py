@@ -141,10 +141,9 @@ def counted_outputs(
     strata = batch.strata or [None] * len(batch)
     violated = batch.values[:, [column for column, _ in checks]]
     known = ~np.isnan(violated)
-    checked: list[bool] = np.any(known, axis=1).tolist()
     wanted = [
         row
-        for row, has_checks in enumerate(checked)
+        for row, has_checks in enumerate(np.any(known, axis=1))
         if (has_checks or strata[row] is not None) and not batch.streams[row].startswith(DERIVED)
     ]
     if not wanted:
