@@ -71,8 +71,8 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         What attribution may name: model.version, prompt.version, attributes.
     finding, side
         Of a diagnostic request: the id of the alert, and on which side of its change the output stands.
-    anchor
-        Id of the anchor.
+    anchor, pin
+        Id of the anchor; name of the baseline that its verdict is for, where an operator asked for another one.
     """
 
     stream: str
@@ -88,6 +88,7 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finding: str | None = None
     side: Side | None = None
     anchor: str | None = None
+    pin: str = ""
     v: int = VERSION
 
 
@@ -96,7 +97,7 @@ class Judgment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes
     ----------
-    stream, event, time, place, segments, purpose, finding, side, anchor
+    stream, event, time, place, segments, purpose, finding, side, anchor, pin
         As in `Sampled`.
     criterion, probability, rules, by_uniform
         As in `Asked`.
@@ -130,6 +131,7 @@ class Judgment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finding: str | None = None
     side: Side | None = None
     anchor: str | None = None
+    pin: str = ""
     passed: bool | None = None
     missing: str | None = None
     score: float | None = None

@@ -112,10 +112,13 @@ class Desk:
         """Release the evaluator's connections."""
         await self._evaluator.close()
 
-    async def ask(self, question: Question) -> Outcome:
-        """The outcome of a question; waits for its turn and for an evaluator that is away, at most `give_up_s`."""
+    async def ask(self, question: Question, *, again: bool = False) -> Outcome:
+        """The outcome of a question; waits for its turn and for an evaluator that is away, at most `give_up_s`.
+
+        `again` asks also where the answer is remembered: for anchors, whose answers are asked for to see them change.
+        """
         key = question.hash()
-        if (known := self._cache.get(key)) is not None:
+        if not again and (known := self._cache.get(key)) is not None:
             self._cache.move_to_end(key)
             return msgspec.structs.replace(known, cached=True, tokens=0, cost_usd=0.0, latency_s=0.0)
         if self._failure is not None and self._max_waiting is not None and self._waiting >= self._max_waiting:

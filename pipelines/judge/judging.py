@@ -73,7 +73,11 @@ class Judging:
             self._stats.judgments_left_out[desk.name] += 1
             return None
         question = question_for(sampled, criterion, desk.config.texts)
-        outcome = Outcome(missing="no_text") if question is None else await desk.ask(question)
+        outcome = (
+            Outcome(missing="no_text")
+            if question is None
+            else await desk.ask(question, again=sampled.purpose is Purpose.ANCHOR)
+        )
         return self._record(sampled, lowered, desk.name, outcome)
 
     def _criterion(self, sampled: Sampled, name: str) -> Criterion | None:
@@ -121,6 +125,7 @@ class Judging:
             finding=sampled.finding,
             side=sampled.side,
             anchor=sampled.anchor,
+            pin=sampled.pin,
             passed=outcome.passed,
             missing=outcome.missing,
             score=outcome.score,
