@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from monitor.criteria.criterion import Criterion
     from monitor.judgment.anchor_book import AnchorBook
     from monitor.settings import Settings
+    from pipelines.kafka.producer import Outgoing
 
-EXIT_NONE = 1
 EXCERPT_CHARS = 80  # of an output in the table: a line of a terminal
 
 CriterionName = Annotated[str, typer.Argument(metavar="CRITERION", help="Name of the criterion.")]
@@ -122,7 +122,7 @@ def run(
     chosen = _chosen(settings, criterion)
     topics = read_topics(settings.broker, settings.topics)
     now = time.time()
-    asked = []
+    asked: list[Outgoing] = []
     for one in chosen:
         anchors = list(read_anchors(str(one.anchors)).values())
         rounds = REPEATS if again else 1
@@ -133,7 +133,7 @@ def run(
     asyncio.run(_send(settings, asked))
 
 
-async def _send(settings: Settings, messages: Sequence[Any]) -> None:
+async def _send(settings: Settings, messages: Sequence[Outgoing]) -> None:
     from pipelines.kafka.producer import LogProducer
 
     producer = LogProducer(settings.broker)
@@ -153,7 +153,7 @@ def list_(
 ) -> None:
     """Show each criterion's anchors: their labels, baselines and latest verdicts, those that changed first.
 
-    Reads what workers keep in Kafka, from any machine. Exit code 1: no criterion has anchors.
+    Reads what workers keep in Kafka, from any machine.
     """
     from monitor.criteria.anchors import read_anchors
     from monitor.judgment.anchor_book import AnchorBook
