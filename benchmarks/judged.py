@@ -196,9 +196,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--full", action="store_true", help="as many runs as docs/benchmarks.md has")
     full = parser.parse_args().full
-    report_falls(200 if full else 20)
-    report_false_alarms(100 if full else 5)
-    report_anchors(200 if full else 10, 100 if full else 10)
+    report_falls(60 if full else 12)
+    report_false_alarms(30 if full else 3)
+    report_anchors(100 if full else 8, 40 if full else 8)
 
 
 if __name__ == "__main__":
