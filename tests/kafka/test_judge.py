@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from monitor.judgment.records import Judgment, Sampled, decode_judgment, decode_sampled
-from monitor.testing.scripted_evaluator import ScriptedEvaluator
+from monitor.testing.scripted_evaluator import Reply, ScriptedEvaluator
 from pipelines.kafka.log_reader import read_to_end
 from tests.brokers.apache import ApacheKafka
 from tests.kafka.conftest import installed
@@ -65,23 +67,91 @@ async def test_every_drawn_output_has_one_judgment_though_judges_are_killed(
     judges = [installation.worker("judge")]
     for part in range(5):
         installation.publish(events[part * 300 : (part + 1) * 300])
-        time.sleep(rng.uniform(0.5, 3.0))  # so that they die at different moments of their work
+        await asyncio.sleep(rng.uniform(0.5, 3.0))  # so that they die at different moments of their work
         judges[-1].kill()
         judges.append(installation.worker("judge"))
-    installation.ready(flow)
-
-    wanted: set[tuple[str, str]] = set()
-    before = time.monotonic()
-    judged: dict[tuple[str, str], Judgment] = {}
-    while time.monotonic() - before < 90 and (not wanted or judged.keys() != wanted):
-        drawn = {(one.event, asked.criterion) for one in await read_sampled(installation) for asked in one.asked}
-        wanted = drawn if len(drawn) > 700 else set()
-        judged = {}
-        for judgment in await read_judgments(installation):
-            judged.setdefault((judgment.event, judgment.criterion), judgment)
-    assert judged.keys() == wanted
+    await asyncio.to_thread(installation.wait_for_events, {f"s{n}": 500 for n in range(3)}, 90)
+    wanted = {(one.event, asked.criterion) for one in await read_sampled(installation) for asked in one.asked}
+    judged = await wait_for_judgments(installation, wanted)
+    assert flow.running
     assert {judgment.missing for judgment in judged.values()} == {None}
     texts = {event["id"]: event["output"] for event in events}
     assert all(judgment.passed == (len(texts[judgment.event]) <= 400) for judgment in judged.values())
     assert {judgment.stratum for judgment in judged.values()} <= {"uniform", "risky+uniform"}
-    assert len(wanted) < 1_500
+    # Half of the outputs by one criterion; the sample of the other is nested in it.
+    assert 600 < sum(criterion == "good" for _, criterion in wanted) < 900
+    assert {event for event, _ in wanted} == {event for event, criterion in wanted if criterion == "good"}
+
+
+async def test_a_blocked_evaluator_alerts_waits_and_loses_nothing(
+    installation: Installation, evaluator: ScriptedEvaluator
+) -> None:
+    blocked = Reply(401, {"Content-Type": "application/json"}, b'{"error": "this key is not known"}')
+    evaluator.script.reply = lambda asked: blocked
+    worker = installation.worker()
+    installation.publish(made_event("s0", n, long=False) for n in range(200))
+
+    def alerts() -> list[tuple[str, str, str]]:
+        return [(one.stream, one.kind.value, one.state.value) for one in installation.alerts()]
+
+    def away() -> bool:
+        try:
+            status, body = worker.ask("/readyz")
+        except OSError:
+            return False
+        return status == 503 and "this key is not known" in json.dumps(body)
+
+    fired = ("~evaluator/main", "evaluator_down", "firing")
+    await asyncio.to_thread(installation.wait_for, "the alert", lambda: alerts() == [fired], 90)
+    await asyncio.to_thread(installation.wait_for, "readyz says it", away, 30)
+    assert await read_judgments(installation) == []
+    worker.kill()
+    worker = installation.worker()
+    await asyncio.to_thread(installation.wait_for, "readyz says it again", away, 90)
+    assert alerts() == [fired], "the alert of the worker that died goes on"
+
+    evaluator.script.reply = lambda asked: None
+    wanted = {(one.event, asked.criterion) for one in await read_sampled(installation) for asked in one.asked}
+    assert len(wanted) > 80
+    judged = await wait_for_judgments(installation, wanted, 180)
+    assert all(judgment.passed for judgment in judged.values())
+    resolved = ("~evaluator/main", "evaluator_down", "resolved")
+    await asyncio.to_thread(installation.wait_for, "resolved", lambda: alerts() == [fired, resolved], 30)
+    assert await asyncio.to_thread(worker.stop) == 0
+
+
+async def test_a_budget_is_not_spent_again_after_a_restart(
+    installation: Installation, evaluator: ScriptedEvaluator
+) -> None:
+    installation.with_sections(sections(evaluator, spend={"tokens_per_day": 5_000}, concurrency=1))
+    flow = installation.worker("featurize")
+    for start in (0, 200):
+        judge = installation.worker("judge")
+        installation.publish(made_event("s0", n, long=False) for n in range(start, start + 200))
+        at_least = 100 * (start // 200 + 1) - 20
+
+        async def many(least: int = at_least) -> bool:
+            return len(await read_judgments(installation)) >= least
+
+        before = time.monotonic()
+        while not await many():
+            assert time.monotonic() - before < 90
+        judge.kill()
+    assert flow.running
+    judgments = await read_judgments(installation)
+    assert sum(judgment.tokens for judgment in judgments) <= 5_000
+    assert {judgment.missing for judgment in judgments} == {None, "budget"}
+
+
+async def wait_for_judgments(
+    installation: Installation, wanted: set[tuple[str, str]], within_s: float = 90.0
+) -> dict[tuple[str, str], Judgment]:
+    """The judgments of these events and criteria, the first of each; no others may be there."""
+    began = time.monotonic()
+    while True:
+        judged: dict[tuple[str, str], Judgment] = {}
+        for judgment in await read_judgments(installation):
+            judged.setdefault((judgment.event, judgment.criterion), judgment)
+        if judged.keys() == wanted or time.monotonic() - began > within_s:
+            assert judged.keys() == wanted
+            return judged
