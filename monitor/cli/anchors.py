@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.connection import Connection, with_connection
-from monitor.cli.options import AsJson, ConfigFile
+from monitor.cli.options import AsJson, ConfigFile, existing
 from monitor.cli.output import notes, print_json, tables
 from monitor.cli.trace import StoreOption
 from monitor.errors import ConfigError
@@ -83,7 +83,7 @@ def add(
     settings = load_settings(config)
     [chosen] = _chosen(settings, criterion)
     path = str(chosen.anchors)
-    found = list(read_anchors(source).values()) if source is not None else []
+    found = list(read_anchors(existing([source])[0]).values()) if source is not None else []
     if event:
         found = _stored(settings, store, event, bool(passed))
     added = append_anchors(path, found)
