@@ -13,6 +13,7 @@ import typer
 
 from monitor.cli import (
     alert,
+    anchors,
     check,
     check_config,
     compare,
@@ -21,6 +22,7 @@ from monitor.cli import (
     events,
     features,
     publish,
+    quality,
     reference,
     replay,
     schema,
@@ -59,12 +61,14 @@ def build_app() -> typer.Typer:
     app.command("publish")(publish.command)
     app.command("topics")(topics.command)
     app.command("events")(events.command)
+    app.command("quality")(quality.command)
     app.command("trace")(trace.command)
     app.command("search")(trace.search)
     app.command("schema")(schema.command)
     app.command("check-config")(check_config.command)
     app.command("version")(version.command)
     app.add_typer(alert.group(), name="alert")
+    app.add_typer(anchors.group(), name="anchors")
     app.add_typer(reference.group(), name="reference")
     app.add_typer(events.group(), name="event")
     app.add_typer(deadletter.group(), name="deadletter")

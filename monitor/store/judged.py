@@ -13,8 +13,8 @@ import msgspec
 
 from monitor.judgment.records import Judgment
 from monitor.judgment.slices import Slice
-from monitor.store.periods import DAY_S, HOUR_S
 from monitor.store.kept_form import kept
+from monitor.store.periods import DAY_S, HOUR_S
 from monitor.store.privacy import FieldPolicy, Keep
 from monitor.store.texts import storable
 

@@ -162,7 +162,7 @@ def _copy_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, 
         cursor.execute(f"create temporary table if not exists {incoming} (like {table.name}) on commit delete rows")
         with cursor.copy(f"copy {incoming} ({columns}) from stdin") as copy:
             for row in rows:
-                copy.write_row([row.get(name) for name in names])
+                copy.write_row([row[name] for name in names])
         cursor.execute(f"insert into {table.name} ({columns}) select {columns} from {incoming} on conflict do nothing")
 
 

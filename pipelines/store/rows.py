@@ -143,7 +143,7 @@ def counted_outputs(
     known = ~np.isnan(violated)
     wanted = [
         row
-        for row, has_checks in enumerate(np.atleast_1d(known.any(axis=1)))
+        for row, has_checks in enumerate(np.any(known, axis=1))
         if (has_checks or strata[row] is not None) and not batch.streams[row].startswith(DERIVED)
     ]
     if not wanted:

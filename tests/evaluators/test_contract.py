@@ -63,7 +63,7 @@ async def test_the_classifier_keeps_the_contract() -> None:
         (429, {"Retry-After": "7"}, "slow down", RetryableEvaluation, 7.0, "unavailable"),
         (429, {}, '{"error": {"code": "insufficient_quota"}}', EvaluatorBlocked, None, None),
         (408, {}, "", RetryableEvaluation, None, "unavailable"),
-        (401, {}, f"key {KEY[:6]} is not known", EvaluatorBlocked, None, None),
+        (401, {}, f"the key {KEY} is not known", EvaluatorBlocked, None, None),
         (402, {}, "", EvaluatorBlocked, None, None),
         (403, {}, "", EvaluatorBlocked, None, None),
         (404, {}, "no such model", EvaluatorBlocked, None, None),
