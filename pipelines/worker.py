@@ -111,7 +111,7 @@ class Worker:
         self.settings = settings
         self.roles = frozenset(roles)
         self.stats = WorkerStats()
-        self.stages: dict[Role, Stage] = {}
+        self.stages: dict[str, Stage] = {}
         self._given_sinks = sinks
         self._configured_sinks = ConfiguredSinks(time.time)
         self._group = GroupMembership(f"{settings.topics.outputs.name}.monitor", session_timeout_s)
@@ -205,7 +205,7 @@ class Worker:
     def _sinks(self) -> Sequence[Sink]:
         return self._configured_sinks.build(self.settings.sinks) if self._given_sinks is None else self._given_sinks
 
-    async def _run(self, consumer: FaustConsumer, stages: dict[Role, Stage]) -> None:
+    async def _run(self, consumer: FaustConsumer, stages: dict[str, Stage]) -> None:
         assert self._ended is not None
         if not stages:  # trace store and judge alone, which have their own threads and consumer groups
             self.stats.assigned = True
@@ -261,7 +261,7 @@ class Worker:
         self._marks.beats += 1
         consumer.beat()
 
-    async def _look(self, consumer: FaustConsumer, stages: Mapping[Role, Stage]) -> None:
+    async def _look(self, consumer: FaustConsumer, stages: Mapping[str, Stage]) -> None:
         """Write what is due, commit the group's offsets, and look after the consumer."""
         self._marks.looks += 1
         if consumer.app.crashed:
@@ -277,7 +277,7 @@ class Worker:
         if all(stage.buffer.idle for stage in stages.values()):
             self.stats.progress_at = time.time()
 
-    async def _write_due(self, stages: Mapping[Role, Stage]) -> None:
+    async def _write_due(self, stages: Mapping[str, Stage]) -> None:
         for stage in stages.values():
             await stage.idle()
 

@@ -157,6 +157,10 @@ class DetectionSettings(BaseModel):
         None, gt=0, description="seconds without an event that raise an alert; null: what is usual at that hour"
     )
 
+    watch_volume: bool = Field(
+        True, description="whether a change of the rate of events, and silence, are watched; false for rare samples"
+    )
+
     forget_after: Duration = Field(
         90 * SECONDS["d"],
         ge=SECONDS["d"],

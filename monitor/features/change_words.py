@@ -40,6 +40,7 @@ _WEIGHTS = {
     Role.PRIVACY: CAUSE,
     Role.CONTENT_FAULT: CAUSE,
     Role.CHECK: CAUSE,
+    Role.QUALITY: CAUSE,
     Role.ERROR: CAUSE,
     Role.DEPENDENCY: CAUSE,
     Role.FINISH: CAUSE,
@@ -329,7 +330,11 @@ _OF_DEPENDENCY = {
         "dependency {key}", "Dependency {key} answers in another format", weight=CAUSE
     ),
 }
-_ROLE_WORDS = {Role.CHECK: ChangeWords("check {name}", "Check `{name}` fails", "Check `{name}` fails less often")}
+_ROLE_WORDS = {
+    Role.CHECK: ChangeWords("check {name}", "Check `{name}` fails", "Check `{name}` fails less often"),
+    # Said by what passes (`monitor.detection.diagnosis.sentences`): people speak of the share that is good.
+    Role.QUALITY: ChangeWords("quality {name}", "Fewer outputs pass `{name}`", "More outputs pass `{name}`"),
+}
 
 
 def change_words(name: str, spec: FeatureSpec | None) -> ChangeWords:

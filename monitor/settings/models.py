@@ -25,9 +25,11 @@ from monitor.alerting.rendering.links import LinkTemplates
 from monitor.config_values.durations import Duration
 from monitor.config_values.plain_errors import MisplacedError, did_you_mean, first_sentence
 from monitor.criteria.criterion import Criteria, Criterion
+from monitor.criteria.derived import anchored, judged_of
 from monitor.detection.settings import DetectionSettings
 from monitor.evaluators.registry import EvaluatorSettings
 from monitor.settings.broker import Broker
+from monitor.settings.derived import judged_detection
 from monitor.settings.judging import Judging
 from monitor.settings.part import Part
 from monitor.settings.store import Store
@@ -35,6 +37,9 @@ from monitor.settings.topics import Topics
 from monitor.settings.worker import Delivery, Metrics, Worker
 from monitor.sinks.log.config import LogSinkConfig
 from monitor.sinks.registry import SinkSettings
+
+_DERIVED = -1
+"""Stands in a key of merged settings between the overrides of a derived stream's parent and its own."""
 
 
 def _off(value: object) -> object:
@@ -155,11 +160,37 @@ class Settings(Part):
                     raise MisplacedError(what + hint + none, "streams", index, "criteria", place, "evaluator")
 
     def for_stream(self, name: str) -> StreamSettings:
-        """What holds for this stream: the defaults, then each matching override in the file's order."""
-        matching = tuple(i for i, override in enumerate(self.streams) if fnmatchcase(name, override.match))
+        """What holds for this stream: the defaults, then each matching override in the file's order.
+
+        A derived stream (`monitor.criteria.derived`) has what holds for its parent, with detection as it fits verdicts;
+        overrides whose pattern begins with `~` are for derived streams and come last.
+        """
+        if (judged := judged_of(name)) is not None:
+            return self._derived(name, self._matching(judged.stream))
+        if (criterion := anchored(name)) is not None:
+            return self._derived(name, self._declaring(criterion))
+        matching = self._matching(name)
         if matching not in self._merged:
             self._merged[matching] = self._merge(matching)
         detection, owner, route = self._merged[matching]
+        return StreamSettings.model_construct(stream=name, owner=owner, route=route, detection=detection)
+
+    def _matching(self, name: str) -> tuple[int, ...]:
+        return tuple(i for i, override in enumerate(self.streams) if fnmatchcase(name, override.match))
+
+    def _declaring(self, criterion: str) -> tuple[int, ...]:
+        """The first override that declares a criterion of this name, whose owner answers for its anchors."""
+        return tuple(
+            i for i, override in enumerate(self.streams) if any(one.name == criterion for one in override.criteria)
+        )[:1]
+
+    def _derived(self, name: str, parent: tuple[int, ...]) -> StreamSettings:
+        own = tuple(i for i in self._matching(name) if self.streams[i].match.startswith("~"))
+        key = (*parent, _DERIVED, *own)
+        if key not in self._merged:
+            detection, owner, route = self._merge(parent)
+            self._merged[key] = self._overlaid(own, judged_detection(detection), owner, route)
+        detection, owner, route = self._merged[key]
         return StreamSettings.model_construct(stream=name, owner=owner, route=route, detection=detection)
 
     @property
@@ -190,10 +221,15 @@ class Settings(Part):
         return self._merge((index,))
 
     def _merge(self, matching: Sequence[int]) -> tuple[DetectionSettings, str, str]:
-        owner, route = self.alerting.owner, self.alerting.route
+        return self._overlaid(matching, self.detection, self.alerting.owner, self.alerting.route)
+
+    def _overlaid(
+        self, matching: Sequence[int], base: DetectionSettings, owner: str, route: str
+    ) -> tuple[DetectionSettings, str, str]:
+        """These overrides, in order, on top of what is given."""
         if not matching:
-            return self.detection, owner, route
-        data = self.detection.model_dump()
+            return base, owner, route
+        data = base.model_dump()
         for index in matching:
             override = self.streams[index]
             owner = override.owner if override.owner is not None else owner

@@ -14,7 +14,7 @@ from monitor.detection import Finding
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
 from monitor.sinks.base import Sink
-from pipelines.build import dispatch_for, featurizer_for, partition_monitor
+from pipelines.build import dispatch_for, featurizer_for, partition_monitor, watched_features
 from pipelines.feature_log.ticks import EventTimeTicks
 from pipelines.kafka.ordered_buffer import OrderedBuffer
 from pipelines.kafka.topics import TopicFacts
@@ -23,6 +23,7 @@ from pipelines.stages.base import Stage, StageServices
 from pipelines.stages.detect import Detect
 from pipelines.stages.draw import output_draw
 from pipelines.stages.featurize import EventReader, Featurize
+from pipelines.stages.judged import JudgedOutputs, JudgmentReader
 from pipelines.stages.notify.couriers import Couriers, Timing
 from pipelines.stages.notify.outbox import Outbox
 from pipelines.stages.notify.stage import AlertPolicy, Notify
@@ -93,12 +94,17 @@ class StageBuilder:
         self._sinks = sinks
         self._replay = replay
 
-    def build(self, roles: Collection[Role]) -> dict[Role, Stage]:
-        """The stages of these roles, in the order in which events pass them. Loads models: takes seconds."""
-        stages: dict[Role, Stage] = {}
+    def build(self, roles: Collection[Role]) -> dict[str, Stage]:
+        """The stages of these roles by name, in the order in which events pass them. Loads models: takes seconds.
+
+        With detect comes, where a criterion is judged, the stage that makes rows of judgments.
+        """
+        stages: dict[str, Stage] = {}
         featurizer = featurizer_for(self._settings)
         if Role.FEATURIZE in roles:
             stages[Role.FEATURIZE] = self._featurize(featurizer)
+        if Role.DETECT in roles and self._settings.judged and self._replay is None:
+            stages[JudgedOutputs.name] = self._judged()
         if Role.DETECT in roles:
             stages[Role.DETECT] = self._detect(featurizer)
         if Role.NOTIFY in roles:
@@ -130,10 +136,16 @@ class StageBuilder:
             self._positions(topics.outputs),
         )
 
+    def _judged(self) -> JudgedOutputs:
+        topics, settings = self._services.topics, self._settings
+        reader = JudgmentReader(topics.judgments, topics.features.partitions, excerpts=settings.features.excerpts)
+        buffer = self._buffer(topics.judgments, settings.worker.detect_batch, NO_LINGER_S)
+        return JudgedOutputs(self._services, buffer, reader, self._positions(topics.judgments))
+
     def _detect(self, featurizer: Featurizer) -> Detect:
         settings, services = self._settings, self._services
         specs = featurizer.specs
-        by_name = {spec.name: spec for spec in specs}
+        by_name = {spec.name: spec for spec in watched_features(settings, specs)}
 
         def alert(finding: Finding) -> Alert:
             now = self._current()

@@ -35,6 +35,7 @@ VERSIONS = (
     "prompt.name",
     "prompt.version",
     "prompt.hash",
+    "evaluator",  # of streams of verdicts: who judged
 )
 """Attributes that say which version answered, most general first: a new value is a cause of a change."""
 

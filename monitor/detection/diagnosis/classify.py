@@ -115,7 +115,8 @@ def kind_of(
             role = None
     for kind, info in KINDS.items():
         if info.trigger in (Trigger.CALL, Trigger.LEADS) and role in info.roles:
-            return kind
+            explained = (other for name, other in info.instead_with_new.items() if name in attribution.new_versions)
+            return next(explained, kind)
     if attribution.known_versions and not attribution.new_versions:
         return FindingKind.SILENT_UPDATE
     return FindingKind.DRIFT

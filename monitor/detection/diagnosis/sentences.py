@@ -177,6 +177,18 @@ def _category(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWord
     return _value_share(change, f"{clause} {change.value}", change.usual)
 
 
+def _quality(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:
+    """`Fewer outputs pass `answers`: 92 % before, 78 % of 45 (64 to 88 %)`: the flag says who failed."""
+    if spec is None or spec.role is not Role.QUALITY or spec.kind is not Kind.FLAG:
+        return None
+    before, after = _both(change)
+    now = share(1 - after)
+    if change.events:
+        interval = wilson(round((1 - after) * change.events), change.events)
+        now += f" of {change.events:,} ({100 * interval.low:.0f} to {100 * interval.high:.0f} %)"
+    return f"{words.clause(rose=after > before)}: {share(1 - before)} before, {now}"
+
+
 def _flag(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:
     if spec is None or spec.kind is not Kind.FLAG:
         return None
@@ -229,6 +241,7 @@ _WAYS: tuple[Callable[[FeatureChange, FeatureSpec | None, ChangeWords], str | No
     _json_key,
     _json_shape,
     _category,
+    _quality,
     _flag,
     _any,
     _differs,

@@ -1,0 +1,71 @@
+"""Derived streams: streams whose rows are verdicts on outputs. Their names, and the features of their rows.
+
+`~judged/<stream>/<criterion>` holds the verdicts on a stream's sampled outputs by one criterion, one row an output.
+Each criterion has a stream by itself, since criteria may be sampled at different rates, and a feature that most rows
+lack cannot be part of a reference. `~anchor/<criterion>` holds the verdicts on a criterion's anchors.
+
+Called by the stage that writes the rows, by detection's set-up and by the settings. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from monitor.criteria.criterion import ANCHOR_STREAM, JUDGED_STREAM, Criterion
+from monitor.features.base import FeatureSpec, Kind, Role, Worse
+
+EVALUATOR = "evaluator"
+"""The segment of a judged row that names who judged: the evaluator's name and identity. Detection takes it as a version
+(`monitor.detection.columns.recent_rows.VERSIONS`): a change that comes with another identity is one of the evaluator,
+not of the outputs."""
+
+
+class Judged(NamedTuple):
+    """What a derived stream of judged outputs is derived from."""
+
+    stream: str
+    criterion: str
+
+
+def judged_stream(stream: str, criterion: str) -> str:
+    """Name of the stream of a stream's verdicts by one criterion; `judged_of` reverses it."""
+    return f"{JUDGED_STREAM}{stream}/{criterion}"
+
+
+def judged_of(name: str) -> Judged | None:
+    """The stream and criterion of a derived stream of judged outputs; None for the name of any other stream.
+
+    >>> judged_of("~judged/shop/answers/polite")
+    Judged(stream='shop/answers', criterion='polite')
+    """
+    if not name.startswith(JUDGED_STREAM):
+        return None
+    stream, slash, criterion = name.removeprefix(JUDGED_STREAM).rpartition("/")
+    return Judged(stream, criterion) if slash and stream and criterion else None
+
+
+def anchor_stream(criterion: str) -> str:
+    """Name of the stream of the verdicts on a criterion's anchors; `anchored` reverses it."""
+    return f"{ANCHOR_STREAM}{criterion}"
+
+
+def anchored(name: str) -> str | None:
+    """The criterion of a stream of anchors; None for the name of any other stream."""
+    return name.removeprefix(ANCHOR_STREAM) or None if name.startswith(ANCHOR_STREAM) else None
+
+
+def judged_features(criteria: Iterable[Criterion]) -> tuple[FeatureSpec, ...]:
+    """The failure flag of each judged criterion, once a name: 1 where the evaluator failed an output, 0 where not."""
+    by_name = {criterion.name: criterion for criterion in criteria if criterion.judged}
+    return tuple(
+        FeatureSpec(
+            criterion.feature,
+            Kind.FLAG,
+            f"fails {name} in the evaluator's judgment: {criterion.passes}",
+            worse=Worse.UP,
+            failure=True,
+            role=Role.QUALITY,
+        )
+        for name, criterion in by_name.items()
+    )
