@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from monitor.alerting.alert import Alert
 from monitor.alerting.from_finding import from_finding
+from monitor.criteria.derived import FEEDBACK
 from monitor.detection import Finding
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
@@ -23,6 +24,7 @@ from pipelines.stages.base import Stage, StageServices
 from pipelines.stages.detect import Detect
 from pipelines.stages.draw import output_draw
 from pipelines.stages.featurize import EventReader, Featurize
+from pipelines.stages.feedback import FeedbackReader, FeedbackRows
 from pipelines.stages.judged import JudgedOutputs, JudgmentReader
 from pipelines.stages.notify.couriers import Couriers, Timing
 from pipelines.stages.notify.outbox import Outbox
@@ -97,7 +99,8 @@ class StageBuilder:
     def build(self, roles: Collection[Role]) -> dict[str, Stage]:
         """The stages of these roles by name, in the order in which events pass them. Loads models: takes seconds.
 
-        With detect comes, where a criterion is judged, the stage that makes rows of judgments.
+        With detect come the stage that makes rows of users' feedback and, where a criterion is judged, the one that
+        makes rows of judgments.
         """
         stages: dict[str, Stage] = {}
         featurizer = featurizer_for(self._settings)
@@ -105,6 +108,8 @@ class StageBuilder:
             stages[Role.FEATURIZE] = self._featurize(featurizer)
         if Role.DETECT in roles and self._settings.judged and self._replay is None:
             stages[JudgedOutputs.name] = self._judged()
+        if Role.DETECT in roles and self._replay is None:
+            stages[FeedbackRows.name] = self._feedback()
         if Role.DETECT in roles:
             stages[Role.DETECT] = self._detect(featurizer)
         if Role.NOTIFY in roles:
@@ -142,10 +147,16 @@ class StageBuilder:
         buffer = self._buffer(topics.judgments, settings.worker.detect_batch, NO_LINGER_S)
         return JudgedOutputs(self._services, buffer, reader, self._positions(topics.judgments))
 
+    def _feedback(self) -> FeedbackRows:
+        topics, settings = self._services.topics, self._settings
+        reader = FeedbackReader(topics.feedback, topics.features.partitions, excerpts=settings.features.excerpts)
+        buffer = self._buffer(topics.feedback, settings.worker.detect_batch, NO_LINGER_S)
+        return FeedbackRows(self._services, buffer, reader, self._positions(topics.feedback))
+
     def _detect(self, featurizer: Featurizer) -> Detect:
         settings, services = self._settings, self._services
         specs = featurizer.specs
-        by_name = {spec.name: spec for spec in watched_features(settings, specs)}
+        by_name = {spec.name: spec for spec in (*watched_features(settings, specs), FEEDBACK)}
 
         def alert(finding: Finding) -> Alert:
             now = self._current()
