@@ -136,5 +136,8 @@ def _accepted(exchange: Exchange) -> bytes:
 
 
 def plain(text: str) -> str:
-    """The first words of a text that others wrote, on one line, for a log."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MOST_SHOWN]).split())[:MOST_SHOWN]
+    """The first words of a text that others wrote, on one line, for a log; masked, as some repeat the key."""
+    from monitor.events.redaction import excerpt  # numpy, which reading settings does not need
+
+    words = " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * MOST_SHOWN]).split())
+    return excerpt(words, MOST_SHOWN)

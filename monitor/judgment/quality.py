@@ -145,19 +145,13 @@ def by_sample(
 ) -> Quality:
     """The estimate from verdicts and counts of outputs, each by stratum (`risky+uniform`).
 
-    `seen` may name rules that this criterion does not draw by, as another criterion of the stream does: its outputs
-    are counted under the rules that the verdicts name. `evaluator` is name and identity.
+    `evaluator` is name and identity.
     """
-    rules = {rule for stratum in verdicts for rule in stratum.split("+")}
-    outputs: dict[str, int] = {}
-    for stratum, count in seen.items():
-        own = "+".join(rule for rule in stratum.split("+") if rule in rules) if rules else stratum
-        outputs[own] = outputs.get(own, 0) + count
     # A verdict can come before the count of its hour is written, never by more than the store's lag.
     drawn = {name: each.passed + each.failed + each.missing for name, each in verdicts.items()}
     strata = {
-        name: verdicts.get(name, Verdicts()).counts(max(outputs.get(name, 0), drawn.get(name, 0)))
-        for name in {*outputs, *verdicts}
+        name: verdicts.get(name, Verdicts()).counts(max(seen.get(name, 0), drawn.get(name, 0)))
+        for name in {*seen, *verdicts}
     }
     found = estimate(strata, alpha=ALPHA, always_valid=always_valid)
     judged = sum(each.passed + each.failed for each in verdicts.values())

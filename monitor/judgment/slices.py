@@ -10,7 +10,7 @@ this module, so that counts and verdicts belong to the same cell. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -28,9 +28,6 @@ class Slice(StrEnum):
     MIXED = "mixed"
 
 
-UNKNOWN = "unknown"
-"""Class of an input that was withheld or is empty, or of which the feature is not measured."""
-
 LENGTHS: tuple[tuple[str, float], ...] = (("short", 16), ("medium", 100), ("long", 1_000))
 """Classes by tokens of the input, each below its number: a phrase; a question; a page. Longer is `very_long`."""
 VERY_LONG = "very_long"
@@ -38,6 +35,13 @@ NOISES: tuple[tuple[str, float], ...] = (("clean", 0.05), ("some", 0.2))
 """Classes by the noise score, each below its number: up to one odd word in twenty; up to one in five. More is `noisy`.
 """
 NOISY = "noisy"
+
+CLASSES: Mapping[Slice, tuple[str, ...]] = {
+    Slice.LENGTH: (*(name for name, _ in LENGTHS), VERY_LONG),
+    Slice.NOISE: (*(name for name, _ in NOISES), NOISY),
+    Slice.MIXED: ("no", "yes"),
+}
+"""The classes of the dimensions that have fixed ones; languages are ISO 639-1 codes."""
 
 MIXED_WORDS = 0.02
 """Share of words that mix scripts from which an input counts as mixed: one look-alike letter in a long text is noise.

@@ -6,6 +6,7 @@ Called by `oqm quality` and by the worker that exports them as metrics.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import msgspec
 
@@ -13,6 +14,9 @@ from monitor.judgment.quality import Quality, Verdicts, by_check, by_sample
 from monitor.store.base import TraceStore
 from monitor.store.periods import DAY_S, HOUR_S, HOURS_A_DAY
 from monitor.store.quality import QualityCounts, Window
+
+Evaluators: TypeAlias = dict[tuple[str, str], dict[tuple[str, ...], dict[str, Verdicts]]]
+"""By name and identity of an evaluator, by group and stratum: its verdicts."""
 
 DEFAULT_DAYS = 7
 """Whole days before today in the default window: long enough for a few hundred verdicts at 2 % of a slow stream."""
@@ -47,7 +51,7 @@ def estimates(
     """
     counts = store.quality(window)
     found = list(_checks(counts, window))
-    streams: dict[tuple[str, str], dict[tuple[str, str], dict[tuple[str, ...], dict[str, Verdicts]]]] = {}
+    streams: dict[tuple[str, str], Evaluators] = {}
     for key, strata in counts.verdicts.items():
         of_identity = streams.setdefault((key.stream, key.criterion), {})
         of_identity.setdefault((key.evaluator, key.identity), {})[key.group] = strata
@@ -73,10 +77,11 @@ def _of_criterion(
     counts: QualityCounts,
     stream: str,
     criterion: str,
-    evaluators: dict[tuple[str, str], dict[tuple[str, ...], dict[str, Verdicts]]],
+    evaluators: Evaluators,
     always_valid: bool,
 ) -> Iterator[Quality]:
     """The estimates of a criterion. Verdicts of several evaluators are not mixed: each has its part of the window."""
+    evaluators = _with_missing(evaluators)
     periods = _periods(window, evaluators)
     for evaluator, groups in evaluators.items():
         part = periods[evaluator]
@@ -101,18 +106,47 @@ def _of_criterion(
             )
 
 
-def _periods(
-    window: Window, evaluators: dict[tuple[str, str], dict[tuple[str, ...], dict[str, Verdicts]]]
-) -> dict[tuple[str, str], tuple[int, int]]:
-    """The hours of each evaluator: from its first verdict to the first of the next one."""
-    first = {
-        evaluator: int(min(part.first for strata in groups.values() for part in strata.values()) // HOUR_S)
+def _periods(window: Window, evaluators: Evaluators) -> dict[tuple[str, str], tuple[int, int]]:
+    """The hours of each evaluator: from its first verdict to its last, and on to the first of the next one.
+
+    Two that answered in turn, as where a provider runs two builds of a model side by side, share their hours.
+    """
+    spans = {
+        evaluator: (
+            int(min(part.first for strata in groups.values() for part in strata.values()) // HOUR_S),
+            int(max(part.last for strata in groups.values() for part in strata.values()) // HOUR_S) + 1,
+        )
         for evaluator, groups in evaluators.items()
     }
-    order = sorted(first, key=lambda evaluator: (first[evaluator], evaluator))
-    starts = [window.since, *(first[evaluator] for evaluator in order[1:])]
-    ends = [max(start + 1, end) for start, end in zip(starts, [*starts[1:], window.until], strict=True)]
-    return {evaluator: (start, end) for evaluator, start, end in zip(order, starts, ends, strict=True)}
+    order = sorted(spans, key=lambda evaluator: (spans[evaluator], evaluator))
+    starts = [window.since, *(spans[evaluator][0] for evaluator in order[1:])]
+    ends = [max(spans[name][1], after) for name, after in zip(order, starts[1:], strict=False)] + [window.until]
+    return {name: (start, end) for name, start, end in zip(order, starts, ends, strict=True)}
+
+
+def _with_missing(evaluators: Evaluators) -> Evaluators:
+    """The evaluators that gave verdicts; those that were missing belong to one of these, for the same question was
+    asked. A judge that has had no answer yet cannot say which version would have answered."""
+    silent = {name for name, groups in evaluators.items() if not any(_judged(each) for each in groups.values())}
+    speaking = [name for name in evaluators if name not in silent]
+    if not speaking or not silent:
+        return evaluators
+    found = {name: {group: dict(strata) for group, strata in evaluators[name].items()} for name in speaking}
+    begins = {name: min(part.first for strata in found[name].values() for part in strata.values()) for name in speaking}
+    for name in silent:
+        for group, strata in evaluators[name].items():
+            for stratum, missing in strata.items():
+                earlier = [one for one in speaking if begins[one] <= missing.last]
+                answers = max(earlier or speaking, key=lambda one: begins[one] if earlier else -begins[one])
+                whole = Verdicts()
+                whole.add(found[answers].setdefault(group, {}).get(stratum, Verdicts()))
+                whole.add(missing)
+                found[answers][group][stratum] = whole
+    return found
+
+
+def _judged(strata: dict[str, Verdicts]) -> int:
+    return sum(part.passed + part.failed for part in strata.values())
 
 
 def _checks(counts: QualityCounts, window: Window) -> Iterator[Quality]:

@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         chat = self.path.endswith("/chat/completions")
-        asked = _chat_question(body) if chat else _question(body)
+        asked = chat_question(body) if chat else _question(body)
         script = self.server.script
         script.asked.append(asked)
         time.sleep(script.latency_s)
@@ -163,7 +163,7 @@ def _question(body: Mapping[str, Any]) -> Asked:
     return Asked(body["criterion"]["name"], body["output"], body.get("input"))
 
 
-def _chat_question(body: Mapping[str, Any]) -> Asked:
+def chat_question(body: Mapping[str, Any]) -> Asked:
     """The texts between the marks with the token that the instructions name: other marks are text."""
     system, user = (message["content"] for message in body["messages"])
     token = TOKEN.search(system)

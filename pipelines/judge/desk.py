@@ -93,6 +93,8 @@ class Desk:
         self.spending = Spending(config)
         self.down: str | None = None
         """Why the evaluator is down; None while it answers."""
+        self.verdicts = 0
+        """Answers that could be read, refusals among them."""
         self._evaluator = evaluator
         self._give_up_s = give_up_s
         self._max_waiting = max_waiting
@@ -234,9 +236,10 @@ class Desk:
         self._failing_since = self._failure = None
         self._unreadable = 0 if readable else self._unreadable + 1
         if readable:
+            self.verdicts += 1
             self._set_down(None)
         elif self._unreadable >= DOWN_AFTER_UNREADABLE:
-            self._set_down(f"its last {self._unreadable} answers hold no verdict that can be read: {why}")
+            self._set_down(f"{self._unreadable} answers in a row without a verdict that can be read: {why}")
 
     def _fails(self, error: RetryableEvaluation | EvaluatorBlocked, asked_s: float | None) -> None:
         now = self._timing.monotonic()

@@ -121,6 +121,7 @@ class Judging:
             finding=sampled.finding,
             side=sampled.side,
             anchor=sampled.anchor,
+            slices=sampled.slices,
             passed=outcome.passed,
             missing=outcome.missing,
             score=outcome.score,

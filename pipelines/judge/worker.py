@@ -9,10 +9,11 @@ criterion and purpose the first in the log counts.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
@@ -23,7 +24,10 @@ from monitor.judgment.records import Judgment, decode_sampled, encode_record
 from monitor.settings import Settings
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.judge.desk import Desk
+from pipelines.judge.down import DownAlerts
 from pipelines.judge.judging import Judging
+from pipelines.judge.spending import DAY_S
+from pipelines.judge.spent import spent_since
 from pipelines.judge.window import Window
 from pipelines.kafka.connection import async_client_options
 from pipelines.kafka.producer import LogProducer, Outgoing
@@ -82,6 +86,7 @@ class JudgeWorker:
         self._tasks: dict[asyncio.Task[None], TopicPartition] = {}
         self._ended = asyncio.Event()
         self._desks: dict[str, Desk] = {}
+        self._assigned = False
 
     def start(self) -> None:
         """Begin to read and ask."""
@@ -126,8 +131,9 @@ class JudgeWorker:
         try:
             await consumer.start()
             try:
-                consumer.subscribe([self._topics.sampled.name], listener=_Rebalance(self._revoked))
-                await self._read(consumer, producer, judging)
+                consumer.subscribe([self._topics.sampled.name], listener=_Rebalance(self._revoked, self._got))
+                alerts = DownAlerts(settings, self._topics.alerts.name, producer)
+                await self._read(consumer, producer, judging, alerts)
             finally:
                 await self._cancelled(set(self._tasks))
                 await consumer.stop()
@@ -136,24 +142,53 @@ class JudgeWorker:
             for desk in made:
                 await desk.close()
 
-    async def _read(self, consumer: AIOKafkaConsumer, producer: LogProducer, judging: Judging) -> None:
-        committed = time.monotonic()
+    async def _read(
+        self, consumer: AIOKafkaConsumer, producer: LogProducer, judging: Judging, alerts: DownAlerts
+    ) -> None:
+        looked = 0.0
         while not self._stop.is_set():
             if self._full:
                 # Not polled meanwhile: the client keeps its place in the group by its own heartbeats.
                 self._ended.clear()
-                await asyncio.wait([asyncio.create_task(self._ended.wait())], timeout=POLL_MS / 1000.0)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_MS / 1000.0):
+                        await self._ended.wait()
             else:
                 polled = await consumer.getmany(timeout_ms=POLL_MS, max_records=MAX_AT_ONCE)
+                if self._assigned:
+                    self._assigned = False
+                    await self._take_over(consumer, alerts)
                 for where, messages in polled.items():
                     for message in messages:
                         self._begin(where, message, producer, judging)
             self._raise_what_failed()
-            self._stats.judge_in_hand = self._window.messages
-            if time.monotonic() - committed >= COMMIT_EVERY_S:
+            if time.monotonic() - looked >= COMMIT_EVERY_S:
+                looked = time.monotonic()
                 await self._commit(consumer)
-                committed = time.monotonic()
+                self._count()
+                await alerts.look(self._desks.values(), self._clock())
         await self._commit(consumer)
+
+    async def _take_over(self, consumer: AIOKafkaConsumer, alerts: DownAlerts) -> None:
+        """What other workers, or this one before it was started again, have done: alerts that fire, money spent."""
+        now = self._clock()
+        await alerts.restore(self._desks, now)
+        if not any(desk.spending.limited for desk in self._desks.values()):
+            return
+        spent = await spent_since(self._settings.broker, self._topics.judgments, now - now % DAY_S)
+        share = len(consumer.assignment()) / self._topics.sampled.partitions
+        for name, desk in self._desks.items():
+            usd, tokens = spent.get(name, (0.0, 0))
+            desk.spending.assigned(share, usd, tokens, now)
+
+    def _count(self) -> None:
+        """What metrics and /readyz say of the evaluators, as of now."""
+        stats, desks = self._stats, self._desks
+        stats.judge_in_hand = self._window.messages
+        stats.evaluators_down = {name: int(desk.down is not None) for name, desk in desks.items()}
+        stats.evaluators_away = {name: desk.down for name, desk in desks.items() if desk.down is not None}
+        stats.evaluator_scale = {name: desk.spending.scale for name, desk in desks.items()}
+        stats.evaluator_spent = {name: desk.spending.spent_share for name, desk in desks.items()}
 
     @property
     def _full(self) -> bool:
@@ -206,6 +241,9 @@ class JudgeWorker:
             # The partitions went to another worker meanwhile, which asks again from the offsets committed before.
             log.info("judge: offsets not committed: %s", error)
 
+    async def _got(self) -> None:
+        self._assigned = True
+
     async def _revoked(self, revoked: Iterable[TopicPartition]) -> None:
         gone = set(revoked)
         await self._cancelled({task for task, where in self._tasks.items() if where in gone})
@@ -219,14 +257,20 @@ class JudgeWorker:
 
 
 class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Lets go of partitions before another worker gets them."""
+    """Lets go of partitions before another worker gets them, and notes that new ones came."""
 
-    def __init__(self, revoked: Callable[[Iterable[TopicPartition]], object]) -> None:
+    def __init__(
+        self,
+        revoked: Callable[[Iterable[TopicPartition]], Awaitable[None]],
+        got: Callable[[], Awaitable[None]],
+    ) -> None:
         self._revoked = revoked
+        self._got = got
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Cancel what is under way for them: their next owner asks again from the committed offsets."""
-        await self._revoked(revoked)  # type: ignore[misc]
+        await self._revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Nothing to do: the consumer continues from the committed offsets."""
+        """The consumer continues from the committed offsets; what else there is to know is read before the next ask."""
+        await self._got()

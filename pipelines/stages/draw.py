@@ -21,6 +21,7 @@ from monitor.features.batch import FeatureBatch
 from monitor.features.text.words import answer_of
 from monitor.judgment.draw import UNIFORM, draw, stratum_of, uniform
 from monitor.judgment.records import Asked, Sampled, SourcePlace, encode_record
+from monitor.judgment.slices import slices_of
 from monitor.settings import Settings
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES, TopicMap
 
@@ -151,6 +152,7 @@ def _message(
         prompt=sendable(event.prompt.text),
         place=place,
         segments=batch.segments[row],
+        slices=slices_of(batch.rows(row, row + 1))[0],
     )
     return batch.ids[row].encode("utf-8", "replace"), fitting(sampled)
 

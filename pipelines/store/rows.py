@@ -136,7 +136,7 @@ def counted_outputs(
     known = ~np.isnan(violated)
     wanted = [
         row
-        for row, has_checks in enumerate(known.any(axis=1).tolist())
+        for row, has_checks in enumerate(np.any(known, axis=1))
         if (has_checks or strata[row] is not None) and not batch.streams[row].startswith(DERIVED)
     ]
     if not wanted:

@@ -26,6 +26,7 @@ from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.ordered_buffer import Message
 from pipelines.kafka.topics import TopicMap
+from pipelines.store.quality_gauges import QualityGauges
 from pipelines.store.rows import RowMaker
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class StoreWriter:
         self._stats = stats
         self._failed = failed
         self._clock = clock
+        self._gauges = QualityGauges(settings, stats, clock)
         self._maker = RowMaker(topics, settings.store.privacy, settings.store.segment)
         self._ids = {
             facts.name: facts.id for facts in (topics.outputs, topics.features, topics.alerts, topics.judgments)
@@ -128,6 +130,8 @@ class StoreWriter:
             if now - committed >= COMMIT_EVERY_S and polled:
                 consumer.commit()
                 committed = now
+            if self._gauges.due(mine=TopicPartition(self._topics.outputs.name, 0) in consumer.assignment()):
+                self._until_it_answers(self._gauges.measure, consumer)
             if now - dropped >= DROP_EVERY_S:
                 self._drop_ended_days()
                 dropped = now

@@ -43,7 +43,7 @@ def test_every_kind_of_finding_has_its_runbook(kind: FindingKind) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("lag", "unrouted", "dead_letters", "worker_down", "monitor_blind", "sink_failures", "evaluator_down"),
+        *("lag", "unrouted", "dead_letters", "worker_down", "monitor_blind", "sink_failures", "feature_failures"),
         *("prompt_brittleness", "cascade", "process/change_a_prompt", "times_behind"),
         *("stream_failed", "too_many_streams"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ async def test_every_drawn_output_has_one_judgment_though_judges_are_killed(
     judges = [installation.worker("judge")]
     for part in range(5):
         installation.publish(events[part * 300 : (part + 1) * 300])
-        time.sleep(rng.uniform(0.5, 3.0))  # so that they die at different moments of their work
+        await asyncio.sleep(rng.uniform(0.5, 3.0))  # so that they die at different moments of their work
         judges[-1].kill()
         judges.append(installation.worker("judge"))
     installation.ready(flow)

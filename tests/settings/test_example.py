@@ -6,12 +6,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from monitor.evaluators.registry import EVALUATORS
 from monitor.settings import Settings, load_settings
 from monitor.settings.paths import config_dir
 from monitor.sinks.registry import SINKS
-from scripts.settings_example import EXAMPLES, example, sink_examples
+from scripts.settings_example import EXAMPLES, evaluator_examples, example, sink_examples
 
 FILE = config_dir() / "monitor.yaml"
+EVALUATOR = "evaluators: [{kind: classifier, name: main}]\n"
 
 
 def test_the_shipped_file_is_the_one_the_models_write() -> None:
@@ -52,11 +54,13 @@ def test_every_setting_says_what_it_means() -> None:
 
 @pytest.mark.parametrize("section", EXAMPLES)
 def test_the_examples_in_comments_are_valid(section: str, tmp_path: object) -> None:
-    text = EXAMPLES[section] + ("".join(sink_examples(SINKS)) if section == "sinks" else "")
+    made = {"sinks": lambda: sink_examples(SINKS), "evaluators": lambda: evaluator_examples(EVALUATORS)}
+    text = EXAMPLES[section] + "".join(made[section]() if section in made else ())
     lines = [line.removeprefix("# ") for line in text.splitlines() if re.match(r"# {3,}", line)]
     path = FILE.__class__(str(tmp_path)) / "monitor.yaml"
-    path.write_text(f"{section}:\n" + "\n".join(lines))
-    secrets = {"OQM_WEBHOOK_SECRET": "s", "OQM_WEBHOOK_TOKEN": "t", "OQM_SMTP_PASSWORD": "p"}
+    named = "" if section == "evaluators" else EVALUATOR  # the one that an example of a criterion names
+    path.write_text(f"{named}{section}:\n" + "\n".join(lines))
+    secrets = {"OQM_EVALUATOR_KEY": "e", "OQM_WEBHOOK_SECRET": "s", "OQM_WEBHOOK_TOKEN": "t", "OQM_SMTP_PASSWORD": "p"}
     secrets |= {"OQM_SLACK_WEBHOOK": "https://hooks.example/services/T/B/x", "OQM_PAGERDUTY_KEY": "k" * 32}
     settings = load_settings(path, environ=secrets)
     assert len(getattr(settings, section)) == sum(line.startswith("  - ") for line in lines)

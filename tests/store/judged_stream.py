@@ -93,11 +93,13 @@ def judgment(number: int, passed: bool | None = True, **given: Any) -> Judgment:
 class Log:
     """The topics of features and judgments; each message gets the next offset of its topic."""
 
-    def __init__(self) -> None:
+    def __init__(self, at: float = NOON + 120) -> None:
+        self.at = at
         self.messages: list[tuple[str, Message]] = []
 
-    def append(self, record: FeatureBatch | Judgment | bytes, at: float = NOON + 120) -> None:
+    def append(self, record: FeatureBatch | Judgment | bytes, at: float | None = None) -> None:
         """One record, with Kafka's time `at`."""
+        at = self.at if at is None else at
         features = isinstance(record, FeatureBatch)
         topic = TOPICS.features.name if features else TOPICS.judgments.name
         if isinstance(record, Judgment):

@@ -188,13 +188,39 @@ def test_what_nobody_judged_has_no_rate(store: TraceStore) -> None:
     assert (found.rate, found.low, found.high, found.judged, found.seen) == (None, None, None, 0, 10)
 
 
-def test_a_criterion_that_draws_by_fewer_rules_than_another_of_its_stream(store: TraceStore) -> None:
-    log = judged_log()  # `helpful` is drawn by both rules
-    for n in range(0, 100, 4):
-        log.append(judgment(n, passed=True, criterion="polite"))  # `polite` by `uniform` alone
+def test_a_stratum_without_a_verdict_leaves_its_share_open(store: TraceStore) -> None:
+    log = Log()
+    log.append(output_rows(range(100), strata=["risky+uniform"] * 30 + ["uniform"] * 70))
+    for n in range(30, 60):
+        log.append(judgment(n))
     store.write(log.rows())
-    found = only(store, Window(since=HOUR - 1, until=HOUR + 1, criterion="polite"))
-    assert (found.judged, found.seen, found.unjudged_share) == (25, 100, 0.0)
+    found = only(store)
+    assert found.unjudged_share == pytest.approx(0.3)
+    assert found.low is not None
+    assert found.low < 0.7
+
+
+def test_a_verdict_that_is_missing_before_the_first_answer_belongs_to_whoever_answers_then(store: TraceStore) -> None:
+    log = judged_log()
+    log.append(judgment(50, None, identity="", time=NOON - 7_200))
+    store.write(log.rows())
+    found = only(store)
+    assert (found.identity, found.identities, found.judged, found.missing) == ("a1", 1, 30, 1)
+    nothing = Log()
+    nothing.append(judgment(1, None, stream="mute", identity="", place=None))
+    store.write(nothing.rows())
+    mute = only(store, Window(since=HOUR - 1, until=HOUR + 1, only="mute"))
+    assert (mute.rate, mute.judged, mute.missing, mute.evaluator) == (None, 0, 1, "main")
+
+
+def test_evaluators_that_answer_in_turn_share_their_hours(store: TraceStore) -> None:
+    log = Log()
+    for hours in (3, 2, 1):
+        log.append(output_rows(range(400 - 100 * hours, 500 - 100 * hours), time=NOON - hours * 3_600))
+        for n in range(20):
+            log.append(judgment(400 - 100 * hours + n, n % 2 == 0, identity=f"i{n % 2}", time=NOON - hours * 3_600 + n))
+    store.write(log.rows())
+    assert [(one.seen, one.judged) for one in estimates(store, WINDOW)] == [(300, 30), (300, 30)]
 
 
 def test_checks_of_every_output_are_exact_counts(store: TraceStore) -> None:

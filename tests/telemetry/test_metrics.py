@@ -18,7 +18,7 @@ from tests.telemetry.numbers import busy
 
 UNITS = (
     "seconds", "timestamp_seconds", "log10", "info", "messages", "streams", "series", "alerts", "alarms", "deliveries",
-    "ratio",
+    "ratio", "outputs", "estimates",
 )  # fmt: skip
 UNITLESS = {
     "oqm_store_away",

@@ -46,6 +46,7 @@ class FindingKind(StrEnum):
     CANARY = "canary"
     REFERENCE = "reference"
     EVALUATOR_CHANGED = "evaluator_changed"
+    EVALUATOR_DOWN = "evaluator_down"
 
     @classmethod
     def _missing_(cls, value: object) -> FindingKind | None:
@@ -476,6 +477,17 @@ _TABLE: dict[FindingKind, KindInfo] = {
             "Check whether the provider changed the model behind the name: pin a dated version.",
             "Until this is known, do not take a change of judged quality in these days for one of the outputs.",
             "If the new verdicts are right, take them as the baseline: oqm anchors run --again",
+        ),
+        trigger=Trigger.ELSEWHERE,
+        severity=SeverityRule.WARNING,
+    ),
+    FindingKind.EVALUATOR_DOWN: KindInfo(
+        headline="Evaluator down",
+        meaning="An evaluation model gives no verdicts: it refuses every request, is away, or cannot be read.",
+        next_steps=(
+            "Read what it answered: is it the key, the billing, the model or the address?",
+            "Mend that in `evaluators`, and restart the workers that judge; the alert resolves with its next verdict.",
+            "Until then judgments of its criteria are missing: take no rate of quality for the state of now.",
         ),
         trigger=Trigger.ELSEWHERE,
         severity=SeverityRule.WARNING,
