@@ -52,6 +52,8 @@ class Incoming:
     ----------
     outputs, violations, alerts, judgments
         Rows of the tables of those names.
+    feedback
+        Rows of what users say, in the order of the log.
     counted
         Outputs for the tables of counts, in the order of the log.
     prompts
@@ -64,6 +66,7 @@ class Incoming:
     violations: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     judgments: list[dict[str, Any]] = field(default_factory=list)
+    feedback: list[dict[str, Any]] = field(default_factory=list)
     counted: list[CountedOutput] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
