@@ -15,7 +15,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from monitor.alerting.rendering.alert_facts import refined
 from monitor.alerting.rendering.moments import moment
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile
@@ -245,6 +244,8 @@ def _table(entries: Sequence[Entry], what: str, now: float) -> Table:
 
 
 def _notes(entry: Entry, now: float) -> list[str]:
+    from monitor.alerting.rendering.alert_facts import refined  # brings events and findings: not for `oqm --help`
+
     said, found = entry.said, []
     if entry.fires and (again := refined(entry.alert)):
         found.append(again)
