@@ -19,8 +19,9 @@ from scipy.special import chdtrc
 from monitor.detection.columns.recent_rows import VERSIONS, Segments
 from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.reference.moments import CLIP
-from monitor.detection.reference.reference import Joint, Reference
+from monitor.detection.reference.reference import Reference
 from monitor.detection.reference.segment_means import SegmentMeans, beyond
+from monitor.detection.reference.views import Joint
 from monitor.features.families.feedback import OF_ATTRIBUTES
 from monitor.features.keyed import has_key, split_key
 
