@@ -63,8 +63,10 @@ def decisive(
         nearly = DECISIVE_SHARE * most
         if not _is_upstream(change, features):
             return nearly
-        # A call that took long explains no other outputs, so it decides only where that is no chance.
-        return min(DECISIVE_CAUSE, nearly) if _is_fault_upstream(change, features) else min(DECISIVE_CAUSE, most)
+        if _is_fault_upstream(change, features):
+            return min(DECISIVE_CAUSE, nearly)
+        # A call that took long explains no other outputs, so it decides where it is among the surest, and no chance.
+        return max(nearly, min(DECISIVE_CAUSE, most))
 
     return [change for change in changes if sure.get(change.name, most) >= enough(change)]
 
@@ -127,6 +129,8 @@ def kind_of(
         role = None  # reasoning that is written into the output costs, and is first of all another output
     if lead is not None and role is Role.LAYOUT and lead.usual == JSON_START:
         role = Role.FORMAT
+    if lead is not None and role is Role.LANGUAGE and lead.value is None:
+        role = None  # a share of characters: other words, and perhaps no other language
     if lead is not None and role is Role.FINISH:
         if str(lead.value).lower() in LIMIT_FINISHES:
             return FindingKind.TRUNCATION
@@ -156,7 +160,7 @@ def _kind_of_call(
     for kind, info in KINDS.items():
         if info.upstream and surest.intersection(info.roles):
             return kind
-    named = (kind_of_call(features.role(each.name)) for each in changes if _may_lead(each, features))
+    named = (kind_of_call(features.role(each.name)) for each in decisive if _may_lead(each, features))
     return next((kind for kind in named if kind is not None), None)
 
 

@@ -178,6 +178,8 @@ def _category(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWord
         return _moved_share(change, f"Answers are cut off at a limit (finish reason {change.value})", "")
     if change.value is None:
         return f"{clause} another value than before" if clause.endswith((" is", " in")) else clause
+    if change.value == NONE and words.denied:
+        return _moved_share(change, words.denied, "")
     if words.form is Form.SHAPE:
         return _value_share(change, clause)  # a shape whose end was cut says nothing to a person
     if clause.endswith((" format", " types", " arguments", " value")):
