@@ -19,6 +19,8 @@ from monitor.features.keyed import has_key, split_key
 
 CAUSE = 3.0
 """What no other feature causes: another language, a refusal, a broken format. It leads where it is a third as sure."""
+CUT = 2.9
+"""Outputs that were cut off: below all other causes, as what is appended to an output may lack its full stop, too."""
 STRONG = 2.0
 """Mostly a cause, and now and then a consequence: an answer that repeats a sentence is longer, too."""
 MARK = 1.5
@@ -51,7 +53,7 @@ _WEIGHTS = {
     Role.FINISH: CAUSE,
     Role.TOOLS: STRONG,
     Role.FEEDBACK: PLAIN,
-    Role.TRUNCATION: CAUSE,
+    Role.TRUNCATION: CUT,
     Role.FACTS: MARK,
     Role.LAYOUT: MARK,
     Role.STYLE: SCORE,

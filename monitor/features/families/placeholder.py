@@ -39,7 +39,8 @@ _LABELS = (
 _BRACKETED = re.compile(
     rf"\[(?:(?i:{_NAMED})(?![\w])[^\[\]\n]{{0,50}}|(?!(?i:{_LABELS})\])[A-Z][A-Z0-9_ ]{{2,40}})\](?![(:\[])"
     rf"|<(?:(?i:insert|enter|your|add|fill)[ _-][^<>\n]{{1,50}}|[a-z]{{2,20}}(?:_[a-z0-9]{{1,20}}){{1,4}}"
-    rf"|(?:name|username|company|email|customer|number|amount)|[A-Z]{{2,20}}(?:[_ ][A-Z0-9]{{1,20}}){{1,5}})>"
+    rf"|(?:name|username|company|email|customer|number|amount|NAME|USERNAME|COMPANY|EMAIL|CUSTOMER|NUMBER|AMOUNT)"
+    rf"|[A-Z]{{2,20}}(?:[_ ][A-Z0-9]{{1,20}}){{1,5}})>"
 )
 _VARIABLE = re.compile(
     r"(?<![\w\\}\])^$])(?:\{\{\{?\s{0,3}[^\W\d][\w.\- |]{0,60}\s{0,3}\}\}\}?|\{[^\W\d]\w{2,40}(?:\.\w{1,40}){0,3}\}"

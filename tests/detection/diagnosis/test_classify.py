@@ -20,6 +20,7 @@ from monitor.features.registry import default_extractors
 DECLARED = DeclaredFeatures(spec for family in default_extractors() for spec in family.features)
 LATENCY, DEPENDENCY, ERROR = "call.latency.total_s", "call.dependency.duration_s[orders]", "call.outcome.error"
 SHARE, TOKENS, CHARS = "call.context.share", "call.tokens.output", "output.length.chars"
+RATING, CALLED = "call.feedback.score[rating]", "call.dependency.called"
 SENTIMENT, VALID, REFUSAL = "output.tone.sentiment", "output.format.json_valid", "output.tone.refusal"
 
 
@@ -49,6 +50,9 @@ def kind_of(
         ([(LATENCY, 6.0)], "call", "latency"),
         ([(LATENCY, 5.0), (SENTIMENT, 2.9), (DEPENDENCY, 2.6)], "call", "latency"),
         ([(LATENCY, 5.9), (DEPENDENCY, 3.7)], "call", "dependency"),
+        ([(CHARS, 5.9), (SENTIMENT, 5.0), (DEPENDENCY, 3.7)], "output", "silent_update"),
+        ([(RATING, 6.8), (DEPENDENCY, 3.7)], "call", "feedback"),
+        ([(CALLED, 4.2), (CHARS, 5.0)], "output", "silent_update"),
         ([(LATENCY, 5.0), (CHARS, 4.8)], "output", "silent_update"),
         ([(TOKENS, 8.0), (CHARS, 7.9), (SENTIMENT, 7.0), (LATENCY, 6.5)], "output", "silent_update"),
         ([(TOKENS, 8.0), (CHARS, 7.9), (VALID, 7.0)], "output", "format"),

@@ -16,6 +16,7 @@ from tests.features.columns import columns_of
         ("Total: ${amount}", "${amount}"),
         ("Hola $FIRST_NAME,", "$FIRST_NAME"),
         ("Dear [Your Name],", "[Your Name]"),
+        ("<NAME>, your parcel is on its way.", "<NAME>"),
         ("Sehr geehrte [NACHNAME],", "[NACHNAME]"),
         ("Due <INSERT DATE HERE>.", "<INSERT DATE HERE>"),
         ("Hi <customer_name>,", "<customer_name>"),
