@@ -205,8 +205,8 @@ def _present(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords
     """A feature that the reference never had: the share of events that have it."""
     if change.statistic != PRESENT:
         return None
-    meaning = base_name(change.name) if spec is None else spec.meaning.partition(",")[0].partition(":")[0]
-    return _moved_share(change, f"{meaning[:1].upper()}{meaning[1:]} can be measured", "", always_sides=True)
+    subject = words.noun or (change.name if spec is None else spec.meaning.partition(",")[0].partition(":")[0])
+    return _moved_share(change, f"{subject[:1].upper()}{subject[1:]} can be measured", "", always_sides=True)
 
 
 def _any(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:
