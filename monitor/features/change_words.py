@@ -338,6 +338,8 @@ JSON_START = "json"
 """The value of how an output begins (`output.format.starts_with`) that says that it is JSON."""
 JSON_START_WORDS = ChangeWords(_JSON, "JSON answers begin with", weight=CAUSE)
 """Of an output that began as JSON: what reads it may fail on a fence or a sentence in front."""
+IN_FRONT_OF_JSON = {"letter": "JSON answers have text in front", "fence": "JSON answers are in a code fence"}
+"""How such an output begins now, where that has words of its own."""
 
 _OF_DEPENDENCY = {
     "call.dependency.errors": ChangeWords(

@@ -53,7 +53,8 @@ _VARIABLE = re.compile(
 _NOTE = re.compile(r"\bTODO\b(?=[:(\]])|\bFIXME\b|\bTBD\b|(?i:lorem ipsum)")
 _GREETINGS = r"dear|hello|hi|hey|hallo|liebe|lieber|guten tag|hola|estimado|estimada|bonjour|cher|chère|olá|caro|привет"
 _EMPTY = re.compile(
-    rf"(?:(?<!\w)(?i:{_GREETINGS})[ ,]{{1,2}}|[#$€£:(]\s?|(?i:order|number|name|date|total|price|id|amount)\s)"
+    rf"(?:(?<!\w)(?i:{_GREETINGS})[ ,]{{1,2}}|(?:[#$€£(]|(?<![\"']):)\s?"  # after a quote it is the value of a JSON key
+    r"|(?i:order|number|name|date|total|price|id|amount)\s)"
     r"(undefined|null|NaN|None)(?=[\s,.!?;:)%]|\Z)(?! (?:hypothes|value|pointer|reference|or|and))"
     r"|(undefined undefined|null null|NaN ?(?:%|USD|EUR|GBP|days|hours))"
 )

@@ -49,6 +49,14 @@ DECLARED = DeclaredFeatures(spec for family in default_extractors() for spec in 
             FeatureChange("output.tone.emoji", 0.0, 1.0, 9.0, statistic=PRESENT, events=300),
             "Emoji can be measured in 100 % (300 of 300), 0 % before",
         ),
+        (
+            FeatureChange("output.format.starts_with", 0.0, 1.0, 9.0, value="letter", usual="json", events=300),
+            "JSON answers have text in front in 100 % (300 of 300)",
+        ),
+        (
+            FeatureChange("output.format.starts_with", 0.0, 0.5, 9.0, value="fence", usual="json", events=300),
+            "JSON answers are in a code fence in 50 % (150 of 300)",
+        ),
         (FeatureChange("output.length.chars", 155.1, 64.93, -9.0), "Answers are shorter: 155 to 65 characters"),
         (
             FeatureChange("output.length.words.tail", 0.02, 0.12, -3.0, value="below 9 words", events=300),
