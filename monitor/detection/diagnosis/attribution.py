@@ -253,8 +253,11 @@ class _Changed:
         return False
 
     def _says_itself(self, name: str) -> bool:
-        """Whether nothing moved but what this attribute says, as thumbs or a rating: its shares do not explain that."""
-        return len(self._own.get(name, ())) == len(self.columns)
+        """Whether nothing moved surely but what this attribute says, as thumbs: its shares explain no other change."""
+        if name not in self._own:
+            return False
+        others = np.setdiff1d(self.columns, self._own[name])
+        return not (np.abs(self._moved.surety[others]) >= INPUT_SURETY).any()
 
     def _both_sides(self, pair: Pair) -> tuple[tuple[float, float], tuple[float, float], int]:
         """The effect inside a segment and outside of it, each against its own past, and how many rows are outside."""

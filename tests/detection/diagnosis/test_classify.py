@@ -23,6 +23,7 @@ SPECS = tuple(spec for family in default_extractors() for spec in family.feature
 DECLARED = DeclaredFeatures(SPECS)
 LATENCY, DEPENDENCY, ERROR = "call.latency.total_s", "call.dependency.duration_s[orders]", "call.outcome.error"
 SHARE, TOKENS, CHARS = "call.context.share", "call.tokens.output", "output.length.chars"
+RATING, CALLED = "call.feedback.score[rating]", "call.dependency.called"
 SENTIMENT, VALID, REFUSAL = "output.tone.sentiment", "output.format.json_valid", "output.tone.refusal"
 
 
@@ -55,6 +56,9 @@ def kind_of(
         ([(SENTIMENT, 5.0), (LATENCY, 4.9)], "output", "silent_update"),
         ([(LATENCY, 5.0), (SENTIMENT, 2.9), (DEPENDENCY, 2.6)], "call", "latency"),
         ([(LATENCY, 5.9), (DEPENDENCY, 3.7)], "call", "dependency"),
+        ([(CHARS, 5.9), (SENTIMENT, 5.0), (DEPENDENCY, 3.7)], "output", "silent_update"),
+        ([(RATING, 6.8), (DEPENDENCY, 3.7)], "call", "feedback"),
+        ([(CALLED, 4.2), (CHARS, 5.0)], "output", "silent_update"),
         ([(LATENCY, 5.0), (CHARS, 4.8)], "output", "silent_update"),
         ([(TOKENS, 8.0), (CHARS, 7.9), (SENTIMENT, 7.0), (LATENCY, 6.5)], "output", "silent_update"),
         ([(TOKENS, 8.0), (CHARS, 7.9), (VALID, 7.0)], "output", "format"),
@@ -114,7 +118,7 @@ def test_json_that_begins_with_a_fence_is_another_format() -> None:
     blocks = FeatureChange("output.format.code_blocks", 0.0, 1.0, 9.0, statistic="any", events=4)
     sure = {fence.name: 7.0, blocks.name: 7.0}
     assert kind_of([blocks, fence], [blocks, fence], Driver.OUTPUT, sure) is FindingKind.FORMAT
-    assert sentence(fence, DECLARED) == "JSON answers begin with fence instead of json"
+    assert sentence(fence, DECLARED) == "JSON answers are in a code fence in 100 % (4 of 4 so far, 51 to 100 %)"
 
 
 def test_an_error_leads_before_the_end_that_it_has() -> None:
