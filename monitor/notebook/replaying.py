@@ -67,7 +67,7 @@ class Replay(Sequence[Finding]):
         return tuple(one for one in self.findings if one.opens)
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row per finding: state, stream, title, kind, severity, event and time at which it began and was raised."""
+        """One row per finding: state, stream, title, kind, severity, where it began and was raised, newest figures."""
         import pandas
 
         return pandas.DataFrame(self._rows(), columns=list(_COLUMNS))

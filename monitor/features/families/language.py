@@ -121,7 +121,7 @@ def script_of(letter: str) -> str | None:
 def _latin_letters(chunk: str) -> float:
     if chunk.isascii():
         return float(len(chunk)) if chunk.isalpha() else float(sum(map(str.isalpha, chunk)))
-    return float(sum(script_of(c) == "Latn" for c in chunk))
+    return float(list(map(script_of, chunk)).count("Latn"))
 
 
 def _letters(chunk: str) -> float:
