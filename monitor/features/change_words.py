@@ -244,6 +244,9 @@ WORDS: dict[str, ChangeWords] = {
     "output.facts.currency": ChangeWords("currency", "Amounts are in the currency", weight=STRONG),
     "output.facts.value": ChangeWords("values", "The value most often stated is", weight=PLAIN),
     "output.facts.new_value": ChangeWords("values", "Answers state a new value", weight=STRONG),
+    "output.facts.other_answer": ChangeWords(
+        "values", "The same questions are answered with other values", weight=STRONG
+    ),
     "output.privacy.identity": ChangeWords(
         "privacy", "Answers give away card or account numbers (personal data)", "Fewer card or account numbers"
     ),
