@@ -265,6 +265,9 @@ WORDS: dict[str, ChangeWords] = {
         denied="Answers state no amount, duration or percentage",
     ),
     "output.facts.new_value": ChangeWords("values", "Answers state a new value", weight=STRONG),
+    "output.facts.other_answer": ChangeWords(
+        "values", "The same questions are answered with other values", weight=STRONG
+    ),
     "output.privacy.identity": ChangeWords(
         "privacy", "Answers give away card or account numbers (personal data)", "Fewer card or account numbers"
     ),
