@@ -129,7 +129,7 @@ def watched(change: Change, language: str, options: argparse.Namespace, featuriz
 def run(change: Change, share: float, stream: Watched, after: int, featurizer: Featurizer) -> Outcome:
     """The first finding in up to `after` events with the change that fires, or is information about inputs."""
     began = stream.events
-    made = islice(stream.made(change, share), after)
+    made = islice(stream.made(change, share), round(after * max(change.rate, 1.0)))  # as long where more events come
     wanted = (State.FIRING, State.INFO) if change.kinds <= {"input_drift", "mix_shift"} else (State.FIRING,)
 
     def hits(found: Iterator[Finding]) -> Iterator[Finding]:

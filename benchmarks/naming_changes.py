@@ -44,7 +44,7 @@ class Change:
     rate
         Events as a multiple of the usual ones: 0 is a full stop.
     every_s
-        Seconds between two events. Volume is judged on the first day from 30 events a minute on; streams with fewer wait
+        Seconds between two events. On its first day a stream's volume is judged from 30 events a minute on; others wait
         for their second day.
     partial
         Whether a tenth of the traffic with it is a change that must be named as well.

@@ -160,7 +160,10 @@ def declarations(text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]
     No test sees a mutant of one, and none has to.
     """
     for node in ast.walk(ast.parse(text)):
-        options = [keyword.value for keyword in node.keywords] if isinstance(node, ast.ClassDef) else []
+        options: list[ast.expr] = []
+        if isinstance(node, ast.ClassDef):
+            calls = [each for each in node.decorator_list if isinstance(each, ast.Call)]
+            options = [keyword.value for each in (node, *calls) for keyword in each.keywords]
         for one in (getattr(node, "annotation", None), getattr(node, "returns", None), *options):
             if one is not None:
                 yield (one.lineno, one.col_offset), (one.end_lineno, one.end_col_offset)
@@ -169,10 +172,13 @@ def declarations(text: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]
 def mutants(session: WorkDB, text: str) -> list[WorkItem]:
     """The mutants to test, in the order of the file."""
     inert = list(declarations(text))
+    lines = text.splitlines()
 
     def counts(one: MutationSpec) -> bool:
+        line, column = one.start_pos
         declared = any(begin <= one.start_pos < end for begin, end in inert)
-        return OPERATORS.fullmatch(one.operator_name) is not None and not declared
+        of_signature = lines[line - 1][column:].startswith("*,")  # the mark of keyword-only arguments, no product
+        return OPERATORS.fullmatch(one.operator_name) is not None and not declared and not of_signature
 
     def place(item: WorkItem) -> tuple[object, ...]:
         one = item.mutations[0]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from monitor.alerting.rendering.alert_facts import judged, refined
 from monitor.alerting.rendering.moments import moment
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.fitted_table import FittedTable
@@ -244,6 +243,11 @@ def _table(entries: Sequence[Entry], what: str, now: float) -> FittedTable:
 
 
 def _notes(entry: Entry, now: float) -> list[str]:
+    from monitor.alerting.rendering.alert_facts import (  # bring events and findings: not for `oqm --help`
+        judged,
+        refined,
+    )
+
     said, found = entry.said, []
     if entry.fires and (again := refined(entry.alert)):
         found.append(again)

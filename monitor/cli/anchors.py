@@ -13,7 +13,7 @@ import typer
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile, existing
 from monitor.cli.output import notes, print_json, tables
-from monitor.cli.trace import StoreOption
+from monitor.cli.store_option import StoreOption
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -195,8 +195,8 @@ def _chosen(settings: Settings, name: str | None) -> list[Criterion]:
 def _stored(settings: Settings, store: str | None, events: Sequence[str], passed: bool) -> list[Anchor]:
     """Outputs of the trace store as anchors, in the form in which privacy keeps their texts."""
     from monitor.criteria.anchors import Anchor
+    from monitor.store.kept_form import is_hashed
     from monitor.store.open import open_store
-    from monitor.store.privacy import is_hashed
 
     location = store or settings.store.location
     if not location:

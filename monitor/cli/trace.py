@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from monitor.settings import Settings
+    from monitor.store.feedback import StoredFeedback
     from monitor.store.query import StoredJudgment, StoredOutput
 
 EXIT_NONE = 1  # as grep does: nothing was found; 2 is a wrong call
@@ -37,7 +38,8 @@ def command(
 ) -> None:
     """Show an output with all that is known of it: input, prompt, version, steps, calls, checks, judgments, features.
 
-    Texts are shown in the form in which privacy lets them be kept. Exit code 1: the store has no such output.
+    What users said of it stands there as well. Texts are shown in the form in which privacy lets them be kept. Exit
+    code 1: the store has no such output.
     """
     from monitor.settings import load_settings
 
@@ -46,15 +48,19 @@ def command(
     try:
         found = [one for one in traces.find(event) if stream in (None, one.stream)]
         judgments = traces.judgments(event) if found else []
+        feedback = traces.feedback(event) if found else []
     finally:
         traces.close()
     for one, features in zip(found, _features(found, settings) if found else (), strict=True):
         judged = [each for each in judgments if each.of(one)]
+        said = [each for each in feedback if each.stream in (None, one.stream)]
         if json:
             with_verdicts = {"judgments": msgspec.to_builtins(judged)} if judged else {}
+            if said:
+                with_verdicts["feedback"] = msgspec.to_builtins(said)
             print_json({**msgspec.to_builtins(one), **with_verdicts, "features": features})
         else:
-            _print_trace(one, judged, features)
+            _print_trace(one, judged, said, features)
     if not found:
         notes().print(f"the trace store has no output with the id {event}", markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_NONE)
@@ -173,7 +179,9 @@ def _print_table(found: Iterable[StoredOutput]) -> None:
     tables().print(table)
 
 
-def _print_trace(one: StoredOutput, judged: Sequence[StoredJudgment], features: Mapping[str, Any]) -> None:
+def _print_trace(
+    one: StoredOutput, judged: Sequence[StoredJudgment], said: Sequence[StoredFeedback], features: Mapping[str, Any]
+) -> None:
     from monitor.alerting.rendering.terminal_text import plain
 
     console = tables()
@@ -205,10 +213,29 @@ def _print_trace(one: StoredOutput, judged: Sequence[StoredJudgment], features: 
         console.print(f"  {_verdict(judgment)}", markup=False, soft_wrap=True)
         if judgment.rationale:
             console.print(f"    {plain(' '.join(judgment.rationale.split()))}", markup=False, soft_wrap=True)
+    if said:
+        console.print("\n[bold]feedback[/] of users")
+    for feedback in said:
+        console.print(f"  {_said(feedback)}", markup=False, soft_wrap=True)
+        if feedback.text:
+            console.print(f"    {plain(' '.join(feedback.text.split()))}", markup=False, soft_wrap=True)
     console.print("\n[bold]features[/] of the texts as they are kept")
     for name, value in features.items():
         if value is not None:
             console.print(f"  {name}: {value}", markup=False, soft_wrap=True)
+
+
+def _said(feedback: StoredFeedback) -> str:
+    from monitor.alerting.rendering.terminal_text import plain
+
+    if feedback.kind == "correction":
+        what = "corrected"
+    elif feedback.value is not None and feedback.low is not None and feedback.high is not None:
+        what = f"{feedback.value:g} of {feedback.low:g} to {feedback.high:g}"
+    else:
+        what = "up" if feedback.good else "down"
+    who = f" by {feedback.by}" if feedback.by else ""
+    return plain(f"{feedback.kind}: {what}{who}, {moment(feedback.time)}")
 
 
 def _verdict(judgment: StoredJudgment) -> str:

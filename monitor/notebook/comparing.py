@@ -82,7 +82,7 @@ def compare(
     featurizer = featurizer_for(chosen)
     sides = []
     for data, name in ((before, "before"), (after, "after")):
-        rows = read(data, stream, columns)
+        rows = read(data, stream, columns, name)
         one_stream(rows, name)
         if len(rows.events) < FEWEST_ROWS:
             raise ConfigError(

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Select, Table, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.store import counts, migrate, quality, sql
+from monitor.store import counts, feedback, migrate, quality, sql
 from monitor.store.base import StoreError
+from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
 from monitor.store.query import Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
@@ -73,6 +74,7 @@ class PostgresStore:
                 (_copy_new if table in _COPIED else sql.insert_new)(connection, table, rows)
             sql.write_prompts(connection, incoming)
             counts.count_outputs(connection, incoming.counted)
+            feedback.write_feedback(connection, incoming.feedback)
             sql.write_positions(connection, incoming)
 
     def find(self, event: str) -> list[StoredOutput]:
@@ -95,6 +97,19 @@ class PostgresStore:
             quality.add_verdicts(connection, asked, counted)
             quality.add_outputs(connection, asked, counted)
         return counted
+
+    def feedback(self, event: str) -> list[StoredFeedback]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return feedback.feedback_on(connection, event)
+
+    def votes(self, asked: Window) -> VotesOf:
+        """As the protocol says."""
+        found: VotesOf = {}
+        with self._transaction() as connection:
+            feedback.add_votes(connection, asked, found)
+            feedback.add_joined(connection, asked, feedback.without_stream(connection, asked), found)
+        return found
 
     def _stored(self, statement: Select[Any]) -> list[StoredOutput]:
         with self._transaction() as connection:

@@ -55,6 +55,8 @@ class Incoming:
     ----------
     outputs, violations, alerts, judgments
         Rows of the tables of those names.
+    feedback
+        Rows of what users say, in the order of the log.
     counted
         Outputs for the tables of counts, in the order of the log.
     prompts
@@ -67,6 +69,7 @@ class Incoming:
     violations: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     judgments: list[dict[str, Any]] = field(default_factory=list)
+    feedback: list[dict[str, Any]] = field(default_factory=list)
     counted: list[CountedOutput] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)

@@ -39,7 +39,7 @@ class Told(NamedTuple):
 
 
 TOLD = {
-    Fault.SILENT_UPDATE: Told(FindingKind.SILENT_UPDATE, "More hedging words: "),
+    Fault.SILENT_UPDATE: Told(FindingKind.SILENT_UPDATE, "Answers are longer: "),
     Fault.FORMAT_BREAK: Told(FindingKind.FORMAT, "Answers are not valid JSON in ", TRIAGE),
     Fault.LATENCY_CREEP: Told(FindingKind.LATENCY, "The first token comes later"),
     Fault.FAILING_DEPENDENCY: Told(FindingKind.DEPENDENCY, f"Dependency {STRUCK} fails in "),

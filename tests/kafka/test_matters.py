@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def installation(kafka_broker: ApacheKafka, evaluator: ScriptedEvaluator, tmp_pa
         yield made
 
 
-async def test_an_alert_says_whether_outputs_became_worse_though_the_judge_is_killed(
+def test_an_alert_says_whether_outputs_became_worse_though_the_judge_is_killed(
     installation: Installation,
 ) -> None:
     """Outputs become long, which their criterion says is wrong; a stream without a criterion is left alone."""
@@ -69,7 +70,7 @@ async def test_an_alert_says_whether_outputs_became_worse_though_the_judge_is_ki
     assert revised.judged.harm is Harm.HARMFUL
     assert revised.severity is Severity.CRITICAL
     assert "concise failed before 0 of 20, after 20 of 20 (people: not yet), +100 points" in revised.judged.text
-    judgments = [one for one in await read_judgments(installation) if one.purpose is Purpose.DIAGNOSTIC]
+    judgments = [one for one in asyncio.run(read_judgments(installation)) if one.purpose is Purpose.DIAGNOSTIC]
     assert len({one.event for one in judgments}) == 40
     for one in judgments:
         assert (one.stream, one.finding) == ("judged", first.fingerprint)

@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.answered_questions import AnsweredQuestions
 from monitor.detection.columns.categories import ABSENT
 from monitor.detection.columns.dependency_columns import MIN_ROWS, MIN_ROWS_OF_A_SHORT_WARMUP
 from monitor.detection.columns.known_values import KnownValues
@@ -31,7 +32,7 @@ from monitor.detection.reference.young_reference import least_rows
 from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.base import FeatureSpec, Kind
 from monitor.features.declared_attributes import DeclaredAttribute
-from monitor.features.families.facts import NEW_VALUE
+from monitor.features.families.facts import NEW_VALUE, OTHER_ANSWER
 from monitor.features.families.feedback import OF_ATTRIBUTES
 from monitor.features.families.keyed_templates import TEMPLATES, Template
 from monitor.features.keyed import NO_KEYED, Keyed, spec_with_key, split_key
@@ -51,10 +52,11 @@ NOTHING: Mapping[str, DeclaredAttribute] = MappingProxyType({})
 
 
 class KeyedColumnsState(StateRecord):
-    """Of `KeyedColumns`; `known` is None where no values are watched."""
+    """Of `KeyedColumns`; `known` and `answered` are None where no values are watched."""
 
     names: list[str]
     known: list[str] | None
+    answered: list[tuple[str, list[tuple[str, ...]]]] | None = None
 
 
 class KeyedColumns:
@@ -66,6 +68,8 @@ class KeyedColumns:
         The columns, in order.
     known
         The facts that the reference states, where it states a closed set of them; None else.
+    answered
+        What it states in answer to inputs that repeat, where their answers are settled; None else.
     specs
         Declarations of what is watched.
     """
@@ -75,11 +79,15 @@ class KeyedColumns:
         names: tuple[str, ...] = (),
         known: KnownValues | None = None,
         declared: Mapping[str, DeclaredAttribute] = NOTHING,
+        answered: AnsweredQuestions | None = None,
     ) -> None:
         self.names = names
         self.known = known
-        self.specs: tuple[FeatureSpec, ...] = tuple(_spec(name, declared) for name in names) + (
-            () if known is None else (NEW_VALUE,)
+        self.answered = answered
+        self.specs: tuple[FeatureSpec, ...] = (
+            *(_spec(name, declared) for name in names),
+            *(() if known is None else (NEW_VALUE,)),
+            *(() if answered is None else (OTHER_ANSWER,)),
         )
         self._templates = [TEMPLATES[split_key(name)[0]] for name in names]
 
@@ -101,7 +109,7 @@ class KeyedColumns:
             elif count >= least and room.get(feature) and _has_a_level(TEMPLATES[feature], name, rows.keyed):
                 room[feature] -= 1
                 chosen.append(name)
-        return cls(tuple(sorted(chosen)), KnownValues.of(rows.keyed), declared)
+        return cls(tuple(sorted(chosen)), KnownValues.of(rows.keyed), declared, AnsweredQuestions.of(rows.keyed))
 
     def as_columns(self, rows: StreamRows, *, learning: bool) -> StreamRows:
         """The rows (n) with these columns; no value where a row does not have the key.
@@ -121,6 +129,8 @@ class KeyedColumns:
                 numbers[name] = np.array([_number(each, name) for each in keyed])
         if self.known is not None:
             categories[NEW_VALUE.name] = self.known.new_values(keyed, learning=learning)
+        if self.answered is not None:
+            categories[OTHER_ANSWER.name] = self.answered.other_values(keyed, learning=learning)
         values = [rows.values, *(compress(column)[:, None] for column in numbers.values())]
         return replace(
             rows,
@@ -132,17 +142,23 @@ class KeyedColumns:
 
     def to_state(self) -> KeyedColumnsState:
         """For a snapshot."""
-        return KeyedColumnsState(list(self.names), None if self.known is None else self.known.to_state())
+        return KeyedColumnsState(
+            list(self.names),
+            None if self.known is None else self.known.to_state(),
+            None if self.answered is None else self.answered.to_state(),
+        )
 
     @classmethod
     def from_state(cls, state: KeyedColumnsState, declared: Mapping[str, DeclaredAttribute] = NOTHING) -> KeyedColumns:
         """The columns that `state` described; a template that this version does not have is dropped."""
         still = tuple(name for name in state.names if split_key(name)[0] in TEMPLATES)
-        return cls(still, None if state.known is None else KnownValues.from_state(state.known), declared)
+        known = None if state.known is None else KnownValues.from_state(state.known)
+        answered = None if state.answered is None else AnsweredQuestions.from_state(state.answered)
+        return cls(still, known, declared, answered)
 
     def with_declared(self, declared: Mapping[str, DeclaredAttribute]) -> KeyedColumns:
         """The same columns, with the directions that hurt as they are declared now."""
-        return KeyedColumns(self.names, self.known, declared)
+        return KeyedColumns(self.names, self.known, declared, self.answered)
 
 
 def _is_declared(name: str, declared: Mapping[str, DeclaredAttribute]) -> bool:

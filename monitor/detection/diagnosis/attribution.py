@@ -19,8 +19,9 @@ from scipy.special import chdtrc
 from monitor.detection.columns.recent_rows import VERSIONS, Segments
 from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.reference.moments import CLIP
-from monitor.detection.reference.reference import Joint, Reference
+from monitor.detection.reference.reference import Reference
 from monitor.detection.reference.segment_means import SegmentMeans, beyond
+from monitor.detection.reference.views import Joint
 from monitor.features.families.feedback import OF_ATTRIBUTES
 from monitor.features.keyed import has_key, split_key
 
@@ -252,8 +253,11 @@ class _Changed:
         return False
 
     def _says_itself(self, name: str) -> bool:
-        """Whether nothing moved but what this attribute says, as thumbs or a rating: its shares do not explain that."""
-        return len(self._own.get(name, ())) == len(self.columns)
+        """Whether nothing moved surely but what this attribute says, as thumbs: its shares explain no other change."""
+        if name not in self._own:
+            return False
+        others = np.setdiff1d(self.columns, self._own[name])
+        return not (np.abs(self._moved.surety[others]) >= INPUT_SURETY).any()
 
     def _both_sides(self, pair: Pair) -> tuple[tuple[float, float], tuple[float, float], int]:
         """The effect inside a segment and outside of it, each against its own past, and how many rows are outside."""

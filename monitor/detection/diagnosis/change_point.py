@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.reference.moments import CLIP
-from monitor.detection.reference.reference import Reference, View
+from monitor.detection.reference.reference import Reference
+from monitor.detection.reference.views import View
 
 Array = NDArray[np.float64]
 

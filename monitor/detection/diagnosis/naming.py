@@ -41,7 +41,7 @@ MOST_SURE = 12.0
 """Standard errors beyond which a feature is no surer than another: with many rows everything is beyond doubt, and what
 leads is decided by the weights."""
 TAIL_FACTOR = 1.5
-"""How much more a longer tail weighs than a median: it is only listed where the median did not move with it."""
+"""How much more the longer tail of a time weighs than its median: it is only listed where that did not move with it."""
 MISSING_WEIGHT = 0.3
 """Weight of missing values: outputs are missing because of something, and that has a name."""
 LONG_FACTOR = 2.0
@@ -128,7 +128,7 @@ def placed(
     kept = [
         at
         for at in order
-        if not _is_unnamed(changes[at], features)
+        if (at == order[0] or not _is_unnamed(changes[at], features))
         and (
             changes[at].name in (surviving if side_of(changes[at].name) == driver.value else far)
             or words_of(changes[at], features).topic == lead
@@ -176,8 +176,14 @@ def _is_rarer(change: FeatureChange, features: DeclaredFeatures) -> bool:
 
 
 def _is_unnamed(change: FeatureChange, features: DeclaredFeatures) -> bool:
-    """Whether no sentence names a change: its column is internal and it does not show another subject."""
+    """Whether a change is not named beside others: its column is internal and it does not show another subject."""
     return is_internal(change.name, features.spec(change.name)) and not _is_about_something_else(change)
+
+
+def _is_direction(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether it is one direction of the outputs' meaning: what changed where nothing with a name moved as far."""
+    spec = features.spec(change.name)
+    return spec is not None and spec.opaque and side_of(change.name) == "output"
 
 
 def _is_mostly(change: FeatureChange, features: DeclaredFeatures) -> bool:
@@ -205,7 +211,8 @@ def _score(change: FeatureChange, sure: Mapping[str, float], driver: Driver, fea
         return MISSING_WEIGHT * UNNAMED_FACTOR * size
     score = size * _weight(change, features)
     role = features.role(change.name)
-    if _is_unnamed(change, features) or (change.value == NONE and role not in MAY_BE_NONE):
+    unnamed = _is_unnamed(change, features) and not _is_direction(change, features)
+    if unnamed or (change.value == NONE and role not in MAY_BE_NONE):
         score *= UNNAMED_FACTOR
     if change.statistic == PRESENT or (role is Role.LANGUAGE and change.value == UNDETERMINED):
         score *= UNNAMED_FACTOR
@@ -213,7 +220,7 @@ def _score(change: FeatureChange, sure: Mapping[str, float], driver: Driver, fea
         score *= UNNAMED_FACTOR  # errors and refusals end as they should, or not at all
     if _is_rarer(change, features):
         score *= UNNAMED_FACTOR
-    if change.name.endswith(TAIL):
+    if change.name.endswith(TAIL) and role is Role.LATENCY:
         score *= TAIL_FACTOR
     expected = {Driver.INPUT: ("input",), Driver.CALL: ("call",), Driver.OUTPUT: ("output", "call")}
     if driver in expected and side_of(change.name) not in expected[driver]:

@@ -25,7 +25,14 @@ from monitor.detection.records.finding import (
     base_name,
 )
 from monitor.features.base import FeatureSpec, Kind, Role
-from monitor.features.change_words import LANGUAGE_NAMES, ChangeWords, Form, as_within
+from monitor.features.change_words import (
+    IN_FRONT_OF_JSON,
+    JSON_START_WORDS,
+    LANGUAGE_NAMES,
+    ChangeWords,
+    Form,
+    as_within,
+)
 from monitor.features.families.dependencies import is_keyed
 from monitor.features.keyed import has_key, split_key
 from monitor.statistics.rates import wilson
@@ -178,6 +185,10 @@ def _category(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWord
         return _moved_share(change, f"Answers are cut off at a limit (finish reason {change.value})", "")
     if change.value is None:
         return f"{clause} another value than before" if clause.endswith((" is", " in")) else clause
+    if change.value == NONE and words.denied:
+        return _moved_share(change, words.denied, "")
+    if words is JSON_START_WORDS and change.value in IN_FRONT_OF_JSON:
+        return _moved_share(change, IN_FRONT_OF_JSON[change.value], "")
     if words.form is Form.SHAPE:
         return _value_share(change, clause)  # a shape whose end was cut says nothing to a person
     if clause.endswith((" format", " types", " arguments", " value")):
@@ -215,8 +226,8 @@ def _present(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords
     """A feature that the reference never had: the share of events that have it."""
     if change.statistic != PRESENT:
         return None
-    meaning = base_name(change.name) if spec is None else spec.meaning.partition(",")[0].partition(":")[0]
-    return _moved_share(change, f"{meaning[:1].upper()}{meaning[1:]} can be measured", "", always_sides=True)
+    subject = words.noun or (change.name if spec is None else spec.meaning.partition(",")[0].partition(":")[0])
+    return _moved_share(change, f"{subject[:1].upper()}{subject[1:]} can be measured", "", always_sides=True)
 
 
 def _any(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:

@@ -34,9 +34,11 @@ def _is_handle(chunk: str) -> float:
 def _odd_characters(chunk: str) -> float:
     if chunk.isascii() and chunk.isprintable():
         return 0.0
-    odd = sum(
-        c == "\ufffd" or (unicodedata.category(c) in _ODD_CATEGORIES and c not in _LEGITIMATE_FORMAT) for c in chunk
-    )
+    odd = chunk.count("\ufffd")
+    if not _ODD_CATEGORIES.isdisjoint(map(unicodedata.category, chunk)):
+        odd += sum(
+            unicodedata.category(c) in _ODD_CATEGORIES and c not in _LEGITIMATE_FORMAT for c in chunk if c != "\ufffd"
+        )
     return float(odd + sum(chunk.count(broken) for broken in _MOJIBAKE))
 
 

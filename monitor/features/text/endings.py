@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -125,8 +126,9 @@ def _without_emoji(text: str) -> str:
     return text[: len(text) - len(tail)] + _EMOJI_TAIL.sub("", tail)
 
 
+@lru_cache(maxsize=16)
 def _sign_off(tail: str) -> int | None:
-    """Where the signature begins in the end of a text, if it has one."""
+    """Where the signature begins in the end of a text, if it has one. Asked of a text up to three times in a row."""
     for match in reversed(list(_SIGN_OFF.finditer(tail))):
         rest = tail[match.end() :].strip()
         lines = [line for line in rest.split("\n") if line.strip()]

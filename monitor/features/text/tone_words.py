@@ -21,7 +21,7 @@ from importlib import resources
 import yaml
 
 from monitor.features.text import english
-from monitor.features.text.scripts import EXCLAMATIONS, QUESTIONS
+from monitor.features.text.scripts import EXCLAMATIONS, LANGUAGES_WITH_SPACELESS, QUESTIONS, SPACELESS
 
 
 def _set(words: str) -> frozenset[str]:
@@ -176,11 +176,26 @@ def _is_pictograph(char: str) -> bool:
 
 
 @cache
-def _apology_expression() -> re.Pattern[str]:
+def _apologies() -> dict[str, dict[str, str]]:
+    """Expressions by `words` or `parts` and language."""
     text = resources.files("monitor.features").joinpath("data/apologies.yaml").read_text("utf-8")
-    found = yaml.load(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+    found: dict[str, dict[str, str]] = yaml.load(
+        text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+    )
+    return found
+
+
+@cache
+def _apology_expression() -> re.Pattern[str]:
+    found = _apologies()
     words, parts = "|".join(found["words"].values()), "|".join(found["parts"].values())
     return re.compile(rf"(?<!\w)(?:{words})(?!\w)|{parts}")
+
+
+@cache
+def _unspaced_apology_expression() -> re.Pattern[str]:
+    """For a chunk in a script without spaces, which may be a whole text: the other languages' words cost more."""
+    return re.compile("|".join(_apologies()["parts"][code] for code in LANGUAGES_WITH_SPACELESS))
 
 
 _NO_MARK = re.compile(r"(?:^|(?<=[^\w!?]))!(?=[\w\[=(.])|!=|\?[.?]\w")
@@ -191,7 +206,9 @@ def apologies(chunk: str) -> float:
     """Expressions of apology in a chunk, in languages other than English; several in scripts without spaces."""
     if english.core(chunk) in APOLOGY:
         return 0.0
-    return float(len(_apology_expression().findall(chunk.lower())))
+    unspaced = not chunk.isascii() and SPACELESS.search(chunk) is not None
+    expression = _unspaced_apology_expression() if unspaced else _apology_expression()
+    return float(len(expression.findall(chunk.lower())))
 
 
 def exclamations(chunk: str) -> float:

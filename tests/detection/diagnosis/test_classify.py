@@ -23,6 +23,7 @@ SPECS = tuple(spec for family in default_extractors() for spec in family.feature
 DECLARED = DeclaredFeatures(SPECS)
 LATENCY, DEPENDENCY, ERROR = "call.latency.total_s", "call.dependency.duration_s[orders]", "call.outcome.error"
 SHARE, TOKENS, CHARS = "call.context.share", "call.tokens.output", "output.length.chars"
+RATING, CALLED = "call.feedback.score[rating]", "call.dependency.called"
 SENTIMENT, VALID, REFUSAL = "output.tone.sentiment", "output.format.json_valid", "output.tone.refusal"
 
 
@@ -50,8 +51,14 @@ def kind_of(
     ("surety", "driver", "kind"),
     [
         ([(LATENCY, 6.0)], "call", "latency"),
+        ([(LATENCY, 5.0), (SENTIMENT, 4.9)], "call", "latency"),
+        ([(SENTIMENT, 5.0)], "output", "silent_update"),
+        ([(SENTIMENT, 5.0), (LATENCY, 4.9)], "output", "silent_update"),
         ([(LATENCY, 5.0), (SENTIMENT, 2.9), (DEPENDENCY, 2.6)], "call", "latency"),
         ([(LATENCY, 5.9), (DEPENDENCY, 3.7)], "call", "dependency"),
+        ([(CHARS, 5.9), (SENTIMENT, 5.0), (DEPENDENCY, 3.7)], "output", "silent_update"),
+        ([(RATING, 6.8), (DEPENDENCY, 3.7)], "call", "feedback"),
+        ([(CALLED, 4.2), (CHARS, 5.0)], "output", "silent_update"),
         ([(LATENCY, 5.0), (CHARS, 4.8)], "output", "silent_update"),
         ([(TOKENS, 8.0), (CHARS, 7.9), (SENTIMENT, 7.0), (LATENCY, 6.5)], "output", "silent_update"),
         ([(TOKENS, 8.0), (CHARS, 7.9), (VALID, 7.0)], "output", "format"),
@@ -86,7 +93,7 @@ def test_more_calls_of_tools_are_no_errors(values: tuple[str, ...], driver: str,
 
 def test_outputs_that_can_no_longer_be_parsed_are_a_broken_format_however_sure_the_rest_is() -> None:
     longer = FeatureChange(CHARS, 23.0, 33.5, 15.0)
-    for after, kind in ((0.33, FindingKind.FORMAT), (0.95, FindingKind.SILENT_UPDATE)):
+    for after, kind in ((0.33, FindingKind.FORMAT), (0.79, FindingKind.FORMAT), (0.85, FindingKind.SILENT_UPDATE)):
         parsed = FeatureChange(VALID, 1.0, after, (after - 1) / 0.03)
         sure = {CHARS: 12.0, VALID: 2.6}
         assert kind_of([longer, parsed], [longer], Driver.OUTPUT, sure) is kind
@@ -111,7 +118,7 @@ def test_json_that_begins_with_a_fence_is_another_format() -> None:
     blocks = FeatureChange("output.format.code_blocks", 0.0, 1.0, 9.0, statistic="any", events=4)
     sure = {fence.name: 7.0, blocks.name: 7.0}
     assert kind_of([blocks, fence], [blocks, fence], Driver.OUTPUT, sure) is FindingKind.FORMAT
-    assert sentence(fence, DECLARED) == "JSON answers begin with fence instead of json"
+    assert sentence(fence, DECLARED) == "JSON answers are in a code fence in 100 % (4 of 4 so far, 51 to 100 %)"
 
 
 def test_an_error_leads_before_the_end_that_it_has() -> None:
@@ -212,3 +219,12 @@ def test_a_finding_of_a_call_reports_what_is_of_its_kind() -> None:
     assert classify.is_reported_by(known, FeatureChange(DEPENDENCY, 1.0, 2.0, 3.0), DECLARED)
     assert not classify.is_reported_by(known, FeatureChange(DEPENDENCY, 1.0, 0.5, -3.0), DECLARED)
     assert not classify.is_reported_by(known, FeatureChange(LATENCY, 1.0, 2.0, 3.0), DECLARED)
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "kind"), [(True, False, "silent_update"), (True, True, "drift"), (False, False, "drift")]
+)
+def test_an_update_is_silent_only_where_versions_are_known_and_none_is_new(known: bool, new: bool, kind: str) -> None:
+    found = Attribution(known_versions=known, new_versions={"model.version": "b"} if new else {})
+    change = FeatureChange("output.tone.apology", 0.0, 1.0, 9.0, events=4)
+    assert classify.kind_of(change, Driver.OUTPUT, found, DECLARED) is FindingKind(kind)

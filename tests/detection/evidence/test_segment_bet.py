@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from monitor.detection.columns.recent_rows import Segments
 from monitor.detection.evidence.directional_bet import FORGETTING_RATES, ZONE_JOINT, DirectionalBet
 from monitor.detection.evidence.segment_bet import GROWN_SEGMENT, MOST_SEGMENTS, SegmentBet, chosen, segment_widening
-from monitor.detection.reference.reference import Joint
 from monitor.detection.reference.segment_means import SegmentMeans
+from monitor.detection.reference.views import Joint
 from tests.detection.streams import CHARS, WORDS, calm, fired, read_again, replay, watch
 
 M = 4

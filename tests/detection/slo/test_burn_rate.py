@@ -66,6 +66,54 @@ def test_a_burn_rate_is_the_share_of_bad_events_over_the_allowed_one() -> None:
     assert budget.lasts(10.0) == pytest.approx((1 - 10 / 720) * 72 * HOUR_S, rel=0.01)
 
 
+def test_the_rules_are_those_of_the_workbook() -> None:
+    assert [tuple(rule) for rule in RULES] == [
+        (14.4, 3_600.0, 300.0, True),
+        (6.0, 21_600.0, 1_800.0, True),
+        (1.0, 259_200.0, 21_600.0, False),
+    ]
+
+
+@pytest.mark.parametrize(("lately", "burns"), [(1, False), (2, True)])
+def test_one_bad_event_lately_is_no_rate(lately: int, burns: bool) -> None:
+    """Twenty of twenty events within an hour are bad, and of the few of the last five minutes one or two."""
+    budget = Budget(0.01, 30 * DAY_S)
+    times = START + np.r_[150.0 * np.arange(20), 3_590.0 - np.arange(lately)]
+    list(budget.observe(np.sort(times), np.ones(len(times), dtype=bool)))
+    budget.advance(START + HOUR_S)
+    assert budget.window(5 * MINUTE_S).bad == lately
+    assert budget.burning(RULES[0]) == burns
+
+
+@pytest.mark.parametrize(("ago", "counted"), [(70, True), (71, True), (72, False)])
+def test_a_window_of_days_has_whole_hours_with_the_present_one(ago: int, counted: bool) -> None:
+    budget = Budget(0.01, 30 * DAY_S)
+    hour = HOUR_S * np.floor(START / HOUR_S)
+    list(budget.observe(np.array([hour + 30.0]), np.array([True])))
+    budget.advance(hour + ago * HOUR_S + 60.0)
+    assert budget.window(72 * HOUR_S).bad == counted
+
+
+def test_hours_are_kept_for_the_period_and_minutes_for_the_longest_window_of_minutes() -> None:
+    budget = Budget(0.01, 100 * HOUR_S)
+    hour = HOUR_S * np.floor(START / HOUR_S)
+    list(budget.observe(np.array([hour + 30.0]), np.array([True])))
+    budget.advance(hour + 6 * HOUR_S)
+    assert budget.window(6 * HOUR_S).bad == 1
+    budget.advance(hour + 99 * HOUR_S)
+    assert budget.window(100 * HOUR_S).bad == 1
+    assert len(budget.to_state().minutes) == 0
+    budget.advance(hour + 101 * HOUR_S)
+    assert budget.to_state().hours == []
+
+
+def test_a_budget_that_is_spent_lasts_no_longer() -> None:
+    budget = Budget(0.01, 10 * HOUR_S)
+    fed(budget, [(5 * HOUR_S, 0.5), (MINUTE_S, 0.5)])
+    assert budget.spent() > 1
+    assert budget.lasts(50.0) == 0.0
+
+
 @pytest.mark.parametrize(("share", "rule"), [(0.15, 0), (1.0, 0), (0.07, 1), (0.13, 1), (0.012, 2), (0.055, 2)])
 def test_the_rule_that_fires_is_that_of_the_burn_rate(share: float, rule: int) -> None:
     reported = fed(
