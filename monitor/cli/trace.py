@@ -109,7 +109,8 @@ def search(
         text=text,
         limit=limit,
     )
-    traces = opened(load_settings(config), store)
+    settings = load_settings(config)
+    traces = opened(settings, store)
     try:
         found = traces.search(asked)
     finally:
@@ -121,9 +122,19 @@ def search(
         _print_table(found)
     if not found:
         notes().print("the trace store has no such output", markup=False)
+        _say_unknown_check(check, settings)
         raise typer.Exit(EXIT_NONE)
     if len(found) == limit and not json:
         notes().print(f"the newest {limit:,}; there may be more: --limit N", markup=False)
+
+
+def _say_unknown_check(check: str | None, settings: Settings) -> None:
+    """Where nothing is found because no criterion of the settings has the name that was asked for."""
+    from monitor.config_values.plain_errors import did_you_mean
+
+    known = [criterion.name for criterion in settings.criteria]
+    if check is not None and known and check not in known:
+        notes().print(f"no criterion has the name {check}{did_you_mean(check, known)}", markup=False, soft_wrap=True)
 
 
 def _features(found: Sequence[StoredOutput], settings: Settings) -> list[Mapping[str, Any]]:
@@ -259,11 +270,14 @@ _SHOWN = frozenset(
 
 
 def _print_list(console: Console, title: str, items: Any) -> None:
+    from monitor.cli.call_lines import call_lines
+
     if not items:
         return
     console.print(f"\n[bold]{title}[/]")
     for number, item in enumerate(items if isinstance(items, list) else [items], start=1):
-        console.print(f"  {number}. {_shown(item)}", markup=False, soft_wrap=True)
+        for place, line in enumerate(call_lines(item)):
+            console.print(f"{f'  {number}. ' if place == 0 else '     '}{line}", markup=False, soft_wrap=True)
 
 
 def _shown(value: Any) -> str:

@@ -100,10 +100,11 @@ def test_every_event_is_one_row_though_writers_are_killed_and_rebuilt_the_rows_a
     rng = random.Random(3)
     worker = installation.worker("store")
     for part in range(KILLS + 1):
+        installation.ready(worker)
         installation.publish(events[part * each : (part + 1) * each])
         if part == KILLS:
             break
-        time.sleep(rng.uniform(0.5, 3.0))  # so that they die at different moments of their work
+        time.sleep(rng.uniform(0.0, 1.0))  # so that they die at different moments of their work
         worker.kill()
         worker = installation.worker("store")
     wanted = Counter(event["id"] for event in events)
