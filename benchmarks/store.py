@@ -85,6 +85,8 @@ def in_memory(address: str, given: Sequence[tuple[str, Any]]) -> dict[str, float
         outputs=TopicFacts("outputs", "outputs-id", 8),
         features=TopicFacts("features", "features-id", 8),
         alerts=TopicFacts("alerts", "alerts-id", 1),
+        judgments=TopicFacts("judgments", "judgments-id", 1),
+        feedback=TopicFacts("feedback", "feedback-id", 1),
     )
     maker, store = RowMaker(topics, Privacy()), open_store(address)
     rows_s = write_s = 0.0

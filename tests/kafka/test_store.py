@@ -100,11 +100,11 @@ def test_every_event_is_one_row_though_writers_are_killed_and_rebuilt_the_rows_a
     rng = random.Random(3)
     worker = installation.worker("store")
     for part in range(KILLS + 1):
-        installation.ready(worker)
-        installation.publish(events[part * each : (part + 1) * each])
+        installation.wait_for("a writer that answers", lambda: _is_ready(worker), 120)
+        installation.publish(events[part * each : (part + 1) * each], rate=800)  # while it writes
         if part == KILLS:
             break
-        time.sleep(rng.uniform(0.0, 1.0))  # so that they die at different moments of their work
+        time.sleep(rng.uniform(0.0, 0.5))  # so that they die at different moments of their work
         worker.kill()
         worker = installation.worker("store")
     wanted = Counter(event["id"] for event in events)
@@ -140,6 +140,13 @@ def test_while_postgresql_is_stopped_lag_grows_nothing_is_lost_and_readyz_says_i
     installation.wait_for("all events stored", lambda: len(stored_ids(installation)) == 500, 90)
     installation.wait_for("ready", lambda: worker.ask("/readyz")[0] == 200, 30)
     assert worker.stop() == 0
+
+
+def _is_ready(worker: WorkerProcess) -> bool:
+    try:
+        return worker.ask("/readyz")[0] == 200
+    except OSError:
+        return False
 
 
 def _is_away(worker: WorkerProcess) -> bool:
