@@ -287,6 +287,21 @@ def test_the_evaluators_reason_is_kept_as_privacy_allows(policy: FieldPolicy, ke
     assert row["rationale"] == kept
 
 
+@pytest.mark.parametrize(
+    ("keep", "kept"), [(Keep.FULL, "ann@example.com"), (Keep.MASKED, "[masked email]"), (Keep.NONE, "")]
+)
+def test_attributes_are_kept_as_privacy_allows_in_counts_and_judgments_alike(keep: Keep, kept: str) -> None:
+    log = Log()
+    log.append(output_rows([1], tenant="ann@example.com"))
+    log.append(judgment(1, segments={"model.name": "m", "attributes.tenant": "ann@example.com"}))
+    privacy = Privacy(fields=(FieldPolicy(attributes=keep),))
+    incoming = log.rows(privacy=privacy, attribute="attributes.tenant")
+    (row,), (output,) = incoming.judgments, incoming.counted
+    assert row["segment"] == output.cell.segment == kept
+    assert ("ann@example.com" in row["segments"]) == (keep is Keep.FULL)
+    assert (row["model"], output.cell.model) == ("m", "m 7")
+
+
 def test_hostile_judgments_stop_nothing(store: TraceStore) -> None:
     log = judged_log()
     log.append(b"not json")
