@@ -36,6 +36,7 @@ from pipelines.kafka.topics import read_topics
 from pipelines.liveness.metrics_port import MetricsPort, open_metrics_server
 from pipelines.liveness.watchdog import Watchdog, exit_stuck
 from pipelines.liveness.watched_parts import WorkerMarks, watched_parts
+from pipelines.matters.harm_judge import HarmJudge
 from pipelines.reload import Reread, reread_settings
 from pipelines.roles import Role
 from pipelines.stages.base import Stage, StageServices
@@ -110,7 +111,7 @@ class Worker:
         self.settings = settings
         self.roles = frozenset(roles)
         self.stats = WorkerStats()
-        self.stages: dict[Role, Stage] = {}
+        self.stages: dict[str, Stage] = {}
         self._given_sinks = sinks
         self._configured_sinks = ConfiguredSinks(time.time)
         self._group = GroupMembership(f"{settings.topics.outputs.name}.monitor", session_timeout_s)
@@ -185,6 +186,9 @@ class Worker:
                 judge = JudgeWorker(settings, topics, self.stats, self._end_from_thread)
                 judge.start()
                 stack.push_async_callback(asyncio.to_thread, judge.stop)
+                harm = HarmJudge(lambda: self.settings, topics, self._end_from_thread)
+                harm.start()
+                stack.push_async_callback(asyncio.to_thread, harm.stop)
             if self._supervision.stuck is not None and stages:
                 parts = watched_parts(settings.broker, settings.topics.features.name, consumer, stages, self._marks)
                 self._watchdog = Watchdog(parts, settings.worker.stuck_after, self._supervision.stuck)
@@ -201,7 +205,7 @@ class Worker:
     def _sinks(self) -> Sequence[Sink]:
         return self._configured_sinks.build(self.settings.sinks) if self._given_sinks is None else self._given_sinks
 
-    async def _run(self, consumer: FaustConsumer, stages: dict[Role, Stage]) -> None:
+    async def _run(self, consumer: FaustConsumer, stages: dict[str, Stage]) -> None:
         assert self._ended is not None
         if not stages:  # trace store and judge alone, which have their own threads and consumer groups
             self.stats.assigned = True
@@ -257,7 +261,7 @@ class Worker:
         self._marks.beats += 1
         consumer.beat()
 
-    async def _look(self, consumer: FaustConsumer, stages: Mapping[Role, Stage]) -> None:
+    async def _look(self, consumer: FaustConsumer, stages: Mapping[str, Stage]) -> None:
         """Write what is due, commit the group's offsets, and look after the consumer."""
         self._marks.looks += 1
         if consumer.app.crashed:
@@ -273,7 +277,7 @@ class Worker:
         if all(stage.buffer.idle for stage in stages.values()):
             self.stats.progress_at = time.time()
 
-    async def _write_due(self, stages: Mapping[Role, Stage]) -> None:
+    async def _write_due(self, stages: Mapping[str, Stage]) -> None:
         for stage in stages.values():
             await stage.idle()
 

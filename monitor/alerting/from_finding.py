@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from monitor.alerting.alert import LASTED, RESOLVED_BECAUSE, Alert, ChangedFeature, Links, transition_key
+from monitor.alerting.alert import JUDGED, LASTED, RESOLVED_BECAUSE, Alert, ChangedFeature, Links, transition_key
 from monitor.alerting.rendering import moments, number_format
 from monitor.alerting.rendering.alert_facts import largest, segment_text
 from monitor.alerting.rendering.links import LinkTemplates, fill
@@ -21,6 +21,7 @@ from monitor.alerting.rendering.terminal_text import clip, plain
 from monitor.detection.diagnosis.naming import is_internal
 from monitor.detection.records.finding import (
     ANY,
+    PRESENT,
     TAIL,
     FeatureChange,
     Finding,
@@ -107,6 +108,7 @@ def from_finding(
         resolution=finding.resolution,
         revision=finding.revision,
         measured_events=finding.measured_events,
+        judged=finding.judged,
     )
 
 
@@ -158,9 +160,8 @@ def _spec(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> FeatureSpe
     if tail is not None:
         return FeatureSpec(change.name, Kind.FLAG, f"{tail.meaning}: {plain(change.value or 'long')}", worse=tail.worse)
     if spec is not None and change.statistic:
-        what = (
-            "any" if change.statistic == ANY else f"other than {plain(change.value or 'before')} {spec.unit}".rstrip()
-        )
+        other = f"other than {plain(change.value or 'before')} {spec.unit}".rstrip()
+        what = {ANY: "any", PRESENT: "has a value"}.get(change.statistic, other)
         return msgspec.structs.replace(spec, kind=Kind.FLAG, unit="", meaning=f"{short_meaning(spec)}: {what}")
     if spec is not None and change.value is not None:
         return msgspec.structs.replace(spec, meaning=f"{short_meaning(spec)}: {plain(change.value)}")
@@ -220,6 +221,8 @@ def _annotations(finding: Finding, title: str, changes: list[ChangedFeature]) ->
         annotations["evidence"] = f"{finding.evidence:.2f}"
     if finding.threshold is not None:
         annotations["threshold"] = f"{finding.threshold:.2f}"
+    if finding.judged is not None:
+        annotations[JUDGED] = plain(finding.judged.text)
     if finding.resolution is not None:
         annotations[RESOLVED_BECAUSE] = plain(ended_by(finding.resolution))
         if long := lasted(finding.resolution):

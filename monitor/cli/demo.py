@@ -8,7 +8,7 @@ import typer
 
 from monitor.cli.connection import Connection, with_optional_connection
 from monitor.cli.options import AsJson
-from monitor.cli.output import print_json, tables
+from monitor.cli.output import is_screen, print_json, tables
 from monitor.demo.faults import Fault
 
 _QUICK_RATE = 250.0
@@ -27,6 +27,13 @@ def command(
     ] = 115.0,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random texts.")] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="More outputs per second and an earlier fault.")] = False,
+    judged: Annotated[
+        bool,
+        typer.Option(
+            "--judged",
+            help="With a scripted evaluator, which judges answers before and after the change: does it matter?",
+        ),
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Show a support assistant that goes wrong without an error, and the alert of the monitor.
@@ -41,12 +48,12 @@ def command(
     from monitor.demo.screen import Lines, Screen, Silent, Terminal
     from monitor.settings import Settings
 
-    plan = Plan(fault=fault, rate=rate, duration_s=duration, seed=seed)
+    plan = Plan(fault=fault, rate=rate, duration_s=duration, seed=seed, judged=judged)
     if quick:
         plan = replace(plan, rate=_QUICK_RATE, healthy_s=_QUICK_HEALTHY_S)
     broker = connection.over(Settings()).broker if connection.broker else None
     console = tables()
-    screen: Screen = Silent() if json else Terminal(console) if console.is_terminal else Lines(console)
+    screen: Screen = Silent() if json else Terminal(console) if is_screen(console) else Lines(console)
     outcome = run_demo(plan, screen, broker)
     if json:
         print_json(outcome.record())

@@ -49,7 +49,7 @@ def _table(found: Sequence[Quality]) -> Table:
     from monitor.alerting.rendering.terminal_text import plain
 
     by = list(dict.fromkeys(name for one in found for name in one.by))
-    several = len({_who(one) for one in found if one.method.value == "sample"}) > 1
+    several = len({_who(one) for one in found if one.method.value != "every_output"}) > 1
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("stream", "criterion", *by):
         table.add_column(heading, no_wrap=True)
@@ -60,18 +60,26 @@ def _table(found: Sequence[Quality]) -> Table:
     if several:
         table.add_column("by", no_wrap=True)
     for one in found:
-        sample = one.method.value == "sample"
+        sample = one.method.value != "every_output"
         interval = "-" if one.rate is None else f"{percent(one.low)} to {percent(one.high)}" if sample else "exact"
+        judged = f"{one.judged:,} of {one.seen:,}" if one.seen else f"{one.judged:,}"
         cells = [
             Text(plain(one.stream)), Text(one.criterion), *(Text(plain(one.by.get(name, ""))) for name in by),
             Text(CANNOT_TELL, style="yellow") if one.rate is None else Text(f"{percent(one.rate)} %"),
-            Text(interval), Text(f"{one.judged:,} of {one.seen:,}"), Text(f"{one.missing:,}" if sample else "-"),
+            Text(interval), Text(judged), Text(f"{one.missing:,}" if sample else "-"),
         ]  # fmt: skip
         table.add_row(*cells, *([Text(plain(_who(one)))] if several else []))
     return table
 
 
 def _sentence(one: Quality) -> str:
+    if one.method.value == "feedback":
+        content = (
+            CANNOT_TELL
+            if one.rate is None
+            else (f"{percent(one.rate)} % content ({percent(one.low)} to {percent(one.high)})")
+        )
+        return f"{content}: {one.judged:,} users said so, {one.missing:,} in the middle"
     number = f"{one.judged:,} judged of {one.seen:,} seen, {one.missing:,} missing, by {_who(one)}"
     if one.rate is None:
         return f"{CANNOT_TELL}: {number}"
@@ -87,6 +95,8 @@ def _name(one: Quality) -> str:
 
 
 def _who(one: Quality) -> str:
+    if one.method.value == "feedback":
+        return "users"
     if one.method.value != "sample":
         return "check"
     if not one.evaluator:
@@ -107,6 +117,11 @@ def _notes(found: Sequence[Quality]) -> Iterator[str]:
         who = sorted({one.evaluator for one in sampled if one.evaluator})
         if who and not any(one.people for one in sampled):
             yield f"Verdicts are a model's ({', '.join(who)}), with its errors: no person has looked at them yet."
+    if any(one.method.value == "feedback" for one in found):
+        yield (
+            "What users say (feedback_...) is the share among those who answered. Who answers chooses to, so it is no "
+            "share of all outputs; its interval covers chance alone."
+        )
     several = set()
     for one in sampled:
         if one.identities > 1 and (one.stream, one.criterion) not in several:

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from monitor.settings import Settings
+    from monitor.store.feedback import StoredFeedback
     from monitor.store.query import StoredJudgment, StoredOutput
 
-EXIT_NONE = 1
+EXIT_NONE = 1  # as grep does: nothing was found; 2 is a wrong call
 EXCERPT_CHARS = 160  # of an output in the table: two lines of a terminal; `oqm trace` has it whole
 
 
@@ -37,7 +38,8 @@ def command(
 ) -> None:
     """Show an output with all that is known of it: input, prompt, version, steps, calls, checks, judgments, features.
 
-    Texts are shown in the form in which privacy lets them be kept. Exit code 1: the store has no such output.
+    What users said of it stands there as well. Texts are shown in the form in which privacy lets them be kept. Exit
+    code 1: the store has no such output.
     """
     from monitor.settings import load_settings
 
@@ -46,15 +48,19 @@ def command(
     try:
         found = [one for one in traces.find(event) if stream in (None, one.stream)]
         judgments = traces.judgments(event) if found else []
+        feedback = traces.feedback(event) if found else []
     finally:
         traces.close()
     for one, features in zip(found, _features(found, settings) if found else (), strict=True):
         judged = [each for each in judgments if each.of(one)]
+        said = [each for each in feedback if each.stream in (None, one.stream)]
         if json:
             with_verdicts = {"judgments": msgspec.to_builtins(judged)} if judged else {}
+            if said:
+                with_verdicts["feedback"] = msgspec.to_builtins(said)
             print_json({**msgspec.to_builtins(one), **with_verdicts, "features": features})
         else:
-            _print_trace(one, judged, features)
+            _print_trace(one, judged, said, features)
     if not found:
         notes().print(f"the trace store has no output with the id {event}", markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_NONE)
@@ -103,7 +109,8 @@ def search(
         text=text,
         limit=limit,
     )
-    traces = opened(load_settings(config), store)
+    settings = load_settings(config)
+    traces = opened(settings, store)
     try:
         found = traces.search(asked)
     finally:
@@ -115,9 +122,19 @@ def search(
         _print_table(found)
     if not found:
         notes().print("the trace store has no such output", markup=False)
+        _say_unknown_check(check, settings)
         raise typer.Exit(EXIT_NONE)
     if len(found) == limit and not json:
         notes().print(f"the newest {limit:,}; there may be more: --limit N", markup=False)
+
+
+def _say_unknown_check(check: str | None, settings: Settings) -> None:
+    """Where nothing is found because no criterion of the settings has the name that was asked for."""
+    from monitor.config_values.plain_errors import did_you_mean
+
+    known = [criterion.name for criterion in settings.criteria]
+    if check is not None and known and check not in known:
+        notes().print(f"no criterion has the name {check}{did_you_mean(check, known)}", markup=False, soft_wrap=True)
 
 
 def _features(found: Sequence[StoredOutput], settings: Settings) -> list[Mapping[str, Any]]:
@@ -146,7 +163,7 @@ _NOT_KEPT = "not kept"
 
 def _as_sent(one: StoredOutput) -> dict[str, Any]:
     """The output as an event; what is kept only as a hash is left out, for a hash says nothing of the text."""
-    from monitor.store.privacy import is_hashed
+    from monitor.store.kept_form import is_hashed
 
     known = {**one.fields, "stream": one.stream, "id": one.id, "input": one.input}
     known = {name: value for name, value in known.items() if value is not None and not is_hashed(value)}
@@ -157,28 +174,25 @@ def _as_sent(one: StoredOutput) -> dict[str, Any]:
 
 
 def _print_table(found: Iterable[StoredOutput]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from monitor.alerting.rendering.terminal_text import plain
+    from monitor.cli.fitted_table import FittedTable
 
-    table = Table()
-    for heading in ("time (UTC)", "id", "stream"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("version", overflow="fold")
-    table.add_column("violates", overflow="fold")
-    table.add_column("output", overflow="fold", ratio=1)
+    table = FittedTable("time (UTC)", "id", "stream", "version", "violates", "output", prose=("violates", "output"))
     for one in found:
         text = plain(" ".join((one.output or "").split()))
         shown = text[:EXCERPT_CHARS] + ("..." if len(text) > EXCERPT_CHARS else "")
         table.add_row(
-            moment(one.time), Text(one.id), Text(one.stream), Text(one.version or ""),
+            moment(one.time), one.id, one.stream, one.version or "",
             Text(", ".join(one.violations), style="red"), Text(shown),
         )  # fmt: skip
     tables().print(table)
 
 
-def _print_trace(one: StoredOutput, judged: Sequence[StoredJudgment], features: Mapping[str, Any]) -> None:
+def _print_trace(
+    one: StoredOutput, judged: Sequence[StoredJudgment], said: Sequence[StoredFeedback], features: Mapping[str, Any]
+) -> None:
     from monitor.alerting.rendering.terminal_text import plain
 
     console = tables()
@@ -210,10 +224,29 @@ def _print_trace(one: StoredOutput, judged: Sequence[StoredJudgment], features: 
         console.print(f"  {_verdict(judgment)}", markup=False, soft_wrap=True)
         if judgment.rationale:
             console.print(f"    {plain(' '.join(judgment.rationale.split()))}", markup=False, soft_wrap=True)
+    if said:
+        console.print("\n[bold]feedback[/] of users")
+    for feedback in said:
+        console.print(f"  {_said(feedback)}", markup=False, soft_wrap=True)
+        if feedback.text:
+            console.print(f"    {plain(' '.join(feedback.text.split()))}", markup=False, soft_wrap=True)
     console.print("\n[bold]features[/] of the texts as they are kept")
     for name, value in features.items():
         if value is not None:
             console.print(f"  {name}: {value}", markup=False, soft_wrap=True)
+
+
+def _said(feedback: StoredFeedback) -> str:
+    from monitor.alerting.rendering.terminal_text import plain
+
+    if feedback.kind == "correction":
+        what = "corrected"
+    elif feedback.value is not None and feedback.low is not None and feedback.high is not None:
+        what = f"{feedback.value:g} of {feedback.low:g} to {feedback.high:g}"
+    else:
+        what = "up" if feedback.good else "down"
+    who = f" by {feedback.by}" if feedback.by else ""
+    return plain(f"{feedback.kind}: {what}{who}, {moment(feedback.time)}")
 
 
 def _verdict(judgment: StoredJudgment) -> str:
@@ -237,11 +270,14 @@ _SHOWN = frozenset(
 
 
 def _print_list(console: Console, title: str, items: Any) -> None:
+    from monitor.cli.call_lines import call_lines
+
     if not items:
         return
     console.print(f"\n[bold]{title}[/]")
     for number, item in enumerate(items if isinstance(items, list) else [items], start=1):
-        console.print(f"  {number}. {_shown(item)}", markup=False, soft_wrap=True)
+        for place, line in enumerate(call_lines(item)):
+            console.print(f"{f'  {number}. ' if place == 0 else '     '}{line}", markup=False, soft_wrap=True)
 
 
 def _shown(value: Any) -> str:

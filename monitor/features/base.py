@@ -70,6 +70,7 @@ class Role(StrEnum):
     NOISE = "noise"  # how far an input is from clean text: misspelling, odd characters
     COST = "cost"
     CHECK = "check"  # an output violates a criterion that the user wrote
+    QUALITY = "quality"  # an output fails a criterion in an evaluation model's judgment
     FEEDBACK = "feedback"  # what users or the application itself say of an output
 
 

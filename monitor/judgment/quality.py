@@ -14,6 +14,8 @@ from enum import StrEnum
 import msgspec
 
 from monitor.judgment.estimates import StratumCounts, estimate
+from monitor.judgment.intervals import sequence
+from monitor.statistics.rates import wilson
 
 ALPHA = 0.05
 """Error of an interval: 95 % is what readers expect without being asked."""
@@ -26,6 +28,7 @@ class Method(StrEnum):
 
     SAMPLE = "sample"  # an evaluation model judged some outputs, drawn with known probabilities
     EVERY_OUTPUT = "every_output"  # a program checked each: a count, which needs no interval
+    FEEDBACK = "feedback"  # users said so of the outputs that they chose to rate: a rate of these, not of all outputs
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +49,12 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     always_valid
         Whether the interval holds at all looks since `since` together, or at one look alone.
     judged
-        Outputs with a verdict of the evaluation model, or checked by the program.
+        Outputs with a verdict of the evaluation model, checked by the program, or rated up or down by a user.
     people
         How many of them people have looked at as well.
     missing
-        Outputs that were drawn and got no verdict. They count neither as passing nor as failing.
+        Outputs that were drawn and got no verdict, or a rating in the middle of its scale. They count neither as
+        passing nor as failing.
     if_missing
         Lowest and highest rate if all of the missing had failed or passed; None where they are too few to matter.
     evaluator, identity
@@ -206,6 +210,43 @@ def by_check(
         missing=0,
         sampled_share=1.0 if outputs else None,
         seen=outputs,
+        since=period[0],
+        until=period[1],
+    )
+
+
+def by_votes(
+    stream: str,
+    criterion: str,
+    good: int,
+    bad: int,
+    neither: int,
+    *,
+    seen: int,
+    period: tuple[float, float],
+    always_valid: bool = True,
+) -> Quality:
+    """The share of users who were content among those who said so of `good` + `bad` outputs.
+
+    The interval covers chance alone. Who answers chooses to, mostly those who are very content or not at all, so this
+    is no share of all outputs, however narrow it is. `seen`: outputs of the stream, 0 where they are not counted.
+    """
+    number = good + bad
+    known = (sequence(good, number, ALPHA) if always_valid else wilson(good, number, ALPHA)) if number else None
+    return Quality(
+        stream=stream,
+        criterion=criterion,
+        method=Method.FEEDBACK,
+        rate=known.rate if known else None,
+        low=known.low if known else None,
+        high=known.high if known else None,
+        level=1 - ALPHA,
+        always_valid=always_valid,
+        judged=number,
+        people=number,
+        missing=neither,
+        sampled_share=None,
+        seen=seen,
         since=period[0],
         until=period[1],
     )

@@ -7,7 +7,7 @@ written from these models (`python -m scripts.settings_example`). May not be imp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -25,9 +25,11 @@ from monitor.alerting.rendering.links import LinkTemplates
 from monitor.config_values.durations import Duration
 from monitor.config_values.plain_errors import MisplacedError, did_you_mean, first_sentence
 from monitor.criteria.criterion import Criteria, Criterion
+from monitor.criteria.derived import anchored, feedback_of, judged_of
 from monitor.detection.settings import DetectionSettings
 from monitor.evaluators.registry import EvaluatorSettings
 from monitor.settings.broker import Broker
+from monitor.settings.derived import feedback_detection, judged_detection
 from monitor.settings.judging import Judging
 from monitor.settings.part import Part
 from monitor.settings.store import Store
@@ -35,6 +37,11 @@ from monitor.settings.topics import Topics
 from monitor.settings.worker import Delivery, Metrics, Worker
 from monitor.sinks.log.config import LogSinkConfig
 from monitor.sinks.registry import SinkSettings
+
+_DERIVED = -1
+"""Stands in a key of merged settings between the overrides of a derived stream's parent and its own."""
+_FEEDBACK = -2
+"""The same for a stream of users' feedback, which watches another feature."""
 
 
 def _off(value: object) -> object:
@@ -155,11 +162,45 @@ class Settings(Part):
                     raise MisplacedError(what + hint + none, "streams", index, "criteria", place, "evaluator")
 
     def for_stream(self, name: str) -> StreamSettings:
-        """What holds for this stream: the defaults, then each matching override in the file's order."""
-        matching = tuple(i for i, override in enumerate(self.streams) if fnmatchcase(name, override.match))
+        """What holds for this stream: the defaults, then each matching override in the file's order.
+
+        A derived stream (`monitor.criteria.derived`) has what holds for its parent, with detection as it fits verdicts;
+        overrides whose pattern begins with `~` are for derived streams and come last.
+        """
+        if (judged := judged_of(name)) is not None:
+            return self._derived(name, self._matching(judged.stream))
+        if (said := feedback_of(name)) is not None:
+            return self._derived(name, self._matching(said[0]), feedback_detection, _FEEDBACK)
+        if (criterion := anchored(name)) is not None:
+            return self._derived(name, self._declaring(criterion))
+        matching = self._matching(name)
         if matching not in self._merged:
             self._merged[matching] = self._merge(matching)
         detection, owner, route = self._merged[matching]
+        return StreamSettings.model_construct(stream=name, owner=owner, route=route, detection=detection)
+
+    def _matching(self, name: str) -> tuple[int, ...]:
+        return tuple(i for i, override in enumerate(self.streams) if fnmatchcase(name, override.match))
+
+    def _declaring(self, criterion: str) -> tuple[int, ...]:
+        """The first override that declares a criterion of this name, whose owner answers for its anchors."""
+        return tuple(
+            i for i, override in enumerate(self.streams) if any(one.name == criterion for one in override.criteria)
+        )[:1]
+
+    def _derived(
+        self,
+        name: str,
+        parent: tuple[int, ...],
+        derive: Callable[[DetectionSettings], DetectionSettings] = judged_detection,
+        mark: int = _DERIVED,
+    ) -> StreamSettings:
+        own = tuple(i for i in self._matching(name) if self.streams[i].match.startswith("~"))
+        key = (*parent, mark, *own)
+        if key not in self._merged:
+            detection, owner, route = self._merge(parent)
+            self._merged[key] = self._overlaid(own, derive(detection), owner, route)
+        detection, owner, route = self._merged[key]
         return StreamSettings.model_construct(stream=name, owner=owner, route=route, detection=detection)
 
     @property
@@ -179,10 +220,14 @@ class Settings(Part):
 
     def criteria_of(self, name: str) -> tuple[Criterion, ...]:
         """The criteria of a stream: those of each matching override; of several with one name, the last."""
+        return self._criteria(
+            i for i, each in enumerate(self.streams) if each.criteria and fnmatchcase(name, each.match)
+        )
+
+    def _criteria(self, matching: Iterable[int]) -> tuple[Criterion, ...]:
         found: dict[str, Criterion] = {}
-        for override in self.streams:
-            if override.criteria and fnmatchcase(name, override.match):
-                found.update((criterion.name, criterion) for criterion in override.criteria)
+        for index in matching:
+            found.update((criterion.name, criterion) for criterion in self.streams[index].criteria)
         return tuple(found.values())
 
     def merged(self, index: int) -> tuple[DetectionSettings, str, str]:
@@ -190,22 +235,36 @@ class Settings(Part):
         return self._merge((index,))
 
     def _merge(self, matching: Sequence[int]) -> tuple[DetectionSettings, str, str]:
-        owner, route = self.alerting.owner, self.alerting.route
+        return self._overlaid(matching, self.detection, self.alerting.owner, self.alerting.route)
+
+    def _overlaid(
+        self, matching: Sequence[int], base: DetectionSettings, owner: str, route: str
+    ) -> tuple[DetectionSettings, str, str]:
+        """These overrides, in order, on top of what is given."""
         if not matching:
-            return self.detection, owner, route
-        data = self.detection.model_dump()
+            return base, owner, route
+        data = base.model_dump()
         for index in matching:
             override = self.streams[index]
             owner = override.owner if override.owner is not None else owner
             route = override.route if override.route is not None else route
             given = override.model_dump(exclude_unset=True, exclude={"match", "owner", "route", "criteria"})
             data = overlay(data, given)
+        thresholds = _with_those_of_criteria(data["thresholds"], self._criteria(matching))
+        data["thresholds"] = thresholds
         try:
             return DetectionSettings.model_validate(data), owner, route
         except ValidationError as error:
             patterns = ", ".join(self.streams[index].match for index in matching)
             what = f"streams {patterns}: together with detection, {first_sentence(DetectionSettings, error)}"
             raise ValueError(what) from None
+
+
+def _with_those_of_criteria(thresholds: Sequence[Any], criteria: Sequence[Criterion]) -> list[Any]:
+    """The thresholds of a stream, and those that its criteria ask for with `share`; of one name, the former."""
+    written = {each["name"] for each in thresholds}
+    asked = (each.threshold for each in criteria if each.name not in written)
+    return [*thresholds, *(threshold for threshold in asked if threshold is not None)]
 
 
 def overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from monitor.errors import OqmError
+from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
 from monitor.store.query import Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
@@ -42,6 +43,17 @@ class TraceStore(Protocol):
 
     def quality(self, asked: Window) -> QualityCounts:
         """Outputs, verdicts and checks of a window, counted."""
+        ...
+
+    def feedback(self, event: str) -> list[StoredFeedback]:
+        """What users said of the outputs with an id, the earliest first."""
+        ...
+
+    def votes(self, asked: Window) -> VotesOf:
+        """How many users were content and were not, of what was said in a window, by stream and kind.
+
+        Where the sender named no stream it is that of the stored output; what has neither is not counted.
+        """
         ...
 
     def drop_before(self, day: int) -> int:

@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from monitor.judgment.quality import Quality, Verdicts, by_check, by_sample
+from monitor.judgment.feedback import criterion_of
+from monitor.judgment.quality import Quality, Verdicts, by_check, by_sample, by_votes
 from monitor.store.base import TraceStore
 from monitor.store.periods import DAY_S, HOUR_S, HOURS_A_DAY
 from monitor.store.quality import QualityCounts, Window
@@ -50,7 +51,7 @@ def estimates(
     nothing yet, the estimate says so. Raises `StoreError`.
     """
     counts = store.quality(window)
-    found = list(_checks(counts, window))
+    found = [*_checks(counts, window), *_feedback(store, counts, window, always_valid=always_valid)]
     streams: dict[tuple[str, str], Evaluators] = {}
     for key, strata in counts.verdicts.items():
         of_identity = streams.setdefault((key.stream, key.criterion), {})
@@ -152,6 +153,29 @@ def _judged(strata: dict[str, Verdicts]) -> int:
 def _checks(counts: QualityCounts, window: Window) -> Iterator[Quality]:
     for (stream, criterion, group), (outputs, failed) in counts.checks.items():
         yield by_check(stream, criterion, outputs, failed, period=window.period, by=_named(window, group))
+
+
+def _feedback(store: TraceStore, counts: QualityCounts, window: Window, *, always_valid: bool) -> Iterator[Quality]:
+    """What users say. A correction says that an output was wrong, so its share is no estimate: they are counted.
+
+    Feedback is of all outputs of a stream: it is not broken down, and none is shown for a part of them.
+    """
+    if window.where or (window.criterion is not None and not window.criterion.startswith(criterion_of(""))):
+        return
+    for (stream, kind), votes in store.votes(window).items():
+        criterion = criterion_of(kind)
+        if window.criterion in (None, criterion) and window.only in (None, stream):
+            seen = sum(sum(strata.values()) for (name, _), strata in counts.outputs.items() if name == stream)
+            yield by_votes(
+                stream,
+                criterion,
+                votes.good,
+                votes.bad,
+                votes.neither,
+                seen=seen,
+                period=window.period,
+                always_valid=always_valid,
+            )
 
 
 def _named(window: Window, group: tuple[str, ...]) -> dict[str, str]:

@@ -14,8 +14,9 @@ import msgspec
 
 from monitor.judgment.records import Judgment
 from monitor.judgment.slices import Slice
+from monitor.store.kept_form import kept
 from monitor.store.periods import DAY_S, HOUR_S
-from monitor.store.privacy import FieldPolicy, Keep, kept
+from monitor.store.privacy import FieldPolicy, Keep
 from monitor.store.texts import storable
 
 KEY_BYTES = 16

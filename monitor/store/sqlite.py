@@ -1,6 +1,6 @@
 """The trace store in SQLite: a folder with one file a day, and one for what has no day.
 
-    traces/index.sqlite              prompts, counts of outputs by hour, and how far the log has been read
+    traces/index.sqlite              prompts, counts of outputs by hour, feedback, and how far the log has been read
     traces/2026-11-30.sqlite         outputs, violations, alerts and judgments of that day
 
 A day ends by deleting its file, which gives the space back at once. Rows are written day by day, each in a transaction
@@ -19,8 +19,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.store import counts, migrate, quality, sql
+from monitor.store import counts, feedback, migrate, quality, sql
 from monitor.store.base import StoreError
+from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
 from monitor.store.query import MAX_RESULTS, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
@@ -65,6 +66,7 @@ class SqliteStore:
         with self._transaction(INDEX) as connection:
             sql.write_prompts(connection, incoming)
             counts.count_outputs(connection, incoming.counted)
+            feedback.write_feedback(connection, incoming.feedback)
             sql.write_positions(connection, incoming)
 
     def find(self, event: str) -> list[StoredOutput]:
@@ -95,6 +97,24 @@ class SqliteStore:
         with self._transaction(INDEX) as connection:
             quality.add_outputs(connection, asked, counted)
         return counted
+
+    def feedback(self, event: str) -> list[StoredFeedback]:
+        """As the protocol says."""
+        with self._transaction(INDEX) as connection:
+            return feedback.feedback_on(connection, event)
+
+    def votes(self, asked: Window) -> VotesOf:
+        """As the protocol says."""
+        found: VotesOf = {}
+        with self._transaction(INDEX) as connection:
+            feedback.add_votes(connection, asked, found)
+            said = feedback.without_stream(connection, asked)
+        for name in reversed(self._days()):
+            if not said:
+                break
+            with self._transaction(name) as connection:
+                feedback.add_joined(connection, asked, said, found)
+        return found
 
     def drop_before(self, day: int) -> int:
         """As the protocol says."""

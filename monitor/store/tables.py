@@ -164,9 +164,27 @@ counted = Table(
     Index("counted_by_hour", "hour"),
 )
 
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("event", Text, primary_key=True, comment="id of the output's event, which may come later, or never"),
+    Column("kind", String(32), primary_key=True, comment="thumb, rating, correction, or the application's name"),
+    Column("stream", Text, comment="where the sender names it; else it is that of the output"),
+    Column("time", Double, nullable=False, comment="when it was said; of several the latest stays"),
+    Column("hour", BigInteger, nullable=False, comment="hours since 1970, by Kafka's time of the message"),
+    Column("good", Integer, comment="1 or 0; null where it says neither"),
+    Column("value", Double),
+    Column("low", Double, comment="ends of the scale of a rating"),
+    Column("high", Double),
+    Column("text", Text, comment="a comment, or the corrected output, in the form that privacy allows"),
+    Column("by", Text, comment="who says so, in the form that privacy allows"),
+    Index("feedback_by_stream", "stream", "time"),
+    Index("feedback_by_hour", "hour"),
+)
+
 BY_DAY = (output, violation, alert, judgment)
 """Tables whose rows end with their day."""
 
-BY_HOUR = (seen, checked, counted)
-"""Tables of counts, whose rows are deleted when their day ends: they are few, and must be written together with the
-positions of the log, so they cannot lie in files by day."""
+BY_HOUR = (seen, checked, counted, feedback)
+"""Tables of counts, and what users say, whose rows are deleted when their day ends: they are few, and must be written
+together with the positions of the log, or replaced days later, so they cannot lie in files by day."""

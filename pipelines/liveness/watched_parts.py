@@ -12,7 +12,6 @@ from monitor.settings import Broker
 from pipelines.faust_consumer.consumer import FaustConsumer
 from pipelines.kafka.log_reader import answers, read_at
 from pipelines.liveness.watchdog import Part
-from pipelines.roles import Role
 from pipelines.stages.base import Stage
 
 ANSWER_WITHIN_S = 10.0
@@ -39,7 +38,7 @@ class WorkerMarks:
 
 
 def watched_parts(
-    broker: Broker, topic: str, consumer: FaustConsumer, stages: Mapping[Role, Stage], marks: WorkerMarks
+    broker: Broker, topic: str, consumer: FaustConsumer, stages: Mapping[str, Stage], marks: WorkerMarks
 ) -> dict[str, Part]:
     """The parts, by the words in which a verdict speaks of them; `topic` is one that Kafka is asked about.
 

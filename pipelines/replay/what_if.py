@@ -27,6 +27,7 @@ from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings, overlay
+from pipelines.build import watched_features
 from pipelines.feature_log.apply import LogRecord, apply, contents
 from pipelines.replay.replay import measured
 
@@ -166,6 +167,7 @@ class WhatIf:
 
     def __init__(self, settings: Settings, candidates: Sequence[Candidate], specs: Sequence[FeatureSpec]) -> None:
         self._candidates = [Candidate(AS_CONFIGURED, lambda _base: {}), *candidates]
+        specs = watched_features(settings, specs)
         self._monitors = [PartitionMonitor(_settings_of(settings, own), specs) for own in self._candidates]
         self._found: list[dict[str, list[Finding]]] = [{} for _ in self._candidates]
 

@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.criteria.criterion import ANCHOR_STREAM, JUDGED_STREAM, PREFIX
+from monitor.criteria.derived import FEEDBACK_STREAM
 from monitor.detection.records.log_format import decode_message
 from monitor.errors import InvalidEvent
 from monitor.events import decode_event
+from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
+from monitor.judgment.feedback import read_feedback
 from monitor.judgment.records import decode_judgment
 from monitor.judgment.slices import slices_of
+from monitor.store.feedback import feedback_row
 from monitor.store.judged import Cell, CountedOutput, cell_columns
 from monitor.store.periods import HOUR_S
 from monitor.store.privacy import Privacy
@@ -23,8 +27,8 @@ from monitor.store.texts import storable
 from pipelines.kafka.ordered_buffer import Message
 from pipelines.kafka.topics import TopicFacts, TopicMap
 
-DERIVED = (JUDGED_STREAM, ANCHOR_STREAM)
-"""Beginnings of the names of derived streams, whose rows are made of verdicts: they are no outputs."""
+DERIVED = (JUDGED_STREAM, ANCHOR_STREAM, FEEDBACK_STREAM)
+"""Beginnings of the names of derived streams, whose rows are made of verdicts and votes: they are no outputs."""
 
 
 class _Names(msgspec.Struct):
@@ -49,41 +53,38 @@ class RowMaker:
     Attributes
     ----------
     unreadable
-        Messages that were no event, feature row, alert or judgment. Featurize writes such outputs to the dead letters;
-        here they are only counted.
+        Messages that were no event, feature row, alert, judgment or feedback. Other stages write such outputs and
+        feedback to the dead letters; here they are only counted.
     """
 
     def __init__(self, topics: TopicMap, privacy: Privacy, attribute: str | None = None) -> None:
         self._privacy = privacy
         self._attribute = attribute
-        self._makers: dict[str, tuple[TopicFacts, Callable[[Incoming, TopicFacts, Message], None]]] = {
-            topics.outputs.name: (topics.outputs, self._output),
+        self._makers: dict[str, tuple[TopicFacts, Callable[[Incoming, TopicFacts, Message], None] | None]] = {
+            topics.outputs.name: (topics.outputs, None),  # gathered: their texts are masked together
             topics.features.name: (topics.features, self._feature_rows),
             topics.alerts.name: (topics.alerts, self._alert),
             topics.judgments.name: (topics.judgments, self._judgment),
+            topics.feedback.name: (topics.feedback, self._feedback),
         }
         self.unreadable = 0
 
     def rows(self, messages: Iterable[tuple[str, Message]]) -> Incoming:
         """What the messages of a batch, each with the name of its topic, write in one transaction."""
         incoming = Incoming()
+        events: list[tuple[OutputEvent, Place]] = []
         for topic, message in messages:
             facts, make = self._makers[topic]
             try:
-                make(incoming, facts, message)
+                if make is None:
+                    events.append(_event(facts, message))
+                else:
+                    make(incoming, facts, message)
             except (InvalidEvent, msgspec.DecodeError):
                 self.unreadable += 1
             incoming.positions[facts.id, message.partition] = message.offset + 1
+        incoming.add_outputs(events, self._privacy)
         return incoming
-
-    def _output(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
-        decoded = decode_event(
-            message.value,
-            message.headers or (),
-            default_id=f"{facts.name}/{message.partition}/{message.offset}",
-            timestamp=message.timestamp / 1000.0,
-        )
-        incoming.add_output(decoded.event, _place(facts, message), self._privacy)
 
     def _feature_rows(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is None:
@@ -119,6 +120,21 @@ class RowMaker:
         body = message.value.decode("utf-8", "replace").replace("\\u0000", "\\ufffd")
         row = {**_place(facts, message).columns(), "stream": names.stream, "alert": names.id, "body": body}
         incoming.alerts.append(row)
+
+    def _feedback(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
+        if message.value is not None:
+            said = read_feedback(message.value)
+            incoming.feedback.append(feedback_row(said, _place(facts, message).time, self._privacy))
+
+
+def _event(facts: TopicFacts, message: Message) -> tuple[OutputEvent, Place]:
+    decoded = decode_event(
+        message.value,
+        message.headers or (),
+        default_id=f"{facts.name}/{message.partition}/{message.offset}",
+        timestamp=message.timestamp / 1000.0,
+    )
+    return decoded.event, _place(facts, message)
 
 
 def counted_outputs(

@@ -1,4 +1,4 @@
-"""`StoreWriter`: a thread that reads the log in a consumer group of its own and writes the trace store.
+"""`StoreWriter`: a thread that reads the log in a separate consumer group and writes the trace store.
 
 It has its own group because it keeps another pace than detection: where the database is away, only this group's lag
 grows, and detection goes on. Positions are in the database, in the transaction of their rows, so the group's own
@@ -72,7 +72,8 @@ class StoreWriter:
         self._gauges = QualityGauges(settings, stats, clock)
         self._maker = RowMaker(topics, settings.store.privacy, settings.store.segment)
         self._ids = {
-            facts.name: facts.id for facts in (topics.outputs, topics.features, topics.alerts, topics.judgments)
+            facts.name: facts.id
+            for facts in (topics.outputs, topics.features, topics.alerts, topics.judgments, topics.feedback)
         }
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="oqm-store", daemon=True)
@@ -108,7 +109,7 @@ class StoreWriter:
             max_poll_records=MAX_MESSAGES,
         )
         try:
-            names = [self._topics.outputs.name, self._topics.alerts.name]
+            names = [self._topics.outputs.name, self._topics.alerts.name, self._topics.feedback.name]
             if self._settings.criteria:
                 names.append(self._topics.features.name)
             if self._settings.judged:

@@ -23,12 +23,13 @@ from monitor.detection.records.finding import Driver, FeatureChange, base_name
 from monitor.detection.records.finding_kinds import FindingKind
 from monitor.detection.reference.reference import Reference
 from monitor.features.base import FeatureSpec, Kind
+from monitor.features.change_words import as_within
 
 MOST_TIMED_FEATURES = 2
 """Features whose quantiles a finding gives, at most."""
 FEWEST_TIMED_ROWS = 8
 """Rows from which it gives them: of fewer, the 95th percentile is the largest."""
-TIME_QUANTILES = (0.5, 0.95)
+TIME_QUANTILES = (0.5, 0.95)  # p50 and p95, the two that dashboards of latencies show
 
 # A finding
 
@@ -50,7 +51,7 @@ def words(
     shown = named(changes, specs)
     where = _where(attribution)
     cause = f"Since event {began:,}{where}: {_what(shown, specs)}. {_why(kind, driver, attribution)}"
-    return f"{stream}: {_lead(shown, specs)}{where}", " ".join([cause, *filter(None, more)])
+    return f"{stream}: {_named(kind, _lead(shown, specs))}{where}", " ".join([cause, *filter(None, more)])
 
 
 def _where(attribution: Attribution) -> str:
@@ -63,6 +64,11 @@ def _where(attribution: Attribution) -> str:
 def _lead(changes: Sequence[FeatureChange], specs: DeclaredFeatures) -> str:
     """What a title says moved."""
     return sentence(changes[0], specs) if changes else "Many features moved a little, together"
+
+
+def _named(kind: FindingKind, lead: str) -> str:
+    """What moved, after the name of what explains it, where the kind has one: the same fall reads as one of quality."""
+    return f"Another evaluator: {as_within(lead)}" if kind is FindingKind.EVALUATOR_CHANGED else lead
 
 
 def _what(changes: Sequence[FeatureChange], specs: DeclaredFeatures) -> str:

@@ -12,7 +12,7 @@ Pure. May import `monitor.features.base` only.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -36,6 +36,7 @@ class FindingKind(StrEnum):
     LANGUAGE = "language"
     PRIVACY = "privacy"
     CHECK = "check"
+    QUALITY = "quality"
     FACTS = "facts"
     TOOL = "tool"
     COST = "cost"
@@ -44,6 +45,8 @@ class FindingKind(StrEnum):
     MIX_SHIFT = "mix_shift"
     CANARY = "canary"
     REFERENCE = "reference"
+    THRESHOLD = "threshold"
+    EVALUATOR_CHANGED = "evaluator_changed"
     EVALUATOR_DOWN = "evaluator_down"
 
     @classmethod
@@ -107,6 +110,8 @@ class KindInfo:
         Whether it leaves critical alerts of those kinds alone.
     narrower
         Runbooks that say more than the one that is named after the kind.
+    instead_with_new
+        Version attributes of which a new value explains such a change by itself, each with the kind that it then is.
     """
 
     headline: str
@@ -121,6 +126,7 @@ class KindInfo:
     explains: tuple[FindingKind, ...] = ()
     explains_unless_critical: bool = False
     narrower: tuple[NarrowerRunbook, ...] = ()
+    instead_with_new: Mapping[str, FindingKind] = field(default_factory=dict)
 
 
 _ACCEPT = "If the change was intended, make it the new normal: oqm reference accept {stream}"
@@ -291,6 +297,21 @@ _TABLE: dict[FindingKind, KindInfo] = {
         roles=(Role.CHECK,),
         groups_as=_OUTPUT,
     ),
+    FindingKind.QUALITY: KindInfo(
+        headline="Judged quality",
+        meaning="Another share of the sampled outputs passes a criterion in the evaluation model's judgment.",
+        next_steps=(
+            "Read the failing examples and the evaluator's reasons: do you agree with them?",
+            "Look for an alert that the evaluator changed in the same days: then judge some outputs yourself first.",
+            "Look for a change of prompt, model, retrieval or data at the time it began.",
+            "If outputs are worse, roll it back, or let a person check them until it is mended.",
+            _ACCEPT,
+        ),
+        trigger=Trigger.LEADS,
+        roles=(Role.QUALITY,),
+        groups_as=_OUTPUT,
+        instead_with_new={"evaluator": FindingKind.EVALUATOR_CHANGED},
+    ),
     FindingKind.FACTS: KindInfo(
         headline="Stated values",
         meaning="Outputs state other amounts, durations, dates or currencies than before.",
@@ -448,6 +469,30 @@ _TABLE: dict[FindingKind, KindInfo] = {
         ),
         trigger=Trigger.ELSEWHERE,
         severity=SeverityRule.INFO,
+    ),
+    FindingKind.THRESHOLD: KindInfo(
+        headline="Threshold",
+        meaning="A value is outside of a fixed limit that you set, whatever is usual for the stream.",
+        next_steps=(
+            "Read the examples beyond the limit: what do users get, and is it harmful?",
+            "See whether the stream has other alerts: a drift that began then says what changed.",
+            "Act on the cause; the alert ends by itself when the value is inside the limit again.",
+            "If the limit is wrong, correct it under thresholds or criteria in the settings.",
+        ),
+        trigger=Trigger.ELSEWHERE,
+        severity=SeverityRule.WARNING,
+    ),
+    FindingKind.EVALUATOR_CHANGED: KindInfo(
+        headline="Evaluator changed",
+        meaning="The evaluation model judges outputs that people have labelled differently than when it was pinned.",
+        next_steps=(
+            "Read the anchors named below: is the evaluator's new verdict wrong, or the label?",
+            "Check whether the provider changed the model behind the name: pin a dated version.",
+            "Until this is known, do not take a change of judged quality in these days for one of the outputs.",
+            "If the new verdicts are right, take them as the baseline: oqm anchors run --again",
+        ),
+        trigger=Trigger.ELSEWHERE,
+        severity=SeverityRule.WARNING,
     ),
     FindingKind.EVALUATOR_DOWN: KindInfo(
         headline="Evaluator down",

@@ -22,7 +22,9 @@ from monitor.detection.records.finding import (
     Finding,
     FindingKind,
     RaisedAt,
+    Severity,
 )
+from monitor.detection.records.finding_kinds import KINDS, SeverityRule
 from monitor.detection.records.plain_numbers import finite
 from monitor.detection.slo.slo_monitor import cost, counted_features
 from monitor.features.base import Role
@@ -43,7 +45,7 @@ def drift_finding(
     before: list[Excerpt],
     after: list[Excerpt],
 ) -> Finding:
-    """The finding of a diagnosis, raised by the last row held.
+    """The finding of a diagnosis, raised by the last row kept.
 
     `before` and `after` are its examples, from `monitor.detection.diagnosis.examples`.
     """
@@ -59,12 +61,18 @@ def drift_finding(
         driver=driver,
         changes=_recorded(found),
         features=context.specs,
-        severity=classify.severity_of(found.changes, context.specs),
+        severity=_severity(found, context),
         segment=attribution.segment,
         quoted=Quoted.of(before, after),
         certainty=Certainty(math.log10(max(evidence, LEAST_EVIDENCE)), math.log10(context.threshold)),
         model=_majority(history.segments[found.position :], MODEL),
     )
+
+
+def _severity(found: Diagnosis, context: Context) -> Severity | None:
+    """By the changes that decide, where severity follows from changes; else as the kind says."""
+    follows = KINDS[found.kind].severity is SeverityRule.CHANGES
+    return classify.severity_of(found.changes, context.specs) if follows else None
 
 
 def _recorded(found: Diagnosis) -> list[FeatureChange]:

@@ -35,10 +35,12 @@ from monitor.events.times import in_calendar
 
 RATE = "stream.events_per_hour"
 """What findings about volume name; no feature of an event."""
-LARGEST_EFFECT = 20.0
+LARGEST_EFFECT = 20.0  # floors; also where one side is 0, so that there is no ratio
 CONFIRM_S = 60.0
 """Between the ticks that first and finally find a stream silent. A monitor that was down for an hour finds every stream
 silent at its first tick; the rows that wait for it come within the minute."""
+
+_NOT_WATCHED = Resolution(how=Ended.REPLACED, why="volume is no longer watched (watch_volume: false)")
 
 
 class VolumeMonitorState(StateRecord):
@@ -85,6 +87,10 @@ class VolumeMonitor:
 
         `clock` is the time of the log's last tick before them (seconds since 1970; NaN: there was none).
         """
+        if not settings.watch_volume:
+            # Events from here on are not counted: if volume is watched again, what is usual is learned from then on.
+            self._volume, self._lateness = Volume(), Lateness()
+            return self._end_silence(_NOT_WATCHED) + self._end(_NOT_WATCHED)
         if not len(times):
             return []
         self._volume.ask(settings.floors.volume, settings.alert_budget)
@@ -122,7 +128,7 @@ class VolumeMonitor:
 
     def due(self, time: float, last_time: float, settings: DetectionSettings) -> bool:
         """Whether a tick at `time` changes anything; `last_time` is that of the latest event (NaN if unknown)."""
-        if self.silence is not None or not math.isfinite(last_time):
+        if not settings.watch_volume or self.silence is not None or not math.isfinite(last_time):
             return False
         if settings.silence_after is not None:
             return time - self._last_came(last_time) > settings.silence_after
@@ -133,7 +139,7 @@ class VolumeMonitor:
 
     def next_due(self, last_time: float, settings: DetectionSettings) -> float:
         """A time before which no tick changes anything unless events come; infinite: none will. Costs little."""
-        if self.silence is not None or not math.isfinite(last_time):
+        if not settings.watch_volume or self.silence is not None or not math.isfinite(last_time):
             return math.inf
         if settings.silence_after is not None:
             return self._last_came(last_time) + settings.silence_after

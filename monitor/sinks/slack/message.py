@@ -15,13 +15,16 @@ from monitor.alerting.alert import Alert, ChangedFeature, is_update
 from monitor.alerting.rendering import plain_text
 from monitor.alerting.rendering.alert_facts import (
     also_in,
+    commands,
+    judged,
     largest,
+    noticed,
     refined,
     resolved_in_full,
     segment_text,
+    since,
     unit_beside,
 )
-from monitor.alerting.rendering.moments import moment, span
 from monitor.alerting.rendering.next_steps import split_command
 from monitor.alerting.rendering.terminal_text import clip, excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, Severity, State
@@ -34,7 +37,7 @@ _MAX_CHANGES = 6
 """Features that are shown: as many as fit on a phone beside the other parts; the number of the others is given."""
 _MAX_EXCERPTS = 3
 """Examples on each side: as many as detection keeps."""
-_ROOM = {"cause": 800, "also": 600, "changes": 1_400, "steps": 1_400, "examples": 1_500, "links": 1_500}
+_ROOM = {"cause": 800, "judged": 900, "also": 600, "changes": 1_400, "steps": 1_400, "examples": 1_500, "links": 1_500}
 """Most characters of each part. A section may have 3,000, but all blocks together fail from some 13,200 on with
 `msg_blocks_too_long`, a limit that Slack does not document (slackapi/bolt-js issue 2509); these stay below 10,000."""
 _MAX_FIELD_CHARS = 250
@@ -91,6 +94,7 @@ def _blocks(alert: Alert) -> Iterator[dict[str, Any]]:
         yield from _section([why[:1].upper() + why[1:]], _ROOM["cause"])
     else:
         yield from _section([escape(_cut(alert.cause, 400))], _ROOM["cause"])
+    yield from _section([escape(_cut(judged(alert), 600))], _ROOM["judged"])
     if alert.also_in:
         yield from _section([f"*Also in* {', '.join(_name(stream) for stream in also_in(alert))}"], _ROOM["also"])
     if alert.state is not State.RESOLVED:
@@ -113,21 +117,17 @@ def _update(alert: Alert) -> Iterator[dict[str, Any]]:
     where = f" · in {escape(segment_text(alert.segment))}" if alert.segment else ""
     first = f"{_name(alert.stream)} · {alert.severity.value}{where}"
     yield from _section([first, escape(refined(alert)), escape(_cut(alert.cause, 400))], _ROOM["cause"])
+    yield from _section([escape(_cut(judged(alert), 600))], _ROOM["judged"])
     yield from _section(_changes(alert.changes), _ROOM["changes"])
     yield {"type": "context", "elements": [_mrkdwn(f"alert {_code(alert.fingerprint)}")]}
 
 
 def _fields(alert: Alert) -> Iterator[str]:
     """Two columns: at most 10 fields."""
-    began, raised = alert.began_at, alert.raised_at
     yield f"*Stream*\n{_name(alert.stream)}"
     yield f"*Severity*\n{alert.state.value}, {alert.severity.value}"
-    since = f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}"
-    yield f"*Since*\n{since}"
-    delay = f"{max(0, raised.index - began.index):,} events"
-    if began.time is not None and raised.time is not None:
-        delay = f"{span(raised.time - began.time)} or {delay}"
-    yield f"*Noticed*\n{delay} later"
+    yield f"*Since*\n{since(alert)}"
+    yield f"*Noticed*\n{noticed(alert)}"
     if alert.segment:
         yield f"*Where*\n{escape(_cut(segment_text(alert.segment), _MAX_FIELD_CHARS))}"
     if alert.owner:
@@ -183,10 +183,7 @@ def _address(url: str) -> str | None:
 
 def _foot(alert: Alert) -> Iterator[str]:
     yield f"alert {_code(alert.fingerprint)}" + (f" · incident {_code(alert.incident)}" if alert.incident else "")
-    if alert.state is State.FIRING:
-        yield f"taking it: {_code(f'oqm alert ack {alert.fingerprint}')}"
-        yield f"not now: {_code(f'oqm alert snooze {alert.fingerprint} --for 2h')}"
-        yield f"wrong: {_code(f'oqm alert false-alarm {alert.fingerprint}')}"
+    yield from (f"{what.lower()}: {_code(command)}" for what, command in commands(alert))
 
 
 def _name(stream: str) -> str:
