@@ -104,7 +104,9 @@ class RowMaker:
                 }
                 incoming.violations.append({**of_output, "criterion": name})
         times = np.where(np.isnan(batch.times), place.time, batch.times)
-        incoming.counted += counted_outputs(batch, times, checks, (facts.id, message.partition), self._attribute)
+        incoming.counted += counted_outputs(
+            batch, times, checks, (facts.id, message.partition), self._privacy, self._attribute
+        )
 
     def _judgment(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is not None:
@@ -140,12 +142,13 @@ def counted_outputs(
     times: NDArray[np.float64],
     checks: Sequence[tuple[int, str]],
     lock: tuple[str, int],
+    privacy: Privacy,
     attribute: str | None,
 ) -> list[CountedOutput]:
     """The outputs of a batch that estimates rest on: of streams that are judged, or checked.
 
     `times` are the rows', in seconds since 1970; `checks` are columns and names of criteria; `lock` is as
-    `CountedOutput` has it, and `attribute` the segment that the settings chose.
+    `CountedOutput` has it, and `attribute` the segment that the settings chose, kept as `privacy` allows.
     """
     strata = batch.strata or [None] * len(batch)
     violated = batch.values[:, [column for column, _ in checks]]
@@ -165,7 +168,9 @@ def counted_outputs(
             stream=storable(batch.streams[row]) or "",
             hour=int(times[row] // HOUR_S),
             stratum=strata[row] or "",
-            **cell_columns(batch.segments[row], slices[row], attribute),
+            **cell_columns(
+                batch.segments[row], slices[row], attribute, privacy.policy(batch.streams[row]).attributes, privacy.key
+            ),
         )
         of_row = tuple((names[k], bool(violated[row, k] > 0.5)) for k in np.flatnonzero(known[row]).tolist())
         place = batch.source, int(batch.source_partitions[row]), int(batch.source_offsets[row])
