@@ -21,6 +21,7 @@ UNITS = (
     "ratio",
 )  # fmt: skip
 UNITLESS = {
+    "oqm_evaluator_down",
     "oqm_store_away",
     "oqm_worker_ready",
     "oqm_sink_circuit_state",
