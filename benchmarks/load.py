@@ -126,17 +126,44 @@ def _resident_mb() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+EVALUATOR = "OQM_BENCHMARK_EVALUATOR"
+"""Variable with the URL of the evaluator that `drawn` and `judged` name in their settings."""
+SHARE = 0.02
+"""Of the outputs that are drawn there: the default of `sample.uniform`."""
+
+
 async def monitor_worker(bootstrap: str, run: str, telling: Telling) -> None:
     """The worker with all three agents, as `oqm worker` runs it, until the other end is closed."""
+    await _worker(bootstrap, run, telling, {}, judge=False)
+
+
+async def drawn_worker(bootstrap: str, run: str, telling: Telling) -> None:
+    """The same, which draws outputs for an evaluator; the judge is another process, which is not run."""
+    await _worker(bootstrap, run, telling, _judging(), judge=False)
+
+
+async def judged_worker(bootstrap: str, run: str, telling: Telling) -> None:
+    """The same with the judge in the same process."""
+    await _worker(bootstrap, run, telling, _judging(), judge=True)
+
+
+def _judging() -> dict[str, Any]:
+    criterion = {"name": "good", "pass": "answers what was asked", "evaluator": "main", "sample": {"uniform": SHARE}}
+    evaluator = {"kind": "chat", "name": "main", "url": os.environ[EVALUATOR], "model": "scripted", "concurrency": 8}
+    return {"streams": [{"match": "*", "criteria": [criterion]}], "evaluators": [evaluator]}
+
+
+async def _worker(bootstrap: str, run: str, telling: Telling, sections: dict[str, Any], *, judge: bool) -> None:
     from monitor.settings import Broker, Settings
     from pipelines.kafka.topics import private_topics
+    from pipelines.roles import Role
     from pipelines.worker import Worker
 
-    settings = Settings()
+    settings = Settings.model_validate(sections)
     settings = settings.model_copy(
         update={"broker": Broker(bootstrap=bootstrap), "topics": private_topics(settings.topics, run)}
     )
-    worker = Worker(settings, sinks=[])
+    worker = Worker(settings, [role for role in Role if judge or role is not Role.JUDGE], sinks=[])
     working = asyncio.create_task(worker.run())
     stats = worker.stats
 
@@ -190,7 +217,12 @@ async def _tell(telling: Telling, progress: Callable[[], Progress], working: asy
                 raise SystemExit("the worker ended before its work did")
 
 
-WORKERS = {"monitor": monitor_worker, "nothing": nothing_worker}
+WORKERS = {
+    "monitor": monitor_worker,
+    "drawn": drawn_worker,
+    "judged": judged_worker,
+    "nothing": nothing_worker,
+}
 
 
 def _child(name: str, bootstrap: str, run: str, telling: Telling, profile: str | None) -> None:

@@ -2,6 +2,7 @@
 
     python benchmarks/throughput.py                      # one table: worker, no-op agent, Evidently, textstat, LangKit
     python benchmarks/throughput.py --new-words          # outputs of which none was seen before
+    python benchmarks/throughput.py --sampling           # CPU of an event with and without a sample for an evaluator
     python benchmarks/throughput.py --workers 2          # CPU of an event, one worker and two
     python benchmarks/throughput.py --latency 240        # seconds from publishing to alert, at 500 events/s
     python benchmarks/throughput.py --rates 100,500      # CPU and memory of a worker at a steady rate
@@ -143,6 +144,33 @@ def scaling(bench: Bench, repeat: int, workers: int, report: Report) -> None:
     report.bar(f"CPU of an event, one worker to {workers}", "<= +15 %", f"{growth:+.0%}", growth <= 0.15)
 
 
+def sampling(bench: Bench, repeat: int, report: Report) -> None:
+    """CPU of an event without a sample, with one, and with the judge in the same process, in turn."""
+    from monitor.testing.scripted_evaluator import ScriptedEvaluator
+
+    runs: list[list[Measured]] = []
+    with ScriptedEvaluator() as evaluator:
+        os.environ[load.EVALUATOR] = evaluator.url
+        for _ in range(repeat):
+            runs.append([bench.measured([name])[0] for name in ("monitor", "drawn", "judged")])
+            ratios = [runs[-1][0].us_per_event / one.us_per_event for one in runs[-1]]
+            print("throughput beside that without a sample:", *(f"{ratio:.3f}" for ratio in ratios), flush=True)
+    rows: list[tuple[object, ...]] = []
+    labels = ("nothing drawn", f"{load.SHARE:.0%} drawn, judged in another process", "judged in the same process")
+    for place, label in enumerate(labels):
+        shares = sorted(run[0].us_per_event / run[place].us_per_event for run in runs)
+        us = median(run[place].us_per_event for run in runs)
+        rows.append((label, f"{us:.0f}", f"{median(shares):.3f}", f"{shares[0]:.3f} to {shares[-1]:.3f}"))
+        if place == 1:
+            report.bar(f"throughput with {load.SHARE:.0%} drawn", ">= 0.97", rows[-1][2], median(shares) >= 0.97)
+    report.table(
+        "A sample for an evaluator",
+        ("worker", "CPU us an event", "throughput, of that without", "of all runs"),
+        rows,
+        note=f"{bench.events // 2:,} events of each, {repeat} runs in turn, medians of the ratios within a turn",
+    )
+
+
 def latency(bootstrap: str, data: Path, rate: float, seconds: float, report: Report) -> None:
     """Seconds from publishing to alert."""
     with load.topics_of_their_own(bootstrap) as (run, topics):
@@ -202,6 +230,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=500.0, help="events a second for --latency")
     parser.add_argument("--rates", help="what a worker costs at these rates instead, events a second, with commas")
     parser.add_argument("--seconds", type=float, default=60.0, help="for each of --rates")
+    parser.add_argument("--sampling", action="store_true", help="the cost of a sample for an evaluator instead")
     parser.add_argument("--broker", help="a broker that runs already; a fresh Apache Kafka by default")
     parser.add_argument("--profile", metavar="FILE", help="write cProfile statistics of the monitor's main thread")
     options = parser.parse_args()
@@ -217,11 +246,14 @@ def main() -> int:
             latency(bootstrap, options.data, options.rate, options.latency, report)
         elif options.rates:
             steady_rates(bench, [float(rate) for rate in options.rates.split(",")], options.seconds, report)
+        elif options.sampling:
+            sampling(bench, options.repeat, report)
         elif options.workers > 1:
             scaling(bench, options.repeat, options.workers, report)
         else:
             beside_others(bench, options.repeat, report)
-    if options.latency is None and not options.rates and options.workers == 1 and not options.new_words:
+    whole = not (options.latency is not None or options.rates or options.sampling or options.new_words)
+    if whole and options.workers == 1:
         features_beside_others(options.data, options.repeat, report)
     report.bars()
     if options.markdown:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import inspect
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import BaseModel
 
 from monitor.cli.app import build_app
 from monitor.criteria.registry import CHECKS
 from monitor.detection.records.finding_kinds import KINDS, SeverityRule, Trigger
+from monitor.evaluators.registry import EVALUATORS, kind_of
 from monitor.features.registry import default_extractors
 from monitor.sinks.registry import SINKS, SinkType
 from monitor.telemetry.metrics import METRICS
@@ -168,6 +170,33 @@ def checks() -> str:
     return "\n".join(lines)
 
 
+def evaluators() -> str:
+    """Every kind of evaluator with an example and its settings."""
+    lines = [f"# Evaluators\n\n{_NOTE}"]
+    lines += [
+        "What judges a sample of the outputs ([judge outputs](../howto/judge_outputs.md)): entries of `evaluators`.\n"
+    ]
+    for config in EVALUATORS:
+        lines += [f"## {kind_of(config)}\n", f"{inspect.cleandoc(config.__doc__ or '')}\n"]
+        lines += ["```yaml", "evaluators:", f"  - kind: {kind_of(config)}"]
+        lines += [textwrap.indent(config.EXAMPLE, "    ") + "```\n"]
+        lines += ["| setting | default | meaning |", "|---|---|---|", *_setting_rows(config, ""), ""]
+    return "\n".join(lines)
+
+
+def _setting_rows(model: type[BaseModel], before: str) -> Iterator[str]:
+    """A row for each setting; those of its parts by their path."""
+    defaults = model.model_construct().model_dump(mode="json")
+    for name, field in model.model_fields.items():
+        if name == "kind":
+            continue
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _setting_rows(field.annotation, f"{before}{name}.")
+            continue
+        default = "required" if field.is_required() else f"`{json.dumps(defaults[name])}`"
+        yield f"| `{before}{name}` | {default} | {cell(field.description or '')} |"
+
+
 def events() -> str:
     """What applications publish."""
     return f"# Events\n\n{_NOTE}\n{reference_records.events()}"
@@ -192,6 +221,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "sinks.md": sinks,
     "checks.md": checks,
+    "evaluators.md": evaluators,
     "events.md": events,
     "alerts.md": alerts,
     "folders.md": folders,

@@ -47,6 +47,10 @@ class SqliteStore:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(f"{folder}: cannot be made: {error.strerror}") from None
+            # Files of days that have ended are never written again, and readers refuse another schema.
+            for name in [*self._days(), INDEX]:
+                with self._transaction(name):
+                    pass
 
     def positions(self, topic: str) -> dict[int, int]:
         """As the protocol says."""

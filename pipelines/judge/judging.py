@@ -73,7 +73,8 @@ class Judging:
             self._stats.judgments_left_out[desk.name] += 1
             return None
         question = question_for(sampled, criterion, desk.config.texts)
-        outcome = Outcome(missing="no_text") if question is None else await desk.ask(question)
+        fresh = sampled.purpose is Purpose.ANCHOR
+        outcome = Outcome(missing="no_text") if question is None else await desk.ask(question, fresh=fresh)
         return self._record(sampled, lowered, desk.name, outcome)
 
     def _criterion(self, sampled: Sampled, name: str) -> Criterion | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from monitor.criteria.criterion import Criterion
 from monitor.events.schema import OutputEvent
-from monitor.features.base import FeatureSpec, Kind
+from monitor.features.base import FeatureSpec, Kind, Role
 from monitor.features.batch import FeatureBatch
 from monitor.features.text.words import answer_of
 from monitor.judgment.draw import UNIFORM, draw, stratum_of, uniform
@@ -26,7 +26,7 @@ from monitor.settings import Settings
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES, TopicMap
 
 RISKY = "risky"
-"""Name of the rule that applies to outputs for which a failure flag is raised."""
+"""Name of the rule that applies to outputs for which a failure flag is raised, or that refuse."""
 MAX_STREAMS = 20_000
 """Streams whose criteria are remembered; beyond it they are looked up again, which takes some microseconds."""
 
@@ -63,7 +63,7 @@ class OutputDraw:
     criteria_of
         The criteria of a stream by name.
     specs
-        The features; flags that are failures make an output risky.
+        The features; those of faults and refusals make an output risky.
     salt
         Key of the draw, 1 to 64 bytes.
     """
@@ -72,7 +72,7 @@ class OutputDraw:
         self, criteria_of: Callable[[str], Iterable[Criterion]], specs: Iterable[FeatureSpec], salt: bytes
     ) -> None:
         self._criteria_of = criteria_of
-        self._failures = {spec.name for spec in specs if spec.failure and spec.kind is Kind.FLAG}
+        self._risky_flags = {spec.name for spec in specs if _makes_risky(spec)}
         self._salt = salt
         self._of_stream: dict[str, _Asks | None] = {}
 
@@ -111,10 +111,15 @@ class OutputDraw:
         return self._of_stream[stream]
 
     def _risky(self, batch: FeatureBatch) -> list[bool]:
-        """Of each row whether a failure flag is raised; a missing one is not."""
-        columns = [k for k, name in enumerate(batch.names) if name in self._failures]
+        """Of each row whether a flag is raised that makes it risky; a missing one is not raised."""
+        columns = [k for k, name in enumerate(batch.names) if name in self._risky_flags]
         raised: list[bool] = np.any(batch.values[:, columns] > 0.5, axis=1).tolist()
         return raised
+
+
+def _makes_risky(spec: FeatureSpec) -> bool:
+    """Faults, failed checks among them, and refusals; not what only reads worse, which may be most of the outputs."""
+    return spec.kind is Kind.FLAG and (spec.failure or spec.role is Role.REFUSAL)
 
 
 def _drawn(criterion: Criterion, u: float, rules: tuple[str, ...]) -> Asked | None:

@@ -229,3 +229,65 @@ def test_a_check_is_a_file_and_a_line(tmp_path: Path) -> None:
     assert "ok, 1 stream override" in checked
     assert "mirrored" in decided
     assert tree.tests("toy", ["tests/criteria/test_checks.py"]) == 2
+
+
+EVALUATOR = '''"""Judges by the length of an output."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from monitor.evaluators.base import Answer, Question
+from monitor.evaluators.config import EvaluatorConfig
+
+
+class ToyConfig(EvaluatorConfig):
+    """Passes short outputs."""
+
+    EXAMPLE: ClassVar[str] = "name: toy\\nmost: 100\\n"
+    kind: Literal["toy"]
+    most: int = Field(100, description="longest output that passes, in characters")
+
+
+class ToyEvaluator:
+    """Measures."""
+
+    def __init__(self, config: ToyConfig) -> None:
+        self.name = config.name
+        self.asks = f"toy {config.most}"
+        self._most = config.most
+
+    async def judge(self, question: Question) -> Answer:
+        """By length."""
+        return Answer(passed=len(question.output) <= self._most)
+
+    async def close(self) -> None:
+        """Nothing to release."""
+
+
+def make(config: ToyConfig) -> ToyEvaluator:
+    """Called by the table."""
+    return ToyEvaluator(config)
+'''
+TOY_EVALUATOR = """evaluators: [{kind: toy, name: toys, most: 50}]
+streams: [{match: "*", criteria: [{name: brief, pass: is brief, evaluator: toys}]}]
+"""
+
+
+def test_an_evaluator_is_a_file_and_a_line(tmp_path: Path) -> None:
+    tree = CopiedTree(tmp_path)
+    tree.write("monitor/evaluators/toy.py", EVALUATOR)
+    registry = "monitor/evaluators/registry.py"
+    config = "from monitor.evaluators.config import EvaluatorConfig\n"
+    tree.insert(registry, config, "from monitor.evaluators.toy import ToyConfig\n")
+    tree.insert(registry, "EVALUATORS: tuple[type[EvaluatorConfig], ...] = (\n", "    ToyConfig,\n")
+
+    tree.write("toy.yaml", TOY_EVALUATOR)
+    tree.write("wrong.yaml", TOY_EVALUATOR.replace("evaluator: toys", "evaluator: toy"))
+    page, checked, refused = tree.shows("evaluators.md", ("check-config", "toy.yaml"), ("check-config", "wrong.yaml"))
+    assert "longest output that passes, in characters" in page
+    assert "ok, 1 stream override" in checked
+    assert "wrong.yaml:2 streams[0].criteria[0].evaluator: no evaluator is called toy" in refused
+    assert tree.tests("toy", ["tests/evaluators/test_contract.py"]) == 1

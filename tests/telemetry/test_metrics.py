@@ -21,6 +21,8 @@ UNITS = (
     "ratio", "outputs", "estimates",
 )  # fmt: skip
 UNITLESS = {
+    "oqm_evaluator_down",
+    "oqm_evaluator_draw_scale",
     "oqm_store_away",
     "oqm_worker_ready",
     "oqm_sink_circuit_state",
@@ -28,7 +30,7 @@ UNITLESS = {
     "oqm_feature_reference",
     "oqm_feature_current",
 }
-"""A truth value, and values in the unit of each feature."""
+"""Truth values, a factor, and values in the unit of each feature."""
 
 
 def exported() -> str:
