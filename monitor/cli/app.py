@@ -13,6 +13,7 @@ import typer
 
 from monitor.cli import (
     alert,
+    anchors,
     check,
     check_config,
     compare,
@@ -67,6 +68,7 @@ def build_app() -> typer.Typer:
     app.command("check-config")(check_config.command)
     app.command("version")(version.command)
     app.add_typer(alert.group(), name="alert")
+    app.add_typer(anchors.group(), name="anchors")
     app.add_typer(reference.group(), name="reference")
     app.add_typer(events.group(), name="event")
     app.add_typer(deadletter.group(), name="deadletter")

@@ -52,6 +52,13 @@ class Criterion(BaseModel):
     )
     evaluator: str | None = Field(None, min_length=1, description="name of the evaluator that judges a sample")
     sample: Sample = Field(default_factory=Sample)
+    anchors: str | None = Field(
+        None,
+        min_length=1,
+        description="file of outputs that people labelled by this criterion, by its path from the working folder: JSON "
+        "lines or CSV with `output`, `passed` and, if known, `input` and `prompt`; judged daily to watch the evaluator",
+    )
+    anchors_per_day: int = Field(30, ge=1, le=10_000, description="anchors judged a day, in turn")
 
     @model_validator(mode="after")
     def _works(self) -> Criterion:
@@ -61,6 +68,10 @@ class Criterion(BaseModel):
             raise MisplacedError("has a `check` and an `evaluator`: make two criteria of it", "evaluator")
         if self.evaluator is not None and self.passes is None:
             raise MisplacedError("says nothing under `pass`: what does an output do that passes?", "evaluator")
+        if self.anchors is not None and self.evaluator is None:
+            raise MisplacedError(
+                "is for criteria with an `evaluator`: a check gives the same verdict every time", "anchors"
+            )
         if self.check is None:
             return self
         try:

@@ -68,6 +68,11 @@ def anchored(name: str) -> str | None:
     return name.removeprefix(ANCHOR_STREAM) or None if name.startswith(ANCHOR_STREAM) else None
 
 
+def evaluator_name(evaluator: str, identity: str) -> str:
+    """Who judged, as the segment `EVALUATOR` names it: the evaluator's name and its identity."""
+    return " ".join(filter(None, (evaluator, identity))) or "unknown"
+
+
 def judged_features(criteria: Iterable[Criterion]) -> tuple[FeatureSpec, ...]:
     """The failure flag of each judged criterion, once a name: 1 where the evaluator failed an output, 0 where not."""
     by_name = {criterion.name: criterion for criterion in criteria if criterion.judged}

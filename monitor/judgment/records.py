@@ -71,8 +71,8 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         What attribution may name: model.version, prompt.version, attributes.
     finding, side
         Of a diagnostic request: the id of the alert, and on which side of its change the output stands.
-    anchor
-        Id of the anchor.
+    anchor, pin
+        Id of the anchor; name of the baseline that its verdict is for, where an operator asked for another one.
     slices
         The class of the input by dimension (`monitor.judgment.slices`): language, length, noise, mixed.
     """
@@ -91,6 +91,7 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     side: Side | None = None
     anchor: str | None = None
     slices: Mapping[str, str] = {}
+    pin: str = ""
     v: int = VERSION
 
 
@@ -99,7 +100,7 @@ class Judgment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes
     ----------
-    stream, event, time, place, segments, purpose, finding, side, anchor, slices
+    stream, event, time, place, segments, purpose, finding, side, anchor, pin, slices
         As in `Sampled`.
     criterion, probability, rules, by_uniform
         As in `Asked`.
@@ -134,6 +135,7 @@ class Judgment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     side: Side | None = None
     anchor: str | None = None
     slices: Mapping[str, str] = {}
+    pin: str = ""
     passed: bool | None = None
     missing: str | None = None
     score: float | None = None

@@ -123,6 +123,7 @@ class Judging:
             side=sampled.side,
             anchor=sampled.anchor,
             slices=sampled.slices,
+            pin=sampled.pin,
             passed=outcome.passed,
             missing=outcome.missing,
             score=outcome.score,

@@ -20,6 +20,7 @@ from pipelines.feature_log.ticks import EventTimeTicks
 from pipelines.kafka.ordered_buffer import OrderedBuffer
 from pipelines.kafka.topics import TopicFacts
 from pipelines.roles import Role
+from pipelines.stages.anchors import AnchorDesk
 from pipelines.stages.base import Stage, StageServices
 from pipelines.stages.detect import Detect
 from pipelines.stages.draw import output_draw
@@ -29,6 +30,7 @@ from pipelines.stages.judged import JudgedOutputs, JudgmentReader
 from pipelines.stages.notify.couriers import Couriers, Timing
 from pipelines.stages.notify.outbox import Outbox
 from pipelines.stages.notify.stage import AlertPolicy, Notify
+from pipelines.state.anchor_states import AnchorStates
 from pipelines.state.checkpoint import DetectCheckpoint
 from pipelines.state.positions import Positions
 
@@ -107,7 +109,7 @@ class StageBuilder:
         if Role.FEATURIZE in roles:
             stages[Role.FEATURIZE] = self._featurize(featurizer)
         if Role.DETECT in roles and self._settings.judged and self._replay is None:
-            stages[JudgedOutputs.name] = self._judged()
+            stages[JudgedOutputs.name] = self._judged(featurizer)
         if Role.DETECT in roles and self._replay is None:
             stages[FeedbackRows.name] = self._feedback()
         if Role.DETECT in roles:
@@ -141,11 +143,17 @@ class StageBuilder:
             self._positions(topics.outputs),
         )
 
-    def _judged(self) -> JudgedOutputs:
-        topics, settings = self._services.topics, self._settings
-        reader = JudgmentReader(topics.judgments, topics.features.partitions, excerpts=settings.features.excerpts)
-        buffer = self._buffer(topics.judgments, settings.worker.detect_batch, NO_LINGER_S)
-        return JudgedOutputs(self._services, buffer, reader, self._positions(topics.judgments))
+    def _judged(self, featurizer: Featurizer) -> JudgedOutputs:
+        topics, settings, services = self._services.topics, self._settings, self._services
+        states = AnchorStates(settings.broker, services.producer, topics)
+        return JudgedOutputs(
+            services,
+            self._buffer(topics.judgments, settings.worker.detect_batch, NO_LINGER_S),
+            JudgmentReader(topics.judgments, topics.features.partitions, excerpts=settings.features.excerpts),
+            self._positions(topics.judgments),
+            AnchorDesk(settings.judged, topics, states),
+            self._alerts(featurizer),
+        )
 
     def _feedback(self) -> FeedbackRows:
         topics, settings = self._services.topics, self._settings
@@ -153,21 +161,25 @@ class StageBuilder:
         buffer = self._buffer(topics.feedback, settings.worker.detect_batch, NO_LINGER_S)
         return FeedbackRows(self._services, buffer, reader, self._positions(topics.feedback))
 
-    def _detect(self, featurizer: Featurizer) -> Detect:
-        settings, services = self._settings, self._services
-        specs = featurizer.specs
-        by_name = {spec.name: spec for spec in (*watched_features(settings, specs), FEEDBACK)}
+    def _alerts(self, featurizer: Featurizer) -> Callable[[Finding], Alert]:
+        """Makes the alert of a finding, with the owner and links that the settings have by then."""
+        by_name = {spec.name: spec for spec in (*watched_features(self._settings, featurizer.specs), FEEDBACK)}
 
         def alert(finding: Finding) -> Alert:
             now = self._current()
             stream = now.for_stream(finding.stream)
             return from_finding(finding, owner=stream.owner, route=stream.route, links=now.links, specs=by_name)
 
+        return alert
+
+    def _detect(self, featurizer: Featurizer) -> Detect:
+        settings, services = self._settings, self._services
+        specs = featurizer.specs
         return Detect(
             services,
             self._buffer(services.topics.features, settings.worker.detect_batch, NO_LINGER_S),
             monitor=lambda: partition_monitor(settings, specs, current=self._current),
-            alert=alert,
+            alert=self._alerts(featurizer),
             checkpoint=DetectCheckpoint(settings.broker, services.producer, services.topics),
             checkpoint_every_s=settings.worker.checkpoint_interval,
             on_findings=None if self._replay is None else self._replay.on_findings,

@@ -1,9 +1,9 @@
-"""judged: judgments in, feature rows of derived streams out (`monitor.criteria.derived`). No state but its positions.
+"""judged: judgments in; feature rows of derived streams (`monitor.criteria.derived`) and alerts of evaluators out.
 
 A verdict on an output of the uniform sample becomes one row of `~judged/<stream>/<criterion>` in `oqm.features`, with
 the judgment's own place in the log as its source: what a crash sends again stops at the same fence as outputs do
 (`monitor.detection.stream.stream_in_log`), and an output that is judged twice by one criterion counts once, as any
-event id that comes twice does.
+event id that comes twice does. Verdicts on anchors go to their criterion's `AnchorBook`, whose state this stage keeps.
 
 Runs with the role detect, and not with judge: derived streams belong to detection, which watches them also where
 judgments come from somewhere else (people's labels, another installation's workers), and workers that judge need no
@@ -16,14 +16,17 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
 import numpy as np
 
+from monitor.alerting import alert as alerts
+from monitor.alerting.alert import Alert
 from monitor.criteria.criterion import JUDGED_PREFIX
-from monitor.criteria.derived import EVALUATOR, judged_stream
+from monitor.criteria.derived import EVALUATOR, evaluator_name, judged_stream
+from monitor.detection import Finding
 from monitor.detection.records.log_format import encode, partition_for
 from monitor.errors import InvalidEvent, StateError
 from monitor.events import excerpt_parts
@@ -34,6 +37,7 @@ from pipelines.kafka.dead_letters import PROCESSING_FAILED, DeadLetter
 from pipelines.kafka.ordered_buffer import Batch, Message, OrderedBuffer
 from pipelines.kafka.producer import Outgoing
 from pipelines.kafka.topics import TopicFacts
+from pipelines.stages.anchors import AnchorDesk
 from pipelines.stages.base import Stage, StageServices
 from pipelines.state.positions import Positions
 
@@ -45,10 +49,12 @@ _POSITIONS_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Derived:
-    """A batch after the worker thread: messages of each derived stream in order, and what could not be read."""
+    """A batch after the worker thread: messages of each derived stream in order, what could not be read, and the
+    verdicts on anchors."""
 
     messages: dict[str, list[bytes]] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
+    anchors: list[tuple[Message, Judgment]] = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -85,7 +91,9 @@ class JudgmentReader:
             except InvalidEvent as error:
                 result.letters.append(DeadLetter(message, error.reason, error.detail))
                 continue
-            if is_evidence(judgment):
+            if judgment.purpose is Purpose.ANCHOR:
+                result.anchors.append((message, judgment))
+            elif is_evidence(judgment):
                 key = judged_stream(judgment.stream, judgment.criterion), judgment.criterion
                 rows_of.setdefault(key, []).append((message, judgment))
         for (stream, criterion), rows in rows_of.items():
@@ -115,7 +123,10 @@ class JudgmentReader:
             source=self._source.id,
             source_partitions=np.array([message.partition for message, _ in rows], dtype=np.int32),
             source_offsets=np.array([message.offset for message, _ in rows], dtype=np.int64),
-            segments=[{**judgment.segments, EVALUATOR: evaluator_of(judgment)} for judgment in judged],
+            segments=[
+                {**judgment.segments, EVALUATOR: evaluator_name(judgment.evaluator, judgment.identity)}
+                for judgment in judged
+            ],
             input_excerpts=[""] * len(rows),
             output_excerpts=_reasons(judged) if self._excerpts else [""] * len(rows),
         )
@@ -128,11 +139,6 @@ def is_evidence(judgment: Judgment) -> bool:
     and would be a drift of its own. A missing verdict says nothing of the output.
     """
     return judgment.purpose is Purpose.SAMPLE and judgment.by_uniform and judgment.passed is not None
-
-
-def evaluator_of(judgment: Judgment) -> str:
-    """Who judged, as a segment names it: `main` and the first digits of its identity."""
-    return " ".join(filter(None, (judgment.evaluator, judgment.identity))) or "unknown"
 
 
 def _digest(judgment: Judgment) -> int:
@@ -172,24 +178,40 @@ class JudgedOutputs(Stage):
         Makes rows of them.
     positions
         Where this stage's positions are kept.
+    anchors
+        Watches the evaluators by the criteria's anchors.
+    alert
+        Makes the alert of a finding.
     """
 
     name = "judged"
 
     def __init__(
-        self, services: StageServices, buffer: OrderedBuffer, reader: JudgmentReader, positions: Positions
+        self,
+        services: StageServices,
+        buffer: OrderedBuffer,
+        reader: JudgmentReader,
+        positions: Positions,
+        anchors: AnchorDesk,
+        alert: Callable[[Finding], Alert],
     ) -> None:
         super().__init__(services.topics.judgments, buffer, services)
         self._reader = reader
         self._positions = positions
+        self._anchors = anchors
+        self._alert = alert
         self._sent: dict[int, int] = {}
         self._written_at = 0.0
+        self._in_hand = False
 
     async def _restored(self, partitions: list[int]) -> dict[int, int]:
         self._sent = await self._positions.restore(partitions)
+        await self._anchors.restore(partitions)
+        self._in_hand = False
         return dict(self._sent)
 
     async def _process(self, batch: Batch) -> None:
+        self._in_hand = True
         result = await asyncio.get_running_loop().run_in_executor(self._pool, self._reader.read, batch.messages)
         await self._letters.write(result.letters, self.source.name)
         name = self._topics.features.name
@@ -201,7 +223,9 @@ class JudgedOutputs(Stage):
                 for partition, value in zip(partitions, messages, strict=True)
                 if value is not None
             )
+        await self._raise(self._anchors.apply(result.anchors))
         self._sent.update(batch.positions())
+        self._in_hand = False
         stats = self._stats
         stats.messages[self.name] += len(batch.messages)
         stats.batches[self.name] += 1
@@ -212,7 +236,19 @@ class JudgedOutputs(Stage):
         if self._clock() - self._written_at >= _POSITIONS_EVERY_S:
             await self._write_positions()
 
+    async def _raise(self, findings: list[Finding]) -> None:
+        """Put alerts on `oqm.alerts`, confirmed, before the state that knows of them: a crash repeats them."""
+        if findings:
+            raised = [self._alert(finding) for finding in findings]
+            await self._producer.send(
+                Outgoing(self._topics.alerts.name, key=one.id.encode(), value=alerts.encode(one)) for one in raised
+            )
+            self._stats.findings.update(finding.state.value for finding in findings)
+
     async def _write_positions(self) -> None:
+        if self._in_hand:
+            return  # cancelled before its alerts were confirmed: the state in memory is not to be kept
+        await self._anchors.write()
         moved = {partition: offset for partition, offset in self._sent.items() if self.done.get(partition) != offset}
         if moved:
             await self._positions.write(moved)
@@ -220,7 +256,8 @@ class JudgedOutputs(Stage):
         self._written_at = self._clock()
 
     async def idle(self) -> None:
-        """Write positions when nothing comes: called by the worker's timer."""
+        """Ask for the anchors that are due, and write positions when nothing comes: called by the worker's timer."""
         if self.buffer.idle and not self._lock.locked():
             async with self._lock:
+                await self._producer.send(self._anchors.requests(self._clock()))
                 await self._write_positions()

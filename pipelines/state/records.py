@@ -1,4 +1,4 @@
-"""The records of the state topic: streams' snapshots and partitions' positions; the key says which it is."""
+"""The records of the state topic: streams' snapshots, anchors and partitions' positions; the key says which it is."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from aiokafka import ConsumerRecord
 
 from monitor.detection.records.status import StreamStatus
 from monitor.errors import StateError
+from monitor.judgment.anchor_book import AnchorBookState
 
 VERSION = 1
 """Of the format. A record of another version is refused: reading it wrongly would lose or repeat events."""
 STREAM_PREFIX = b"stream/"
+ANCHORS_PREFIX = b"anchors/"
 POSITION_PREFIX = b"position/"
 
 
@@ -40,6 +42,14 @@ class PositionRecord(msgspec.Struct, frozen=True):
     clock: tuple[float, float] | None = None
 
 
+class AnchorsRecord(msgspec.Struct, frozen=True):
+    """The anchors of one criterion, as of the judgments in a topic with id `topic`."""
+
+    topic: str
+    book: AnchorBookState
+    v: int = VERSION
+
+
 class _Version(msgspec.Struct):
     v: int
 
@@ -48,7 +58,8 @@ _encoder = msgspec.msgpack.Encoder()
 _version = msgspec.msgpack.Decoder(_Version)
 _stream_record = msgspec.msgpack.Decoder(StreamRecord, strict=False)
 _position_record = msgspec.msgpack.Decoder(PositionRecord)
-R = TypeVar("R", StreamRecord, PositionRecord)
+_anchors_record = msgspec.msgpack.Decoder(AnchorsRecord)
+R = TypeVar("R", StreamRecord, PositionRecord, AnchorsRecord)
 
 
 def stream_key(stream: str) -> bytes:
@@ -61,7 +72,7 @@ def stream_of(key: bytes) -> str:
     return key.removeprefix(STREAM_PREFIX).decode("utf-8", "surrogatepass")
 
 
-def encode(record: StreamRecord | PositionRecord) -> bytes:
+def encode(record: StreamRecord | PositionRecord | AnchorsRecord) -> bytes:
     """The value of a message of the state topic."""
     return _encoder.encode(record)
 
@@ -74,6 +85,11 @@ def decode_stream(record: ConsumerRecord[bytes, bytes], value: bytes) -> StreamR
 def decode_position(record: ConsumerRecord[bytes, bytes], value: bytes) -> PositionRecord:
     """As `decode_stream`, for the record of a position."""
     return _decode(_position_record, record, value)
+
+
+def decode_anchors(record: ConsumerRecord[bytes, bytes], value: bytes) -> AnchorsRecord:
+    """As `decode_stream`, for the record of a criterion's anchors."""
+    return _decode(_anchors_record, record, value)
 
 
 def _decode(decoder: msgspec.msgpack.Decoder[R], record: ConsumerRecord[bytes, bytes], value: bytes) -> R:

@@ -124,6 +124,11 @@ class AlertBook:
         self._forget()
         return news
 
+    def restate(self, alert: Alert) -> None:
+        """Other words for an alert that fires; identity and labels stay, and no revision is counted."""
+        known = self._records[alert.fingerprint]
+        known.alert = msgspec.structs.replace(alert, transition=known.alert.transition, revised=known.alert.revised)
+
     def firing(self) -> list[Alert]:
         """The latest transition of every alert that fires now."""
         return [record.alert for record in self._records.values() if record.alert.state is State.FIRING]

@@ -19,6 +19,7 @@ import msgspec
 from monitor.alerting.alert import Alert, is_update, transition_key
 from monitor.alerting.lifecycle.annotation import Annotation, AnnotationAction
 from monitor.alerting.lifecycle.book import AlertBook
+from monitor.alerting.lifecycle.evaluator_changes import EvaluatorChanges
 from monitor.alerting.lifecycle.flapping import FlapDamping, FlapHistory
 from monitor.alerting.lifecycle.incident_fanout import Audience, IncidentFanout, Notification
 from monitor.alerting.lifecycle.maintenance import MaintenanceWindow
@@ -69,6 +70,7 @@ class Dispatch:
         self._flapping_alert: dict[Cause, str] = {}
         self._groups: dict[tuple[str, str, int], IncidentFanout] = {}
         self._group_of: dict[str, IncidentFanout] = {}
+        self._evaluators = EvaluatorChanges()
 
     def use_windows(self, windows: Sequence[MaintenanceWindow]) -> None:
         """Use other maintenance windows from now on; what waits for none of them is due at once."""
@@ -123,6 +125,14 @@ class Dispatch:
         return fingerprint in self._flapping_alert.values()
 
     def _entered(self, alert: Alert, time: float) -> list[Notification]:
+        open_ = [entry.alert for entry in self._open.values()]
+        sent = self._transition(self._evaluators.annotated(alert, open_), time)
+        for update in self._evaluators.concerns(alert, open_):
+            self.book.restate(update)
+            sent += self._updated(update, time)
+        return sent
+
+    def _transition(self, alert: Alert, time: float) -> list[Notification]:
         news = self.book.apply(alert)
         if news is None:
             return []

@@ -343,7 +343,9 @@ class Reference:
 
     def _count(self) -> None:
         self.n = self.moments.n
-        self.effective = max(min(float(self.distinct), float(self.n)), self.n / 6) / young_widening(self.n) ** 2
+        # The widening is about the fixed zones of numbers; bounds of rates are credible ones at any number of rows.
+        widening = young_widening(self.n) if self.layout.numbers else 1.0
+        self.effective = max(min(float(self.distinct), float(self.n)), self.n / 6) / widening**2
 
     @property
     def young(self) -> bool:
@@ -544,7 +546,7 @@ def young_widening(n: int) -> float:
     1 / sqrt(n) a coordinate at any n, the fixed zone covers 2.4 times as much at 400 rows, but only 1.7 times at 200
     and 1.2 at 100: the reference's own error then looks like a change sooner or later. The factor makes a young zone as
     many of its standard errors wide as that of a grown reference: (zone + factor / sqrt(n)) sqrt(n) is the same for
-    every n up to `GROWN`.
+    every n up to `GROWN`. A reference without numbers, as of a stream of verdicts, has no such zone and is not widened.
     """
     return 1.0 + ZONE_SINGLE * max(0.0, math.sqrt(GROWN) - math.sqrt(n))
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from monitor.alerting.alert import decode as decode_alert
 from monitor.alerting.from_finding import from_finding
+from monitor.criteria.anchors import Anchor, append_anchors
+from monitor.criteria.criterion import Criterion
 from monitor.criteria.derived import judged_of, judged_stream
 from monitor.detection import Finding, PartitionMonitor, StreamMonitor
 from monitor.detection.records.finding import FindingKind, Severity
 from monitor.detection.records.log_format import decode_message
+from monitor.errors import BrokerError
 from monitor.features.batch import FeatureBatch
-from monitor.judgment.records import Judgment, Purpose, encode_record
-from monitor.settings import Settings
+from monitor.judgment.anchor_book import AnchorBookState
+from monitor.judgment.records import Judgment, Purpose, decode_sampled, encode_record
+from monitor.settings import Settings, Topics
+from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.build import partition_monitor, watched_features
-from pipelines.kafka.topics import TopicFacts
-from pipelines.stages.judged import JudgmentReader
-from tests.pipelines.records import Record
+from pipelines.kafka.ordered_buffer import OrderedBuffer
+from pipelines.kafka.producer import Outgoing
+from pipelines.kafka.topics import TopicFacts, TopicMap
+from pipelines.stages.anchors import AnchorDesk, partition_of_anchors
+from pipelines.stages.judged import JudgedOutputs, JudgmentReader
+from tests.pipelines.records import Clock, Record, services
 
 JUDGMENTS = TopicFacts("oqm.judgments", "judgments-id", 4)
 STREAM = judged_stream("shop/answers", "polite")
@@ -195,3 +206,140 @@ def test_a_restored_stream_goes_on_where_it_was() -> None:
         again.restore(stream, data)
     assert again.status(STREAM) == watch.status(STREAM)
     assert msgspec.json.encode(again.status(STREAM))
+
+
+# Anchors, through the stage
+
+ANCHORS = [Anchor(output=f"answer {number}", passed=number % 2 == 0) for number in range(20)]
+TOPICS = TopicMap(*(TopicFacts(name, f"{name}-id", 4) for name in Topics().parts))
+OWN = partition_of_anchors("polite", 4)
+
+
+class Kafka:
+    """A producer that keeps what was confirmed, and fails once where a test asks for it."""
+
+    def __init__(self) -> None:
+        self.sent: list[Outgoing] = []
+        self.fails_on = ""
+
+    async def send(self, messages: Iterable[Outgoing]) -> list[Any]:
+        for message in list(messages):
+            if message.topic == self.fails_on:
+                self.fails_on = ""
+                raise BrokerError("away")
+            self.sent.append(message)
+        return []
+
+    def to(self, topic: str) -> list[Outgoing]:
+        return [message for message in self.sent if message.topic == topic]
+
+
+class Written:
+    """Positions and states of anchors, in memory."""
+
+    def __init__(self) -> None:
+        self.positions: dict[int, int] = {}
+        self.states: dict[str, bytes] = {}
+
+    async def write(self, written: Any) -> None:
+        for key, value in written.items():
+            if isinstance(key, int):
+                self.positions[key] = value
+            else:
+                self.states[key] = msgspec.msgpack.encode(value)
+
+    async def restore(self, partitions: Sequence[int] | None = None) -> Any:
+        if partitions is not None:
+            return {partition: self.positions.get(partition, 0) for partition in partitions}
+        return {key: msgspec.msgpack.decode(data, type=AnchorBookState) for key, data in self.states.items()}
+
+
+@pytest.fixture
+def anchored(tmp_path: Path) -> tuple[Criterion, ...]:
+    file = tmp_path / "polite.jsonl"
+    append_anchors(file, ANCHORS)
+    said = {"name": "polite", "pass": "is friendly", "evaluator": "main", "anchors": str(file)}
+    return (Criterion.model_validate(said),)
+
+
+async def stage(criteria: Sequence[Criterion], kafka: Kafka, written: Any, clock: Clock) -> JudgedOutputs:
+    shared = services(TOPICS, kafka, WorkerStats(), clock)
+    made = JudgedOutputs(
+        shared,
+        OrderedBuffer(100, 0.0, lambda partition, offset: None),
+        JudgmentReader(TOPICS.judgments, 4),
+        written,
+        AnchorDesk(criteria, TOPICS, written),
+        lambda finding: from_finding(finding),
+    )
+    await made.restore([OWN])
+    return made
+
+
+def verdicts(asked: Sequence[Outgoing], passes: Callable[[Anchor], bool], first: int) -> list[Record]:
+    """What a judge says of the requests, as it stands in the log from an offset on."""
+    by_id = {anchor.id: anchor for anchor in ANCHORS}
+    found = []
+    for message in asked:
+        sampled = decode_sampled(message.value or b"")
+        assert sampled.purpose is Purpose.ANCHOR
+        said = Judgment(
+            stream=sampled.stream, event=sampled.event, time=sampled.time, judged_at=sampled.time,
+            criterion=sampled.asked[0].criterion, purpose=sampled.purpose, anchor=sampled.anchor, pin=sampled.pin,
+            passed=passes(by_id[sampled.anchor or ""]), evaluator="main", identity="a1",
+        )  # fmt: skip
+        found.append(record(first + len(found), said, OWN))
+    return found
+
+
+async def takes(made: JudgedOutputs, records: list[Record]) -> None:
+    made.buffer.offer(records)
+    await made._process(await made.buffer.take())
+
+
+async def test_the_owner_asks_for_anchors_and_a_changed_evaluator_is_an_alert_once_also_after_a_crash(
+    anchored: tuple[Criterion, ...],
+) -> None:
+    kafka, written, clock = Kafka(), Written(), Clock(1.79e9)
+    made = await stage(anchored, kafka, written, clock)
+    await made.idle()
+    asked = kafka.to("sampled")
+    assert len(asked) == 5 * len(ANCHORS)
+    offset = 0
+    for start in range(0, len(asked), 50):
+        records = verdicts(asked[start : start + 50], lambda anchor: anchor.passed, offset)
+        await takes(made, records)
+        offset += len(records)
+    clock.now += 86_400.0
+    # From here on it passes everything. The worker dies when the alert is to be written, and another takes over.
+    kafka.fails_on = "alerts"
+    crashed = 0
+    for _ in range(60):
+        kafka.sent.clear()
+        await made.idle()
+        clock.now += 2_880.0
+        records = verdicts(kafka.to("sampled"), lambda anchor: True, offset)
+        try:
+            await takes(made, records)
+        except BrokerError:
+            crashed += 1
+            made = await stage(anchored, kafka, written, clock)
+            await takes(made, records)
+        offset += len(records)
+        if raised := kafka.to("alerts"):
+            break
+    assert crashed == 1
+    [alert] = [decode_alert(message.value or b"") for message in raised]
+    assert (alert.kind, alert.stream) == (FindingKind.EVALUATOR_CHANGED, "~anchor/polite")
+    assert alert.title.startswith("Evaluator main passes more of ")
+    await made.settle()
+    again = await stage(anchored, kafka, written, clock)
+    assert again.done == {OWN: offset}
+
+
+async def test_a_worker_that_does_not_own_the_partition_asks_for_nothing(anchored: tuple[Criterion, ...]) -> None:
+    kafka, clock = Kafka(), Clock(1.79e9)
+    made = await stage(anchored, kafka, Written(), clock)
+    await made.restore([(OWN + 1) % 4])
+    await made.idle()
+    assert kafka.to("sampled") == []
