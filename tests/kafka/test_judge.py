@@ -71,7 +71,7 @@ async def test_every_drawn_output_has_one_judgment_though_judges_are_killed(
         await asyncio.sleep(rng.uniform(0.5, 3.0))  # so that they die at different moments of their work
         judges[-1].kill()
         judges.append(installation.worker("judge"))
-    await asyncio.to_thread(installation.wait_for_events, {f"s{n}": 500 for n in range(3)}, 90)
+    await asyncio.to_thread(installation.wait_for_events, {f"s{n}": 500 for n in range(3)}, 180)
     wanted = {(one.event, asked.criterion) for one in await read_sampled(installation) for asked in one.asked}
     judged = await wait_for_judgments(installation, wanted)
     assert flow.running
@@ -112,7 +112,7 @@ async def test_a_blocked_evaluator_alerts_waits_and_loses_nothing(
     assert alerts() == [fired], "the alert of the worker that died goes on"
 
     evaluator.script.reply = lambda asked: None
-    await asyncio.to_thread(installation.wait_for_events, {"s0": 200}, 90)
+    await asyncio.to_thread(installation.wait_for_events, {"s0": 200}, 180)
     wanted = {(one.event, asked.criterion) for one in await read_sampled(installation) for asked in one.asked}
     assert len(wanted) > 80
     judged = await wait_for_judgments(installation, wanted, 180)
@@ -130,7 +130,7 @@ async def test_a_budget_is_not_spent_again_after_a_restart(
     for part in range(2):
         judge = installation.worker("judge")
         installation.publish(made_event("s0", n, long=False) for n in range(part * 200, part * 200 + 200))
-        await asyncio.to_thread(installation.wait_for_events, {"s0": part * 200 + 200}, 90)
+        await asyncio.to_thread(installation.wait_for_events, {"s0": part * 200 + 200}, 180)
         drawn = sum(len(one.asked) for one in await read_sampled(installation))
         before = len(await read_judgments(installation)) if part else 0
 
