@@ -105,6 +105,8 @@ def _who(one: Quality) -> str:
 
 
 def _notes(found: Sequence[Quality]) -> Iterator[str]:
+    from monitor.alerting.rendering.terminal_text import plain
+
     sampled = [one for one in found if one.method.value == "sample"]
     if sampled:
         since = moment(min(one.since for one in sampled))
@@ -125,8 +127,8 @@ def _notes(found: Sequence[Quality]) -> Iterator[str]:
         if one.identities > 1 and (one.stream, one.criterion) not in several:
             several.add((one.stream, one.criterion))
             yield (
-                f"{one.stream}, {one.criterion}: {one.identities} evaluators, or versions of one, judged in this "
-                "window. Each has its own row; a difference between the rows may be theirs and not the outputs'."
+                f"{plain(one.stream)}, {one.criterion}: {one.identities} evaluators, or versions of one, judged in "
+                "this window. Each has its own row; a difference between the rows may be theirs and not the outputs'."
             )
     for one in sampled:
         if one.if_missing is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -45,7 +45,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     by: tuple[str, ...] = ()
 
     @property
-    def days(self) -> Container[int]:
+    def days(self) -> range:
         """Days since 1970 in which there may be judgments of these outputs: their row is at most a day off."""
         return range(int(self.since * HOUR_S // DAY_S) - 1, int(self.until * HOUR_S // DAY_S) + 2)
 
@@ -94,6 +94,7 @@ def add_verdicts(connection: Connection, window: Window, counts: QualityCounts) 
     since, until = window.period
     conditions = [
         columns.purpose == Purpose.SAMPLE.value,
+        columns.day.between(window.days.start, window.days.stop - 1),  # which partitions are read
         columns.time >= since,
         columns.time < until,
         *_narrowed(judgment, window),
