@@ -116,7 +116,7 @@ class StreamRows:
         return Sides(sides, " and ".join(few), len(after) >= wanted)
 
     def _are_enough(self, wanted: int) -> bool:
-        """Whether the change and enough before it are among the rows, of its segment where that has so many."""
+        """Whether the change and enough before it are among the rows, of its segment where that is frequent enough."""
         before, _ = self._split(_once(self._rows))
         segment = self._alert.segment
         if not segment or self._alert.driver is Driver.MIX:
