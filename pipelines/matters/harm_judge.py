@@ -163,7 +163,7 @@ class HarmJudge:
         log.info("alert %s in %r: outputs before and after it are judged by %s", alert.id, alert.stream, criteria)
         rows = StreamRows(features, self._topics, alert)
         rows.look_back(LOOKS[-1].outputs)
-        self._forget(list(self._cases)[: len(self._cases) + 1 - MOST_CASES])
+        self._forget(list(self._cases)[: max(0, len(self._cases) + 1 - MOST_CASES)])
         self._cases[place], self._rows[place] = Case(alert, criteria, since), rows
 
     def _forget(self, places: Iterable[Place]) -> None:
