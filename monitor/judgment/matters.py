@@ -1,8 +1,8 @@
 """Does a change matter? Outputs from before and after it are judged, and what fails is compared.
 
 A change of outputs says that they differ, not that they are worse. So some outputs from each side of the change point
-are judged by the stream's criteria. The difference of the failed shares has Newcombe's interval (1998, Statistics in
-Medicine 17:873, method 10), of which each end holds at `CONFIDENCE`:
+are judged by the stream's criteria, and more of them where these do not suffice (`LOOKS`). The difference of the failed
+shares has Newcombe's interval (1998, Statistics in Medicine 17:873, method 10):
 
 - harmful: the lower end is above 0, so surely more outputs fail than before;
 - harmless: the upper end is below `MARGIN` for every criterion, so surely not many more fail (non-inferiority);
@@ -16,16 +16,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from monitor.detection.records.judged import CriterionBeforeAfter, Harm, Judged
 from monitor.judgment.records import Judgment, Side
 from monitor.statistics.rates import difference, wilson
 
 CONFIDENCE = 0.95
-"""Of each end of an interval: one harmful verdict in twenty is chance where nothing became worse."""
+"""Of a conclusion, over both looks: one in twenty changes without harm may be called harmful, and one in twenty that
+add failures in `MARGIN` of the outputs harmless."""
+
+
+class Look(NamedTuple):
+    """Outputs of each side, and the confidence of each end of the intervals."""
+
+    outputs: int
+    confidence: float
+
+
+LOOKS = (Look(20, 0.96), Look(60, 0.98))
+"""The first look takes 40 verdicts and answers within minutes; the second one follows only where the first could not
+tell. Simulated without a difference (2 to 40 % fail), both together call 0.3 to 5.3 % harmful, and 5 to 6 % of changes
+that add failures in 15 of 100 outputs harmless (`tests/judgment/test_matters.py`)."""
 MARGIN = 0.15
 """Share of outputs that may fail more than before where a change is called harmless. With 20 outputs a side and no
-failure the upper end is 0.12, so this is what 20 can show; a smaller margin would need 30 (0.10) or 60 (0.05)."""
+failure the upper end of the interval is 0.13, so this is about the least that 20 can show."""
 LEAST_VERDICTS = 8
 """Verdicts that each side needs. With fewer even a change from no failure to all of them is uncertain in size, and no
 failure at all leaves more than 25 points open."""
@@ -54,7 +69,7 @@ class Tally:
         self.failed[judgment.side] += not judgment.passed
 
 
-def compared(criterion: str, tally: Tally, unanswered: int = 0) -> CriterionBeforeAfter:
+def compared(criterion: str, tally: Tally, unanswered: int = 0, *, look: Look = LOOKS[0]) -> CriterionBeforeAfter:
     """The failed shares of one criterion before and after; `unanswered` outputs have no record of a verdict at all."""
     before, after = tally.judged[Side.BEFORE], tally.judged[Side.AFTER]
     counts = CriterionBeforeAfter(
@@ -67,7 +82,7 @@ def compared(criterion: str, tally: Tally, unanswered: int = 0) -> CriterionBefo
     )
     if not before or not after:
         return counts
-    low, high = _interval(counts, 1)
+    low, high = _interval(counts, look, 1)
     rate = counts.failed_after / after - counts.failed_before / before
     return CriterionBeforeAfter(
         **{
@@ -81,9 +96,9 @@ def compared(criterion: str, tally: Tally, unanswered: int = 0) -> CriterionBefo
     )
 
 
-def _interval(counts: CriterionBeforeAfter, tests: int) -> tuple[float, float]:
-    """The ends of the difference's interval, each with an error of (1 - CONFIDENCE) over this number of tests."""
-    alpha = 2 * (1 - CONFIDENCE) / tests
+def _interval(counts: CriterionBeforeAfter, look: Look, tests: int) -> tuple[float, float]:
+    """The ends of the difference's interval, each with the look's error divided by this number of tests."""
+    alpha = 2 * (1 - look.confidence) / tests
     found = difference(
         wilson(counts.failed_before, counts.judged_before, alpha),
         wilson(counts.failed_after, counts.judged_after, alpha),
@@ -91,7 +106,7 @@ def _interval(counts: CriterionBeforeAfter, tests: int) -> tuple[float, float]:
     return found.low, found.high
 
 
-def conclude(tallies: Mapping[str, Tally], asked: Mapping[str, int], *, lacking: str = "") -> Judged:
+def conclude(tallies: Mapping[str, Tally], asked: Mapping[str, int], *, lacking: str = "", look: int = 1) -> Judged:
     """What the verdicts say of the change.
 
     Parameters
@@ -102,30 +117,36 @@ def conclude(tallies: Mapping[str, Tally], asked: Mapping[str, int], *, lacking:
         How many outputs, of both sides, were asked for by each criterion.
     lacking
         Why there is less to judge than wanted, as a sentence's end without its full stop; empty where nothing lacks.
+    look
+        Which of `LOOKS` this is, from 1.
     """
+    at = LOOKS[look - 1]
     criteria = []
     for name, wanted in asked.items():
         tally = tallies.get(name, Tally())
         answered = sum(tally.judged.values()) + sum(tally.missing.values())
-        criteria.append(compared(name, tally, max(0, wanted - answered)))
+        criteria.append(compared(name, tally, max(0, wanted - answered), look=at))
     enough = [one for one in criteria if min(one.judged_before, one.judged_after) >= LEAST_VERDICTS]
-    worse = [one for one in enough if _interval(one, len(enough))[0] > 0]
+    worse = [one for one in enough if _interval(one, at, len(enough))[0] > 0]
     if worse:
         harm = Harm.HARMFUL
-    elif enough and len(enough) == len(criteria) and all(_interval(one, 1)[1] < MARGIN for one in enough):
+    elif enough and len(enough) == len(criteria) and all(_interval(one, at, 1)[1] < MARGIN for one in enough):
         harm = Harm.HARMLESS
     else:
         harm = Harm.CANNOT_TELL
     ordered = sorted(criteria, key=lambda one: (one not in worse, -(one.difference or 0.0)))
     evaluators = sorted({name for tally in tallies.values() for name in tally.evaluators})
-    reasons = _missing_words(tallies.values(), ordered)
+    text = _words(harm, ordered, [lacking] if lacking else [], _missing_words(tallies.values(), ordered))
+    if harm is Harm.CANNOT_TELL and look < len(LOOKS):
+        text += f" Up to {LOOKS[look].outputs} outputs of each side are judged once they have come."
     return Judged(
         harm=harm,
         confidence=CONFIDENCE,
         margin=MARGIN,
         criteria=ordered,
-        text=_words(harm, ordered, [lacking] if lacking else [], reasons),
+        text=text,
         evaluators=evaluators,
+        look=look,
     )
 
 

@@ -25,14 +25,16 @@ from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
 from monitor.criteria.criterion import Criterion
 from monitor.detection.records.control import Control, ControlAction
+from monitor.detection.records.finding import State
 from monitor.detection.records.judged import Judged, to_data
 from monitor.detection.records.log_format import encode_control, partition_for
 from monitor.errors import BrokerError, InvalidEvent
+from monitor.judgment.matters import LOOKS
 from monitor.judgment.records import Purpose, Side, decode_judgment
 from monitor.settings import Settings
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES, TopicMap
-from pipelines.matters.case import OUTPUTS_A_SIDE, Case, is_asked_about
+from pipelines.matters.case import Case, is_asked_about
 from pipelines.matters.questions import questions
 from pipelines.matters.rows_around import Sides, StreamRows
 from pipelines.stages.draw import fitting
@@ -40,14 +42,16 @@ from pipelines.stages.draw import fitting
 log = logging.getLogger(__name__)
 
 POLL_MS = 100  # longest wait for alerts, and for verdicts: how soon the thread sees that it shall stop
-LOOK_EVERY_S = 3.0
-"""Between two looks for more outputs since a change."""
 OLDEST_ALERT_S = 3_600.0
 """An alert that entered the log longer ago is not judged: who had it has looked by now."""
 MOST_CRITERIA = 3
-"""Criteria by which the outputs of one alert are judged, the first in the settings: each costs 40 verdicts."""
+"""Criteria by which the outputs of one alert are judged, the first in the settings: each costs 40 to 120 verdicts."""
 MOST_AN_HOUR = 30
-"""Alerts that are judged in an hour, as one fault may change hundreds of streams: 1,200 verdicts for each criterion."""
+"""Alerts that are judged in an hour, as one fault may change hundreds of streams: 1,200 to 3,600 verdicts for each
+criterion."""
+MOST_CASES = 200
+"""Alerts whose outputs are waited for at the same time: each takes a look at its partition of the log a minute. The
+oldest are given up first; what was said of them stands."""
 HOUR_S = 3_600.0
 DELIVERY_S = 60.0  # for the broker to confirm what is sent; then the worker ends, and the alert is taken again
 
@@ -84,7 +88,6 @@ class HarmJudge:
         self._thread = threading.Thread(target=self._run, name="oqm-harm", daemon=True)
         self._cases: dict[Place, Case] = {}
         self._rows: dict[Place, StreamRows] = {}
-        self._looked = 0.0
         self._judged_at: deque[float] = deque()
         self._committed: dict[TopicPartition, int] = {}
         self._consumers: list[Any] = []
@@ -150,6 +153,8 @@ class HarmJudge:
             alert = alerts.decode(value or b"")
         except msgspec.DecodeError:  # a person's annotation, or a record of another version
             return
+        if alert.state is State.RESOLVED:
+            self._forget([one for one, case in self._cases.items() if case.alert.id == alert.id])
         if not is_asked_about(alert) or self._clock() - since > OLDEST_ALERT_S:
             return
         criteria = [criterion.name for criterion in judged_criteria(self._current(), alert)]
@@ -157,8 +162,13 @@ class HarmJudge:
             return
         log.info("alert %s in %r: outputs before and after it are judged by %s", alert.id, alert.stream, criteria)
         rows = StreamRows(features, self._topics, alert)
-        rows.look_back(OUTPUTS_A_SIDE)
+        rows.look_back(LOOKS[-1].outputs)
+        self._forget(list(self._cases)[: max(0, len(self._cases) + 1 - MOST_CASES)])
         self._cases[place], self._rows[place] = Case(alert, criteria, since), rows
+
+    def _forget(self, places: Iterable[Place]) -> None:
+        for place in places:
+            del self._cases[place], self._rows[place]
 
     def _may_judge(self, alert: Alert) -> bool:
         """Whether this hour's limit leaves room for one more."""
@@ -186,19 +196,18 @@ class HarmJudge:
     def _go_on(self) -> None:
         """Ask for what has enough outputs or is due; conclude what is answered or whose time is over."""
         now = self._clock()
-        looks = now - self._looked >= LOOK_EVERY_S or now < self._looked
-        if looks:
-            self._looked = now
         for place, case in list(self._cases.items()):
-            if not case.asked and looks:
+            if case.is_given_up(now):
+                self._forget([place])
+                continue
+            if case.looks_now(now):
                 rows = self._rows[place]
                 rows.go_on()
-                sides = rows.sides(OUTPUTS_A_SIDE)
-                if not sides.lacking or case.is_due(now):
+                sides = rows.sides(case.outputs, case.events)
+                if sides.have_come or case.is_due(now):
                     self._ask(case, sides)
-            if case.is_over(now):
-                self._conclude(case, now)
-                del self._cases[place], self._rows[place]
+            if case.is_over(now) and not case.goes_on(self._conclude(case, now), now):
+                self._forget([place])
 
     def _ask(self, case: Case, sides: Sides) -> None:
         alert = case.alert
@@ -214,10 +223,11 @@ class HarmJudge:
         before = sum(one.side is Side.BEFORE for one in asked)
         log.info("alert %s: %d outputs before and %d after asked for", alert.id, before, len(asked) - before)
 
-    def _conclude(self, case: Case, now: float) -> None:
+    def _conclude(self, case: Case, now: float) -> Judged:
         alert, judged = case.alert, case.concluded()
         self._send([self._control(alert, judged, now)])
         log.info("alert %s in %r: %s", alert.id, alert.stream, judged.text)
+        return judged
 
     def _control(self, alert: Alert, judged: Judged, now: float) -> tuple[str, None, bytes, int]:
         control = Control(
@@ -235,10 +245,13 @@ class HarmJudge:
             future.get(DELIVERY_S)
 
     def _commit(self, incoming: Any) -> None:
-        """The group's position: before the first alert that is not concluded."""
+        """The group's position: before the first alert of which nothing is concluded.
+
+        A second look is lost in a restart: that the first could not tell stands.
+        """
         offsets = {}
         for where in incoming.assignment():
-            waiting = [offset for partition, offset in self._cases if partition == where]
+            waiting = [place[1] for place, case in self._cases.items() if place[0] == where and case.look == 1]
             position = min(waiting, default=incoming.position(where))
             if position != self._committed.get(where):
                 offsets[where] = OffsetAndMetadata(position, "", -1)

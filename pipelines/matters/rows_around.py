@@ -6,7 +6,7 @@ from the log's end, as an alert is mostly seconds old, and then forwards as new 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,10 +43,15 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """Rows before and since a change, oldest first; `lacking` says why there are few, empty where there are enough."""
+    """Rows before and since a change, oldest first.
+
+    `lacking` says why there are few, empty where there are enough. `have_come`: there are enough since the change,
+    which is the side on which more come.
+    """
 
     rows: Mapping[Side, Sequence[Row]]
     lacking: str = ""
+    have_come: bool = True
 
 
 class StreamRows:
@@ -89,11 +94,12 @@ class StreamRows:
         self._rows += self._read(self._next, end)
         self._next = max(self._next, end)
 
-    def sides(self, wanted: int) -> Sides:
-        """At most `wanted` outputs of each side: the last before the change, and since it spread to the latest.
+    def sides(self, wanted: int, known: Container[str] = ()) -> Sides:
+        """Outputs with which each side has `wanted`: the last before the change, and since it spread to the latest.
 
         The rows of the change point's interval are on neither side. Since the first rows after a change are those by
-        which it was found, later ones say as much of it and more of what goes on.
+        which it was found, later ones say as much of it and more of what goes on. `known` holds ids of outputs that
+        are there already: they count, and are not given again.
         """
         rows, alert = _once(self._rows), self._alert
         before, after = self._split(rows)
@@ -101,16 +107,16 @@ class StreamRows:
             of_segment = [row for row in before if _is_of(row, alert.segment)]
             before = of_segment if len(of_segment) >= LEAST_OF_SEGMENT else before
             after = [row for row in after if _is_of(row, alert.segment)]
-        before, after = before[-wanted:], spread(after, wanted)
-        few = [
-            f"{_number(len(side))} {words} the change found in the log"
-            for side, words in ((before, "before"), (after, "after"))
-            if len(side) < wanted
-        ]
-        return Sides({Side.BEFORE: before, Side.AFTER: after}, " and ".join(few))
+        sides, few = {}, []
+        for side, words, there in ((Side.BEFORE, "before", before[-wanted:]), (Side.AFTER, "after", after)):
+            fresh = [row for row in there if row.event not in known]
+            sides[side] = spread(fresh, max(0, wanted - (len(there) - len(fresh))))
+            if len(there) < wanted:
+                few.append(f"{_number(len(there))} {words} the change found in the log")
+        return Sides(sides, " and ".join(few), len(after) >= wanted)
 
     def _are_enough(self, wanted: int) -> bool:
-        """Whether the change and enough before it are among the rows, of its segment where that has so many."""
+        """Whether the change and enough before it are among the rows, of its segment where that is frequent enough."""
         before, _ = self._split(_once(self._rows))
         segment = self._alert.segment
         if not segment or self._alert.driver is Driver.MIX:
@@ -171,6 +177,8 @@ def spread(rows: Sequence[Row], wanted: int) -> list[Row]:
     """At most `wanted` of the rows, at equal distances, the first and the last among them."""
     if len(rows) <= wanted:
         return list(rows)
+    if wanted < 2:
+        return list(rows[len(rows) - wanted :])
     return [rows[round(k * (len(rows) - 1) / (wanted - 1))] for k in range(wanted)]
 
 

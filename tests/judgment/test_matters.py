@@ -7,7 +7,7 @@ import random
 import pytest
 
 from monitor.detection.records.judged import Harm, Judged
-from monitor.judgment.matters import CONFIDENCE, LEAST_VERDICTS, MARGIN, Tally, compared, conclude
+from monitor.judgment.matters import CONFIDENCE, LEAST_VERDICTS, LOOKS, MARGIN, Tally, compared, conclude
 from monitor.judgment.records import Judgment, Purpose, Side
 
 
@@ -46,9 +46,9 @@ def test_many_more_failures_are_harmful_and_said_with_their_interval() -> None:
     assert judged.harm is Harm.HARMFUL
     assert "answers failed before 1 of 20, after 12 of 20 (people: not yet), +55 points" in judged.text
     (one,) = judged.criteria
-    # Newcombe's method 10 by hand, z = 1.645: Wilson 0.011 to 0.196 of 1/20, 0.419 to 0.758 of 12/20.
-    assert one.low == pytest.approx(0.55 - ((0.6 - 0.4185) ** 2 + (0.1960 - 0.05) ** 2) ** 0.5, abs=2e-3)
-    assert one.high == pytest.approx(0.55 + ((0.7576 - 0.6) ** 2 + (0.05 - 0.0112) ** 2) ** 0.5, abs=2e-3)
+    # Newcombe's method 10 by hand, z = 1.751: Wilson 0.010 to 0.209 of 1/20, 0.408 to 0.766 of 12/20.
+    assert one.low == pytest.approx(0.55 - ((0.6 - 0.4076) ** 2 + (0.2092 - 0.05) ** 2) ** 0.5, abs=2e-3)
+    assert one.high == pytest.approx(0.55 + ((0.7658 - 0.6) ** 2 + (0.05 - 0.0104) ** 2) ** 0.5, abs=2e-3)
     assert judged.evaluators == ["main"]
 
 
@@ -103,29 +103,53 @@ def test_a_side_without_verdicts_has_no_difference() -> None:
     assert (one.difference, one.low, one.high) == (None, None, None)
 
 
-@pytest.mark.parametrize(("rate", "criteria"), [(0.02, 1), (0.1, 1), (0.3, 1), (0.1, 4)])
+def both_looks(rng: random.Random, before: float, after: float, criteria: int = 1) -> Harm:
+    """What comes out of up to two looks, where outputs fail with these probabilities."""
+    drawn = [
+        {
+            side: [rng.random() < rate for _ in range(LOOKS[-1].outputs)]
+            for side, rate in zip(Side, (before, after), strict=True)
+        }
+        for _ in range(criteria)
+    ]
+    for number, look in enumerate(LOOKS, start=1):
+        n = look.outputs
+        tallies = {
+            f"c{k}": tally((sum(one[Side.BEFORE][:n]), n), (sum(one[Side.AFTER][:n]), n)) for k, one in enumerate(drawn)
+        }
+        harm = conclude(tallies, dict.fromkeys(tallies, 2 * n), look=number).harm
+        if harm is not Harm.CANNOT_TELL:
+            break
+    return harm
+
+
+NOISE = 0.025
+"""Three standard errors of a rate of 5 % in 700 runs."""
+
+
+@pytest.mark.parametrize(("rate", "criteria"), [(0.02, 1), (0.1, 1), (0.4, 1), (0.1, 3)])
 def test_without_a_difference_harm_is_reported_as_rarely_as_stated(rate: float, criteria: int) -> None:
     rng = random.Random(5)
-    runs, harmful = 1_000, 0
-    for _ in range(runs):
-        tallies = {
-            f"c{number}": tally(
-                (sum(rng.random() < rate for _ in range(20)), 20), (sum(rng.random() < rate for _ in range(20)), 20)
-            )
-            for number in range(criteria)
-        }
-        harmful += conclude(tallies, dict.fromkeys(tallies, 40)).harm is Harm.HARMFUL
-    assert harmful / runs <= 1 - CONFIDENCE + 0.025  # three standard errors of 1,000 runs, and Newcombe's own error
+    harmful = sum(both_looks(rng, rate, rate, criteria) is Harm.HARMFUL for _ in range(700))
+    assert harmful / 700 <= 1 - CONFIDENCE + NOISE
 
 
-def test_a_loss_of_the_margin_is_rarely_called_harmless() -> None:
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.3])
+def test_a_loss_of_the_margin_is_called_harmless_as_rarely_as_stated(rate: float) -> None:
     rng = random.Random(6)
-    runs, harmless = 1_000, 0
-    for _ in range(runs):
-        before = sum(rng.random() < 0.02 for _ in range(20))
-        after = sum(rng.random() < 0.02 + MARGIN for _ in range(20))
-        harmless += concluded((before, 20), (after, 20)).harm is Harm.HARMLESS
-    assert harmless / runs <= 1 - CONFIDENCE + 0.025
+    harmless = sum(both_looks(rng, rate, rate + MARGIN) is Harm.HARMLESS for _ in range(700))
+    assert harmless / 700 <= 1 - CONFIDENCE + NOISE
+
+
+def test_a_second_look_tells_what_the_first_could_not() -> None:
+    first = concluded((1, 20), (4, 20))
+    assert first.harm is Harm.CANNOT_TELL
+    assert "Up to 60 outputs of each side are judged once they have come." in first.text
+    second = conclude({"answers": tally((3, 60), (12, 60))}, {"answers": 120}, look=2)
+    assert (second.harm, second.look) == (Harm.HARMFUL, 2)
+    last = conclude({"answers": tally((3, 60), (7, 60))}, {"answers": 120}, look=2)
+    assert last.harm is Harm.CANNOT_TELL
+    assert "are judged once" not in last.text
 
 
 def test_fewer_verdicts_than_needed_never_decide() -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from monitor.detection.records.finding_kinds import FindingKind
 from monitor.detection.records.severity import Severity
@@ -32,48 +33,41 @@ class Harm(StrEnum):
 class CriterionBeforeAfter(msgspec.Struct, frozen=True, kw_only=True):
     """How many outputs failed one criterion before and after a change.
 
-    `difference` is the failed share after minus the one before, in [-1, 1], with its interval `low` to `high`, whose
-    ends each hold at `Judged.confidence`. All three are None where a side has no verdict. `missing` outputs were
-    asked for and have no verdict. `by_people` says whether people have labelled these outputs as well.
+    The difference and its interval are null where a side has no verdict.
     """
 
-    criterion: str
-    failed_before: int
-    judged_before: int
-    failed_after: int
-    judged_after: int
-    missing: int = 0
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    by_people: bool = False
+    criterion: Annotated[str, Meta(description="The criterion's name.")]
+    failed_before: Annotated[int, Meta(description="Outputs from before the change that failed.")]
+    judged_before: Annotated[int, Meta(description="Outputs from before the change that have a verdict.")]
+    failed_after: Annotated[int, Meta(description="Outputs since the change that failed.")]
+    judged_after: Annotated[int, Meta(description="Outputs since the change that have a verdict.")]
+    missing: Annotated[int, Meta(description="Outputs that were asked for and have no verdict: never failures.")] = 0
+    difference: Annotated[
+        float | None, Meta(description="The failed share since the change minus the one before, in [-1, 1].")
+    ] = None
+    low: Annotated[float | None, Meta(description="Lower end of the difference's interval.")] = None
+    high: Annotated[float | None, Meta(description="Upper end of the difference's interval.")] = None
+    by_people: Annotated[bool, Meta(description="Whether people have labelled these outputs as well.")] = False
 
 
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
-    """The conclusion about one finding.
+    """Whether a change makes outputs worse, by verdicts on outputs from before and since."""
 
-    Attributes
-    ----------
-    harm
-        What the verdicts say.
-    confidence
-        Of each end of the intervals, in (0, 1).
-    margin
-        Share of outputs: "harmless" means that surely fewer than this fail more than before.
-    criteria
-        The criteria that were judged, the one that decides first.
-    text
-        The conclusion as people read it, one line.
-    evaluators
-        Names of the evaluators that gave the verdicts.
-    """
+    harm: Annotated[Harm, Meta(description="What the verdicts say.")]
+    confidence: Annotated[float, Meta(description="Of `harmful` and of `harmless`, over all looks, in (0, 1).")]
+    margin: Annotated[
+        float, Meta(description="`harmless` means that surely fewer than this share of outputs more fail than before.")
+    ]
+    criteria: Annotated[list[CriterionBeforeAfter], Meta(description="By criterion, the one that decides first.")]
+    text: Annotated[str, Meta(description="The conclusion as people read it, one line.")]
+    evaluators: Annotated[list[str], Meta(description="Names of the evaluators that gave the verdicts.")] = []
+    look: Annotated[
+        int, Meta(description="1, or 2 where the first look could not tell and more outputs have been judged since.")
+    ] = 1
 
-    harm: Harm
-    confidence: float
-    margin: float
-    criteria: list[CriterionBeforeAfter]
-    text: str
-    evaluators: list[str] = []
+    def follows(self, known: Judged | None) -> bool:
+        """Whether it takes the place of what is known: nothing, or an earlier look that could not tell."""
+        return known is None or (known.harm is Harm.CANNOT_TELL and self.look > known.look)
 
 
 _HIGHER = {Severity.INFO: Severity.WARNING, Severity.WARNING: Severity.CRITICAL}

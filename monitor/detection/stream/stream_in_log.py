@@ -109,12 +109,12 @@ class StreamInLog:
     def judge(self, control: Control) -> list[Finding]:
         """The finding that a control row `judged` is about, as a revision with the conclusion; none if it is over.
 
-        The first conclusion stands: a row that the judge sends again after a restart changes nothing. Raises
-        `InvalidEvent` for a row that cannot be read.
+        The first conclusion stands, unless it could not tell and a later look can say more: a row that the judge sends
+        again after a restart changes nothing. Raises `InvalidEvent` for a row that cannot be read.
         """
         identity, judged = from_data(control.data)
         known = self.open.get(identity)
-        if known is None or known.judged is not None:
+        if known is None or not judged.follows(known.judged):
             return []
         severity = severity_by(known.severity, known.kind, judged)
         revised = msgspec.structs.replace(known, judged=judged, severity=severity, revision=known.revision + 1)

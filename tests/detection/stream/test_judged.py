@@ -104,6 +104,21 @@ def test_a_second_conclusion_and_one_that_comes_again_change_nothing() -> None:
     assert log.monitor.control(control, log.offset - 2) == []
 
 
+def test_a_second_look_replaces_a_first_that_could_not_tell_and_no_other() -> None:
+    def looked(harm: Harm, look: int) -> Control:
+        judged = msgspec.structs.replace(verdicts(harm), look=look)
+        return Control(action=ControlAction.JUDGED, stream="s", data=to_data(first.id, judged))
+
+    log = Log()
+    first = fired(log)
+    assert len(log.control(looked(Harm.CANNOT_TELL, 1))) == 1
+    assert log.control(looked(Harm.HARMFUL, 1)) == []
+    (second,) = log.control(looked(Harm.HARMFUL, 2))
+    assert second.judged is not None
+    assert (second.judged.look, second.revision) == (2, first.revision + 2)
+    assert log.control(looked(Harm.HARMLESS, 3)) == []
+
+
 def test_a_conclusion_about_what_is_over_or_unknown_changes_nothing() -> None:
     log = Log()
     first = fired(log)

@@ -9,7 +9,7 @@ from monitor.alerting.rendering.samples import sample_alert
 from monitor.detection.records.finding import Driver, State
 from monitor.detection.records.judged import Harm
 from monitor.judgment.records import Asked, Judgment, Purpose, Sampled, Side
-from pipelines.matters.case import ANSWER_WITHIN_S, ASK_AFTER_S, Case, is_asked_about
+from pipelines.matters.case import ANSWER_WITHIN_S, ASK_AFTER_S, SECOND_LOOK_WITHIN_S, Case, is_asked_about
 
 NOW = 1_000.0
 
@@ -77,6 +77,41 @@ def test_without_a_single_output_it_is_over_at_once_and_says_why() -> None:
     case.ask([], "only 0 outputs before the change found in the log", NOW)
     assert case.is_over(NOW)
     assert "only 0 outputs before the change" in case.concluded().text
+
+
+def test_where_the_first_look_cannot_tell_a_second_one_adds_to_it() -> None:
+    case = Case(sample_alert(), ["c"], NOW)
+    asked = questions()
+    case.ask(asked, "", NOW)
+    for number, question in enumerate(asked):
+        case.take(answer(question, passed=number not in (0, 2, 4)))  # 3 of 20 since the change
+    first = case.concluded()
+    assert (first.harm, first.look) == (Harm.CANNOT_TELL, 1)
+    assert "Up to 60 outputs of each side are judged" in first.text
+    assert case.goes_on(first, NOW + 5)
+    assert (case.outputs, case.asked, case.is_due(NOW + 10_000)) == (60, False, False)
+    assert case.looks_now(NOW + 5)
+    assert not case.looks_now(NOW + 10)
+    assert case.is_given_up(NOW + 5 + SECOND_LOOK_WITHIN_S)
+    more = questions(120)[40:]
+    case.ask(more, "", NOW + 500)
+    assert not case.is_given_up(NOW + 5 + SECOND_LOOK_WITHIN_S)
+    for question in more:
+        case.take(answer(question))
+    assert case.is_over(NOW + 501)
+    second = case.concluded()
+    (counts,) = second.criteria
+    assert (counts.judged_before, counts.judged_after, counts.failed_after) == (60, 60, 3)
+    assert (second.harm, second.look) == (Harm.HARMLESS, 2)
+    assert not case.goes_on(second, NOW + 502)
+
+
+def test_what_is_told_or_was_looked_at_twice_does_not_go_on() -> None:
+    case = Case(sample_alert(), ["c"], NOW)
+    case.ask(questions(), "", NOW)
+    assert not case.goes_on(msgspec.structs.replace(case.concluded(), harm=Harm.HARMFUL), NOW)
+    assert case.goes_on(case.concluded(), NOW)
+    assert not case.goes_on(case.concluded(), NOW)
 
 
 @pytest.mark.parametrize(

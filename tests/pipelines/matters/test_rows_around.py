@@ -115,6 +115,20 @@ def test_the_last_before_the_change_and_spread_since_it() -> None:
     assert sides.lacking == ""
 
 
+def test_a_second_look_adds_outputs_to_those_of_the_first() -> None:
+    rows = StreamRows(LogConsumer(mixed(300)), TOPICS, firing())
+    rows.look_back(60)
+    first = rows.sides(20)
+    known = {row.event for side in first.rows.values() for row in side}
+    second = rows.sides(60, known)
+    assert second.have_come
+    assert [len(second.rows[side]) for side in Side] == [40, 40]
+    before = {*numbers(first.rows[Side.BEFORE]), *numbers(second.rows[Side.BEFORE])}
+    assert before == set(range(35, 95))
+    assert not known & {row.event for side in second.rows.values() for row in side}
+    assert not rows.sides(250, known).have_come
+
+
 def test_no_more_is_read_than_needed() -> None:
     consumer = LogConsumer(mixed(30_000))
     alert = firing(low=29_895, high=29_900, raised=29_910)
