@@ -73,7 +73,7 @@ TESTS = {
     "recovery/choice": ("recovery/test_recovery",),
     "recovery/column": ("recovery/test_recovery",),
     "recovery/recovery": ("recovery/test_recovery",),
-    "reference/moments": ("reference/test_moments",),
+    "reference/moments": ("reference/test_moments", "state/test_jit"),
     "reference/stratification": ("reference/test_stratification",),
     "slo/burn_rate": ("slo/test_burn_rate",),
     "slo/slo_monitor": ("slo/test_burn_rate",),
