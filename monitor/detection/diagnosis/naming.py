@@ -214,8 +214,10 @@ def _score(change: FeatureChange, sure: Mapping[str, float], driver: Driver, fea
     unnamed = _is_unnamed(change, features) and not _is_direction(change, features)
     if unnamed or (change.value == NONE and role not in MAY_BE_NONE):
         score *= UNNAMED_FACTOR
-    if change.statistic == PRESENT or (role is Role.LANGUAGE and change.value == UNDETERMINED):
+    if role is Role.LANGUAGE and change.value == UNDETERMINED:
         score *= UNNAMED_FACTOR
+    if change.statistic == PRESENT:
+        score *= UNNAMED_FACTOR**2  # whatever makes something measurable has a name, be it no cause
     if role is Role.FINISH and str(change.value).lower() in ORDINARY_FINISHES:
         score *= UNNAMED_FACTOR  # errors and refusals end as they should, or not at all
     if _is_rarer(change, features):

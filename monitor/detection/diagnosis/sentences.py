@@ -192,7 +192,8 @@ def _category(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWord
     if words.form is Form.SHAPE:
         return _value_share(change, clause)  # a shape whose end was cut says nothing to a person
     if clause.endswith((" format", " types", " arguments", " value")):
-        return _value_share(change, clause if change.value == NONE else f"{clause} ({change.value})")
+        value = change.value.removeprefix("(").removesuffix(")")  # the shape of a tool's arguments has brackets itself
+        return _value_share(change, clause if value == NONE else f"{clause} ({value})")
     return _value_share(change, f"{clause} {change.value}", change.usual)
 
 

@@ -57,6 +57,12 @@ DECLARED = DeclaredFeatures(spec for family in default_extractors() for spec in 
             FeatureChange("output.format.starts_with", 0.0, 0.5, 9.0, value="fence", usual="json", events=300),
             "JSON answers are in a code fence in 50 % (150 of 300)",
         ),
+        (
+            FeatureChange(
+                "call.tools.arguments[get]", 0.0, 0.5, 9.0, value="(id:str)", usual="(order:str)", events=300
+            ),
+            "Tool get is called with other arguments (id:str) in 50 % (150 of 300)",
+        ),
         (FeatureChange("output.length.chars", 155.1, 64.93, -9.0), "Answers are shorter: 155 to 65 characters"),
         (
             FeatureChange("output.length.words.tail", 0.02, 0.12, -3.0, value="below 9 words", events=300),
