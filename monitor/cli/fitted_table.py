@@ -34,6 +34,8 @@ class FittedTable:
         A line above and lines below; empty for none.
     lines
         Whether a line separates the rows of a table, for cells of several lines.
+    readable
+        Least width of a column of prose.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class FittedTable:
         title: str = "",
         caption: Text | None = None,
         lines: bool = False,
+        readable: int = READABLE_COLUMNS,
     ) -> None:
         self._headings = headings
         self._prose = frozenset(prose)
@@ -51,6 +54,7 @@ class FittedTable:
         self._title = title
         self._caption = caption
         self._lines = lines
+        self._readable = readable
         self._rows: list[Sequence[Text]] = []
 
     def add_row(self, *cells: str | Text) -> None:
@@ -75,7 +79,7 @@ class FittedTable:
         total = 1
         for place, heading in enumerate(self._headings):
             longest = max([Text(heading).cell_len, *(_width(row[place]) for row in self._rows)])
-            total += _BORDERS_PER_COLUMN + (min(longest, READABLE_COLUMNS) if heading in self._prose else longest)
+            total += _BORDERS_PER_COLUMN + (min(longest, self._readable) if heading in self._prose else longest)
         return total
 
     def _table(self) -> Table:

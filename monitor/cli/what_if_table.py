@@ -11,6 +11,9 @@ from monitor.cli.fitted_table import FittedTable
 from monitor.events.times import in_calendar
 from pipelines.replay.what_if import FirstAlert, Outcome
 
+_PHRASE_COLUMNS = 12
+"""Least width of the wrapped columns: settings and times, two words a line, so that candidates stay side by side."""
+
 
 def what_if_table(outcomes: Sequence[Outcome]) -> RenderableType:
     """One table a stream, or a line that says there was nothing to watch."""
@@ -25,7 +28,7 @@ def _of_stream(outcomes: Sequence[Outcome]) -> FittedTable:
     table = FittedTable(
         "setting", "fired", "info", "first alert", "delay", "top feature", "false alarms expected",
         prose=("setting", "first alert", "false alarms expected"), right=("fired", "info"),
-        title=f"{first.stream}, {first.events:,} events",
+        title=f"{first.stream}, {first.events:,} events", readable=_PHRASE_COLUMNS,
     )  # fmt: skip
     for outcome in outcomes:
         alert = outcome.first_alert

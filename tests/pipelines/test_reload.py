@@ -66,3 +66,11 @@ def test_a_file_with_both_changes_what_it_can() -> None:
     assert change.settings.for_stream("x").route == "b"
     assert change.settings.for_stream("x").detection.warmup == 300
     assert change.settings.alerting.group_window == Settings().alerting.group_window
+
+
+@pytest.mark.parametrize("where", ["detection", "streams"])
+def test_declared_attributes_are_measured_from_the_next_start_on(where: str) -> None:
+    declared = {"attributes": [{"name": "stars", "kind": "number"}]}
+    new = settings(**{where: declared if where == "detection" else [{"match": "a"} | declared]})
+    change = compare(Settings(), new)
+    assert change.at_restart == ["attributes"]

@@ -3,7 +3,7 @@
 `KnownValues` finds values that the reference never stated. It is blind where each product has its own price, since new
 values are normal there, and where 30 days become 14 days that other answers stated before. Where inputs repeat (the
 questions that everybody asks, a catalogue, probes that are sent every hour), the same input with other numbers in its
-answer shows both. An input is recognised by a hash of its words (`monitor.features.families.facts.QUESTION`).
+answer shows both. An input is recognised by its hash (`monitor.features.families.facts.QUESTION`).
 
 How often this happens in unchanged traffic is measured on the reference itself, each row against the others with its
 input. Where it is frequent (the answer depends on the order, the day, the customer) nothing is watched.

@@ -40,8 +40,14 @@ _DECLARED_AS = {"number": NUMBER, "flag": FLAG, "category": CATEGORY}
 OF_ATTRIBUTES = frozenset(spec.name for spec in (NUMBER, FLAG, CATEGORY, INPUT_NUMBER, INPUT_FLAG))
 
 MAX_ATTRIBUTES = 24  # of one event, those with names of feedback first
-_MAY_BE_TRAFFIC = re.compile(r"(?i)(?:status|tool|action|intent|decision)")
-"""Names of labels that may be known before the output is: these stay segments, too."""
+_SAID_OF_OUTPUT = re.compile(
+    r"(?:^|[^a-z0-9])(?:feedback|ratings?|rated|scores?|scored|thumbs?|stars?|votes?|likes?|liked|grades?|graded|verdicts?|"
+    r"judg\w*|csat|nps|satisf\w*|helpful\w*|quality|resolved|solved|faithful\w*|relevan\w*|grounded\w*|toxic\w*|"
+    r"correct\w*|bewertung|outcome)(?![a-z])"
+)
+"""Whole words of names: what has them follows from the output. `_FEEDBACK` finds parts of words, too: an attribute such
+as `accept_language` or `upgrade_plan` is watched all the same, and stays a part of the traffic."""
+_NEW_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")  # in `userRating`
 _FEEDBACK = re.compile(
     r"(?i)(?:feedback|rating|rated|score|thumb|stars?|vote|like|grade|verdict|label|judg|csat|nps|satisf|helpful|"
     r"quality|accept|reject|resolved|escalat|faithful|relevan|grounded|toxic|correct|sentiment|bewertung|nota|avis|"
@@ -105,12 +111,10 @@ def feedback_of(event: OutputEvent, declared: Mapping[str, DeclaredAttribute] | 
     return said or NO_KEYED
 
 
-def is_said_of_output(name: str, value: object) -> bool:
-    """Whether an attribute that is not declared is a score, a thumb or a verdict: it follows from the output."""
-    if not _named_like(name):
-        return False
-    plain = _plain(value)
-    return isinstance(plain, bool | float) or (isinstance(plain, str) and not _MAY_BE_TRAFFIC.search(name))
+@lru_cache(maxsize=4096)
+def is_said_of_output(name: str) -> bool:
+    """Whether an attribute is by its name a score, a thumb or a verdict, which follow from the output."""
+    return bool(_named_like(name)) and _SAID_OF_OUTPUT.search(_NEW_WORD.sub("_", name).lower()) is not None
 
 
 def _as_declared(value: object, attribute: DeclaredAttribute) -> float | str | None:
@@ -176,11 +180,7 @@ class Feedback:
         if not event.attributes:
             return segments
         declared = self._declared(event.stream)
-        said = {
-            f"attributes.{name}"
-            for name, value in event.attributes.items()
-            if name in declared or is_said_of_output(str(name), value)
-        }
+        said = {f"attributes.{name}" for name in event.attributes if name in declared or is_said_of_output(str(name))}
         return {name: value for name, value in segments.items() if name not in said} if said else segments
 
     def _said(self, batch: EventBatch) -> list[Keyed]:

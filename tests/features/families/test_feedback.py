@@ -6,7 +6,7 @@ import pytest
 
 from monitor.events.schema import OutputEvent
 from monitor.features.declared_attributes import DeclaredAttribute
-from monitor.features.families.feedback import feedback_of
+from monitor.features.families.feedback import feedback_of, is_said_of_output
 from monitor.features.registry import build_featurizer
 
 
@@ -87,3 +87,15 @@ def test_what_is_said_of_an_output_is_no_part_of_the_traffic() -> None:
     assert set(recognised) == {"attributes.intent", "attributes.tenant", "attributes.tier"}
     featurizer = build_featurizer(("feedback",), "off", declared=lambda _: declared(tier="category", intent="ignore"))
     assert set(featurizer.featurize([event], source="t").segments[0]) == {"attributes.tenant"}
+
+
+@pytest.mark.parametrize(
+    ("name", "follows"),
+    [
+        ("rating", True), ("userRating", True), ("judge.score", True), ("thumbs_up", True), ("verdict", True),
+        ("accept_language", False), ("upgrade_plan", False), ("startup_tier", False), ("annotation_team", False),
+        ("status", False), ("tool", False), ("intent", False), ("tenant", False), ("score_id", False),
+    ],
+)  # fmt: skip
+def test_only_whole_words_of_a_name_say_that_it_follows_from_the_output(name: str, follows: bool) -> None:
+    assert is_said_of_output(name) is follows
