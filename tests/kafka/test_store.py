@@ -100,7 +100,7 @@ def test_every_event_is_one_row_though_writers_are_killed_and_rebuilt_the_rows_a
     rng = random.Random(3)
     worker = installation.worker("store")
     for part in range(KILLS + 1):
-        installation.wait_for("a writer that answers", lambda: _is_ready(worker), 120)
+        installation.wait_for("a writer that answers", lambda alive=worker: _is_ready(alive), 120)
         installation.publish(events[part * each : (part + 1) * each], rate=800)  # while it writes
         if part == KILLS:
             break
