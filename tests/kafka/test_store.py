@@ -9,6 +9,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,7 @@ def test_every_event_is_one_row_though_writers_are_killed_and_rebuilt_the_rows_a
     rng = random.Random(3)
     worker = installation.worker("store")
     for part in range(KILLS + 1):
-        installation.wait_for("a writer that answers", lambda: _is_ready(worker), WITHIN_S)
+        installation.wait_for("a writer that answers", partial(_is_ready, worker), WITHIN_S)
         installation.publish(events[part * each : (part + 1) * each], rate=800)  # while it writes
         if part == KILLS:
             break
