@@ -1,8 +1,9 @@
 """Estimates of judged quality, held against simulations in which the truth is known.
 
-    python -m benchmarks.judgment [--quick] [--only live,people,labels,anchors,suites] [--data DIR]
+    python -m benchmarks.judgment [--full] [--only live,people,labels,anchors,suites] [--markdown FILE] [--data DIR]
 
-live: the pass rate of a stream from an unequal sample, looked at once and 390 times. people: a lenient evaluation model
+live: the pass rate of a stream from an unequal sample, looked at once and 390 times, beside the unweighted mean of the
+verdicts and the usual estimate weighted by inverse probability with Wald's interval. people: a lenient evaluation model
 corrected by people, with strata. labels: the same on the public labels of XSTest (900 answers labelled by people and by
 a model). anchors: years in which the evaluator stays the same or becomes more lenient. suites: the same cases before
 and after a change. Coverage is the share of runs whose interval holds the truth.
@@ -14,13 +15,14 @@ import argparse
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
+from scipy.stats import binom
 
 from benchmarks.corpora import ROOT
 from benchmarks.report import Report
@@ -34,74 +36,112 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 OUTPUTS, FIRST_LOOK, LOOK_EVERY = 20_000, 500, 50
+SHORT_CHARS = 200  # of an answer in XSTest: refusals are shorter, so this rule makes a draw that is not uniform
+UNWEIGHTED, BASELINE = "unweighted mean, Wilson", "IPW, Wald"
+INTERVALS = (UNWEIGHTED, BASELINE, "one look", "always valid")
+SKETCHED = {"stable": (0.0298, 0.0689), "drifting": (0.0379, 0.0844), "rare failures": (0.0081, 0.0225)}
+"""Widths of the two intervals in the simulation that the method was chosen by, which the product must not exceed."""
+WIDTH_NOISE = 0.02
+"""By how much a mean width differs between two seeds of 400 runs, relatively."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """How much is run, and where the data lie."""
 
-    quick: bool
+    full: bool
     data: Path
 
-    def runs(self, full: int, quick: int) -> int:
+    def runs(self, full: int, short: int) -> int:
         """Runs of a simulation."""
-        return quick if self.quick else full
+        return full if self.full else short
+
+
+def _stream(kind: str, rng: np.random.Generator) -> tuple[Flags, Floats, Flags, Floats]:
+    """A stream of outputs: which look risky, the chance of each to pass, which pass, and the draw's probability."""
+    risky = rng.random(OUTPUTS) < 0.08
+    p = np.where(risky, 0.94, 0.998) if kind == "rare failures" else np.where(risky, 0.60, 0.95)
+    if kind == "drifting":
+        p = p - np.linspace(0, 0.3, OUTPUTS).clip(0.15) + 0.15
+    return risky, p, rng.random(OUTPUTS) < p, np.where(risky, 0.5, 0.04)
 
 
 def live(plan: Plan, report: Report) -> None:
-    """A live estimate under peeking: 8 % of outputs look suspicious and are judged at 0.5, the rest at 0.04."""
+    """A live estimate under peeking: 8 % of outputs look risky and are judged at 0.5, the rest at 0.04."""
     rng = np.random.default_rng(1)
-    runs = plan.runs(400, 20)
+    runs, once_runs = plan.runs(400, 20), plan.runs(4_000, 400)
     looks = np.arange(FIRST_LOOK, OUTPUTS + 1, LOOK_EVERY)
     rows = []
     for kind in ("stable", "drifting", "rare failures"):
-        wrong = {"unweighted, Wilson": [0, 0], "one look": [0, 0], "always valid": [0, 0]}
-        width = dict.fromkeys(wrong, 0.0)
-        for _ in range(runs):
-            risky = rng.random(OUTPUTS) < 0.08
-            p = np.where(risky, 0.94, 0.998) if kind == "rare failures" else np.where(risky, 0.60, 0.95)
-            if kind == "drifting":
-                p = p - np.linspace(0, 0.3, OUTPUTS).clip(0.15) + 0.15
-            passed = rng.random(OUTPUTS) < p
-            judged = rng.random(OUTPUTS) < np.where(risky, 0.5, 0.04)
-            truth = np.cumsum(p)[looks - 1] / looks
-            found = _looks(risky, passed, judged, looks)
-            for name, intervals in found.items():
-                bad = [not one.holds(float(at)) for one, at in zip(intervals, truth, strict=True)]
-                wrong[name][0] += bad[-1]
-                wrong[name][1] += any(bad)
-                width[name] += intervals[-1].width / runs
-        for name, (last, anywhere) in wrong.items():
-            rows.append([kind, name, f"{last / runs:.3f}", f"{anywhere / runs:.3f}", f"{width[name]:.4f}"])
-            if name == "one look":
-                report.bar(f"{kind}: wrong at one look", "<= 0.05", f"{last / runs:.3f}", last <= 0.07 * runs)
-            if name == "always valid":
-                report.bar(
-                    f"{kind}: wrong at any of {len(looks)} looks",
-                    "<= 0.05",
-                    f"{anywhere / runs:.3f}",
-                    anywhere <= 0.05 * runs,
-                )
-    heads = ["stream", "interval", "wrong at the last look", f"wrong at any of {len(looks)}", "width at the end"]
-    report.table("Live estimates of judged quality", heads, rows, f"{runs} runs of {OUTPUTS:,} outputs, 95 % asked.")
+        once = dict.fromkeys(INTERVALS, 0)
+        often = dict.fromkeys(INTERVALS, 0)
+        width = dict.fromkeys(INTERVALS, 0.0)
+        for run in range(once_runs):
+            risky, p, passed, probability = _stream(kind, rng)
+            judged = rng.random(OUTPUTS) < probability
+            at = looks if run < runs else looks[-1:]  # the last look alone is cheap, and needs more runs
+            truth = np.cumsum(p)[at - 1] / at
+            for name, intervals in _looks(risky, passed, judged, probability, at).items():
+                bad = [not one.holds(float(true)) for one, true in zip(intervals, truth, strict=True)]
+                once[name] += bad[-1]
+                often[name] += run < runs and any(bad)
+                width[name] += intervals[-1].width / once_runs
+        for name in INTERVALS:
+            against = f"{width[name] / width[BASELINE]:.2f}"
+            errors = [f"{once[name] / once_runs:.3f}", f"{often[name] / runs:.3f}"]
+            rows.append([kind, name, *errors, f"{width[name]:.4f}", against])
+        _live_bars(report, kind, (once["one look"], once_runs), (often["always valid"], runs), width)
+    heads = ["stream", "interval", "wrong at one look", f"wrong at any of {len(looks)}", "width", "of IPW's"]
+    note = (
+        f"{OUTPUTS:,} outputs a run, 95 % asked; {once_runs:,} runs for one look, {runs} for all. "
+        "IPW: weighted by one over the probability."
+    )
+    report.table("Live estimates of judged quality", heads, rows, note)
 
 
-def _looks(risky: Flags, passed: Flags, judged: Flags, looks: npt.NDArray[np.int64]) -> dict[str, list[Interval]]:
+def _live_bars(
+    report: Report, kind: str, once: tuple[int, int], often: tuple[int, int], width: Mapping[str, float]
+) -> None:
+    for what, (wrong, runs) in (
+        ("one look", once),
+        (f"any of {len(range(FIRST_LOOK, OUTPUTS + 1, LOOK_EVERY))} looks", often),
+    ):
+        # As many as a true 5 % exceeds by chance in one of 100 such benchmarks: few runs cannot show more.
+        most = int(binom.ppf(0.99, runs, 0.05))
+        report.bar(f"{kind}: wrong at {what}", f"<= 0.05 ({most} of {runs})", f"{wrong / runs:.3f}", wrong <= most)
+    for name, sketched in zip(("one look", "always valid"), SKETCHED[kind], strict=True):
+        met = width[name] <= sketched * (1 + WIDTH_NOISE)
+        report.bar(f"{kind}: width, {name}", f"<= {sketched:.4f}", f"{width[name]:.4f}", met)
+
+
+def _looks(
+    risky: Flags, passed: Flags, judged: Flags, probability: Floats, looks: npt.NDArray[np.int64]
+) -> dict[str, list[Interval]]:
     sums = {}
     for name, stratum in (("risky+uniform", risky), ("uniform", ~risky)):
         sums[name] = [
             np.cumsum(part)[looks - 1] for part in (stratum, stratum & judged & passed, stratum & judged & ~passed)
         ]
-    found: dict[str, list[Interval]] = {"unweighted, Wilson": [], "one look": [], "always valid": []}
+    found: dict[str, list[Interval]] = {name: [] for name in INTERVALS}
+    found[BASELINE] = _weighted(passed, judged, probability, looks)
     for k in range(len(looks)):
         strata = {name: StratumCounts(int(a[k]), float(b[k]), float(c[k])) for name, (a, b, c) in sums.items()}
         good = sum(counts.passed for counts in strata.values())
-        found["unweighted, Wilson"].append(wilson(good, sum(counts.judged for counts in strata.values())))
+        found[UNWEIGHTED].append(wilson(good, sum(counts.judged for counts in strata.values())))
         for name, always in (("one look", False), ("always valid", True)):
             one = estimate(strata, always_valid=always)
             assert one is not None
             found[name].append(one.interval)
     return found
+
+
+def _weighted(passed: Flags, judged: Flags, probability: Floats, looks: npt.NDArray[np.int64]) -> list[Interval]:
+    """The usual estimate: one less the mean of failures over their probability (Horvitz and Thompson 1952), Wald's."""
+    z = 1 - judged * ~passed / probability
+    mean = np.cumsum(z)[looks - 1] / looks
+    variance = np.maximum(np.cumsum(z * z)[looks - 1] / looks - mean**2, 0.0)
+    half = 1.96 * np.sqrt(variance / looks)
+    return [Interval(float(m), max(0.0, float(m - h)), min(1.0, float(m + h))) for m, h in zip(mean, half, strict=True)]
 
 
 def people(plan: Plan, report: Report) -> None:
@@ -198,8 +238,44 @@ def labels(plan: Plan, report: Report) -> None:
             share >= 0.94 and narrower,
         )
     off = float(verdict.mean()) - truth
+    _drawn_labels(plan, report, records, good, verdict)
     note = f"{runs} draws from {size} labelled answers; the model alone is off by {off:+.3f} at any n."
     report.table("People's labels and a model's, XSTest", ["labels", "by", "coverage", "width"], rows, note)
+
+
+def _drawn_labels(
+    plan: Plan, report: Report, records: Sequence[Mapping[str, str]], good: Flags, verdict: Flags
+) -> None:
+    """The model as an evaluator of drawn outputs: its rate among all is found, which is not people's rate."""
+    rng = np.random.default_rng(9)
+    short = np.array([len(record["output"]) < SHORT_CHARS for record in records])
+    runs = plan.runs(5_000, 400)
+    held = dict.fromkeys(("the model's rate", "people's rate"), 0)
+    naive = 0
+    for _ in range(runs):
+        judged = rng.random(len(good)) < np.where(short, 0.5, 0.1)
+        strata = {
+            name: StratumCounts(
+                int(stratum.sum()),
+                float((stratum & judged & verdict).sum()),
+                float((stratum & judged & ~verdict).sum()),
+            )
+            for name, stratum in (("risky+uniform", short), ("uniform", ~short))
+        }
+        found = estimate(strata, always_valid=False)
+        assert found is not None
+        held["the model's rate"] += found.interval.holds(float(verdict.mean()))
+        held["people's rate"] += found.interval.holds(float(good.mean()))
+        naive += wilson(float((judged & verdict).sum()), float(judged.sum())).holds(float(verdict.mean()))
+    rows = [[what, "post-stratified", f"{count / runs:.3f}"] for what, count in held.items()]
+    rows.append(["the model's rate", "unweighted mean", f"{naive / runs:.3f}"])
+    note = (
+        f"{runs} draws, short answers at 0.5, others at 0.1; "
+        f"the model passes {verdict.mean():.3f}, people {good.mean():.3f}."
+    )
+    report.table("A model with errors judges a sample, XSTest", ["holds", "estimate", "coverage"], rows, note)
+    share = held["the model's rate"] / runs
+    report.bar("XSTest, drawn: coverage of the model's rate", ">= 0.94", f"{share:.3f}", share >= 0.94)
 
 
 def anchors(plan: Plan, report: Report) -> None:
@@ -300,7 +376,8 @@ SECTIONS = {"live": live, "people": people, "labels": labels, "anchors": anchors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the sections asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.judgment", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few runs, half a minute")
+    parser.add_argument("--full", action="store_true", help="all runs, some twenty minutes; without it one or two")
+    parser.add_argument("--markdown", type=Path, help="write the tables to this file as well")
     parser.add_argument("--only", help=f"sections, separated by commas: {', '.join(SECTIONS)}")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     options = parser.parse_args(arguments)
@@ -309,10 +386,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         parser.error(f"no section {unknown[0]!r}; there are {', '.join(SECTIONS)}")
     report = Report(Console(width=None if Console().is_terminal else 200))
-    plan = Plan(options.quick, options.data)
+    plan = Plan(options.full, options.data)
     for name in chosen:
         SECTIONS[name](plan, report)
     report.bars()
+    if options.markdown is not None:
+        report.write(options.markdown)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from monitor.alerting.lifecycle.book import AlertBook
 from monitor.alerting.lifecycle.dispatch import Dispatch
-from monitor.criteria.derived import judged_features
+from monitor.criteria.derived import FEEDBACK, feedback_of, judged_features
 from monitor.criteria.family import CheckFamily, refuse_unknown_features
 from monitor.detection import PartitionMonitor
 from monitor.features.base import FeatureSpec
@@ -39,6 +39,7 @@ def partition_monitor(
         lambda stream: now().for_stream(stream).detection,
         watched_features(settings, specs),
         settings.worker.max_streams,
+        lambda stream: None if feedback_of(stream) is None else (FEEDBACK,),
     )
 
 

@@ -36,6 +36,7 @@ from pipelines.kafka.topics import read_topics
 from pipelines.liveness.metrics_port import MetricsPort, open_metrics_server
 from pipelines.liveness.watchdog import Watchdog, exit_stuck
 from pipelines.liveness.watched_parts import WorkerMarks, watched_parts
+from pipelines.matters.harm_judge import HarmJudge
 from pipelines.reload import Reread, reread_settings
 from pipelines.roles import Role
 from pipelines.stages.base import Stage, StageServices
@@ -185,6 +186,9 @@ class Worker:
                 judge = JudgeWorker(settings, topics, self.stats, self._end_from_thread)
                 judge.start()
                 stack.push_async_callback(asyncio.to_thread, judge.stop)
+                harm = HarmJudge(lambda: self.settings, topics, self._end_from_thread)
+                harm.start()
+                stack.push_async_callback(asyncio.to_thread, harm.stop)
             if self._supervision.stuck is not None and stages:
                 parts = watched_parts(settings.broker, settings.topics.features.name, consumer, stages, self._marks)
                 self._watchdog = Watchdog(parts, settings.worker.stuck_after, self._supervision.stuck)

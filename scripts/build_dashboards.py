@@ -3,7 +3,7 @@
 python scripts/build_dashboards.py
 
 Built with Grafana's foundation SDK, whose types are generated from Grafana's own schemas: a field that Grafana does
-not know cannot be written. Four dashboards, from the question that comes first to the one that comes last: which
+not know cannot be written. Five dashboards, from the question that comes first to the one that comes last: which
 streams are in trouble; what is wrong with this one; is it the model or something it calls; and can the monitor itself
 be trusted.
 """
@@ -470,6 +470,53 @@ LATENCY: list[AnyPanel] = [
            Query('max by (stream) (oqm_feature_current{stream=~"$stream", feature="call.cost.usd"})', "{{stream}}")),
 ]  # fmt: skip
 
+OF_STREAMS = '{stream=~"$stream"}'
+
+QUALITY: list[AnyPanel] = [
+    number("Lowest rate, surely", "The lowest upper bound of all estimates: at least one criterion is passed by no "
+           "more than this.", units.PercentUnit, Query("min(oqm_quality_high_ratio" + OF_STREAMS + ")", "at most")),
+    number("Outputs with a verdict", "Outputs of the last 7 days that evaluators or checks have judged, over all "
+           "criteria.", units.Short, Query("sum(oqm_quality_judged_outputs" + OF_STREAMS + ")", "judged")),
+    number("Cannot tell", "Streams and criteria of which nothing was judged: never read it as fine.", units.Short,
+           Query("count(oqm_quality_judged_outputs" + OF_STREAMS + " == 0) or vector(0)", "cannot tell"),
+           limits=ZERO_IS_GOOD),
+    number("Verdicts missing", "Share of the outputs drawn that got no verdict: above 2 % the interval alone does not "
+           "say all (oqm quality).", units.PercentUnit,
+           Query("sum(oqm_quality_missing_outputs" + OF_STREAMS + ") / (sum(oqm_quality_missing_outputs" + OF_STREAMS
+                 + ") + sum(oqm_quality_judged_outputs" + OF_STREAMS + ") > 0)", "missing"),
+           limits=Limits("green", ((0.02, "orange"), (0.1, "red")))),
+    number("Evaluators down", "Evaluators that give no verdicts now.", units.Short,
+           Query("sum(max by (evaluator) (oqm_evaluator_down)) or vector(0)", "down"), limits=ZERO_IS_GOOD),
+    number("Age of the estimates", "Since they were made, by the worker with the role store.", units.Seconds,
+           Query("time() - max(oqm_quality_timestamp_seconds > 0)", "age"),
+           limits=Limits("green", ((600, "orange"), (3_600, "red")))),
+    course("Share that passes, at least and at most", "Bounds of the 15 lowest estimates, over the last 7 days. They "
+           "hold at every look: where they do not overlap, rates differ.", units.PercentUnit,
+           Query("bottomk(15, max by (stream, criterion) (oqm_quality_low_ratio" + OF_STREAMS + "))",
+                 "{{stream}} {{criterion}}: at least"),
+           Query("bottomk(15, max by (stream, criterion) (oqm_quality_high_ratio" + OF_STREAMS + "))",
+                 "{{stream}} {{criterion}}: at most"), most=1, width=24, height=10),
+    rows("Estimates", "Share of all outputs that pass, with its interval and the verdicts that it rests on. oqm "
+         "quality breaks them down.",
+         [Query("max by (stream, criterion) (oqm_quality_ratio" + OF_STREAMS + ")", "rate"),
+          Query("max by (stream, criterion) (oqm_quality_low_ratio" + OF_STREAMS + ")", "low"),
+          Query("max by (stream, criterion) (oqm_quality_high_ratio" + OF_STREAMS + ")", "high"),
+          Query("max by (stream, criterion) (oqm_quality_judged_outputs" + OF_STREAMS + ")", "judged"),
+          Query("max by (stream, criterion) (oqm_quality_missing_outputs" + OF_STREAMS + ")", "missing"),
+          Query("max by (stream, criterion) (oqm_quality_seen_outputs" + OF_STREAMS + ")", "seen")],
+         {"stream": "stream", "criterion": "criterion", "Value #A": "pass", "Value #B": "at least",
+          "Value #C": "at most", "Value #D": "judged", "Value #E": "missing", "Value #F": "outputs"},
+         sort="judged", width=24, height=12,
+         units_of={"pass": units.PercentUnit, "at least": units.PercentUnit, "at most": units.PercentUnit}),
+    course("Judgments", "Verdicts, and outputs without one, per hour.", units.Short,
+           Query(none("outcome", "sum by (outcome) (increase(oqm_judgments_total[1h]))"), "{{outcome}}"), width=8),
+    course("Cost", "US dollars that evaluators cost per hour, by the prices of the settings.", units.Dollars,
+           Query(none("evaluator", "sum by (evaluator) (increase(oqm_evaluator_cost_usd_total[1h]))"), "{{evaluator}}"),
+           width=8),
+    course("Time of a verdict", "95 % of the answers of each evaluator took no longer.", units.Seconds,
+           Query(quantile(0.95, "oqm_evaluator_seconds", "evaluator"), "{{evaluator}}"), width=8),
+]  # fmt: skip
+
 HEALTH: list[AnyPanel] = [
     number("Workers ready", "Workers with their partitions assigned and restored. 0: nothing is watched.", units.Short,
            Query("sum(oqm_worker_ready)", "ready"), limits=Limits("red", ((1, "green"),))),
@@ -542,11 +589,18 @@ def dashboards() -> dict[str, model.Dashboard]:
         "What changed in one stream: before and after, since when, and in which segment.",
         WATCHED,
     )
+    quality = page(
+        "oqm-quality",
+        "criteria",
+        "Which share of the outputs passes each criterion, how surely, and on how many verdicts it rests.",
+        QUALITY,
+    )
     latency = page("oqm-latency", "latency and dependencies", "Is it the model, or something that it calls?", LATENCY)
     health = page("oqm-health", "monitor health", "Whether the monitor itself can be trusted.", HEALTH)
     return {
         "overview": overview.build(),
         "stream": stream.with_variable(stream_choice(several=False)).annotation(Annotation(CHANGE_POINTS)).build(),
+        "quality": quality.with_variable(stream_choice(several=True)).build(),
         "latency": latency.with_variable(stream_choice(several=True)).build(),
         "health": health.build(),
     }

@@ -47,7 +47,7 @@ prints the JSON Schema, `oqm schema finding` that of a finding, which `oqm repla
 A receiver may get a transition more than once, always with the same `transition` key, by which it drops repetitions.
 That somebody has taken an alert is sent as `firing` once more, with a `transition` that ends in `:acknowledged`.
 Newer figures of an alert that fires are sent as `firing`, too: `revision` counts them, and `transition` ends in
-`:revision-1` to `:revision-3`.
+`:revision-1`, `:revision-2` and so on.
 
 | state | meaning |
 |---|---|

@@ -24,6 +24,7 @@ from monitor.detection.records.finding import (
     Severity,
     State,
 )
+from monitor.detection.records.judged import Judged
 
 SCHEMA_VERSION = 1
 """Of the JSON on `oqm.alerts`; new fields do not change it."""
@@ -33,6 +34,9 @@ RESOLVED_BECAUSE = "resolved"
 
 SEVERITY_NOW = "severity_now"
 """Annotation with the severity by the latest figures, where that is lower than the one that the alert fired with."""
+
+JUDGED = "judged"
+"""Annotation that says whether outputs became worse, by verdicts on outputs before and after."""
 
 LASTED = "lasted"
 """Annotation with the duration of what the alert is about."""
@@ -73,6 +77,7 @@ class Revised(StrEnum):
     SEGMENT = "segment"
     CAUSE = "cause"  # another feature comes first
     FIGURES = "figures"
+    JUDGED = "judged"  # whether the change makes outputs worse
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,9 +128,17 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     streams: Annotated[int, Meta(description="Streams of the incident that were known when this was made.")] = 1
     model: Annotated[str | None, Meta(description="Model that most of the changed events came from.")] = None
     resolution: Annotated[Resolution | None, Meta(description="How it ended; only with the state `resolved`.")] = None
-    revision: Annotated[int, Meta(description="0 when it fires, then 1 to 3 as more changed events were measured.")] = 0
+    revision: Annotated[
+        int,
+        Meta(
+            description="0 when it fires, then higher as more changed events were measured, and as outputs were judged."
+        ),
+    ] = 0
     measured_events: Annotated[int | None, Meta(description="Changed events behind the figures.")] = None
     revised: Annotated[list[Revised], Meta(description="What this revision says otherwise than the one before.")] = []
+    judged: Annotated[
+        Judged | None, Meta(description="Whether it makes outputs worse, by verdicts on outputs before and after.")
+    ] = None
     previous_labels: Annotated[
         dict[str, str] | None, Meta(description="Labels before, where the severity among them changed.")
     ] = None
@@ -152,9 +165,12 @@ def is_update(alert: Alert) -> bool:
 
 
 def is_grave_update(alert: Alert) -> bool:
-    """Whether an update changes what a person does: it became critical, or another cause or segment is named."""
+    """Whether an update changes what a person does.
+
+    It became critical, another cause or segment is named, or it is known whether outputs became worse.
+    """
     critical = Revised.SEVERITY in alert.revised and alert.severity is Severity.CRITICAL
-    return critical or Revised.SEGMENT in alert.revised or Revised.CAUSE in alert.revised
+    return critical or not {Revised.SEGMENT, Revised.CAUSE, Revised.JUDGED}.isdisjoint(alert.revised)
 
 
 def encode(alert: Alert) -> bytes:

@@ -15,7 +15,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from monitor.alerting.rendering.alert_facts import refined
+from monitor.alerting.rendering.alert_facts import judged, refined
 from monitor.alerting.rendering.moments import moment
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile
@@ -248,6 +248,8 @@ def _notes(entry: Entry, now: float) -> list[str]:
     said, found = entry.said, []
     if entry.fires and (again := refined(entry.alert)):
         found.append(again)
+    if entry.fires and (harm := judged(entry.alert)):
+        found.append(harm)
     if said.false_by is not None:
         found.append(f"false: {said.false_by}")
     if said.acked_by is not None:

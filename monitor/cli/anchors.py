@@ -13,7 +13,7 @@ import typer
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile, existing
 from monitor.cli.output import notes, print_json, tables
-from monitor.cli.trace import StoreOption
+from monitor.cli.store_option import StoreOption
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:

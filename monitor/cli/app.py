@@ -22,6 +22,7 @@ from monitor.cli import (
     events,
     features,
     publish,
+    quality,
     reference,
     replay,
     schema,
@@ -60,6 +61,7 @@ def build_app() -> typer.Typer:
     app.command("publish")(publish.command)
     app.command("topics")(topics.command)
     app.command("events")(events.command)
+    app.command("quality")(quality.command)
     app.command("trace")(trace.command)
     app.command("search")(trace.search)
     app.command("schema")(schema.command)

@@ -27,6 +27,13 @@ def command(
     ] = 115.0,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random texts.")] = 7,
     quick: Annotated[bool, typer.Option("--quick", help="More outputs per second and an earlier fault.")] = False,
+    judged: Annotated[
+        bool,
+        typer.Option(
+            "--judged",
+            help="With a scripted evaluator, which judges answers before and after the change: does it matter?",
+        ),
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Show a support assistant that goes wrong without an error, and the alert of the monitor.
@@ -41,7 +48,7 @@ def command(
     from monitor.demo.screen import Lines, Screen, Silent, Terminal
     from monitor.settings import Settings
 
-    plan = Plan(fault=fault, rate=rate, duration_s=duration, seed=seed)
+    plan = Plan(fault=fault, rate=rate, duration_s=duration, seed=seed, judged=judged)
     if quick:
         plan = replace(plan, rate=_QUICK_RATE, healthy_s=_QUICK_HEALTHY_S)
     broker = connection.over(Settings()).broker if connection.broker else None

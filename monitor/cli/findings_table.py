@@ -33,7 +33,10 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
         again = latest.get(finding.id)
         if again is not None and finding.state is not State.RESOLVED:
             newest = again.title.removeprefix(f"{again.stream}: ")
-            what.append(f"\n  refined on {again.measured_events:,} events: {newest}")
+            if again.measured_events is not None:
+                what.append(f"\n  refined on {again.measured_events:,} events: {newest}")
+            if again.judged is not None:
+                what.append(f"\n  {again.judged.text}")
             if again.severity is not finding.severity:
                 what.append(f"  ({again.severity.value})", style="dim")
         # What is resolved was reported when it fired.

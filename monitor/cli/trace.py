@@ -14,28 +14,17 @@ from monitor.alerting.rendering.moments import moment
 from monitor.cli.moments import parse_moment
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
-from monitor.errors import ConfigError
+from monitor.cli.store_option import StoreOption, opened
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from monitor.settings import Settings
-    from monitor.store.base import TraceStore
-    from monitor.store.query import StoredOutput
+    from monitor.store.feedback import StoredFeedback
+    from monitor.store.query import StoredJudgment, StoredOutput
 
 EXIT_NONE = 1
 EXCERPT_CHARS = 160  # of an output in the table: two lines of a terminal; `oqm trace` has it whole
-
-StoreOption = Annotated[
-    str | None,
-    typer.Option(
-        "--store",
-        metavar="FOLDER|URL",
-        envvar="OQM_STORE",
-        help="Where the trace store is; without it, store.location of the settings.",
-        show_default=False,
-    ),
-]
 
 
 def command(
@@ -47,23 +36,31 @@ def command(
     store: StoreOption = None,
     config: ConfigFile = None,
 ) -> None:
-    """Show an output with all that is known of it: input, prompt, model and version, steps, calls, checks, features.
+    """Show an output with all that is known of it: input, prompt, version, steps, calls, checks, judgments, features.
 
-    Texts are shown in the form in which privacy lets them be kept. Exit code 1: the store has no such output.
+    What users said of it stands there as well. Texts are shown in the form in which privacy lets them be kept. Exit
+    code 1: the store has no such output.
     """
     from monitor.settings import load_settings
 
     settings = load_settings(config)
-    traces = _opened(settings, store)
+    traces = opened(settings, store)
     try:
         found = [one for one in traces.find(event) if stream in (None, one.stream)]
+        judgments = traces.judgments(event) if found else []
+        feedback = traces.feedback(event) if found else []
     finally:
         traces.close()
     for one, features in zip(found, _features(found, settings) if found else (), strict=True):
+        judged = [each for each in judgments if each.of(one)]
+        said = [each for each in feedback if each.stream in (None, one.stream)]
         if json:
-            print_json({**msgspec.to_builtins(one), "features": features})
+            with_verdicts = {"judgments": msgspec.to_builtins(judged)} if judged else {}
+            if said:
+                with_verdicts["feedback"] = msgspec.to_builtins(said)
+            print_json({**msgspec.to_builtins(one), **with_verdicts, "features": features})
         else:
-            _print_trace(one, features)
+            _print_trace(one, judged, said, features)
     if not found:
         notes().print(f"the trace store has no output with the id {event}", markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_NONE)
@@ -112,7 +109,7 @@ def search(
         text=text,
         limit=limit,
     )
-    traces = _opened(load_settings(config), store)
+    traces = opened(load_settings(config), store)
     try:
         found = traces.search(asked)
     finally:
@@ -127,15 +124,6 @@ def search(
         raise typer.Exit(EXIT_NONE)
     if len(found) == limit and not json:
         notes().print(f"the newest {limit:,}; there may be more: --limit N", markup=False)
-
-
-def _opened(settings: Settings, store: str | None) -> TraceStore:
-    from monitor.store.open import open_store
-
-    location = store or settings.store.location
-    if not location:
-        raise ConfigError("no trace store: give --store, or --config with store.location")
-    return open_store(location, read_only=True)
 
 
 def _features(found: Sequence[StoredOutput], settings: Settings) -> list[Mapping[str, Any]]:
@@ -196,7 +184,9 @@ def _print_table(found: Iterable[StoredOutput]) -> None:
     tables().print(table)
 
 
-def _print_trace(one: StoredOutput, features: Mapping[str, Any]) -> None:
+def _print_trace(
+    one: StoredOutput, judged: Sequence[StoredJudgment], said: Sequence[StoredFeedback], features: Mapping[str, Any]
+) -> None:
     from monitor.alerting.rendering.terminal_text import plain
 
     console = tables()
@@ -222,10 +212,48 @@ def _print_trace(one: StoredOutput, features: Mapping[str, Any]) -> None:
     if rest:
         console.print("\n[bold]other fields[/]")
         console.print(_shown(rest), markup=False, soft_wrap=True)
+    if judged:
+        console.print("\n[bold]judgments[/]")
+    for judgment in judged:
+        console.print(f"  {_verdict(judgment)}", markup=False, soft_wrap=True)
+        if judgment.rationale:
+            console.print(f"    {plain(' '.join(judgment.rationale.split()))}", markup=False, soft_wrap=True)
+    if said:
+        console.print("\n[bold]feedback[/] of users")
+    for feedback in said:
+        console.print(f"  {_said(feedback)}", markup=False, soft_wrap=True)
+        if feedback.text:
+            console.print(f"    {plain(' '.join(feedback.text.split()))}", markup=False, soft_wrap=True)
     console.print("\n[bold]features[/] of the texts as they are kept")
     for name, value in features.items():
         if value is not None:
             console.print(f"  {name}: {value}", markup=False, soft_wrap=True)
+
+
+def _said(feedback: StoredFeedback) -> str:
+    from monitor.alerting.rendering.terminal_text import plain
+
+    if feedback.kind == "correction":
+        what = "corrected"
+    elif feedback.value is not None and feedback.low is not None and feedback.high is not None:
+        what = f"{feedback.value:g} of {feedback.low:g} to {feedback.high:g}"
+    else:
+        what = "up" if feedback.good else "down"
+    who = f" by {feedback.by}" if feedback.by else ""
+    return plain(f"{feedback.kind}: {what}{who}, {moment(feedback.time)}")
+
+
+def _verdict(judgment: StoredJudgment) -> str:
+    """`answers_question: failed, score 0.2, by main (gpt-x), drawn at 0.5, 2026-11-30 12:01:00 UTC`."""
+    from monitor.alerting.rendering.terminal_text import plain
+
+    said = f"no verdict ({judgment.missing})" if judgment.passed is None else "passed" if judgment.passed else "failed"
+    score = "" if judgment.score is None else f", score {judgment.score:.2g}"
+    model = f" ({judgment.answered_by})" if judgment.answered_by else ""
+    why = f"drawn at {judgment.probability:.3g}" if judgment.purpose == "sample" else judgment.purpose
+    alert = f" for alert {judgment.finding}" if judgment.finding else ""
+    who = judgment.evaluator or "no evaluator"
+    return plain(f"{judgment.criterion}: {said}{score}, by {who}{model}, {why}{alert}, {moment(judgment.judged_at)}")
 
 
 _SHOWN = frozenset(

@@ -15,6 +15,19 @@ from typing import NamedTuple
 from monitor.criteria.criterion import ANCHOR_STREAM, JUDGED_STREAM, Criterion
 from monitor.features.base import FeatureSpec, Kind, Role, Worse
 
+FEEDBACK_STREAM = "~feedback/"
+"""Beginning of the name of the derived stream of what users say of a stream's outputs."""
+FEEDBACK_PREFIX = "output.feedback."
+FEEDBACK = FeatureSpec(
+    f"{FEEDBACK_PREFIX}bad",
+    Kind.FLAG,
+    "the user is not content with the output",
+    worse=Worse.UP,
+    failure=True,
+    role=Role.FEEDBACK,
+)
+"""The one feature of streams of feedback: of a thumb that it is down, of a rating that it is in the lower half."""
+
 EVALUATOR = "evaluator"
 """The segment of a judged row that names who judged: the evaluator's name and identity. Detection takes it as a version
 (`monitor.detection.columns.recent_rows.VERSIONS`): a change that comes with another identity is one of the evaluator,
@@ -74,3 +87,20 @@ def judged_features(criteria: Iterable[Criterion]) -> tuple[FeatureSpec, ...]:
         )
         for name, criterion in by_name.items()
     )
+
+
+def feedback_stream(stream: str, kind: str) -> str:
+    """Name of the stream of users' feedback of a kind on a stream's outputs; `feedback_of` reverses it."""
+    return f"{FEEDBACK_STREAM}{stream}/{kind}"
+
+
+def feedback_of(name: str) -> tuple[str, str] | None:
+    """The stream and kind of a stream of feedback; None for the name of any other stream.
+
+    >>> feedback_of("~feedback/shop/answers/thumb")
+    ('shop/answers', 'thumb')
+    """
+    if not name.startswith(FEEDBACK_STREAM):
+        return None
+    stream, slash, kind = name.removeprefix(FEEDBACK_STREAM).rpartition("/")
+    return (stream, kind) if slash and stream and kind else None

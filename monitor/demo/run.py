@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +30,14 @@ from monitor.detection.records.finding import State
 from monitor.detection.settings import DetectionSettings
 from monitor.publisher import OutputPublisher
 from monitor.settings import Broker, Settings
+from monitor.testing.scripted_evaluator import ScriptedEvaluator
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.topics import ensure_topics, private_topics, temporary_topics
 
+LONGEST_TO_THE_POINT = 80
+"""Words: one answer in fifty is longer before the silent update, and most are after it."""
+_ERRS = 0.03
+"""Share of the scripted evaluator's verdicts that are wrong, in each direction: real ones err as well."""
 _LOOK_EVERY_S = 0.25
 _METRICS_EVERY_S = 1.0
 _AFTERMATH_S = 12.0
@@ -43,13 +48,21 @@ _FAST_HEALTHY_S = 25.0
 faults time goes by faster."""
 CONFIG: dict[str, Any] = {"streams": [{"match": ANSWER, "slo": OBJECTIVES}]}
 """The worker's only settings: objectives, which only operators can know."""
+JUDGED: dict[str, Any] = {
+    "name": "to_the_point",
+    "pass": f"answers the customer in at most {LONGEST_TO_THE_POINT} words",
+    "evaluator": "scripted",
+    "sample": {"uniform": 0.02},
+}
+"""The criterion with `Plan.judged`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What is to happen. Nothing here reaches the worker, which runs with its defaults, and objectives (`CONFIG`).
 
-    `healthy_s` is the least time before the fault; it also waits until the monitor has learned what is normal.
+    `healthy_s` is the least time before the fault; it also waits until the monitor has learned what is normal. With
+    `judged` a scripted evaluator judges outputs by `JUDGED`, and the run goes on until the alert says what came out.
     """
 
     fault: Fault = Fault.SILENT_UPDATE
@@ -57,6 +70,7 @@ class Plan:
     healthy_s: float = 25.0
     duration_s: float = 115.0
     seed: int = 7
+    judged: bool = False
 
     @property
     def watched(self) -> str:
@@ -76,12 +90,16 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it. Times in seconds; `events_to_alert` counts the struck stream's events since the fault."""
+    """What came of it. Times in seconds; `events_to_alert` counts the struck stream's events since the fault.
+
+    `judged` is the revision of the alert that says whether outputs became worse.
+    """
 
     fault: Fault
     duration_s: float = 0.0
     events: int = 0
     alert: Alert | None = None
+    judged: Alert | None = None
     alert_after_start_s: float | None = None
     alert_after_fault_s: float | None = None
     events_to_alert: int | None = None
@@ -106,6 +124,7 @@ class Outcome:
         return (
             f"{self.fault.value} was called out {self.alert_after_fault_s:.1f} s after it began{where} and "
             f"{self.alert_after_start_s:.0f} s after the start."
+            + (f" {self.judged.judged.text}" if self.judged and self.judged.judged else "")
         )
 
     def record(self) -> dict[str, Any]:
@@ -119,6 +138,7 @@ class Outcome:
             "alert_after_fault_s": self.alert_after_fault_s and round(self.alert_after_fault_s, 1),
             "events_to_alert": self.events_to_alert,
             "alert": msgspec.to_builtins(self.alert) if self.alert else None,
+            "judged": msgspec.to_builtins(self.judged.judged) if self.judged else None,
             "other_alerts": [msgspec.to_builtins(alert) for alert in self.other_alerts],
             "metrics": self.metrics,
         }
@@ -136,7 +156,8 @@ def run_demo(plan: Plan, screen: Screen, broker: Broker | None = None) -> Outcom
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="oqm-demo-")))
-        settings, arguments = stack.enter_context(_kafka(broker, folder))
+        config = stack.enter_context(_config(plan))
+        settings, arguments = stack.enter_context(_kafka(broker, folder, config))
         worker = stack.enter_context(
             WorkerProcess(arguments, _environment(settings.broker), free_port(), folder / "worker.log")
         )
@@ -174,9 +195,10 @@ def _watch(
             metrics = WorkerMetrics.parse(worker.metrics() or "")
         for alert in _poll(consumer):
             _note(alert, plan, outcome, traffic, elapsed, screen)
-            if outcome.alert is not None and end == plan.duration_s:
+            if outcome.alert is not None and not plan.judged and end == plan.duration_s:
                 end = min(plan.duration_s, elapsed + _AFTERMATH_S)
-        if outcome.alert is not None and metrics.state(plan.watched) == "drift":
+        shown = metrics.state(plan.watched) == "drift" and (not plan.judged or outcome.judged is not None)
+        if outcome.alert is not None and shown:
             break
         learned = metrics.state(plan.watched) in ("stable", "drift")
         if traffic.fault_at is None and plan.fault is not Fault.NONE and learned and elapsed >= plan.fault_after_s:
@@ -194,6 +216,9 @@ def _watch(
 def _note(alert: Alert, plan: Plan, outcome: Outcome, traffic: Traffic, elapsed: float, screen: Screen) -> None:
     """Take an alert for the one that was hoped for, or for another."""
     screen.say(Text(block(alert)))
+    if alert.judged is not None and outcome.alert is not None and alert.id == outcome.alert.id:
+        outcome.judged = outcome.judged or alert
+        return
     if alert.state is not State.FIRING or is_update(alert):
         return
     began = traffic.fault_time
@@ -231,20 +256,34 @@ def _fill(view: View, elapsed: float, plan: Plan, traffic: Traffic, metrics: Wor
 
 
 @contextmanager
-def _kafka(broker: Broker | None, folder: Path) -> Iterator[tuple[Settings, list[str]]]:
+def _config(plan: Plan) -> Iterator[dict[str, Any]]:
+    """The worker's settings, and the evaluator that they name."""
+    if not plan.judged:
+        yield CONFIG
+        return
+    with ScriptedEvaluator(
+        fails=lambda output: len(output.split()) > LONGEST_TO_THE_POINT, sensitivity=1 - _ERRS, specificity=1 - _ERRS
+    ) as evaluator:
+        [stream] = CONFIG["streams"]
+        scripted = {"kind": "chat", "name": "scripted", "url": evaluator.url, "model": "scripted"}
+        yield {"streams": [{**stream, "criteria": [JUDGED]}], "evaluators": [scripted]}
+
+
+@contextmanager
+def _kafka(broker: Broker | None, folder: Path, config: Mapping[str, Any]) -> Iterator[tuple[Settings, list[str]]]:
     """Settings with a broker and its topics, and the arguments that take a worker to them."""
     file = folder / "demo.yaml"
     if broker is None:
         with EmbeddedBroker() as embedded:
             settings = Settings(broker=Broker(bootstrap=embedded.address))
-            file.write_text(yaml.safe_dump(CONFIG))
+            file.write_text(yaml.safe_dump(dict(config)))
             ensure_topics(settings.broker, settings.topics)
             yield settings, ["--config", str(file), "--session-timeout", str(embedded.session_timeout_s)]
         return
     # A cluster that others use: private topics, deleted afterwards.
     topics = private_topics(Settings().topics, f"demo-{uuid.uuid4().hex[:8]}")
     settings = Settings(broker=broker, topics=topics)
-    file.write_text(yaml.safe_dump({**CONFIG, "topics": topics.model_dump(mode="json")}))
+    file.write_text(yaml.safe_dump({**config, "topics": topics.model_dump(mode="json")}))
     with temporary_topics(broker, topics):
         yield settings, ["--config", str(file)]
 

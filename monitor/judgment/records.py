@@ -73,6 +73,8 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Of a diagnostic request: the id of the alert, and on which side of its change the output stands.
     anchor, pin
         Id of the anchor; name of the baseline that its verdict is for, where an operator asked for another one.
+    slices
+        The class of the input by dimension (`monitor.judgment.slices`): language, length, noise, mixed.
     """
 
     stream: str
@@ -88,6 +90,7 @@ class Sampled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finding: str | None = None
     side: Side | None = None
     anchor: str | None = None
+    slices: Mapping[str, str] = {}
     pin: str = ""
     v: int = VERSION
 
@@ -97,7 +100,7 @@ class Judgment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes
     ----------
-    stream, event, time, place, segments, purpose, finding, side, anchor, pin
+    stream, event, time, place, segments, purpose, finding, side, anchor, pin, slices
         As in `Sampled`.
     criterion, probability, rules, by_uniform
         As in `Asked`.
@@ -131,6 +134,7 @@ class Judgment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finding: str | None = None
     side: Side | None = None
     anchor: str | None = None
+    slices: Mapping[str, str] = {}
     pin: str = ""
     passed: bool | None = None
     missing: str | None = None

@@ -16,15 +16,16 @@ from monitor.publisher.undelivered import Dropped, Undelivered, Warnings
 
 
 class PendingEvent:
-    """An encoded event between `publish` and its confirmation."""
+    """An encoded event between `publish` and its confirmation. `topic`: where it goes; None: where outputs go."""
 
-    __slots__ = ("deadline", "key", "settled", "time_ms", "value")
+    __slots__ = ("deadline", "key", "settled", "time_ms", "topic", "value")
 
-    def __init__(self, key: bytes, value: bytes, time_ms: int, deadline: float) -> None:
+    def __init__(self, key: bytes, value: bytes, time_ms: int, deadline: float, topic: str | None = None) -> None:
         self.key = key
         self.value = value
         self.time_ms = time_ms
         self.deadline = deadline
+        self.topic = topic
         self.settled = False
 
 

@@ -4,7 +4,8 @@
 the confirmations. Where the broker is slow or absent the buffer fills; then `publish` waits up to `block_s` (never in a
 running event loop), drops the event and counts it. Nothing raises into the application unless `strict` is set.
 
-May import `monitor.events`, `monitor.errors` and this package, which imports kafka-python when a publisher is made.
+May import `monitor.events`, `monitor.errors`, `monitor.judgment.feedback` and this package, which imports kafka-python
+when a publisher is made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
@@ -28,6 +30,7 @@ from monitor.events import OutputEvent, Reason
 from monitor.publisher import processes
 from monitor.publisher.buffer import EventBuffer, PendingEvent
 from monitor.publisher.encoding import encode
+from monitor.publisher.feedback import encode_feedback
 from monitor.publisher.kafka_producer import KafkaProducers, is_imported
 from monitor.publisher.protocol import Producer, ProducerFactory
 from monitor.publisher.recording import Recording
@@ -37,6 +40,7 @@ from monitor.publisher.undelivered import Dropped, Undelivered, Warnings
 log = logging.getLogger(__name__)
 
 TOPIC = "oqm.outputs"
+FEEDBACK_TOPIC = "oqm.feedback"
 
 _T = TypeVar("_T")
 
@@ -83,6 +87,8 @@ class OutputPublisher:
         Makes the producer; by default a `KafkaProducer` with the options above. For tests and other clients.
     clock, wall_clock
         Monotonic seconds, and seconds since 1970.
+    feedback_topic
+        Where `feedback` goes; the monitor reads `oqm.feedback`.
     """
 
     def __init__(
@@ -100,6 +106,7 @@ class OutputPublisher:
         producer: ProducerFactory | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        feedback_topic: str = FEEDBACK_TOPIC,
     ) -> None:
         self._given = {
             "brokers": brokers,
@@ -114,8 +121,10 @@ class OutputPublisher:
             "producer": producer,
             "clock": clock,
             "wall_clock": wall_clock,
+            "feedback_topic": feedback_topic,
         }
         self.topic = topic
+        self.feedback_topic = feedback_topic
         self.strict = strict
         self.clock = clock
         self._wall_clock = wall_clock
@@ -178,8 +187,54 @@ class OutputPublisher:
         counted. Waits at most `block_s`, where the buffer is full, and never in a running event loop. Raises only if
         `strict`.
         """
+        return self._taken(partial(self._publish, event), "publishing an output event failed")
+
+    def feedback(
+        self,
+        event_id: str,
+        value: bool | float | None = None,
+        *,
+        stream: str | None = None,
+        kind: str | None = None,
+        scale: tuple[float, float] | None = None,
+        text: str | None = None,
+        by: str | None = None,
+        time: float | datetime | None = None,
+    ) -> bool:
+        """Hand over what a user says of an output; returns whether it was taken into the buffer.
+
+        `publisher.feedback(id, True)` is a thumb up, `feedback(id, 4, scale=(1, 5))` a rating, and
+        `feedback(id, text="...")` a correction. Said again of the same output, the latest counts. Waits, drops, counts
+        and raises as `publish` does.
+
+        Parameters
+        ----------
+        event_id
+            The id under which the output was published.
+        value
+            True or False, or a number of a scale.
+        stream
+            The output's stream. Without it feedback is counted where the trace store has the output, and is not
+            watched as a stream.
+        kind
+            `thumb`, `rating`, `correction`, or a name of yours for another question (`helpful`). By default what
+            value, scale and text make it.
+        scale
+            The lowest and the highest value that a number can have.
+        text
+            A comment, or the corrected output.
+        by
+            Who says so, as your application names people; better a pseudonym.
+        time
+            When it was said, seconds since 1970 or a `datetime` with its zone; now by default.
+        """
+        said = partial(self._feedback, event_id, value, stream, kind, scale, text, by, time)
+        return self._taken(said, "publishing feedback failed")
+
+    def _taken(self, act: Callable[[], None], bug: str) -> bool:
+        """Whether an event went into the buffer; what did not is counted, and raised where the publisher is strict."""
         try:
-            self._publish(event)
+            act()
         except Dropped as dropped:
             self._count(dropped.reason, str(dropped), dropped.subject)
             if self.strict:
@@ -187,7 +242,7 @@ class OutputPublisher:
             return False
         except Exception as error:  # the application's request must not fail because its monitoring has a bug
             self._count(Undelivered.REFUSED, f"{type(error).__name__}: {error}")
-            self.report_bug("publishing an output event failed")
+            self.report_bug(bug)
             if self.strict:
                 raise
             return False
@@ -345,10 +400,23 @@ class OutputPublisher:
             raise Dropped.refused(refused) from None
         for what in changed:
             self._warnings.inform_once(what)
+        self._put(key, value, now)
+
+    def _feedback(self, *said: Any) -> None:
+        if self._pid != os.getpid():  # as above
+            self.after_fork()
+        now = self._wall_clock()
+        try:
+            key, value = encode_feedback(*said, now=now)
+        except InvalidEvent as refused:
+            raise Dropped.refused(refused) from None
+        self._put(key, value, now, self.feedback_topic)
+
+    def _put(self, key: bytes, value: bytes, now: float, topic: str | None = None) -> None:
         if len(value) + len(key) > self._max_message_bytes:
             why = f"the event has {len(value):,} bytes, at most {self._max_message_bytes:,} are sent"
             raise Dropped(Undelivered.TOO_LARGE, why, InvalidEvent(Reason.TOO_LARGE, why))
-        pending = PendingEvent(key, value, int(now * 1000), self.clock() + self._delivery_timeout_s)
+        pending = PendingEvent(key, value, int(now * 1000), self.clock() + self._delivery_timeout_s, topic)
         self._buffer.put(pending, 0.0 if in_event_loop() else self._block_s, self._begin)
 
     # --- what `monitor.publisher.processes` calls ---------------------------------------------------------------

@@ -135,7 +135,8 @@ class Sender:
             try:
                 if self._clock() >= event.deadline:
                     raise TimeoutError("not sent within the delivery time-out")
-                future = producer.send(self._topic, value=event.value, key=event.key, timestamp_ms=event.time_ms)
+                topic = event.topic or self._topic
+                future = producer.send(topic, value=event.value, key=event.key, timestamp_ms=event.time_ms)
             except Exception as error:
                 if _is_final(error):
                     batch.popleft()

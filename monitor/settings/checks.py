@@ -15,6 +15,7 @@ from typing import NamedTuple
 from monitor.config_values.plain_errors import dotted
 from monitor.errors import ConfigError
 from monitor.settings import Settings, load_settings, read_settings_text
+from monitor.settings.check_evaluators import evaluator_problems
 from monitor.settings.check_features import feature_problems
 from monitor.settings.check_routes import route_problems
 from monitor.settings.check_values import file_problems, link_problems, pattern_problems, value_problems
@@ -59,6 +60,7 @@ def problems(settings: Settings) -> list[Problem]:
         *pattern_problems(settings),
         *file_problems(settings),
         *link_problems(settings),
+        *evaluator_problems(settings),
     ]
 
 

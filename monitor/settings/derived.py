@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from monitor.criteria.criterion import JUDGED_PREFIX
+from monitor.criteria.derived import FEEDBACK_PREFIX
 from monitor.detection.settings import DetectionSettings
 
 WARMUP = 100
@@ -37,3 +38,8 @@ def judged_detection(parent: DetectionSettings) -> DetectionSettings:
         alert_on=("output",),
         watch_volume=False,
     )
+
+
+def feedback_detection(parent: DetectionSettings) -> DetectionSettings:
+    """Detection settings of a stream of users' feedback: as for verdicts, which are as few and as alike."""
+    return judged_detection(parent).model_copy(update={"features": (f"{FEEDBACK_PREFIX}*",)})

@@ -7,7 +7,7 @@ written from these models (`python -m scripts.settings_example`). May not be imp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -25,11 +25,11 @@ from monitor.alerting.rendering.links import LinkTemplates
 from monitor.config_values.durations import Duration
 from monitor.config_values.plain_errors import MisplacedError, did_you_mean, first_sentence
 from monitor.criteria.criterion import Criteria, Criterion
-from monitor.criteria.derived import anchored, judged_of
+from monitor.criteria.derived import anchored, feedback_of, judged_of
 from monitor.detection.settings import DetectionSettings
 from monitor.evaluators.registry import EvaluatorSettings
 from monitor.settings.broker import Broker
-from monitor.settings.derived import judged_detection
+from monitor.settings.derived import feedback_detection, judged_detection
 from monitor.settings.judging import Judging
 from monitor.settings.part import Part
 from monitor.settings.store import Store
@@ -40,6 +40,8 @@ from monitor.sinks.registry import SinkSettings
 
 _DERIVED = -1
 """Stands in a key of merged settings between the overrides of a derived stream's parent and its own."""
+_FEEDBACK = -2
+"""The same for a stream of users' feedback, which watches another feature."""
 
 
 def _off(value: object) -> object:
@@ -167,6 +169,8 @@ class Settings(Part):
         """
         if (judged := judged_of(name)) is not None:
             return self._derived(name, self._matching(judged.stream))
+        if (said := feedback_of(name)) is not None:
+            return self._derived(name, self._matching(said[0]), feedback_detection, _FEEDBACK)
         if (criterion := anchored(name)) is not None:
             return self._derived(name, self._declaring(criterion))
         matching = self._matching(name)
@@ -184,12 +188,18 @@ class Settings(Part):
             i for i, override in enumerate(self.streams) if any(one.name == criterion for one in override.criteria)
         )[:1]
 
-    def _derived(self, name: str, parent: tuple[int, ...]) -> StreamSettings:
+    def _derived(
+        self,
+        name: str,
+        parent: tuple[int, ...],
+        derive: Callable[[DetectionSettings], DetectionSettings] = judged_detection,
+        mark: int = _DERIVED,
+    ) -> StreamSettings:
         own = tuple(i for i in self._matching(name) if self.streams[i].match.startswith("~"))
-        key = (*parent, _DERIVED, *own)
+        key = (*parent, mark, *own)
         if key not in self._merged:
             detection, owner, route = self._merge(parent)
-            self._merged[key] = self._overlaid(own, judged_detection(detection), owner, route)
+            self._merged[key] = self._overlaid(own, derive(detection), owner, route)
         detection, owner, route = self._merged[key]
         return StreamSettings.model_construct(stream=name, owner=owner, route=route, detection=detection)
 

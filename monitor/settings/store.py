@@ -19,6 +19,12 @@ class Store(Part):
     retention: Duration = Field(
         30 * 86_400.0, ge=86_400, validate_default=True, description="how long outputs are kept, in whole days"
     )
+    segment: str | None = Field(
+        None,
+        min_length=1,
+        max_length=128,
+        description="attribute by whose values `oqm quality --segment` breaks estimates down: attributes.tenant",
+    )
     privacy: Privacy = Field(default_factory=Privacy)
 
     @model_validator(mode="after")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from monitor.errors import OqmError
-from monitor.store.query import Search, StoredOutput
+from monitor.store.feedback import StoredFeedback, VotesOf
+from monitor.store.quality import QualityCounts, Window
+from monitor.store.query import Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
 
 
@@ -33,6 +35,25 @@ class TraceStore(Protocol):
 
     def search(self, search: Search) -> list[StoredOutput]:
         """The outputs that a search asks for, the newest first."""
+        ...
+
+    def judgments(self, event: str) -> list[StoredJudgment]:
+        """The judgments of the outputs with an id, the oldest first."""
+        ...
+
+    def quality(self, asked: Window) -> QualityCounts:
+        """Outputs, verdicts and checks of a window, counted."""
+        ...
+
+    def feedback(self, event: str) -> list[StoredFeedback]:
+        """What users said of the outputs with an id, the earliest first."""
+        ...
+
+    def votes(self, asked: Window) -> VotesOf:
+        """How many users were content and were not, of what was said in a window, by stream and kind.
+
+        Where the sender named no stream it is that of the stored output; what has neither is not counted.
+        """
         ...
 
     def drop_before(self, day: int) -> int:

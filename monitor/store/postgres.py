@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Select, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.store import migrate, sql
+from monitor.store import counts, feedback, migrate, quality, sql
 from monitor.store.base import StoreError
-from monitor.store.query import Search, StoredOutput
+from monitor.store.feedback import StoredFeedback, VotesOf
+from monitor.store.quality import QualityCounts, Window
+from monitor.store.query import Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
 from monitor.store.tables import BY_DAY
 
@@ -70,6 +72,8 @@ class PostgresStore:
             for table, rows in zip(BY_DAY, incoming.by_day, strict=True):
                 sql.insert_new(connection, table, rows)
             sql.write_prompts(connection, incoming)
+            counts.count_outputs(connection, incoming.counted)
+            feedback.write_feedback(connection, incoming.feedback)
             sql.write_positions(connection, incoming)
 
     def find(self, event: str) -> list[StoredOutput]:
@@ -80,6 +84,32 @@ class PostgresStore:
         """As the protocol says."""
         return self._stored(sql.searching(search))
 
+    def judgments(self, event: str) -> list[StoredJudgment]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return sql.judged(connection, sql.judging(event))
+
+    def quality(self, asked: Window) -> QualityCounts:
+        """As the protocol says."""
+        counted = QualityCounts()
+        with self._transaction() as connection:
+            quality.add_verdicts(connection, asked, counted)
+            quality.add_outputs(connection, asked, counted)
+        return counted
+
+    def feedback(self, event: str) -> list[StoredFeedback]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return feedback.feedback_on(connection, event)
+
+    def votes(self, asked: Window) -> VotesOf:
+        """As the protocol says."""
+        found: VotesOf = {}
+        with self._transaction() as connection:
+            feedback.add_votes(connection, asked, found)
+            feedback.add_joined(connection, asked, feedback.without_stream(connection, asked), found)
+        return found
+
     def _stored(self, statement: Select[Any]) -> list[StoredOutput]:
         with self._transaction() as connection:
             return sql.with_prompts(connection, sql.stored(connection, statement))
@@ -89,6 +119,7 @@ class PostgresStore:
         dropped: set[int] = set()
         with self._transaction() as connection:
             _lock(connection)
+            counts.delete_before(connection, day)
             for name in _partitions(connection):
                 of_day = int(name.rpartition("_")[2])
                 if of_day < day:

@@ -54,6 +54,11 @@ class Privacy(BaseModel):
 
     _secrets = secrets_from_files("hash_key")
 
+    @property
+    def key(self) -> bytes:
+        """Key of the hashes; empty where there is none."""
+        return self.hash_key.get_secret_value().encode() if self.hash_key is not None else b""
+
     def policy(self, stream: str) -> FieldPolicy:
         """What holds for a stream."""
         return _policy(self.fields, stream)

@@ -44,3 +44,40 @@ class StoredOutput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     topic: str
     partition: int
     position: int
+
+
+class StoredJudgment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an evaluator said of an output by one criterion; the fields are those of `monitor.judgment.records`.
+
+    `rationale` is in the form that privacy allows.
+    """
+
+    stream: str
+    event: str
+    topic: str | None = None
+    partition: int | None = None
+    position: int | None = None
+    criterion: str
+    purpose: str
+    finding: str | None = None
+    side: str | None = None
+    passed: bool | None = None
+    missing: str | None = None
+    score: float | None = None
+    rationale: str | None = None
+    evaluator: str
+    identity: str
+    answered_by: str = ""
+    probability: float = 1.0
+    stratum: str = ""
+    tokens: int = 0
+    cost_usd: float = 0.0
+    latency_s: float = 0.0
+    cached: bool = False
+    judged_at: float
+
+    def of(self, output: StoredOutput) -> bool:
+        """Whether it says something of this output, and not of another with the same id."""
+        if self.topic is None:
+            return self.stream == output.stream
+        return (self.topic, self.partition, self.position) == (output.topic, output.partition, output.position)

@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 
 from monitor.events.schema import OutputEvent, as_published
+from monitor.judgment.records import Judgment
+from monitor.store.judged import CountedOutput, judgment_row
+from monitor.store.periods import DAY_S
 from monitor.store.privacy import FieldPolicy, Keep, Privacy, kept
+from monitor.store.texts import storable
 
-DAY_S = 86_400.0
 MAX_HASH_CHARS = 128  # of a prompt as its application sends it: room for SHA-512; a longer one is hashed once more
 
 _COLUMNS = frozenset({"stream", "id", "time", "input", "output"})
@@ -47,8 +50,12 @@ class Incoming:
 
     Attributes
     ----------
-    outputs, violations, alerts
+    outputs, violations, alerts, judgments
         Rows of the tables of those names.
+    feedback
+        Rows of what users say, in the order of the log.
+    counted
+        Outputs for the tables of counts, in the order of the log.
     prompts
         Texts of prompts by their hashes.
     positions
@@ -58,18 +65,21 @@ class Incoming:
     outputs: list[dict[str, Any]] = field(default_factory=list)
     violations: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    judgments: list[dict[str, Any]] = field(default_factory=list)
+    feedback: list[dict[str, Any]] = field(default_factory=list)
+    counted: list[CountedOutput] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
 
     @property
     def by_day(self) -> tuple[list[dict[str, Any]], ...]:
         """The rows that have a day, in the order of `monitor.store.tables.BY_DAY`."""
-        return self.outputs, self.violations, self.alerts
+        return self.outputs, self.violations, self.alerts, self.judgments
 
     def add_output(self, event: OutputEvent, place: Place, privacy: Privacy) -> None:
         """An output event, in the form that the policy of its stream allows."""
         policy = privacy.policy(event.stream)
-        key = privacy.hash_key.get_secret_value().encode() if privacy.hash_key is not None else b""
+        key = privacy.key
         prompt_hash = self._prompt(event, policy, key)
         published = as_published(event)
         fields = {
@@ -81,27 +91,37 @@ class Incoming:
             {
                 **place.columns(),
                 "stream": event.stream,
-                "event": _storable(event.id) or "",
+                "event": storable(event.id) or "",
                 "time": event.time if event.time is not None else place.time,
-                "version": _storable(version_of(event)),
-                "session": _storable(event.session.id),
-                "trace": _storable(event.trace.trace_id),
-                "input": _storable(kept(event.input, policy.input, key)),
-                "output": _storable(kept(event.output, policy.output, key)),
+                "version": storable(version_of(event)),
+                "session": storable(event.session.id),
+                "trace": storable(event.trace.trace_id),
+                "input": storable(kept(event.input, policy.input, key)),
+                "output": storable(kept(event.output, policy.output, key)),
                 "prompt": prompt_hash,
                 "fields": _json({name: value for name, value in fields.items() if value is not None}),
             }
         )
 
+    def add_judgment(
+        self, judgment: Judgment, message_time: float, privacy: Privacy, attribute: str | None = None
+    ) -> None:
+        """A judgment, its reason in the form that the policy of its stream allows.
+
+        `message_time` is Kafka's, in seconds since 1970; `attribute` is the segment that the settings chose.
+        """
+        policy, key = privacy.policy(judgment.stream), privacy.key
+        self.judgments.append(judgment_row(judgment, message_time, policy, key, attribute))
+
     def _prompt(self, event: OutputEvent, policy: FieldPolicy, key: bytes) -> str | None:
-        text, given = event.prompt.text, _storable(event.prompt.hash)
+        text, given = event.prompt.text, storable(event.prompt.hash)
         if given is not None and len(given) > MAX_HASH_CHARS:
             given = _sha256(given)
         if text is None:
             return given
         digest = given or _sha256(text)
         if policy.prompt is not Keep.NONE and digest not in self.prompts:
-            self.prompts[digest] = _storable(kept(text, policy.prompt, key)) or ""
+            self.prompts[digest] = storable(kept(text, policy.prompt, key)) or ""
         return digest
 
 
@@ -126,14 +146,6 @@ def version_of(event: OutputEvent) -> str | None:
     return ", ".join(filter(None, (model, prompt))) or None
 
 
-def _storable(text: Any) -> str | None:
-    """A text that both databases take: no NUL, which PostgreSQL refuses, and no half of a surrogate pair."""
-    if text is None:
-        return None
-    clean: str = text.replace("\0", "\ufffd")
-    return clean if clean.isascii() else clean.encode("utf-8", "replace").decode()
-
-
 def _json(value: Any) -> str:
     try:
         text = msgspec.json.encode(value).decode()
@@ -144,9 +156,9 @@ def _json(value: Any) -> str:
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _storable(value)
+        return storable(value)
     if isinstance(value, dict):
-        return {_storable(name): _clean(item) for name, item in value.items()}
+        return {storable(name): _clean(item) for name, item in value.items()}
     if isinstance(value, list):
         return [_clean(item) for item in value]
     return value

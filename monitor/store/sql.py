@@ -9,24 +9,37 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
-from monitor.store.query import MAX_RESULTS, Search, StoredOutput
+from monitor.store.counts import insert
+from monitor.store.query import MAX_RESULTS, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
-from monitor.store.tables import consumed, output, prompt, violation
+from monitor.store.tables import consumed, judgment, output, prompt, violation
 
 _SEPARATOR = ","
 """Between names of criteria, which are small letters, digits and _."""
 
 
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
-
-
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows that are not there yet, by primary key."""
-    if rows:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+    if not rows:
+        return
+    if table is judgment:
+        _insert_judgments(connection, rows)
+    else:
+        connection.execute(insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def _insert_judgments(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Judgments: the first verdict on an output stands, whatever comes later; only a missing one is replaced.
+
+    A judge that died after it had answered asks again, and may be answered otherwise. The log has both, in an order
+    that never changes, so a rebuilt store has the same row.
+    """
+    statement = insert(connection, judgment)
+    keys = [column.name for column in judgment.primary_key]
+    newer = {column.name: statement.excluded[column.name] for column in judgment.columns if column.name not in keys}
+    has_verdict = and_(judgment.c.passed.is_(None), statement.excluded.passed.is_not(None))
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=newer, where=has_verdict), list(rows))
 
 
 def write_positions(connection: Connection, incoming: Incoming) -> None:
@@ -37,7 +50,7 @@ def write_positions(connection: Connection, incoming: Incoming) -> None:
     ]
     if not rows:
         return
-    statement = _insert(connection, consumed)
+    statement = insert(connection, consumed)
     greatest = func.max if connection.dialect.name == "sqlite" else func.greatest
     newer = {"position": greatest(consumed.c.position, statement.excluded.position)}
     connection.execute(statement.on_conflict_do_update(index_elements=["topic", "partition"], set_=newer), rows)
@@ -58,7 +71,7 @@ def searching(search: Search) -> Select[Any]:
     """The statement for a search, the newest outputs first."""
     conditions: list[ColumnElement[bool]] = []
     if search.stream is not None:
-        conditions.append(_matches(output.c.stream, search.stream))
+        conditions.append(matches(output.c.stream, search.stream))
     if search.since is not None:
         conditions.append(output.c.time >= search.since)
     if search.until is not None:
@@ -82,6 +95,25 @@ def searching(search: Search) -> Select[Any]:
 def finding(event: str) -> Select[Any]:
     """The statement for the outputs with an id: one, or several where two streams use the same id."""
     return _selected().where(output.c.event == event).order_by(output.c.time.desc()).limit(MAX_RESULTS)
+
+
+def judging(event: str) -> Select[Any]:
+    """The statement for the judgments of the outputs with an id, the oldest first."""
+    columns = judgment.c
+    order = (columns.judged_at, columns.criterion, columns.purpose, columns.finding)
+    return select(judgment).where(columns.event == event).order_by(*order).limit(MAX_RESULTS)
+
+
+def judged(connection: Connection, statement: Select[Any]) -> list[StoredJudgment]:
+    """The judgments that a statement selects."""
+    return [
+        StoredJudgment(
+            **{name: row[name] for name in StoredJudgment.__struct_fields__ if name not in ("passed", "cached")},
+            passed=None if row["passed"] is None else bool(row["passed"]),
+            cached=bool(row["cached"]),
+        )
+        for row in connection.execute(statement).mappings()
+    ]
 
 
 def _selected() -> Select[Any]:
@@ -125,7 +157,8 @@ def _of_output() -> ColumnElement[bool]:
     return and_(*(violation.c[name] == output.c[name] for name in ("topic", "partition", "position")))
 
 
-def _matches(column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
+def matches(column: ColumnElement[str], glob: str) -> ColumnElement[bool]:
+    """Whether a column holds a name that the glob matches."""
     if not re.search(r"[*?\[]", glob):
         return column == glob
     return column.regexp_match(fnmatch.translate(glob).replace("(?s:", "(?:").replace(r"\Z", "$").replace(r"\z", "$"))

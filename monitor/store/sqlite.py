@@ -1,7 +1,7 @@
 """The trace store in SQLite: a folder with one file a day, and one for what has no day.
 
-    traces/index.sqlite              prompts, and how far the log has been read
-    traces/2026-11-30.sqlite         outputs, violations and alerts of that day
+    traces/index.sqlite              prompts, counts of outputs by hour, feedback, and how far the log has been read
+    traces/2026-11-30.sqlite         outputs, violations, alerts and judgments of that day
 
 A day ends by deleting its file, which gives the space back at once. Rows are written day by day, each in a transaction
 of its file, and the positions last: after a death in between, the same messages come again and their rows are there.
@@ -19,9 +19,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.store import migrate, sql
+from monitor.store import counts, feedback, migrate, quality, sql
 from monitor.store.base import StoreError
-from monitor.store.query import MAX_RESULTS, Search, StoredOutput
+from monitor.store.feedback import StoredFeedback, VotesOf
+from monitor.store.quality import QualityCounts, Window
+from monitor.store.query import MAX_RESULTS, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
 from monitor.store.tables import BY_DAY
 
@@ -45,6 +47,10 @@ class SqliteStore:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(f"{folder}: cannot be made: {error.strerror}") from None
+            # Files of days that have ended are never written again, and readers refuse another schema.
+            for name in [*self._days(), INDEX]:
+                with self._transaction(name):
+                    pass
 
     def positions(self, topic: str) -> dict[int, int]:
         """As the protocol says."""
@@ -59,6 +65,8 @@ class SqliteStore:
                     sql.insert_new(connection, table, [row for row in rows if row["day"] == day])
         with self._transaction(INDEX) as connection:
             sql.write_prompts(connection, incoming)
+            counts.count_outputs(connection, incoming.counted)
+            feedback.write_feedback(connection, incoming.feedback)
             sql.write_positions(connection, incoming)
 
     def find(self, event: str) -> list[StoredOutput]:
@@ -71,8 +79,47 @@ class SqliteStore:
         since = None if search.since is None else int(search.since // 86_400) - 1
         return self._newest(sql.searching(search), min(search.limit, MAX_RESULTS), since)
 
+    def judgments(self, event: str) -> list[StoredJudgment]:
+        """As the protocol says."""
+        found: list[StoredJudgment] = []
+        for name in self._days():
+            with self._transaction(name) as connection:
+                found += sql.judged(connection, sql.judging(event))
+        return sorted(found, key=lambda one: one.judged_at)[:MAX_RESULTS]
+
+    def quality(self, asked: Window) -> QualityCounts:
+        """As the protocol says."""
+        counted = QualityCounts()
+        for name in self._days():
+            if _day_of(name) in asked.days:
+                with self._transaction(name) as connection:
+                    quality.add_verdicts(connection, asked, counted)
+        with self._transaction(INDEX) as connection:
+            quality.add_outputs(connection, asked, counted)
+        return counted
+
+    def feedback(self, event: str) -> list[StoredFeedback]:
+        """As the protocol says."""
+        with self._transaction(INDEX) as connection:
+            return feedback.feedback_on(connection, event)
+
+    def votes(self, asked: Window) -> VotesOf:
+        """As the protocol says."""
+        found: VotesOf = {}
+        with self._transaction(INDEX) as connection:
+            feedback.add_votes(connection, asked, found)
+            said = feedback.without_stream(connection, asked)
+        for name in reversed(self._days()):
+            if not said:
+                break
+            with self._transaction(name) as connection:
+                feedback.add_joined(connection, asked, said, found)
+        return found
+
     def drop_before(self, day: int) -> int:
         """As the protocol says."""
+        with self._transaction(INDEX) as connection:
+            counts.delete_before(connection, day)
         dropped = 0
         for name in self._days():
             if _day_of(name) < day:

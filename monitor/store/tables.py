@@ -12,6 +12,22 @@ from monitor.store.records import MAX_HASH_CHARS
 
 metadata = MetaData()
 
+KEY_CHARS = 32  # 128 bits as hexadecimal digits: no two of 10^15 rows share a key by chance
+
+
+def _cell_columns() -> list[Column[str]]:
+    """By what an estimate can be narrowed or broken down; an empty text where it is not known."""
+    return [
+        Column("model", Text, nullable=False, comment="model and version"),
+        Column("prompt", Text, nullable=False, comment="prompt and version"),
+        Column("segment", Text, nullable=False, comment="value of the attribute that store.segment names"),
+        Column("language", String(16), nullable=False),
+        Column("length", String(16), nullable=False),
+        Column("noise", String(16), nullable=False),
+        Column("mixed", String(16), nullable=False),
+    ]
+
+
 consumed = Table(
     "consumed",
     metadata,
@@ -76,5 +92,99 @@ alert = Table(
     postgresql_partition_by="RANGE (day)",
 )
 
-BY_DAY = (output, violation, alert)
+judgment = Table(
+    "judgment",
+    metadata,
+    Column("day", Integer, primary_key=True, comment="days since 1970, by the output's time"),
+    Column("key", String(KEY_CHARS), primary_key=True, comment="hash of output, criterion, purpose and finding"),
+    Column("stream", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("topic", String(64), comment="place of the output's message, where it is known"),
+    Column("partition", Integer),
+    Column("position", BigInteger),
+    Column("time", Double, nullable=False, comment="the output's, seconds since 1970"),
+    Column("criterion", String(64), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("finding", Text),
+    Column("side", String(8)),
+    Column("anchor", Text),
+    Column("probability", Double, nullable=False, comment="with which the output was drawn"),
+    Column("stratum", Text, nullable=False, comment="the rules of the draw that applied"),
+    Column("by_uniform", Integer, nullable=False),
+    *_cell_columns(),
+    Column("segments", Text, nullable=False, comment="JSON"),
+    Column("passed", Integer, comment="1 or 0; null where the verdict is missing"),
+    Column("missing", Text, comment="why there is no verdict"),
+    Column("score", Double),
+    Column("rationale", Text, comment="in the form that privacy allows"),
+    Column("evaluator", Text, nullable=False),
+    Column("identity", String(64), nullable=False),
+    Column("answered_by", Text, nullable=False, comment="the evaluation model as it names itself"),
+    Column("tokens", BigInteger, nullable=False),
+    Column("cost_usd", Double, nullable=False),
+    Column("latency_s", Double, nullable=False),
+    Column("cached", Integer, nullable=False),
+    Column("judged_at", Double, nullable=False),
+    Index("judgment_by_event", "event"),
+    Index("judgment_by_stream", "stream", "time"),
+    postgresql_partition_by="RANGE (day)",
+)
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("cell", String(KEY_CHARS), primary_key=True, comment="hash of the columns but `outputs`"),
+    Column("hour", BigInteger, nullable=False, comment="hours since 1970, by the outputs' time"),
+    Column("stream", Text, nullable=False),
+    Column("stratum", Text, nullable=False, comment="empty where nothing of the stream is judged"),
+    *_cell_columns(),
+    Column("outputs", BigInteger, nullable=False),
+    Index("seen_by_hour", "hour"),
+)
+
+checked = Table(
+    "checked",
+    metadata,
+    Column("cell", String(KEY_CHARS), primary_key=True, comment="of `seen`"),
+    Column("criterion", String(64), primary_key=True),
+    Column("hour", BigInteger, nullable=False),
+    Column("outputs", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Index("checked_by_hour", "hour"),
+)
+
+counted = Table(
+    "counted",
+    metadata,
+    Column("topic", String(64), primary_key=True, comment="id of the outputs' topic"),
+    Column("partition", Integer, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False, comment="of the last output in `seen`: the fence"),
+    Column("hour", BigInteger, nullable=False),
+    Index("counted_by_hour", "hour"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("event", Text, primary_key=True, comment="id of the output's event, which may come later, or never"),
+    Column("kind", String(32), primary_key=True, comment="thumb, rating, correction, or the application's name"),
+    Column("stream", Text, comment="where the sender names it; else it is that of the output"),
+    Column("time", Double, nullable=False, comment="when it was said; of several the latest stays"),
+    Column("hour", BigInteger, nullable=False, comment="hours since 1970, by Kafka's time of the message"),
+    Column("good", Integer, comment="1 or 0; null where it says neither"),
+    Column("value", Double),
+    Column("low", Double, comment="ends of the scale of a rating"),
+    Column("high", Double),
+    Column("text", Text, comment="a comment, or the corrected output, in the form that privacy allows"),
+    Column("by", Text, comment="who says so, in the form that privacy allows"),
+    Index("feedback_by_stream", "stream", "time"),
+    Index("feedback_by_hour", "hour"),
+)
+
+BY_DAY = (output, violation, alert, judgment)
 """Tables whose rows end with their day."""
+
+BY_HOUR = (seen, checked, counted, feedback)
+"""Tables of counts, and what users say, whose rows are deleted when their day ends: they are few, and must be written
+together with the positions of the log, or replaced days later, so they cannot lie in files by day."""

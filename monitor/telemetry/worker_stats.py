@@ -186,6 +186,37 @@ class WorkerStats:
     )
     evaluators_away: Mapping[str, str] = field(default_factory=dict)
     """Evaluators that are down, with the reason; for /readyz."""
+    quality_rate: Mapping[tuple[str, str], float] = gauge(
+        "oqm_quality_ratio",
+        "Share of the outputs of the last 7 days that pass the criterion, estimated from those judged; none where "
+        "nothing was judged.",
+        "stream",
+        "criterion",
+    )
+    quality_low: Mapping[tuple[str, str], float] = gauge(
+        "oqm_quality_low_ratio",
+        "Lower bound of oqm_quality_ratio: of an interval that holds at 95 % at all looks together.",
+        "stream",
+        "criterion",
+    )
+    quality_high: Mapping[tuple[str, str], float] = gauge(
+        "oqm_quality_high_ratio", "Upper bound of oqm_quality_ratio.", "stream", "criterion"
+    )
+    quality_judged: Mapping[tuple[str, str], int] = gauge(
+        "oqm_quality_judged_outputs", "Outputs with a verdict that oqm_quality_ratio rests on.", "stream", "criterion"
+    )
+    quality_missing: Mapping[tuple[str, str], int] = gauge(
+        "oqm_quality_missing_outputs", "Outputs that were drawn and got no verdict.", "stream", "criterion"
+    )
+    quality_seen: Mapping[tuple[str, str], int] = gauge(
+        "oqm_quality_seen_outputs", "Outputs of the window, judged or not.", "stream", "criterion"
+    )
+    quality_left_out: int = gauge(
+        "oqm_unexported_quality_estimates", "Estimates of quality without series: beyond metrics.max_streams."
+    )
+    quality_at: float = gauge(
+        "oqm_quality_timestamp_seconds", "When the estimates of quality were made; 0 on workers that make none."
+    )
     pending_deliveries: int = gauge("oqm_pending_deliveries", "Transitions that wait for their receiver.")
     circuits: Mapping[str, CircuitState] = gauge(
         "oqm_sink_circuit_state",

@@ -28,12 +28,15 @@ log = logging.getLogger(__name__)
 
 CACHED_VERDICTS = 20_000
 """Verdicts that are remembered for each evaluator, the latest: some 10 MB with their reasons."""
+CACHED_FOR_S = 86_400.0
+"""A verdict is asked for again after a day: a model may change behind its name and say nothing."""
 PROBE_EVERY_S = 60.0
 """How soon a blocked evaluator is asked again: an operator who has paid or changed the key sees it within a minute."""
 DOWN_AFTER_S = 300.0
 """An evaluator that fails for this long is down: longer than the restarts and short outages of providers."""
 DOWN_AFTER_UNREADABLE = 20
-"""Answers in a row without a readable verdict after which an evaluator is down: chance and odd outputs end earlier."""
+"""Answers in a row after which an evaluator is down that hold no verdict, or refuse the request as it is (a parameter
+that the server does not know): chance and odd outputs end earlier."""
 GRACE_S = 5.0
 """What an evaluator gets beyond its own time-out before its call is cancelled."""
 LONGEST_CALL_S = 60.0
@@ -102,7 +105,7 @@ class Desk:
         self._delivery = Delivery()
         self._circuit = CircuitBreaker(self._delivery, timing.uniform)
         self._turns = asyncio.Semaphore(config.concurrency)
-        self._cache: OrderedDict[str, Outcome] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[Outcome, float]] = OrderedDict()
         self._identity = ""
         self._waiting = 0
         self._next_turn = 0.0
@@ -114,14 +117,13 @@ class Desk:
         """Release the evaluator's connections."""
         await self._evaluator.close()
 
-    async def ask(self, question: Question, *, again: bool = False) -> Outcome:
+    async def ask(self, question: Question, *, fresh: bool = False) -> Outcome:
         """The outcome of a question; waits for its turn and for an evaluator that is away, at most `give_up_s`.
 
-        `again` asks also where the answer is remembered: for anchors, whose answers are asked for to see them change.
+        `fresh`: not from the cache, as the evaluator itself is looked at and not the output.
         """
         key = question.hash()
-        if not again and (known := self._cache.get(key)) is not None:
-            self._cache.move_to_end(key)
+        if not fresh and (known := self._known(key)) is not None:
             return msgspec.structs.replace(known, cached=True, tokens=0, cost_usd=0.0, latency_s=0.0)
         if self._failure is not None and self._max_waiting is not None and self._waiting >= self._max_waiting:
             return self._given_up()
@@ -182,7 +184,7 @@ class Desk:
             raise RetryableEvaluation("did not end within its time-out", kind="timeout") from None
         except NoVerdict as error:
             used = error.tokens
-            self._answers(readable=error.kind != "unreadable", why=str(error))
+            self._answers(readable=error.kind == "refused", why=str(error))
             return self._missing(error.kind, str(error), used, self._timing.monotonic() - began)
         except asyncio.CancelledError:
             self._circuit.abandoned()
@@ -242,7 +244,7 @@ class Desk:
             self.verdicts += 1
             self._set_down(None)
         elif self._unreadable >= DOWN_AFTER_UNREADABLE:
-            self._set_down(f"{self._unreadable} answers in a row without a verdict that can be read: {why}")
+            self._set_down(f"{self._unreadable} answers in a row without a verdict: {why}")
 
     def _fails(self, error: RetryableEvaluation | EvaluatorBlocked, asked_s: float | None) -> None:
         now = self._timing.monotonic()
@@ -270,9 +272,14 @@ class Desk:
         if at > now:
             await self._timing.sleep(at - now)
 
+    def _known(self, key: str) -> Outcome | None:
+        outcome, since = self._cache.get(key, (None, 0.0))
+        return outcome if self._timing.monotonic() - since < CACHED_FOR_S else None
+
     def _remember(self, key: str, outcome: Outcome) -> None:
         if outcome.identity != self._identity:
             return
-        self._cache[key] = outcome
+        self._cache[key] = outcome, self._timing.monotonic()
+        self._cache.move_to_end(key)
         if len(self._cache) > CACHED_VERDICTS:
             self._cache.popitem(last=False)

@@ -73,11 +73,8 @@ class Judging:
             self._stats.judgments_left_out[desk.name] += 1
             return None
         question = question_for(sampled, criterion, desk.config.texts)
-        outcome = (
-            Outcome(missing="no_text")
-            if question is None
-            else await desk.ask(question, again=sampled.purpose is Purpose.ANCHOR)
-        )
+        fresh = sampled.purpose is Purpose.ANCHOR
+        outcome = Outcome(missing="no_text") if question is None else await desk.ask(question, fresh=fresh)
         return self._record(sampled, lowered, desk.name, outcome)
 
     def _criterion(self, sampled: Sampled, name: str) -> Criterion | None:
@@ -125,6 +122,7 @@ class Judging:
             finding=sampled.finding,
             side=sampled.side,
             anchor=sampled.anchor,
+            slices=sampled.slices,
             pin=sampled.pin,
             passed=outcome.passed,
             missing=outcome.missing,

@@ -21,6 +21,8 @@ LEAST_SPAN_S = 600.0
 """Demand is taken as spread over at least ten minutes: the first outputs after a start are no rate yet."""
 LOWEST_SCALE = 1 / 64
 """The draw is not lowered further: what is asked beyond the budget then has no verdict, which is counted as missing."""
+TYPICAL_TOKENS = (1_000, 100)
+"""Of a question and its answer, until the first answer is known: otherwise all that waits at a start would be asked."""
 OF_MEAN = 0.05
 """Weight of the latest answer in the mean cost of an answer: some twenty answers decide it."""
 
@@ -40,8 +42,9 @@ class Spending:
         self._left_tokens = float(config.spend.tokens_per_day) if config.spend.tokens_per_day else None
         self._share = 1.0
         self._under_way = 0
-        self._mean_usd: float | None = None
-        self._mean_tokens: float | None = None
+        self._answers = 0
+        self._mean_usd = config.prices.cost(*TYPICAL_TOKENS)
+        self._mean_tokens = float(sum(TYPICAL_TOKENS))
         self._demand: deque[list[float]] = deque()
         self.scale = 1.0
         """Factor of all probabilities of the draw now, in (0, 1]."""
@@ -87,8 +90,10 @@ class Spending:
             return
         self._usd += usd
         self._tokens += tokens
-        self._mean_usd = _mean(self._mean_usd, usd)
-        self._mean_tokens = _mean(self._mean_tokens, float(tokens))
+        weight = OF_MEAN if self._answers else 1.0
+        self._answers += 1
+        self._mean_usd += weight * (usd - self._mean_usd)
+        self._mean_tokens += weight * (tokens - self._mean_tokens)
 
     def adjust(self, now: float) -> float:
         """Set `scale` so that the day's budget lasts until its end and the rate limit is kept; return it."""
@@ -124,7 +129,7 @@ class Spending:
             self._day = day
 
     def _left(self) -> float | None:
-        """Answers that the budget still pays, those under way taken off; before the first answer, whether any."""
+        """Answers that the budget still pays, those under way taken off."""
         answers = self._answers_left()
         return None if answers is None else answers - self._under_way
 
@@ -143,11 +148,7 @@ class Spending:
         return sum(count for _, count in self._demand) / max(span, LEAST_SPAN_S)
 
 
-def _answers(left: float, mean: float | None) -> float:
+def _answers(left: float, mean: float) -> float:
     if left <= 0.0:
         return 0.0
     return left / mean if mean else float("inf")
-
-
-def _mean(before: float | None, value: float) -> float:
-    return value if before is None else before + OF_MEAN * (value - before)

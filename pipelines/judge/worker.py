@@ -46,6 +46,9 @@ MAX_WAITING = MAX_IN_HAND // 2
 """Questions that may wait for an evaluator that is away, where there are several: the others keep half of the room."""
 POLL_MS = 300
 """Longest wait for messages: how soon the thread sees that it shall stop."""
+LONGEST_PAUSE_MS = 86_400_000
+"""A day without a poll is no reason to lose partitions: none is made while an evaluator is away and the hands are full.
+Heartbeats come from the same loop, so a thread that does nothing any more loses its partitions by them."""
 COMMIT_EVERY_S = 1.0
 """A crash repeats at most this much work, and what is under way."""
 
@@ -125,6 +128,7 @@ class JudgeWorker:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=MAX_AT_ONCE,
+            max_poll_interval_ms=LONGEST_PAUSE_MS,
         )
         producer = LogProducer(settings.broker)
         await producer.start()
@@ -148,7 +152,6 @@ class JudgeWorker:
         looked = 0.0
         while not self._stop.is_set():
             if self._full:
-                # Not polled meanwhile: the client keeps its place in the group by its own heartbeats.
                 self._ended.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_MS / 1000.0):
@@ -240,6 +243,10 @@ class JudgeWorker:
         except (CommitFailedError, IllegalStateError) as error:
             # The partitions went to another worker meanwhile, which asks again from the offsets committed before.
             log.info("judge: offsets not committed: %s", error)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            log.info("judge: offsets not committed now: %s", error)
 
     async def _got(self) -> None:
         self._assigned = True

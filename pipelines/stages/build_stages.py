@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from monitor.alerting.alert import Alert
 from monitor.alerting.from_finding import from_finding
+from monitor.criteria.derived import FEEDBACK
 from monitor.detection import Finding
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
@@ -24,6 +25,7 @@ from pipelines.stages.base import Stage, StageServices
 from pipelines.stages.detect import Detect
 from pipelines.stages.draw import output_draw
 from pipelines.stages.featurize import EventReader, Featurize
+from pipelines.stages.feedback import FeedbackReader, FeedbackRows
 from pipelines.stages.judged import JudgedOutputs, JudgmentReader
 from pipelines.stages.notify.couriers import Couriers, Timing
 from pipelines.stages.notify.outbox import Outbox
@@ -99,7 +101,8 @@ class StageBuilder:
     def build(self, roles: Collection[Role]) -> dict[str, Stage]:
         """The stages of these roles by name, in the order in which events pass them. Loads models: takes seconds.
 
-        With detect comes, where a criterion is judged, the stage that makes rows of judgments.
+        With detect come the stage that makes rows of users' feedback and, where a criterion is judged, the one that
+        makes rows of judgments.
         """
         stages: dict[str, Stage] = {}
         featurizer = featurizer_for(self._settings)
@@ -107,6 +110,8 @@ class StageBuilder:
             stages[Role.FEATURIZE] = self._featurize(featurizer)
         if Role.DETECT in roles and self._settings.judged and self._replay is None:
             stages[JudgedOutputs.name] = self._judged(featurizer)
+        if Role.DETECT in roles and self._replay is None:
+            stages[FeedbackRows.name] = self._feedback()
         if Role.DETECT in roles:
             stages[Role.DETECT] = self._detect(featurizer)
         if Role.NOTIFY in roles:
@@ -150,9 +155,15 @@ class StageBuilder:
             self._alerts(featurizer),
         )
 
+    def _feedback(self) -> FeedbackRows:
+        topics, settings = self._services.topics, self._settings
+        reader = FeedbackReader(topics.feedback, topics.features.partitions, excerpts=settings.features.excerpts)
+        buffer = self._buffer(topics.feedback, settings.worker.detect_batch, NO_LINGER_S)
+        return FeedbackRows(self._services, buffer, reader, self._positions(topics.feedback))
+
     def _alerts(self, featurizer: Featurizer) -> Callable[[Finding], Alert]:
         """Makes the alert of a finding, with the owner and links that the settings have by then."""
-        by_name = {spec.name: spec for spec in watched_features(self._settings, featurizer.specs)}
+        by_name = {spec.name: spec for spec in (*watched_features(self._settings, featurizer.specs), FEEDBACK)}
 
         def alert(finding: Finding) -> Alert:
             now = self._current()

@@ -21,6 +21,7 @@ from monitor.features.batch import FeatureBatch
 from monitor.features.text.words import answer_of
 from monitor.judgment.draw import UNIFORM, draw, stratum_of, uniform
 from monitor.judgment.records import Asked, Sampled, SourcePlace, encode_record
+from monitor.judgment.slices import slices_of
 from monitor.settings import Settings
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES, TopicMap
 
@@ -151,16 +152,17 @@ def _message(
         event=batch.ids[row],
         time=time if time == time else 0.0,
         asked=asked,
-        output=_sendable(answer),
-        input=_sendable(event.input),
-        prompt=_sendable(event.prompt.text),
+        output=sendable(answer),
+        input=sendable(event.input),
+        prompt=sendable(event.prompt.text),
         place=place,
         segments=batch.segments[row],
+        slices=slices_of(batch.rows(row, row + 1))[0],
     )
-    return batch.ids[row].encode("utf-8", "replace"), _fitting(sampled)
+    return batch.ids[row].encode("utf-8", "replace"), fitting(sampled)
 
 
-def _fitting(sampled: Sampled) -> bytes:
+def fitting(sampled: Sampled) -> bytes:
     """The message; texts that are too large for the topic are left out, the output last: then no verdict is possible,
     and the judgment is missing."""
     for without in ({}, {"prompt": None}, {"prompt": None, "input": None}):
@@ -170,6 +172,6 @@ def _fitting(sampled: Sampled) -> bytes:
     return encode_record(msgspec.structs.replace(sampled, prompt=None, input=None, output=None))
 
 
-def _sendable(text: str | None) -> str | None:
+def sendable(text: str | None) -> str | None:
     """The text, half surrogate pairs replaced: they cannot be encoded."""
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8")

@@ -1,21 +1,33 @@
-"""Rows of the trace store from a batch of messages of the three topics that it reads. Pure."""
+"""Rows of the trace store from a batch of messages of the topics that it reads. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from monitor.criteria.criterion import PREFIX
+from monitor.criteria.criterion import ANCHOR_STREAM, JUDGED_STREAM, PREFIX
+from monitor.criteria.derived import FEEDBACK_STREAM
 from monitor.detection.records.log_format import decode_message
 from monitor.errors import InvalidEvent
 from monitor.events import decode_event
 from monitor.features.batch import FeatureBatch
+from monitor.judgment.feedback import read_feedback
+from monitor.judgment.records import decode_judgment
+from monitor.judgment.slices import slices_of
+from monitor.store.feedback import feedback_row
+from monitor.store.judged import Cell, CountedOutput, cell_columns
+from monitor.store.periods import HOUR_S
 from monitor.store.privacy import Privacy
 from monitor.store.records import Incoming, Place
+from monitor.store.texts import storable
 from pipelines.kafka.ordered_buffer import Message
 from pipelines.kafka.topics import TopicFacts, TopicMap
+
+DERIVED = (JUDGED_STREAM, ANCHOR_STREAM, FEEDBACK_STREAM)
+"""Beginnings of the names of derived streams, whose rows are made of verdicts and votes: they are no outputs."""
 
 
 class _Names(msgspec.Struct):
@@ -34,20 +46,25 @@ class RowMaker:
         Ids and names of the topics.
     privacy
         In which form texts may be kept.
+    attribute
+        The segment by which estimates can be broken down, `attributes.tenant`; None for none.
 
     Attributes
     ----------
     unreadable
-        Messages that were no event, feature row or alert. Featurize writes such outputs to the dead letters; here they
-        are only counted.
+        Messages that were no event, feature row, alert, judgment or feedback. Other stages write such outputs and
+        feedback to the dead letters; here they are only counted.
     """
 
-    def __init__(self, topics: TopicMap, privacy: Privacy) -> None:
+    def __init__(self, topics: TopicMap, privacy: Privacy, attribute: str | None = None) -> None:
         self._privacy = privacy
+        self._attribute = attribute
         self._makers: dict[str, tuple[TopicFacts, Callable[[Incoming, TopicFacts, Message], None]]] = {
             topics.outputs.name: (topics.outputs, self._output),
-            topics.features.name: (topics.features, self._violations),
+            topics.features.name: (topics.features, self._feature_rows),
             topics.alerts.name: (topics.alerts, self._alert),
+            topics.judgments.name: (topics.judgments, self._judgment),
+            topics.feedback.name: (topics.feedback, self._feedback),
         }
         self.unreadable = 0
 
@@ -72,23 +89,30 @@ class RowMaker:
         )
         incoming.add_output(decoded.event, _place(facts, message), self._privacy)
 
-    def _violations(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
+    def _feature_rows(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is None:
             return
         batch = decode_message(message.value)
         if not isinstance(batch, FeatureBatch):
             return
         checks = [(k, name.removeprefix(PREFIX)) for k, name in enumerate(batch.names) if name.startswith(PREFIX)]
-        day = _place(facts, message).day
+        place = _place(facts, message)
         for column, name in checks:
             for row in np.flatnonzero(batch.values[:, column] > 0.5).tolist():
-                place = {
-                    "day": day,
+                of_output = {
+                    "day": place.day,
                     "topic": batch.source,
                     "partition": int(batch.source_partitions[row]),
                     "position": int(batch.source_offsets[row]),
                 }
-                incoming.violations.append({**place, "criterion": name})
+                incoming.violations.append({**of_output, "criterion": name})
+        times = np.where(np.isnan(batch.times), place.time, batch.times)
+        incoming.counted += counted_outputs(batch, times, checks, (facts.id, message.partition), self._attribute)
+
+    def _judgment(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
+        if message.value is not None:
+            judgment = decode_judgment(message.value)
+            incoming.add_judgment(judgment, _place(facts, message).time, self._privacy, self._attribute)
 
     def _alert(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is None:
@@ -97,6 +121,49 @@ class RowMaker:
         body = message.value.decode("utf-8", "replace").replace("\\u0000", "\\ufffd")
         row = {**_place(facts, message).columns(), "stream": names.stream, "alert": names.id, "body": body}
         incoming.alerts.append(row)
+
+    def _feedback(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
+        if message.value is not None:
+            said = read_feedback(message.value)
+            incoming.feedback.append(feedback_row(said, _place(facts, message).time, self._privacy))
+
+
+def counted_outputs(
+    batch: FeatureBatch,
+    times: NDArray[np.float64],
+    checks: Sequence[tuple[int, str]],
+    lock: tuple[str, int],
+    attribute: str | None,
+) -> list[CountedOutput]:
+    """The outputs of a batch that estimates rest on: of streams that are judged, or checked.
+
+    `times` are the rows', in seconds since 1970; `checks` are columns and names of criteria; `lock` is as
+    `CountedOutput` has it, and `attribute` the segment that the settings chose.
+    """
+    strata = batch.strata or [None] * len(batch)
+    violated = batch.values[:, [column for column, _ in checks]]
+    known = ~np.isnan(violated)
+    wanted = [
+        row
+        for row, has_checks in enumerate(np.any(known, axis=1))
+        if (has_checks or strata[row] is not None) and not batch.streams[row].startswith(DERIVED)
+    ]
+    if not wanted:
+        return []
+    slices = slices_of(batch)
+    names = [name for _, name in checks]
+    found = []
+    for row in wanted:
+        cell = Cell(
+            stream=storable(batch.streams[row]) or "",
+            hour=int(times[row] // HOUR_S),
+            stratum=strata[row] or "",
+            **cell_columns(batch.segments[row], slices[row], attribute),
+        )
+        of_row = tuple((names[k], bool(violated[row, k] > 0.5)) for k in np.flatnonzero(known[row]).tolist())
+        place = batch.source, int(batch.source_partitions[row]), int(batch.source_offsets[row])
+        found.append(CountedOutput(*place, cell, of_row, lock))
+    return found
 
 
 def _place(facts: TopicFacts, message: Message) -> Place:

@@ -21,11 +21,12 @@ from monitor.errors import BrokerError
 from monitor.settings import Settings
 from monitor.store.base import StoreError, TraceStore
 from monitor.store.open import open_store
-from monitor.store.records import DAY_S
+from monitor.store.periods import DAY_S
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.ordered_buffer import Message
 from pipelines.kafka.topics import TopicMap
+from pipelines.store.quality_gauges import QualityGauges
 from pipelines.store.rows import RowMaker
 
 log = logging.getLogger(__name__)
@@ -68,8 +69,12 @@ class StoreWriter:
         self._stats = stats
         self._failed = failed
         self._clock = clock
-        self._maker = RowMaker(topics, settings.store.privacy)
-        self._ids = {facts.name: facts.id for facts in (topics.outputs, topics.features, topics.alerts)}
+        self._gauges = QualityGauges(settings, stats, clock)
+        self._maker = RowMaker(topics, settings.store.privacy, settings.store.segment)
+        self._ids = {
+            facts.name: facts.id
+            for facts in (topics.outputs, topics.features, topics.alerts, topics.judgments, topics.feedback)
+        }
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="oqm-store", daemon=True)
         self._store: TraceStore | None = None
@@ -104,9 +109,11 @@ class StoreWriter:
             max_poll_records=MAX_MESSAGES,
         )
         try:
-            names = [self._topics.outputs.name, self._topics.alerts.name]
+            names = [self._topics.outputs.name, self._topics.alerts.name, self._topics.feedback.name]
             if self._settings.criteria:
                 names.append(self._topics.features.name)
+            if self._settings.judged:
+                names.append(self._topics.judgments.name)
             consumer.subscribe(names, listener=_FromStore(consumer, self._positions))
             self._read(consumer)
         finally:
@@ -124,6 +131,8 @@ class StoreWriter:
             if now - committed >= COMMIT_EVERY_S and polled:
                 consumer.commit()
                 committed = now
+            if self._gauges.due(mine=TopicPartition(self._topics.outputs.name, 0) in consumer.assignment()):
+                self._until_it_answers(self._gauges.measure, consumer)
             if now - dropped >= DROP_EVERY_S:
                 self._drop_ended_days()
                 dropped = now

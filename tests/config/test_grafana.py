@@ -33,9 +33,9 @@ OPTIONS = {
 }
 
 
-def test_there_are_the_four_and_no_other() -> None:
+def test_there_are_the_five_and_no_other() -> None:
     there = {path.stem for path in (FOLDER / "dashboards").glob("*.json")}
-    assert there == set(DASHBOARDS) == {"overview", "stream", "latency", "health"}
+    assert there == set(DASHBOARDS) == {"overview", "stream", "quality", "latency", "health"}
 
 
 @EACH
@@ -148,7 +148,7 @@ def test_the_folder_that_is_provisioned_is_the_one_that_compose_mounts() -> None
 
 def test_variables_read_declared_metrics() -> None:
     variables = [v for made in DASHBOARDS.values() for v in made["templating"].get("list", [])]
-    assert len(variables) == 2
+    assert len(variables) == 3
     for variable in variables:
         assert unknown_metrics(variable["query"]["query"]) == set()
 

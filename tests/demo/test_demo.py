@@ -36,3 +36,16 @@ def test_a_silent_update_is_called_out_and_shown_in_the_metrics() -> None:
 
 def test_a_broker_that_is_not_there_is_one_line() -> None:
     assert "127.0.0.1:1" in one_line_of_error(oqm_process("demo", "--broker", "127.0.0.1:1"))
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_with_a_scripted_evaluator_the_alert_says_that_it_matters() -> None:
+    done = oqm_process("demo", "--quick", "--json", "--judged", "--duration", "150")
+    assert done.returncode == 0, done
+    record = json.loads(done.stdout)
+    assert record["judged"]["harm"] == "harmful"
+    assert record["judged"]["text"].startswith("Judged harmful: to_the_point failed before ")
+    (criterion,) = record["judged"]["criteria"]
+    assert criterion["judged_before"] == criterion["judged_after"] == 20
+    assert criterion["failed_after"] > criterion["failed_before"]

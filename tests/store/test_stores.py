@@ -186,6 +186,29 @@ def test_migrations_lead_to_the_tables_of_the_code(tmp_path: Path) -> None:
     engine.dispose()
 
 
+def test_a_store_of_the_first_version_is_brought_up_to_date_with_all_its_days(address: str) -> None:
+    writer = open_store(address)
+    writer.write(incoming([event(1)], day=DAY))
+    writer.write(incoming([event(2)], first=1, day=DAY + 1))
+    writer.close()
+    is_folder = not address.startswith("postgresql")
+    files = [f"sqlite:///{path}" for path in Path(address).glob("*.sqlite")] if is_folder else []
+    for url in files or [address.replace("postgresql://", "postgresql+psycopg://")]:
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            for table in ("judgment", "seen", "checked", "counted", "feedback"):
+                connection.execute(text(f"drop table {table}"))
+            connection.execute(text("update alembic_version set version_num = '0001'"))
+        engine.dispose()
+    with pytest.raises(StoreError, match="start a worker"):
+        open_store(address, read_only=True).search(Search())
+    open_store(address).close()  # as a worker does at its start; it writes to none of the days that have ended
+    reader = open_store(address, read_only=True)
+    assert [one.id for one in reader.search(Search())] == ["e2", "e1"]
+    assert reader.judgments("e1") == []
+    reader.close()
+
+
 def test_privacy_decides_what_is_kept() -> None:
     secret = "My card is 4111 1111 1111 1111, call me."
     privacy = Privacy(

@@ -49,6 +49,21 @@ def busy() -> WorkerStats:
         batch_seconds=defaultdict(lambda: Histogram(BATCH_BOUNDS)),
         findings=Counter(firing=1),
         deliveries=Counter({("log", "delivered"): 1}),
+        judgments=Counter({("main", "pass"): 9, ("main", "timeout"): 1}),
+        judgments_cached=Counter(main=1),
+        judgments_left_out=Counter(main=2),
+        evaluator_tokens=Counter(main=500),
+        evaluator_cost=defaultdict(float, main=0.01),
+        evaluator_seconds=defaultdict(lambda: Histogram(CALL_BOUNDS)),
+        evaluators_down={"main": 0},
+        evaluator_scale={"main": 1.0},
+        evaluator_spent={"main": 0.1},
+        quality_rate={("a/b", "helpful"): 0.9},
+        quality_low={("a/b", "helpful"): 0.8},
+        quality_high={("a/b", "helpful"): 0.95},
+        quality_judged={("a/b", "helpful"): 100},
+        quality_missing={("a/b", "helpful"): 2},
+        quality_seen={("a/b", "helpful"): 5_000},
         pending_deliveries=4,
         circuits={"log": CircuitState.CLOSED},
         held_back={"snooze": 1},
@@ -70,6 +85,7 @@ def busy() -> WorkerStats:
     )
     numbers.batch_seconds["featurize"].observe(0.004)
     numbers.call_seconds.observe(1.5)
+    numbers.evaluator_seconds["main"].observe(0.8)
     numbers.dependency_seconds["orders"].observe(0.02)
     numbers.delay.observe(2.0, times=3)
     return numbers

@@ -18,9 +18,11 @@ from tests.telemetry.numbers import busy
 
 UNITS = (
     "seconds", "timestamp_seconds", "log10", "info", "messages", "streams", "series", "alerts", "alarms", "deliveries",
-    "ratio",
+    "ratio", "outputs", "estimates",
 )  # fmt: skip
 UNITLESS = {
+    "oqm_evaluator_down",
+    "oqm_evaluator_draw_scale",
     "oqm_store_away",
     "oqm_worker_ready",
     "oqm_sink_circuit_state",
@@ -28,7 +30,7 @@ UNITLESS = {
     "oqm_feature_reference",
     "oqm_feature_current",
 }
-"""A truth value, and values in the unit of each feature."""
+"""Truth values, a factor, and values in the unit of each feature."""
 
 
 def exported() -> str:

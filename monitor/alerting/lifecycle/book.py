@@ -203,6 +203,8 @@ def _revised(known: Alert, alert: Alert) -> Alert:
         revised.append(Revised.SEGMENT)
     if _what_is_named(alert) != _what_is_named(known):
         revised.append(Revised.CAUSE)
+    if alert.judged != known.judged:
+        revised.append(Revised.JUDGED)
     if is_at_least(known.severity, alert.severity):
         lower = {} if alert.severity is known.severity else {SEVERITY_NOW: alert.severity.value}
         return msgspec.structs.replace(

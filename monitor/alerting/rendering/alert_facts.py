@@ -33,8 +33,17 @@ def refined(alert: Alert) -> str:
     if not alert.revision or alert.measured_events is None:
         return ""
     words = f"measured again on {alert.measured_events:,} events since the change"
-    lower = alert.annotations.get(SEVERITY_NOW)
+    lower = None if alert.judged is not None else alert.annotations.get(SEVERITY_NOW)
     return words + (f"; by these it is {lower}, it fired as {alert.severity.value}" if lower else "")
+
+
+def judged(alert: Alert) -> str:
+    """Whether outputs became worse, by verdicts on outputs before and after; empty where none were judged."""
+    if alert.judged is None:
+        return ""
+    lower = alert.annotations.get(SEVERITY_NOW)
+    said = plain(alert.judged.text)
+    return said + (f" With this it is {lower}, it fired as {alert.severity.value}." if lower else "")
 
 
 def cause_alone(alert: Alert) -> str:

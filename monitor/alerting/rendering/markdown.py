@@ -12,6 +12,7 @@ from monitor.alerting.alert import Alert, is_update
 from monitor.alerting.rendering.alert_facts import (
     also_in,
     cause_alone,
+    judged,
     largest,
     refined,
     resolved_in_full,
@@ -49,6 +50,7 @@ def _lines(alert: Alert) -> Iterator[str]:
         if alert.began_at.time is not None
         else f"event {alert.began_at.index:,}",
         "Refined": escape(refined(alert)) if alert.state is State.FIRING else "",
+        "Judged": escape(judged(alert)),
         "Where": escape(segment_text(alert.segment)) if alert.segment else "",
         "Cause": escape(cause_alone(alert)),
         "Also in": ", ".join(escape(stream) for stream in also_in(alert)),

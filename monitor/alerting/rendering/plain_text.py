@@ -12,6 +12,7 @@ from monitor.alerting.alert import Alert, ChangedFeature, is_update
 from monitor.alerting.rendering.alert_facts import (
     also_in,
     cause_alone,
+    judged,
     largest,
     refined,
     resolved_in_full,
@@ -98,6 +99,7 @@ def _facts(alert: Alert) -> Iterator[str]:
     yield from _fact("Noticed", f"{delay} later, at event {raised.index:,}")
     if alert.state is State.FIRING:
         yield from _fact("Refined", refined(alert))
+    yield from _fact("Judged", judged(alert))
     if alert.segment:
         yield from _fact("Where", segment_text(alert.segment))
     yield from _fact("Cause", cause_alone(alert) or (_DRIVERS[alert.driver] if alert.driver else ""))

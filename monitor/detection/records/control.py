@@ -13,12 +13,13 @@ from monitor.errors import InvalidEvent
 
 
 class ControlAction(StrEnum):
-    """A decision of a person or a deployment about a stream."""
+    """A decision of a person or a deployment about a stream, or what evaluation models say of one of its findings."""
 
     PIN = "pin"  # learn a new reference from the next events and never mature it further without another pin
     ACCEPT = "accept"  # what fires now is the new normal: the provisional reference becomes the reference
     DEPLOY = "deploy"  # a deploy marker: a change of behaviour from here on was intended; re-learn
     SETTINGS = "settings"  # changed settings of this stream, `data` holds them
+    JUDGED = "judged"  # verdicts on outputs before and after a finding's change: `monitor.detection.records.judged`
     REMOVE = "remove"  # the stream is no longer wanted: its state goes, its open alerts are resolved
 
 

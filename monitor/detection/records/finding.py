@@ -14,6 +14,8 @@ import msgspec
 
 from monitor.config_values.durations import in_words
 from monitor.detection.records.finding_kinds import FindingKind as FindingKind
+from monitor.detection.records.judged import Judged
+from monitor.detection.records.severity import Severity as Severity
 
 SCHEMA_VERSION = 1
 SPREAD, TAIL = ".spread", ".tail"
@@ -47,14 +49,6 @@ class Driver(StrEnum):
     INPUT = "input"
     MIX = "mix"
     CALL = "call"
-
-
-class Severity(StrEnum):
-    """How loudly to say it."""
-
-    CRITICAL = "critical"
-    WARNING = "warning"
-    INFO = "info"
 
 
 class Ended(StrEnum):
@@ -175,6 +169,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     resolution: Resolution | None = None  # of a resolved finding
     revision: int = 0  # times that it was measured again, on more rows, and reported so
     measured_events: int | None = None  # events since the change that the latest revision was measured on
+    judged: Judged | None = None  # whether it makes outputs worse, by verdicts on outputs before and after
 
     @property
     def opens(self) -> bool:

@@ -62,6 +62,8 @@ class PartitionMonitor:
     max_streams
         Streams at most. A further name takes the place of the newcomer that was seen least recently; where there is no
         newcomer, its rows are not judged.
+    specs_of
+        Declarations for a stream whose rows are no outputs, by its name; None for one that has those of `specs`.
 
     Attributes
     ----------
@@ -78,6 +80,7 @@ class PartitionMonitor:
         settings_for: Callable[[str], DetectionSettings] | None = None,
         specs: Sequence[FeatureSpec] | None = None,
         max_streams: int = MAX_STREAMS,
+        specs_of: Callable[[str], Sequence[FeatureSpec] | None] | None = None,
     ) -> None:
         self.report: Callable[[Unjudged], None] = lambda _: None
         self.unjudged: Counter[str] = Counter()
@@ -85,6 +88,7 @@ class PartitionMonitor:
         default = DetectionSettings()
         self._settings_for = settings_for or (lambda _stream: default)
         self._specs = specs
+        self._specs_of = specs_of or (lambda _stream: None)
         self._max_streams = max_streams
         self._owned: dict[str, StreamInLog] = {}
         self._newcomers = Newcomers(specs)
@@ -123,7 +127,7 @@ class PartitionMonitor:
         watched = self._owned[name].monitor
         if not isinstance(watched, Newcomer):
             return watched
-        monitor = StreamMonitor(name, watched.settings, self._specs)
+        monitor = StreamMonitor(name, watched.settings, self._specs_for(name))
         for rows, clock in watched.rows():
             if not math.isnan(clock):
                 monitor.reach(clock)
@@ -243,6 +247,11 @@ class PartitionMonitor:
         if action is ControlAction.REMOVE:
             end = Resolution(how=Ended.REMOVED, why="stream removed", by=control.by, time=control.time)
             return self._end(stream, owned, end, offset)
+        if action is ControlAction.JUDGED:
+            judged = owned.judge(control)
+            owned.applied = offset
+            self._changed.add(stream)
+            return judged
         findings: list[Finding] = []
         if isinstance(owned.monitor, Newcomer):
             if action is ControlAction.SETTINGS:
@@ -346,10 +355,13 @@ class PartitionMonitor:
         owned.monitor = self._made(stream, newcomer.settings, offset, 0)
         return [f for rows, clock in newcomer.rows() for f in self._observe(stream, owned, rows, offset, clock)]
 
+    def _specs_for(self, stream: str) -> Sequence[FeatureSpec] | None:
+        return self._specs_of(stream) or self._specs
+
     def _made(self, stream: str, settings: DetectionSettings, offset: int, events: int) -> StreamMonitor | FailedStream:
         """A monitor of a stream that had this many events before."""
         try:
-            monitor = StreamMonitor(stream, settings, self._specs)
+            monitor = StreamMonitor(stream, settings, self._specs_for(stream))
         except MemoryError:
             raise
         except Exception as error:  # as in `_contained`
@@ -402,8 +414,7 @@ class PartitionMonitor:
             # What was found before it raised was found in rows before those that it raised on: it stands.
             findings = list(monitor.found) if isinstance(monitor, StreamMonitor) else []
             self._fail(stream, owned, Failure(doing, in_one_line(error), offset, first), error, seen, rows)
-        owned.note(findings or [])
-        return findings
+        return None if findings is None else owned.reported(findings)
 
     def _fail(
         self,
@@ -537,7 +548,7 @@ class PartitionMonitor:
             return Newcomer.from_state(state.newcomer, settings)
         if state.monitor is None:
             raise StateError(f"stream {stream!r}: its snapshot does not say what watches it")
-        monitor = StreamMonitor(stream, settings, self._specs)
+        monitor = StreamMonitor(stream, settings, self._specs_for(stream))
         try:
             monitor.restore(state.monitor)
         except (MemoryError, OqmError):

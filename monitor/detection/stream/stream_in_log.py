@@ -9,7 +9,9 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
+from monitor.detection.records.control import Control
 from monitor.detection.records.finding import Finding, State
+from monitor.detection.records.judged import from_data, severity_by
 from monitor.detection.stream.failed_stream import FailedStream, FailedStreamState
 from monitor.detection.stream.newcomer import Newcomer, NewcomerState
 from monitor.detection.stream.stream_monitor import StreamMonitor
@@ -90,13 +92,42 @@ class StreamInLog:
             return batch
         return batch.take(np.asarray(keep, dtype=np.intp)) if keep else None
 
-    def note(self, findings: Sequence[Finding]) -> None:
-        """Remember which of these fire from now on."""
-        for finding in findings:
+    def reported(self, findings: Sequence[Finding]) -> list[Finding]:
+        """These findings as everybody gets them; remembers which fire from now on.
+
+        What was concluded of a finding from verdicts stands in each later transition of it, and moves its severity: the
+        monitor, which measures it again, knows nothing of them.
+        """
+        shown = [self._with_verdicts(finding) for finding in findings]
+        for finding in shown:
             if finding.state is State.FIRING:
                 self.open[finding.id] = finding
             elif finding.state is State.RESOLVED:
                 self.open.pop(finding.id, None)
+        return shown
+
+    def judge(self, control: Control) -> list[Finding]:
+        """The finding that a control row `judged` is about, as a revision with the conclusion; none if it is over.
+
+        The first conclusion stands, unless it could not tell and a later look can say more: a row that the judge sends
+        again after a restart changes nothing. Raises `InvalidEvent` for a row that cannot be read.
+        """
+        identity, judged = from_data(control.data)
+        known = self.open.get(identity)
+        if known is None or not judged.follows(known.judged):
+            return []
+        severity = severity_by(known.severity, known.kind, judged)
+        revised = msgspec.structs.replace(known, judged=judged, severity=severity, revision=known.revision + 1)
+        self.open[identity] = revised
+        return [revised]
+
+    def _with_verdicts(self, finding: Finding) -> Finding:
+        known = self.open.get(finding.id)
+        if known is None or known.judged is None:
+            return finding
+        revision = known.revision + finding.is_update
+        severity = severity_by(finding.severity, finding.kind, known.judged)
+        return msgspec.structs.replace(finding, judged=known.judged, severity=severity, revision=revision)
 
     # State
 

@@ -20,6 +20,7 @@ from monitor.alerting.rendering import plain_text
 from monitor.alerting.rendering.alert_facts import (
     also_in,
     cause_alone,
+    judged,
     largest,
     resolved_in_full,
     segment_text,
@@ -135,6 +136,7 @@ def _facts(alert: Alert) -> Iterator[str]:
         "Resolved": resolved_in_full(alert) if alert.state is State.RESOLVED else "",
         "Since": f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}",
         "Noticed": f"{delay} later",
+        "Judged": judged(alert),
         "Where": segment_text(alert.segment) if alert.segment else "",
         "Cause": cause_alone(alert),
         "Also in": ", ".join(also_in(alert)),

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.rendering.alert_facts import also_in, largest, refined, resolved_in_full, segment_text
+from monitor.alerting.rendering.alert_facts import also_in, judged, largest, refined, resolved_in_full, segment_text
 from monitor.alerting.rendering.moments import moment
 from monitor.alerting.rendering.terminal_text import excerpt_text, plain
 from monitor.detection.records.finding import Excerpt
@@ -101,6 +101,7 @@ def _details(alert: Alert) -> dict[str, Any]:
         "1 cause": _chars(alert.cause, _MAX_TEXT_CHARS),
         "2 since": since,
         "2 refined": _chars(refined(alert), _MAX_TEXT_CHARS),
+        "2 judged": _chars(judged(alert), _MAX_TEXT_CHARS),
         "3 where": _chars(segment_text(alert.segment), _MAX_TEXT_CHARS) if alert.segment else "",
         "4 what changed": {
             _chars(change.name, _MAX_NAME_CHARS): f"{_chars(change.before_text, 60)} -> {_chars(change.after_text, 60)}"

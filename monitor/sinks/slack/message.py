@@ -15,6 +15,7 @@ from monitor.alerting.alert import Alert, ChangedFeature, is_update
 from monitor.alerting.rendering import plain_text
 from monitor.alerting.rendering.alert_facts import (
     also_in,
+    judged,
     largest,
     refined,
     resolved_in_full,
@@ -34,7 +35,7 @@ _MAX_CHANGES = 6
 """Features that are shown: as many as fit on a phone beside the other parts; the number of the others is given."""
 _MAX_EXCERPTS = 3
 """Examples on each side: as many as detection keeps."""
-_ROOM = {"cause": 800, "also": 600, "changes": 1_400, "steps": 1_400, "examples": 1_500, "links": 1_500}
+_ROOM = {"cause": 800, "judged": 900, "also": 600, "changes": 1_400, "steps": 1_400, "examples": 1_500, "links": 1_500}
 """Most characters of each part. A section may have 3,000, but all blocks together fail from some 13,200 on with
 `msg_blocks_too_long`, a limit that Slack does not document (slackapi/bolt-js issue 2509); these stay below 10,000."""
 _MAX_FIELD_CHARS = 250
@@ -91,6 +92,7 @@ def _blocks(alert: Alert) -> Iterator[dict[str, Any]]:
         yield from _section([why[:1].upper() + why[1:]], _ROOM["cause"])
     else:
         yield from _section([escape(_cut(alert.cause, 400))], _ROOM["cause"])
+    yield from _section([escape(_cut(judged(alert), 600))], _ROOM["judged"])
     if alert.also_in:
         yield from _section([f"*Also in* {', '.join(_name(stream) for stream in also_in(alert))}"], _ROOM["also"])
     if alert.state is not State.RESOLVED:
@@ -113,6 +115,7 @@ def _update(alert: Alert) -> Iterator[dict[str, Any]]:
     where = f" · in {escape(segment_text(alert.segment))}" if alert.segment else ""
     first = f"{_name(alert.stream)} · {alert.severity.value}{where}"
     yield from _section([first, escape(refined(alert)), escape(_cut(alert.cause, 400))], _ROOM["cause"])
+    yield from _section([escape(_cut(judged(alert), 600))], _ROOM["judged"])
     yield from _section(_changes(alert.changes), _ROOM["changes"])
     yield {"type": "context", "elements": [_mrkdwn(f"alert {_code(alert.fingerprint)}")]}
 

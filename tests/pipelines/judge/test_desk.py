@@ -10,7 +10,7 @@ import pytest
 from monitor.errors import EvaluatorBlocked, NoVerdict, RetryableEvaluation
 from monitor.evaluators.base import Answer, Question
 from monitor.evaluators.chat import ChatConfig
-from pipelines.judge.desk import DOWN_AFTER_S, DOWN_AFTER_UNREADABLE, Desk, Timing
+from pipelines.judge.desk import CACHED_FOR_S, DOWN_AFTER_S, DOWN_AFTER_UNREADABLE, Desk, Timing
 
 PASS = Answer(passed=True, score=0.9, rationale="r" * 5_000, model="m-1", input_tokens=90, output_tokens=10)
 
@@ -88,6 +88,16 @@ async def test_an_equal_text_is_asked_once_and_costs_once(time: Time) -> None:
     assert (again.passed, again.identity, again.tokens, again.cost_usd) == (first.passed, first.identity, 0, 0.0)
 
 
+async def test_what_is_remembered_is_neither_old_nor_used_for_the_evaluator_itself(time: Time) -> None:
+    evaluator = Scripted()
+    made = desk(evaluator, time)
+    await made.ask(q("a"))
+    assert not (await made.ask(q("a"), fresh=True)).cached
+    time.now += CACHED_FOR_S + 1.0
+    assert not (await made.ask(q("a"))).cached
+    assert evaluator.calls == 3
+
+
 async def test_another_model_behind_the_name_is_another_judge(time: Time) -> None:
     evaluator = Scripted()
     made = desk(evaluator, time)
@@ -150,8 +160,9 @@ async def test_an_evaluator_that_stays_away_is_down(time: Time) -> None:
     assert made.down == "gone"
 
 
-async def test_an_evaluator_of_which_nothing_can_be_read_is_down(time: Time) -> None:
-    evaluator = Scripted(lambda call: NoVerdict("unreadable", "an HTML page"))
+@pytest.mark.parametrize("kind", ["unreadable", "rejected"])
+async def test_an_evaluator_that_never_gives_a_verdict_is_down(time: Time, kind: str) -> None:
+    evaluator = Scripted(lambda call: NoVerdict(kind, "an HTML page"))
     made = desk(evaluator, time)
     for number in range(DOWN_AFTER_UNREADABLE):
         assert made.down is None

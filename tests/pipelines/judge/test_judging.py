@@ -51,9 +51,11 @@ class Scripted:
     def __init__(self) -> None:
         self.spending = Spending()
         self.questions: list[Question] = []
+        self.fresh: list[bool] = []
         self.outcome = Outcome(passed=True, identity="i", model="m", tokens=7, cost_usd=0.5, latency_s=1.23456)
 
-    async def ask(self, question: Question) -> Outcome:
+    async def ask(self, question: Question, *, fresh: bool = False) -> Outcome:
+        self.fresh.append(fresh)
         self.questions.append(question)
         return self.outcome
 
@@ -113,13 +115,15 @@ async def test_without_a_text_there_is_nothing_to_ask() -> None:
 
 
 async def test_anchors_and_diagnostic_outputs_name_their_criterion_whatever_their_stream() -> None:
-    made = judging(Scripted())
+    desk = Scripted()
+    made = judging(desk)
     anchor = sampled("good", stream="~anchor/good", purpose=Purpose.ANCHOR, anchor="a1")
     (judgment,) = await made.judge(anchor, 20.0)
     assert (judgment.passed, judgment.purpose, judgment.anchor) == (True, Purpose.ANCHOR, "a1")
     diagnostic = sampled("good", purpose=Purpose.DIAGNOSTIC, finding="f", side=Side.AFTER)
     (judgment,) = await made.judge(diagnostic, 20.0)
     assert (judgment.finding, judgment.side) == ("f", Side.AFTER)
+    assert desk.fresh == [True, False], "an anchor watches the evaluator, so nothing remembered may answer for it"
     (judgment,) = await made.judge(sampled("good", stream="other"), 20.0)
     assert judgment.missing == "no_criterion"
 

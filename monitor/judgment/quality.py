@@ -1,0 +1,252 @@
+"""What is known of the quality of a stream by one criterion: a rate with everything that is needed to read it.
+
+Made by the store from its counts (`monitor.store.estimating`), shown by `oqm quality` and exported as metrics. A rate
+is never given without its interval and the number of outputs that it rests on; where nothing was judged there is none.
+Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from monitor.judgment.estimates import StratumCounts, estimate
+from monitor.judgment.intervals import sequence
+from monitor.statistics.rates import wilson
+
+ALPHA = 0.05
+"""Error of an interval: 95 % is what readers expect without being asked."""
+SAME_WEIGHTS = 1e-6
+"""Relative difference of the effective from the plain number of verdicts up to which all had one probability."""
+
+
+class Method(StrEnum):
+    """How the rate came about."""
+
+    SAMPLE = "sample"  # an evaluation model judged some outputs, drawn with known probabilities
+    EVERY_OUTPUT = "every_output"  # a program checked each: a count, which needs no interval
+    FEEDBACK = "feedback"  # users said so of the outputs that they chose to rate: a rate of these, not of all outputs
+
+
+class Quality(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of a stream's outputs that pass a criterion, in a window of time.
+
+    Attributes
+    ----------
+    stream, criterion
+        Of what.
+    by
+        The segment or slice, by dimension (`{"language": "pl"}`); empty: all outputs of the stream.
+    method
+        How it is known.
+    rate, low, high
+        The share that passes, with the bounds of its interval; None where nothing was judged: nobody can tell.
+    level
+        Confidence of the interval. A check of every output is a count, whose bounds are the rate: 1.
+    always_valid
+        Whether the interval holds at all looks since `since` together, or at one look alone.
+    judged
+        Outputs with a verdict of the evaluation model, checked by the program, or rated up or down by a user.
+    people
+        How many of them people have looked at as well.
+    missing
+        Outputs that were drawn and got no verdict, or a rating in the middle of its scale. They count neither as
+        passing nor as failing.
+    if_missing
+        Lowest and highest rate if all of the missing had failed or passed; None where they are too few to matter.
+    evaluator, identity
+        Name of the evaluator, and the hash of its model, version and prompt; None for a check.
+    identities
+        How many evaluators judged in the window: each has its own row, over its own part of the window.
+    sampled_share
+        Share of the outputs that were drawn.
+    seen
+        Outputs counted.
+    unjudged_share
+        Share of the outputs in strata of the draw without a verdict: nothing is known of these.
+    since, until
+        Of the outputs, seconds since 1970; whole hours.
+    """
+
+    stream: str
+    criterion: str
+    by: Mapping[str, str] = {}
+    method: Method = Method.SAMPLE
+    rate: float | None
+    low: float | None
+    high: float | None
+    level: float
+    always_valid: bool
+    judged: int
+    people: int = 0
+    missing: int
+    if_missing: tuple[float, float] | None = None
+    evaluator: str | None = None
+    identity: str | None = None
+    identities: int = 1
+    sampled_share: float | None
+    seen: int
+    unjudged_share: float = 0.0
+    since: float
+    until: float
+
+
+@dataclass(slots=True)
+class Verdicts:
+    """Verdicts of one stratum, summed.
+
+    `weight`, `weight_squared` and `weight_passed` are sums of one over the probability with which each was drawn, of
+    its square, and of the first over those that passed. `first` and `last` are the times of the outputs.
+    """
+
+    passed: int = 0
+    failed: int = 0
+    missing: int = 0
+    weight: float = 0.0
+    weight_squared: float = 0.0
+    weight_passed: float = 0.0
+    first: float = float("inf")
+    last: float = float("-inf")
+
+    def add(self, other: Verdicts) -> None:
+        """Take those of another part of the stratum."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.missing += other.missing
+        self.weight += other.weight
+        self.weight_squared += other.weight_squared
+        self.weight_passed += other.weight_passed
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+
+    def counts(self, seen: int) -> StratumCounts:
+        """What the estimate takes of a stratum of which `seen` outputs were counted.
+
+        Where the probability changed within the window (a spent budget, other settings), verdicts are weighted by one
+        over it (Hajek 1971), and count as the number of equally weighted ones that would say as much (Kish 1965).
+        """
+        judged = self.passed + self.failed
+        effective = self.weight**2 / self.weight_squared if self.weight_squared else 0.0
+        if not judged or effective >= judged * (1 - SAME_WEIGHTS):
+            return StratumCounts(seen, self.passed, self.failed, self.missing)
+        passed = effective * self.weight_passed / self.weight
+        return StratumCounts(seen, passed, max(0.0, effective - passed), self.missing)
+
+
+def by_sample(
+    stream: str,
+    criterion: str,
+    verdicts: Mapping[str, Verdicts],
+    seen: Mapping[str, int],
+    *,
+    period: tuple[float, float],
+    always_valid: bool = True,
+    by: Mapping[str, str] | None = None,
+    evaluator: tuple[str, str] | None = None,
+    identities: int = 1,
+) -> Quality:
+    """The estimate from verdicts and counts of outputs, each by stratum (`risky+uniform`).
+
+    `evaluator` is name and identity.
+    """
+    # A verdict can come before the count of its hour is written, never by more than the store's lag.
+    drawn = {name: each.passed + each.failed + each.missing for name, each in verdicts.items()}
+    strata = {
+        name: verdicts.get(name, Verdicts()).counts(max(seen.get(name, 0), drawn.get(name, 0)))
+        for name in {*seen, *verdicts}
+    }
+    found = estimate(strata, alpha=ALPHA, always_valid=always_valid)
+    judged = sum(each.passed + each.failed for each in verdicts.values())
+    missing = sum(each.missing for each in verdicts.values())
+    number = found.seen if found is not None else 0
+    known = found if found is not None and judged else None
+    return Quality(
+        stream=stream,
+        criterion=criterion,
+        by=by or {},
+        rate=known.interval.rate if known else None,
+        low=known.interval.low if known else None,
+        high=known.interval.high if known else None,
+        level=1 - ALPHA,
+        always_valid=always_valid,
+        judged=judged,
+        missing=missing,
+        if_missing=known.if_missing if known else None,
+        evaluator=evaluator[0] if evaluator else None,
+        identity=evaluator[1] if evaluator else None,
+        identities=identities,
+        sampled_share=(judged + missing) / number if number else None,
+        seen=number,
+        unjudged_share=found.unjudged_share if found else 1.0,
+        since=period[0],
+        until=period[1],
+    )
+
+
+def by_check(
+    stream: str,
+    criterion: str,
+    outputs: int,
+    failed: int,
+    *,
+    period: tuple[float, float],
+    by: Mapping[str, str] | None = None,
+) -> Quality:
+    """The rate of a check that a program made of each of `outputs`: exact for them."""
+    rate = 1 - failed / outputs if outputs else None
+    return Quality(
+        stream=stream,
+        criterion=criterion,
+        by=by or {},
+        method=Method.EVERY_OUTPUT,
+        rate=rate,
+        low=rate,
+        high=rate,
+        level=1.0,
+        always_valid=True,
+        judged=outputs,
+        missing=0,
+        sampled_share=1.0 if outputs else None,
+        seen=outputs,
+        since=period[0],
+        until=period[1],
+    )
+
+
+def by_votes(
+    stream: str,
+    criterion: str,
+    good: int,
+    bad: int,
+    neither: int,
+    *,
+    seen: int,
+    period: tuple[float, float],
+    always_valid: bool = True,
+) -> Quality:
+    """The share of users who were content among those who said so of `good` + `bad` outputs.
+
+    The interval covers chance alone. Who answers chooses to, mostly those who are very content or not at all, so this
+    is no share of all outputs, however narrow it is. `seen`: outputs of the stream, 0 where they are not counted.
+    """
+    number = good + bad
+    known = (sequence(good, number, ALPHA) if always_valid else wilson(good, number, ALPHA)) if number else None
+    return Quality(
+        stream=stream,
+        criterion=criterion,
+        method=Method.FEEDBACK,
+        rate=known.rate if known else None,
+        low=known.low if known else None,
+        high=known.high if known else None,
+        level=1 - ALPHA,
+        always_valid=always_valid,
+        judged=number,
+        people=number,
+        missing=neither,
+        sampled_share=None,
+        seen=seen,
+        since=period[0],
+        until=period[1],
+    )

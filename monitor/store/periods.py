@@ -1,0 +1,6 @@
+"""Lengths by which rows are sorted in time."""
+
+from __future__ import annotations
+
+DAY_S, HOUR_S = 86_400.0, 3_600.0
+HOURS_A_DAY = 24
