@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monitor.config_values.plain_errors import Location, did_you_mean
+from monitor.criteria.derived import judged_features
 from monitor.detection.settings import DetectionSettings
 from monitor.settings import Settings
 from monitor.settings.check_values import watched
@@ -55,14 +56,16 @@ class Names(NamedTuple):
         from monitor.features.registry import OFF, default_extractors
 
         embedding = settings.features.embedding
+        judged = [spec.name for spec in judged_features(settings.judged)]
         return cls(
-            every=[spec.name for extractor in default_extractors() for spec in extractor.features],
+            every=[spec.name for extractor in default_extractors() for spec in extractor.features] + judged,
             measured=[
                 spec.name
                 for extractor in default_extractors(settings.features.families)
                 for spec in extractor.features
                 if embedding != OFF or extractor.family != "embedding"
-            ],
+            ]
+            + judged,
         )
 
 

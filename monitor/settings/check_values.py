@@ -11,6 +11,7 @@ from pathlib import Path
 from monitor.alerting.lifecycle.maintenance import DAYS
 from monitor.config_values.plain_errors import Location
 from monitor.config_values.token_function import token_function
+from monitor.criteria.anchors import read_anchors
 from monitor.detection.settings import DetectionSettings
 from monitor.errors import ConfigError
 from monitor.settings import Settings
@@ -103,6 +104,7 @@ def file_problems(settings: Settings) -> Iterator[Problem]:
     ]
     for index, sink in enumerate(settings.sinks):
         given.append((("sinks", index, "ca_file"), getattr(sink, "ca_file", None)))
+    yield from _anchors(settings)
     for at, path in given:
         if path is None:
             continue
@@ -115,6 +117,29 @@ def file_problems(settings: Settings) -> Iterator[Problem]:
             token_function(settings.broker.sasl.token_provider)
         except ConfigError as error:
             yield Problem(("broker", "sasl", "token_provider"), str(error).partition(": ")[2])
+
+
+def _anchors(settings: Settings) -> Iterator[Problem]:
+    """Files of anchors that a worker could not read."""
+    for index, override in enumerate(settings.streams):
+        for place, criterion in enumerate(override.criteria):
+            if criterion.anchors is None:
+                continue
+            try:
+                anchors = read_anchors(criterion.anchors)
+            except ConfigError as error:
+                yield Problem(("streams", index, "criteria", place, "anchors"), str(error))
+                continue
+            labels = {anchor.passed for anchor in anchors.values()}
+            if len(labels) == 2:
+                continue
+            what = "holds no anchor"
+            if labels:
+                what = (
+                    f"holds only anchors that {'pass' if True in labels else 'fail'}; half of them should be failures"
+                )
+            at = ("streams", index, "criteria", place, "anchors")
+            yield Problem(at, f"{criterion.anchors} {what}", error=False)
 
 
 def link_problems(settings: Settings) -> Iterator[Problem]:

@@ -219,7 +219,12 @@ class Settings(Part):
         return tuple(criterion for criterion in self.criteria if criterion.judged)
 
     def criteria_of(self, name: str) -> tuple[Criterion, ...]:
-        """The criteria of a stream: those of each matching override; of several with one name, the last."""
+        """The criteria of a stream: those of each matching override; of several with one name, the last.
+
+        A derived stream has none: its events are verdicts, and no outputs that could be judged.
+        """
+        if judged_of(name) is not None or anchored(name) is not None:
+            return ()
         found: dict[str, Criterion] = {}
         for override in self.streams:
             if override.criteria and fnmatchcase(name, override.match):

@@ -162,3 +162,16 @@ def test_a_file_with_both_gives_all_errors_in_the_order_of_lines(tmp_path: Path)
 )
 def test_a_glob_covers_another_only_where_that_is_sure(wide: str, narrow: str, surely: bool) -> None:
     assert covers(wide, narrow) is surely
+
+
+def test_anchors_that_cannot_be_read_or_are_all_alike_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    criterion = f"{{name: polite, pass: is friendly, evaluator: main, anchors: {file}}}"
+    text = f"evaluators: [{{kind: classifier, name: main}}]\nstreams:\n  - match: '*'\n    criteria: [{criterion}]\n"
+    errors, _ = check(tmp_path, text)
+    assert errors[0].startswith(f"4 streams[0].criteria[0].anchors: {file}: cannot be read: ")
+    file.write_text('{"output": "Yes.", "passed": true}\n')
+    _, [warning] = check(tmp_path, text)
+    assert warning.endswith("holds only anchors that pass; half of them should be failures")
+    file.write_text('{"output": "Yes.", "passed": true}\n{"output": "No.", "passed": false}\n')
+    assert check(tmp_path, text) == ([], [])
