@@ -250,7 +250,7 @@ class WorkerStats:
         read=_most_overspent,
     )
     lost: Counter[str] = counter(
-        "oqm_lost_messages_total", "Messages that the log no longer held when their turn came.", "topic"
+        "oqm_lost_messages_total", "Messages that the log no longer had when their turn came.", "topic"
     )
     repairs: Counter[str] = counter(
         "oqm_flow_repairs_total", "How often the flow was set back to the offset expected.", "topic"
