@@ -195,7 +195,8 @@ def _watch(
             metrics = WorkerMetrics.parse(worker.metrics() or "")
         for alert in _poll(consumer):
             _note(alert, plan, outcome, traffic, elapsed, screen)
-            if outcome.alert is not None and not plan.judged and end == plan.duration_s:
+            awaited = outcome.judged if plan.judged else outcome.alert
+            if awaited is not None and end == plan.duration_s:
                 end = min(plan.duration_s, elapsed + _AFTERMATH_S)
         shown = metrics.state(plan.watched) == "drift" and (not plan.judged or outcome.judged is not None)
         if outcome.alert is not None and shown:

@@ -221,9 +221,9 @@ class Settings(Part):
     def criteria_of(self, name: str) -> tuple[Criterion, ...]:
         """The criteria of a stream: those of each matching override; of several with one name, the last.
 
-        A derived stream has none: its events are verdicts, and no outputs that could be judged.
+        A derived stream has none: its events are verdicts or votes, and no outputs that could be judged.
         """
-        if judged_of(name) is not None or anchored(name) is not None:
+        if any(derived(name) is not None for derived in (judged_of, anchored, feedback_of)):
             return ()
         return self._criteria(
             i for i, each in enumerate(self.streams) if each.criteria and fnmatchcase(name, each.match)
