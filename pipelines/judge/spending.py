@@ -14,7 +14,7 @@ from monitor.evaluators.config import EvaluatorConfig
 
 DAY_S = 86_400.0
 BUCKET_S = 60.0
-"""Demand is counted by minutes."""
+"""Demand is counted by minutes: sixty numbers for the hour that is looked at."""
 WINDOW_S = 3_600.0
 """How far back demand is looked at: an hour smooths bursts and follows the course of a day."""
 LEAST_SPAN_S = 600.0

@@ -39,9 +39,9 @@ log = logging.getLogger(__name__)
 MAX_IN_HAND = 2_000
 """Messages that wait for their judgments at the same time; further ones wait in the log."""
 MAX_BYTES_IN_HAND = 64 * 2**20
-"""Their bytes: drawn outputs are whole, up to a megabyte each."""
+"""Their bytes: drawn outputs are whole, up to seven megabytes each, so that some always fit."""
 MAX_AT_ONCE = 200
-"""Messages taken by one poll."""
+"""Messages taken by one poll: a tenth of the room, so that one poll never goes far beyond it."""
 MAX_WAITING = MAX_IN_HAND // 2
 """Questions that may wait for an evaluator that is away, where there are several: the others keep half of the room."""
 POLL_MS = 300

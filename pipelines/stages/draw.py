@@ -23,10 +23,12 @@ from monitor.judgment.draw import UNIFORM, draw, stratum_of, uniform
 from monitor.judgment.records import Asked, Sampled, SourcePlace, encode_record
 from monitor.judgment.slices import slices_of
 from monitor.settings import Settings
-from pipelines.kafka.topics import LARGEST_EVENT_BYTES, TopicMap
+from pipelines.kafka.topics import TopicMap
 
 RISKY = "risky"
 """Name of the rule that applies to outputs for which a failure flag is raised, or that refuse."""
+LARGEST_MESSAGE_BYTES = 7 * 2**20
+"""Below what the worker's producer sends at once, 8 MB with its own headers: a larger message would end the worker."""
 MAX_STREAMS = 20_000
 """Streams whose criteria are remembered; beyond it they are looked up again, which takes some microseconds."""
 
@@ -167,7 +169,7 @@ def fitting(sampled: Sampled) -> bytes:
     and the judgment is missing."""
     for without in ({}, {"prompt": None}, {"prompt": None, "input": None}):
         message = encode_record(msgspec.structs.replace(sampled, **without))
-        if len(message) <= LARGEST_EVENT_BYTES:
+        if len(message) <= LARGEST_MESSAGE_BYTES:
             return message
     return encode_record(msgspec.structs.replace(sampled, prompt=None, input=None, output=None))
 

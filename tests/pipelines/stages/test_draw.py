@@ -13,8 +13,9 @@ from monitor.features.featurizer import Featurizer
 from monitor.judgment.records import Sampled, decode_sampled
 from monitor.settings import Settings, StreamOverride, Topics
 from pipelines.build import featurizer_for
+from pipelines.kafka.producer import _LARGEST_REQUEST
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES, TopicFacts, TopicMap
-from pipelines.stages.draw import OutputDraw, output_draw, salt_of
+from pipelines.stages.draw import LARGEST_MESSAGE_BYTES, OutputDraw, output_draw, salt_of
 from pipelines.stages.featurize import EventReader, Featurized
 from tests.pipelines.records import Record
 
@@ -141,7 +142,7 @@ def test_half_surrogate_pairs_are_replaced(featurizer: Featurizer) -> None:
     assert {(one.input, one.output) for one in drawn} == {("\ufffd", ANSWER)}
 
 
-@pytest.mark.parametrize(("letters", "has_output"), [(LARGEST_EVENT_BYTES, True), (2 * LARGEST_EVENT_BYTES, False)])
+@pytest.mark.parametrize(("letters", "has_output"), [(LARGEST_MESSAGE_BYTES, True), (2 * LARGEST_MESSAGE_BYTES, False)])
 def test_what_is_too_large_for_the_topic_goes_without_its_texts(
     featurizer: Featurizer, letters: int, has_output: bool
 ) -> None:
@@ -149,7 +150,7 @@ def test_what_is_too_large_for_the_topic_goes_without_its_texts(
     event = OutputEvent(stream="judged-a", id="e", output=output, input="x" * letters)
     always = settings().model_copy(update={"streams": (every_output(),)})
     ((_, value),) = made(featurizer, always).draw(featurizer.featurize([event], source="s"), [event])
-    assert len(value) <= LARGEST_EVENT_BYTES
+    assert len(value) <= LARGEST_MESSAGE_BYTES < min(_LARGEST_REQUEST, LARGEST_EVENT_BYTES)
     drawn = decode_sampled(value)
     assert (drawn.input, drawn.output) == (None, ANSWER if has_output else None)
 
