@@ -140,7 +140,7 @@ def _of_texts(folder: str, side: str) -> dict[str, ChangeWords]:
         ),
         f"{folder}.length.embedded": ChangeWords(f"{side} data", noun=f"{side} with images or data written into them"),
         f"{folder}.language.code": ChangeWords(f"{side} language", f"{side} are in"),
-        f"{folder}.language.script": ChangeWords(f"{side} language", f"{side} are in the script"),
+        f"{folder}.language.script": ChangeWords(f"{side} language", f"{side} are in the script", weight=STRONG),
         f"{folder}.language.non_ascii": ChangeWords(
             f"{side} characters", noun=f"Characters in {_small(side)} that are not ASCII", weight=FAINT
         ),
@@ -400,5 +400,8 @@ LANGUAGE_NAMES = {
     "ru": "Russian", "sk": "Slovak", "sl": "Slovenian", "sr": "Serbian", "sv": "Swedish", "sw": "Swahili",
     "ta": "Tamil", "th": "Thai", "tl": "Tagalog", "tr": "Turkish", "uk": "Ukrainian", "ur": "Urdu",
     "vi": "Vietnamese", "zh": "Chinese", "und": "no known language",
+    "Latn": "Latin", "Cyrl": "Cyrillic", "Grek": "Greek", "Arab": "Arabic", "Hebr": "Hebrew", "Jpan": "Japanese",
+    "Hira": "Japanese", "Hani": "Chinese", "Hans": "Chinese", "Hant": "Chinese", "Hang": "Korean", "Kore": "Korean",
+    "Thai": "Thai", "Deva": "Devanagari", "Beng": "Bengali", "Taml": "Tamil",
 }  # fmt: skip
-"""English names of the most used languages by ISO 639-1 code; others are named by their code."""
+"""English names of the most used languages (ISO 639-1) and scripts (ISO 15924); others are named by their code."""

@@ -169,6 +169,14 @@ def _weight(change: FeatureChange, features: DeclaredFeatures) -> float:
     return weight * LONG if max(after / before, before / after) >= LONG_FACTOR else weight
 
 
+def _is_of_one_event(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether one event out of several has what a flag or a value of a category says: that may be an accident."""
+    spec, after = features.spec(change.name), change.after
+    if spec is None or spec.kind not in (Kind.FLAG, Kind.CATEGORY) or not isinstance(after, float | int):
+        return False
+    return change.effect > 0 and change.events is not None and change.events > 2 and round(after * change.events) == 1
+
+
 def _is_rarer(change: FeatureChange, features: DeclaredFeatures) -> bool:
     """Whether a value of a category became rarer, without another in its place that has a name."""
     spec = features.spec(change.name)
@@ -215,6 +223,8 @@ def _score(change: FeatureChange, sure: Mapping[str, float], driver: Driver, fea
     if unnamed or (change.value == NONE and role not in MAY_BE_NONE):
         score *= UNNAMED_FACTOR
     if role is Role.LANGUAGE and change.value == UNDETERMINED:
+        score *= UNNAMED_FACTOR
+    if _is_of_one_event(change, features):
         score *= UNNAMED_FACTOR
     if change.statistic == PRESENT:
         score *= UNNAMED_FACTOR**2  # whatever makes something measurable has a name, be it no cause

@@ -131,6 +131,14 @@ def test_what_leads_follows_from_how_a_feature_moved(sure: dict[str, float], mov
     assert listed(sure, as_it_is={moved.name: moved})[0] == lead
 
 
+def test_one_event_of_several_does_not_lead() -> None:
+    sure = {"output.tone.refusal": 2.8, "output.length.words": 4.0}
+    one = FeatureChange("output.tone.refusal", 0.0, 0.1429, 3.0, events=7)
+    more = FeatureChange("output.tone.refusal", 0.0, 0.5714, 9.0, events=7)
+    assert listed(sure, as_it_is={one.name: one})[0] == "output.length.words"
+    assert listed(sure, as_it_is={more.name: more})[0] == "output.tone.refusal"
+
+
 def test_what_chance_explains_as_well_and_internal_columns_are_not_listed() -> None:
     sure = {"call.latency.total_s": 9.0, "output.format.capitals": 2.7, "output.embedding.p3": 8.0}
     assert listed(sure, Driver.CALL) == ["call.latency.total_s"]
