@@ -36,7 +36,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log.append(output_rows(range(5), stream="mute", time=now))
     incoming = log.rows()
     event = OutputEvent(id="e8", stream="support", time=now, output="No.", input="Can you help?")
-    incoming.add_output(event, Place(TOPICS.outputs.id, 0, 8, now), Privacy())
+    incoming.add_outputs([(event, Place(TOPICS.outputs.id, 0, 8, now))], Privacy())
     store = open_store(str(folder))
     store.write(incoming)
     store.close()
