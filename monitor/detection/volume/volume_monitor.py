@@ -128,7 +128,9 @@ class VolumeMonitor:
 
     def due(self, time: float, last_time: float, settings: DetectionSettings) -> bool:
         """Whether a tick at `time` changes anything; `last_time` is that of the latest event (NaN if unknown)."""
-        if not settings.watch_volume or self.silence is not None or not math.isfinite(last_time):
+        if not settings.watch_volume:
+            return self._holds
+        if self.silence is not None or not math.isfinite(last_time):
             return False
         if settings.silence_after is not None:
             return time - self._last_came(last_time) > settings.silence_after
@@ -139,7 +141,9 @@ class VolumeMonitor:
 
     def next_due(self, last_time: float, settings: DetectionSettings) -> float:
         """A time before which no tick changes anything unless events come; infinite: none will. Costs little."""
-        if not settings.watch_volume or self.silence is not None or not math.isfinite(last_time):
+        if not settings.watch_volume:
+            return -math.inf if self._holds else math.inf
+        if self.silence is not None or not math.isfinite(last_time):
             return math.inf
         if settings.silence_after is not None:
             return self._last_came(last_time) + settings.silence_after
@@ -147,6 +151,10 @@ class VolumeMonitor:
             return math.inf
         self._volume.ask(settings.floors.volume, settings.alert_budget)
         return float(np.fmax(self._volume.stops_after(), self._doubted + CONFIRM_S))
+
+    @property
+    def _holds(self) -> bool:
+        return self.silence is not None or self.open is not None
 
     def _last_came(self, last_time: float) -> float:
         """When the last event came, by its own time if that can be relied on."""
@@ -156,6 +164,8 @@ class VolumeMonitor:
         """Event time has reached `time` (seconds since 1970); `last` is the stream index of the latest event."""
         if not self.due(time, last_time, settings):
             return []
+        if not settings.watch_volume:
+            return self._end_silence(_NOT_WATCHED) + self._end(_NOT_WATCHED)
         if settings.silence_after is None and math.isnan(self._doubted):
             self._doubted = time
             return []
