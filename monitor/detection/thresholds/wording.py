@@ -21,7 +21,7 @@ from monitor.statistics.rates import wilson
 
 SHOWN_DIGITS = 2
 """Of a value beside its limit; more only where they are needed to see on which side of the limit it is."""
-MOST_DIGITS = 5
+MOST_DIGITS = 5  # with more, value and limit are the same to a reader
 _STATISTICS = {Statistic.MIN: "smallest ", Statistic.MAX: "largest ", Statistic.RATE: ""}
 
 
