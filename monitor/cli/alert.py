@@ -21,7 +21,6 @@ from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
 from monitor.cli.reference import By, user_name
 from monitor.errors import ConfigError
-from monitor.sinks.log.terminal_block import AlertBlock, style_of
 
 if TYPE_CHECKING:
     from monitor.alerting.lifecycle.annotation import AnnotationAction
@@ -73,6 +72,8 @@ def list_alerts(
 @with_connection
 def show(connection: Connection, identity: Id, json: AsJson = False, config: ConfigFile = None) -> None:
     """Show an alert as it was sent, and what people did about it."""
+    from monitor.sinks.log.terminal_block import AlertBlock  # brings events and findings: not for `oqm --help`
+
     console = tables()
     for entry in _chosen(_read(_settings(connection, config)), identity):
         if json:
@@ -225,6 +226,8 @@ def _say(
 
 
 def _table(entries: Sequence[Entry], what: str, now: float) -> FittedTable:
+    from monitor.sinks.log.terminal_block import style_of  # brings events and findings: not for `oqm --help`
+
     title = f"{len(entries):,} {what} at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
     table = FittedTable("id", "state", "stream", "what", "since", "notes", prose=("what", "notes"), title=title)
     for entry in entries:
