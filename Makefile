@@ -4,6 +4,7 @@
 #   make demo    the whole path in two minutes: needs Python >= 3.11 and nothing else
 #   make faults  20 workers killed or frozen, broker and receiver failing, on a real Kafka; prints the account
 #   make flood   two minutes of more than a worker can carry, and its memory meanwhile
+#   make mutation  which small errors in detection no test would notice; hours. MUTATION_ARGS: see docs/mutation.md
 #   make docs    the documentation as a site, in build/site
 #   make quick   lint, types and the tests of single modules: no broker, two minutes
 #   make test    the gate, here and in CI: lint, layers, types, tests (on a real Kafka broker where Java is there)
@@ -18,18 +19,19 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 DEMO_ARGS ?=
 FAULTS_ARGS ?=
+MUTATION_ARGS ?= --limit 40
 
 # What `make quick` tests: folders that need no broker, as many as two minutes hold. The others, and why they are not
 # among them; a test sees to it that each folder is in one of both lists.
 QUICK_TESTS := $(addprefix tests/, alerting config_values criteria detection/columns detection/records detection/state \
-	docs events features judgment pipelines publisher settings sinks statistics telemetry)
+	docs evaluators events features judgment pipelines publisher settings sinks statistics telemetry)
 # additions: each copies the tree and runs what a contributor would. brokers: no tests. cli, demo, notebook: replays and
 # the embedded broker. config: Prometheus, Alertmanager and Grafana's schemas. detection: whole streams, minutes of
 # computing. faults, kafka: a real Kafka. store: a real PostgreSQL.
 NOT_QUICK := additions brokers cli config demo detection faults kafka notebook store
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick docs venv lint types tests kafka faults flood wheel clean
+.PHONY: help demo test quick docs venv lint types tests kafka faults flood mutation wheel clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -86,6 +88,11 @@ faults: kafka
 
 flood: kafka
 	$(BIN)/python -m tests.faults.flood
+
+# One process, and nothing else waits for it: it gives way to whatever else runs.
+mutation: $(VENV)/.dev
+	$(INSTALL) -e '.[mutation]'
+	nice -n 15 $(BIN)/python -m scripts.mutation $(MUTATION_ARGS)
 
 # An environment of its own: nothing that builds a site is needed to run or test the monitor.
 docs: $(VENV)/.created

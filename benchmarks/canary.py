@@ -74,7 +74,7 @@ ALIKE = {
 """One model under two names: how rows and versions are drawn."""
 
 
-def told(new: NDArray[np.bool_]) -> list[dict[str, str]]:
+def segments_of(new: NDArray[np.bool_]) -> list[dict[str, str]]:
     """What the events say of their version."""
     return [{"model.version": "2" if other else "1"} for other in new]
 
@@ -96,7 +96,7 @@ def watch(
 ) -> list[Finding]:
     """Feed rows until a finding of this kind fires, or any where it is None; what was said until then."""
     found: list[Finding] = []
-    for chunk in chunks(batch, rows, tag, told(new)):
+    for chunk in chunks(batch, rows, tag, segments_of(new)):
         found += watching.observe(chunk)
         if any(f.opens and kind in (None, f.kind) for f in found):
             break

@@ -204,7 +204,7 @@ def _chosen(plan: Plan, models: Sequence[Corpus], name: str, least: int = 12) ->
 
 @dataclass
 class Told:
-    """What was said first of a change: whether anything was, whether it paged, whose doing it was called."""
+    """What was said first of a change: whether anything was, whether it paged, what was named as its driver."""
 
     name: str
     wanted: tuple[str, ...]
@@ -258,7 +258,7 @@ def _drivers(plan: Plan, models: Sequence[Corpus], report: Report) -> None:
         order = np.concatenate([rng.integers(0, len(a), BEFORE), scenarios.mix(a, rng, AFTER, shares)])
         mixed.take(listen(monitor(), a.batch, order, "x", _tasks(tasks, order)), BEFORE)
     report.table(
-        "Whose doing a change was",
+        "What drove a change",
         ["change", "runs", "found", "paged", "driver right, of the found", "drivers named"],
         [
             [
@@ -274,7 +274,7 @@ def _drivers(plan: Plan, models: Sequence[Corpus], report: Report) -> None:
     )
     found, right = sum(k.found for k in kinds[:5]), sum(k.right for k in kinds[:5])
     share = right / max(found, 1)
-    report.bar("input-driven told from output-driven", ">= 95 %", f"{share:.0%} of {found}", share >= 0.95)
+    report.bar("input-driven distinguished from output-driven", ">= 95 %", f"{share:.0%} of {found}", share >= 0.95)
 
 
 def _tasks(tasks: Sequence[str], order: Ints) -> list[dict[str, str]]:

@@ -83,7 +83,17 @@ def refusal_table(data: Path, console: Console) -> None:
 def sentiment_table(folder: Path, console: Console) -> None:
     """AUC of the sign of people's mean rating: ours beside VADER's, and microseconds a text."""
     table = Table(title="Sentiment against people's ratings: AUC of positive against negative, and cost")
-    for head in ("texts", "n", "VADER", "ours", "VADER, |rating| > 0.5", "ours", "VADER us/text", "ours us/text"):
+    for head in (
+        "texts",
+        "n",
+        "VADER",
+        "ours",
+        "VADER, |rating| > 0.5",
+        "ours",
+        "VADER us/text",
+        "ours us/text",
+        "ours missing",
+    ):
         table.add_column(head)
     vader = SentimentIntensityAnalyzer()
     for name in ("tweets", "movieReviewSnippets", "amazonReviewSnippets", "nytEditorialSnippets"):
@@ -101,11 +111,13 @@ def sentiment_table(folder: Path, console: Console) -> None:
             theirs = np.array([vader.polarity_scores(text)["compound"] for text in texts])
             vader_us = (time.process_time() - started) / len(texts) * 1e6
             ours, ours_us = _timed_sentiment(texts)
+            missing = int(np.isnan(ours).sum())
+            ours = np.nan_to_num(ours)  # missing where the language is surely another: no sign of either
             cells = []
             for floor in (0.0, 0.5):
                 clear = np.abs(rating) > floor
                 cells += [f"{roc_auc_score(rating[clear] > 0, side[clear]):.4f}" for side in (theirs, ours)]
-            table.add_row(title, str(len(texts)), *cells, f"{vader_us:.0f}", f"{ours_us:.0f}")
+            table.add_row(title, str(len(texts)), *cells, f"{vader_us:.0f}", f"{ours_us:.0f}", str(missing))
     console.print(table)
     console.print("Ours includes the split into words and all of the family's 13 features; words were seen before.")
 

@@ -139,15 +139,16 @@ async def monitor_worker(bootstrap: str, run: str, telling: Telling) -> None:
 
 async def drawn_worker(bootstrap: str, run: str, telling: Telling) -> None:
     """The same, which draws outputs for an evaluator; the judge is another process, which is not run."""
-    await _worker(bootstrap, run, telling, _judging(), judge=False)
+    await _worker(bootstrap, run, telling, judging(), judge=False)
 
 
 async def judged_worker(bootstrap: str, run: str, telling: Telling) -> None:
     """The same with the judge in the same process."""
-    await _worker(bootstrap, run, telling, _judging(), judge=True)
+    await _worker(bootstrap, run, telling, judging(), judge=True)
 
 
-def _judging() -> dict[str, Any]:
+def judging() -> dict[str, Any]:
+    """Sections of the settings by which outputs are drawn for an evaluator."""
     criterion = {"name": "good", "pass": "answers what was asked", "evaluator": "main", "sample": {"uniform": SHARE}}
     evaluator = {"kind": "chat", "name": "main", "url": os.environ[EVALUATOR], "model": "scripted", "concurrency": 8}
     return {"streams": [{"match": "*", "criteria": [criterion]}], "evaluators": [evaluator]}

@@ -2,32 +2,45 @@
 
     python -m benchmarks.naming [--only NAME,...] [--languages en,de] [--shares 1,0.1] [--wrong] [--markdown FILE]
 
-Each run is one stream: `--before` events as ever, then `--after` with the change. A change counts as found where an
-alert fires after it began (information counts for what is none of the outputs' doing). It is named right where the
-first alert has a right kind and its title matches what a person would call it (`benchmarks/naming_changes.py`).
-`--wrong` lists each alert that does not.
+Each run is one stream: `--before` events as ever, then up to `--after` with the change. A change counts as found where
+an alert fires after it began (information counts where only the inputs changed). It is named right where the first
+alert has a right kind and its title matches what a person would call it (`benchmarks/naming_changes.py`). `--wrong`
+lists each alert that does not, and each change that is not found.
+
+All changes of one application in one language begin after the same events, so these are watched once and every run
+goes on from a copy of the monitor; it ends with its first alert. Each run is printed when it ends.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from benchmarks.naming_changes import CHANGES, Change
-from benchmarks.naming_traffic import EVERY_S, LANGUAGES, SOURCES, START, shop
+from benchmarks.naming_traffic import EVERY_S, LANGUAGES, SOURCES, START, Shop, shop
 from benchmarks.report import Report
+from monitor.detection import PartitionMonitor
 from monitor.detection.records.finding import Finding, State
 from monitor.events.schema import OutputEvent
 from monitor.features.featurizer import Featurizer
 from monitor.settings import Settings
-from pipelines.build import featurizer_for
-from pipelines.replay.replay import replay
+from pipelines.build import featurizer_for, partition_monitor
+from pipelines.feature_log.apply import apply
+from pipelines.feature_log.ticks import EventTimeTicks
+from pipelines.replay.replay import SOURCE
+
+EVENTS_AT_ONCE = 50
+"""Events measured at once. Most changes are found within this many, and none is measured after the first alert."""
 
 
 @dataclass(frozen=True)
@@ -59,36 +72,90 @@ class Outcome:
         """Kind and cause."""
         return self.kind_right and self.says
 
-
-def events(change: Change, language: str, share: float, before: int, after: int, seed: int) -> Iterator[OutputEvent]:
-    """The stream of one run."""
-    here = shop(language, seed)
-    make = SOURCES[change.source]
-    now = START
-    for k in range(before + after):
-        event = make(here, k)
-        changed = k >= before
-        now += EVERY_S / (change.rate if changed else 1.0)
-        event.time = now
-        if changed and change.turn is not None and here.rng.random() < share:
-            event = change.turn(event, here)
-        yield event
+    def line(self) -> str:
+        """The run in one line: what is wrong with its alert, which change it was, and what the alert said."""
+        which = f"{self.change.name} {self.language} {self.share:g}"
+        if self.finding is None:
+            return f"none  {which}"
+        flaw = "right" if self.right else "kind" if self.says else "words" if self.kind_right else "both"
+        return f"{flaw:5} {which} +{self.delay}: {self.finding.kind.value}: {self.finding.title}"
 
 
-def run(change: Change, language: str, share: float, options: argparse.Namespace, featurizer: Featurizer) -> Outcome:
-    """One run: the first finding after the change began that fires, or is information about inputs."""
-    found = list(
-        replay(
-            events(change, language, share, options.before, options.after, options.seed),
-            Settings(),
-            featurizer=featurizer,
-        )
-    )
-    early = sum(f.opens and f.raised_at.index < options.before for f in found)
+@dataclass
+class Watched:
+    """One stream with its monitor, as far as it has come. `early` counts the alerts so far."""
+
+    shop: Shop
+    source: str
+    monitor: PartitionMonitor
+    ticks: EventTimeTicks
+    every_s: float = EVERY_S
+    now: float = START
+    events: int = 0
+    offset: int = 0
+    early: int = 0
+
+    def made(self, change: Change | None, share: float) -> Iterator[OutputEvent]:
+        """Its next events, this share of them with the change."""
+        for k in count(self.events):
+            event = SOURCES[self.source](self.shop, k)
+            self.now += self.every_s / (1.0 if change is None else change.rate)
+            event.time = self.now
+            if change is not None and change.turn is not None and self.shop.rng.random() < share:
+                event = change.turn(event, self.shop)
+            self.events += 1
+            yield event
+
+    def findings(self, made: Iterator[OutputEvent], featurizer: Featurizer) -> Iterator[Finding]:
+        """What the monitor finds in these events."""
+        while chunk := list(islice(made, EVENTS_AT_ONCE)):
+            places = np.arange(self.events - len(chunk), self.events, dtype=np.int64)
+            partitions = np.zeros(len(chunk), dtype=np.int32)
+            batch = featurizer.featurize(chunk, source=SOURCE, partitions=partitions, offsets=places)
+            for part in self.ticks.interleave(batch):
+                self.offset += 1
+                yield from apply(self.monitor, part, self.offset)
+
+
+def watched(change: Change, language: str, options: argparse.Namespace, featurizer: Featurizer) -> Watched:
+    """A stream of the change's application after `before` events without a change."""
+    monitor = partition_monitor(Settings(), featurizer.specs)
+    stream = Watched(shop(language, options.seed), change.source, monitor, EventTimeTicks(), change.every_s)
+    made = islice(stream.made(None, 0.0), options.before)
+    stream.early = sum(finding.opens for finding in stream.findings(made, featurizer))
+    return stream
+
+
+def run(change: Change, share: float, stream: Watched, after: int, featurizer: Featurizer) -> Outcome:
+    """The first finding in up to `after` events with the change that fires, or is information about inputs."""
+    began = stream.events
+    made = islice(stream.made(change, share), round(after * max(change.rate, 1.0)))  # as long where more events come
     wanted = (State.FIRING, State.INFO) if change.kinds <= {"input_drift", "mix_shift"} else (State.FIRING,)
-    hit = next((f for f in found if f.state in wanted and f.raised_at.index >= options.before), None)
-    delay = None if hit is None else hit.raised_at.index - options.before
-    return Outcome(change, language, share, hit, delay, early)
+
+    def hits(found: Iterator[Finding]) -> Iterator[Finding]:
+        return (each for each in found if each.state in wanted and each.raised_at.index >= began)
+
+    hit = next(hits(stream.findings(made, featurizer)), None) or next(hits(iter(stream.monitor.close())), None)
+    delay = None if hit is None else hit.raised_at.index - began
+    return Outcome(change, stream.shop.language, share, hit, delay, stream.early)
+
+
+def runs(names: Sequence[str], options: argparse.Namespace, report: Report) -> Iterator[Outcome]:
+    """All runs that are asked for: one language and share after the other."""
+    featurizer = featurizer_for(Settings())
+    for language in options.languages.split(","):
+        streams: dict[tuple[str, float], Watched] = {}
+        for share in (float(text) for text in options.shares.split(",")):
+            for change in CHANGES:
+                if change.name not in names or language not in change.languages or not (share == 1 or change.partial):
+                    continue
+                before = (change.source, change.every_s)
+                if before not in streams:
+                    streams[before] = watched(change, language, options, featurizer)
+                began = time.process_time()
+                outcome = run(change, share, copy.deepcopy(streams[before]), options.after, featurizer)
+                report.line(f"{outcome.line()} [{time.process_time() - began:.1f} s]")
+                yield outcome
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -108,27 +175,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         parser.error(f"no change {unknown[0]!r}; there are {', '.join(change.name for change in CHANGES)}")
     report = Report(Console(width=None if Console().is_terminal else 200))
-    featurizer = featurizer_for(Settings())
-    languages, shares = options.languages.split(","), [float(text) for text in options.shares.split(",")]
-    outcomes = [
-        run(change, language, share, options, featurizer)
-        for change in CHANGES
-        if change.name in names
-        for language in languages
-        if language in change.languages
-        for share in shares
-        if share == 1.0 or change.partial
-    ]
+    outcomes = list(runs(names, options, report))
     table(outcomes, report)
     if options.wrong:
-        for one in outcomes:
-            if one.finding is not None and not one.right:
-                flaw = "kind" if one.says else "words" if one.kind_right else "both"
-                which = f"{one.change.name} {one.language} {one.share:g}"
-                report.line(f"{flaw:5} {which}: {one.finding.kind.value}: {one.finding.title}")
-        for one in outcomes:
-            if one.finding is None:
-                report.line(f"none  {one.change.name} {one.language} {one.share:g}")
+        for outcome in sorted(outcomes, key=lambda one: one.finding is None):
+            if not outcome.right:
+                report.line(outcome.line())
     if options.markdown:
         report.write(options.markdown)
 

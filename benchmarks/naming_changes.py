@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.naming_traffic import LANGUAGES, Shop, answers, shop
+from benchmarks.naming_traffic import EVERY_S, LANGUAGES, Shop, answers, shop
 from monitor.events.schema import Call, OutputEvent
 
 Turn = Callable[[OutputEvent, Shop], OutputEvent]
@@ -43,6 +43,9 @@ class Change:
         Those it exists in.
     rate
         Events as a multiple of the usual ones: 0 is a full stop.
+    every_s
+        Seconds between two events. On its first day a stream's volume is judged from 30 events a minute on; others wait
+        for their second day.
     partial
         Whether a tenth of the traffic with it is a change that must be named as well.
     """
@@ -54,6 +57,7 @@ class Change:
     source: str = "answers"
     languages: tuple[str, ...] = LANGUAGES
     rate: float = 1.0
+    every_s: float = EVERY_S
     partial: bool = True
 
 
@@ -103,6 +107,12 @@ def _markdown(event: OutputEvent, here: Shop) -> OutputEvent:
     return _with(event, "## Info\n\n" + "\n".join(f"- **{s}**" for s in sentences if s))
 
 
+def _off_topic(event: OutputEvent, here: Shop) -> OutputEvent:
+    """An answer of the usual form and about the usual length that is about something else."""
+    about = dict.fromkeys(here.say("off_topic") for _ in range(2))
+    return _with(event, here.join([here.say("open"), *about, here.say("close")]))
+
+
 def _polite(event: OutputEvent, here: Shop) -> OutputEvent:
     topics = here.texts["topics"]
     parts = topics[str(event.attributes["topic"])]
@@ -144,7 +154,7 @@ def _amounts(event: OutputEvent, here: Shop) -> OutputEvent:
     wild = lambda match: str(int(here.rng.integers(100, 5000)))  # noqa: E731
     return _with(
         event,
-        re.sub(r"\b\d+(?=\s*(?:pounds|Euro|euros|00円))", wild, event.output or "")
+        re.sub(r"\b\d+(?:[.,]\d+)?(?=\s*(?:pounds|Euro|euros))", wild, event.output or "")
         if here.language != "ja"
         else re.sub(r"\d+(?=00円)", wild, event.output or ""),
     )
@@ -322,7 +332,7 @@ CHANGES: tuple[Change, ...] = (
     Change("empty", lambda e, h: _with(e, ""), r"empty", OUTPUT | ERRORS | {"empty"}),
     Change("loops", _loop, r"loop|repeat|repetit", OUTPUT | {"repetition"}),
     Change("the same answer", _same, r"same|repeat|identical|shorter|length"),
-    Change("off topic", _instead("off_topic"), r"topic|question|overlap|similar|about|meaning"),
+    Change("off topic", _off_topic, r"topic|question|overlap|similar|about|meaning"),
     Change("hidden reasoning", _think, r"reason|think", OUTPUT | {"format"}),
     Change("question back", _append("question_back"), r"question"),
     Change("JSON fence", _text(lambda t: f"```json\n{t}\n```"), r"JSON|fence", FORMAT, "tickets"),
@@ -376,8 +386,12 @@ CHANGES: tuple[Change, ...] = (
     Change("dependency slow", _slow_call, r"orders-api", frozenset({"dependency"}), partial=False),
     Change("dependency's format", _call(shape="b81e77c4"), r"orders-api", frozenset({"dependency"})),
     Change("dependency new", _call(dependency="orders-v2"), r"orders-v2|orders-api", frozenset({"dependency", "tool"})),
-    Change("volume falls", None, r"fell|fewer|drop|volume", frozenset({"volume"}), rate=0.15, partial=False),
-    Change("volume rises", None, r"rose|more|surge|volume", frozenset({"volume"}), rate=5.0, partial=False),
+    Change(
+        "volume falls", None, r"fell|fewer|drop|volume", frozenset({"volume"}), rate=0.15, every_s=1.5, partial=False
+    ),
+    Change(
+        "volume rises", None, r"rose|more|surge|volume", frozenset({"volume"}), rate=5.0, every_s=1.5, partial=False
+    ),
     Change(
         "rating falls",
         _attribute("rating", lambda h: float(1 + int(h.rng.integers(3)))),
@@ -387,6 +401,11 @@ CHANGES: tuple[Change, ...] = (
     Change(
         "thumbs fall", _attribute("thumbs_up", lambda h: bool(h.rng.random() < 0.4)), r"thumb", OUTPUT | {"feedback"}
     ),
-    Change("attribute changes", _attribute("tool", lambda h: "guess"), r"tool|guess", OUTPUT | {"mix_shift", "tool"}),
+    Change(
+        "attribute changes",
+        _attribute("tool", lambda h: "guess"),
+        r"tool|guess",
+        OUTPUT | {"mix_shift", "tool", "feedback"},
+    ),
     Change("other questions", _ask, r"input|question|ask", frozenset({"input_drift", "mix_shift"}), partial=False),
 )

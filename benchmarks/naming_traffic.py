@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,14 @@ class Shop:
         return ("" if self.language == "ja" else " ").join(sentences)
 
 
+@cache
+def _texts() -> dict[str, Any]:
+    return dict(yaml.safe_load((Path(__file__).parent / "naming_texts.yaml").read_text(encoding="utf-8")))
+
+
 def shop(language: str, seed: int) -> Shop:
     """The shop in one language."""
-    texts = yaml.safe_load((Path(__file__).parent / "naming_texts.yaml").read_text(encoding="utf-8"))
+    texts = _texts()
     return Shop(
         language, texts["languages"][language], texts["slots"], np.random.default_rng([seed, LANGUAGES.index(language)])
     )

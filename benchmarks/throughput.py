@@ -2,7 +2,7 @@
 
     python benchmarks/throughput.py                      # one table: worker, no-op agent, Evidently, textstat, LangKit
     python benchmarks/throughput.py --new-words          # outputs of which none was seen before
-    python benchmarks/throughput.py --sampling           # CPU of an event with and without a sample for an evaluator
+    python benchmarks/throughput.py --sampling           # ... with and without a sample; --repeat 0: no Kafka
     python benchmarks/throughput.py --workers 2          # CPU of an event, one worker and two
     python benchmarks/throughput.py --latency 240        # seconds from publishing to alert, at 500 events/s
     python benchmarks/throughput.py --rates 100,500      # CPU and memory of a worker at a steady rate
@@ -36,7 +36,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # a core is a core: no threads of
 
 from rich.console import Console  # noqa: E402
 
-from benchmarks import alert_latency, load, per_text, steady  # noqa: E402
+from benchmarks import alert_latency, load, per_text, sample_cost, steady  # noqa: E402
 from benchmarks.load import Measured, Progress, Workers, between  # noqa: E402
 from benchmarks.report import Report  # noqa: E402
 
@@ -144,6 +144,31 @@ def scaling(bench: Bench, repeat: int, workers: int, report: Report) -> None:
     report.bar(f"CPU of an event, one worker to {workers}", "<= +15 %", f"{growth:+.0%}", growth <= 0.15)
 
 
+BATCHES = 20
+"""Batches that go through both paths to compare them, after as many to warm up."""
+
+
+def sample_without_kafka(bench: Bench, report: Report) -> None:
+    """CPU of an event with and without a draw, batch by batch in turn, and of a judgment."""
+    cost = sample_cost.measure(bench.data, BATCHES, bench.streams)
+    low, high = cost.interval()
+    ratio = median(cost.ratios)
+    judge = load.SHARE * cost.judgment_us
+    rows: list[tuple[object, ...]] = [
+        ("without", f"{median(cost.without):.0f}", ""),
+        (f"{load.SHARE:.0%} drawn", f"{median(cost.drawn):.0f}", f"{ratio:.3f} ({low:.3f} to {high:.3f})"),
+        (f"a judgment, for {load.SHARE:.0%} of the events", f"{judge:.0f}", ""),
+    ]
+    report.table(
+        "A sample for an evaluator, bytes to applied rows, no Kafka",
+        ("path", "CPU us an event", "throughput, of that without (95 %)"),
+        rows,
+        note=f"{BATCHES} batches of {sample_cost.BATCH} events, each through both paths; a judgment takes "
+        f"{cost.judgment_us:.0f} us in the process that judges",
+    )
+    report.bar(f"throughput with {load.SHARE:.0%} drawn, no Kafka", ">= 0.97", f"{ratio:.3f}", ratio >= 0.97)
+
+
 def sampling(bench: Bench, repeat: int, report: Report) -> None:
     """CPU of an event without a sample, with one, and with the judge in the same process, in turn."""
     from monitor.testing.scripted_evaluator import ScriptedEvaluator
@@ -238,6 +263,11 @@ def main() -> int:
     from tests.brokers.apache import ApacheKafka
 
     report = Report(Console())
+    if options.sampling:
+        sample_without_kafka(Bench("", options.data, 0, options.streams), report)
+        if not options.repeat:
+            report.bars()
+            return 0
     with contextlib.ExitStack() as stack:
         bootstrap = options.broker or stack.enter_context(ApacheKafka()).address
         events = OUTPUTS if options.new_words else options.events

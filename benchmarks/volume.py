@@ -4,7 +4,7 @@
     python -m benchmarks.volume --rate 1 --streams 8  # events a minute
 
 False alarms are counted for the first day, the rest of the first week, and later. Delays are minutes of event time from
-the change to the row that told it, or to the tick that found the stream silent.
+the change to the row that showed it, or to the tick that found the stream silent.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ AGES = {"20 min": 20 / DAY_MINUTES, "3 days": 3.0, "15 days": 15.0}
 WATCHED_MINUTES = 240
 
 
-def told(volume: Volume, times: Array) -> list[float]:
-    """When changes were told (seconds since 1970), silences among them."""
+def reported(volume: Volume, times: Array) -> list[float]:
+    """When changes were reported (seconds since 1970), silences among them."""
     found: list[float] = []
     edges = [*(np.flatnonzero(np.diff(times) > GAP_S) + 1).tolist(), len(times)]
     start = 0
@@ -53,7 +53,7 @@ def false_alarms(kind: str, rate: float, days: int, streams: int) -> list[int]:
     for seed in range(streams):
         rng = np.random.default_rng([seed, 7])
         times = times_of(rng, KINDS[kind](rng, days * DAY_MINUTES, rate))
-        for at in told(Volume(), times):
+        for at in reported(Volume(), times):
             age = at - float(times[0])
             counts[0 if age < NIGHT_S else 1 if age < WEEK_S else 2] += 1
     return counts
@@ -67,7 +67,7 @@ def delay(kind: str, rate: float, days: float, factor: float, seed: int) -> floa
     times = times_of(rng, changed(rng, counts, minutes, factor))
     at = START + minutes * MINUTE_S
     volume = Volume()
-    late = [found for found in told(volume, times) if found > at]
+    late = [found for found in reported(volume, times) if found > at]
     if factor == 0.0:
         silent = volume.stopped(at + WATCHED_MINUTES * MINUTE_S)
         return math.inf if silent is None else (silent + CONFIRM_S - at) / MINUTE_S

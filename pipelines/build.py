@@ -22,7 +22,13 @@ def featurizer_for(settings: Settings) -> Featurizer:
     """
     features = settings.features
     checks = CheckFamily(settings.criteria_of, settings.checks) if settings.checks else None
-    featurizer = build_featurizer(features.families, features.embedding, excerpts=features.excerpts, checks=checks)
+    featurizer = build_featurizer(
+        features.families,
+        features.embedding,
+        excerpts=features.excerpts,
+        checks=checks,
+        declared=lambda stream: settings.for_stream(stream).detection.declared_attributes,
+    )
     refuse_unknown_features(settings.checks, featurizer.specs)
     return featurizer
 

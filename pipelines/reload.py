@@ -40,9 +40,16 @@ def compare(old: Settings, new: Settings) -> SettingsChange:
     at_restart += [f"alerting.{n}" for n in ALERTING_AT_RESTART if getattr(new.alerting, n) != alerting[n]]
     if new.criteria != old.criteria:
         at_restart.append("streams[].criteria")
+    if _attributes(new) != _attributes(old):
+        at_restart.append("attributes")
     merged = new.model_copy(update={**kept, "alerting": new.alerting.model_copy(update=alerting)})
     now = [name for name in type(new).model_fields if getattr(merged, name) != getattr(old, name)]
     return SettingsChange(merged, now, at_restart)
+
+
+def _attributes(settings: Settings) -> list[object]:
+    """What is declared of attributes, for all streams and by pattern: featurize reads it at its start."""
+    return [settings.detection.attributes, *((one.match, one.attributes) for one in settings.streams if one.attributes)]
 
 
 async def reread_settings(reread: Reread | None, settings: Settings) -> SettingsChange | None:

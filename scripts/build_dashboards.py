@@ -286,7 +286,7 @@ def stream_choice(*, several: bool) -> dashboard.QueryVariable:
 
 
 def page(uid: str, title: str, description: str, panels: Sequence[AnyPanel]) -> dashboard.Dashboard:
-    """A dashboard of the panels, laid out from left to right, with links to its neighbours."""
+    """A dashboard of the panels, placed from left to right, with links to its neighbours."""
     made = (
         dashboard.Dashboard(f"Output quality: {title}")
         .uid(uid)
@@ -332,12 +332,12 @@ OVERVIEW: list[AnyPanel] = [
     number("Silent or unknown", "Streams without events, or of which the monitor cannot tell: never read it as fine.",
            units.Short, Query('sum(oqm_streams{state=~"silent|unknown"})', "silent or unknown"), limits=ZERO_IS_GOOD),
     number("Streams", "All streams that the workers watch.", units.Short, Query("sum(oqm_streams)", "streams")),
-    number("Alerts held back", "Alerts that fire and are not told now: maintenance, snooze or flapping.", units.Short,
+    number("Alerts held back", "Alerts that fire and are not sent now: maintenance, snooze or flapping.", units.Short,
            Query("sum(oqm_held_back_alerts)", "held back")),
     number("Marked false", "Alerts that people marked false, as far back as the log of alerts goes.", units.Short,
            Query("sum(oqm_false_alarms) or vector(0)", "false alarms")),
     number("Budget spent, worst stream", "Alerts marked false over those the stream may raise in its budget's period. "
-           "At 100 % the alert budget is spent: the stream rings more often than was asked for.", units.PercentUnit,
+           "At 100 % the alert budget is spent: the stream pages more often than was asked for.", units.PercentUnit,
            Query("max(oqm_stream_budget_spent_ratio) or vector(0)", "worst"), limits=FULL_IS_BAD),
     course("Streams by state", "How many streams are in each state.", units.Short,
            Query("sum by (state) (oqm_streams)", "{{state}}"), colours=STATE_COLOURS, stacked=True),
@@ -612,7 +612,7 @@ def text(made: model.Dashboard) -> str:
 
 
 def write(folder: Path = FOLDER) -> None:
-    """Write the files anew."""
+    """Write the files again."""
     for name, made in dashboards().items():
         (folder / f"{name}.json").write_text(text(made), encoding="utf-8")
 

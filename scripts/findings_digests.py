@@ -6,7 +6,7 @@
 words, kinds and lists of features change.
 
 The corpora are the demo's faults, each 4,000 events of the simulated assistant with the fault from event 2,500 on, in
-three seeds; they are made anew at each run, from the seed alone. The digests of a commit are kept in its message.
+three seeds; they are made again at each run, from the seed alone. The digests of a commit are kept in its message.
 """
 
 from __future__ import annotations

@@ -9,12 +9,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,37 +74,60 @@ def _postgres_program(name: str) -> str:
     return str(found[-1]) if found else program(name)
 
 
+class PostgresServer:
+    """A real PostgreSQL with its log in a folder, which can be stopped and started again.
+
+    As it refuses root, it runs as `postgres` then.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"postgresql://oqm@127.0.0.1:{self._port}/postgres"
+        # Not in pytest's folders: each run of pytest closes them to other users again.
+        self._data = Path(tempfile.mkdtemp(prefix="oqm-postgres-"))
+        self._user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            self._user = {"user": "postgres", "group": "postgres"}
+            shutil.chown(self._data, "postgres", "postgres")
+        command = [_postgres_program("initdb"), "-D", str(self._data), "-U", "oqm", "-A", "trust", "-E", "UTF8"]
+        made = subprocess.run([*command, "--no-sync"], capture_output=True, text=True, cwd="/", **self._user)
+        assert made.returncode == 0, made.stderr
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections."""
+        data, port = str(self._data), str(self._port)
+        command = [_postgres_program("postgres"), "-D", data, "-p", port, "-h", "127.0.0.1", "-k", data]
+        with (self._folder / "postgres.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **self._user)
+        limit = time.monotonic() + 60
+        while not _accepts(self._port):
+            if self._process.poll() is not None or time.monotonic() > limit:
+                pytest.fail(f"postgres did not start:\n{(self._folder / 'postgres.log').read_text()[-3000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop it fast: open connections are ended."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it and remove its data."""
+        self.stop()
+        shutil.rmtree(self._data)
+
+
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """A real PostgreSQL with an empty database; gives its URL. As it refuses root, it runs as `postgres` then."""
-    initdb, server = _postgres_program("initdb"), _postgres_program("postgres")
-    data, port = folder / "data", free_port()
-    data.mkdir()
-    user: dict[str, str] = {}
-    if os.geteuid() == 0:
-        user = {"user": "postgres", "group": "postgres"}
-        for path in (data, *folder.parents, folder):  # temporary folders are closed to other users
-            if path == data or (path.stat().st_uid == 0 and str(path).startswith("/tmp/")):
-                path.chmod(path.stat().st_mode | 0o011)
-        shutil.chown(data, "postgres", "postgres")
-    made = subprocess.run(
-        [initdb, "-D", str(data), "-U", "oqm", "-A", "trust", "-E", "UTF8", "--no-sync"],
-        capture_output=True, text=True, cwd="/", **user,  # type: ignore[call-overload]
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    command = [server, "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(data)]
-    with (folder / "postgres.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **user)  # type: ignore[call-overload]
-        try:
-            limit = time.monotonic() + 60
-            while not _accepts(port):
-                if process.poll() is not None or time.monotonic() > limit:
-                    pytest.fail(f"postgres did not start:\n{(folder / 'postgres.log').read_text()[-3000:]}")
-                time.sleep(0.05)
-            yield f"postgresql://oqm@127.0.0.1:{port}/postgres"
-        finally:
-            process.send_signal(signal.SIGINT)  # fast shutdown: open connections are ended
-            process.wait(30)
+    """A real PostgreSQL with an empty database; gives its URL."""
+    server = PostgresServer(folder)
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.remove()
 
 
 def _accepts(port: int) -> bool:

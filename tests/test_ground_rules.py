@@ -2,7 +2,7 @@
 
 What is required may not be skipped without a word (`conftest.py`, `shared_data.py`). Code that is only for measuring or
 testing stays on its side: tests do not import `benchmarks`, and what is installed imports neither. `make quick` tests
-each folder of `tests/` that needs no broker.
+each folder of `tests/` that needs no broker. Numeric constants say why they have their value.
 """
 
 from __future__ import annotations
@@ -102,3 +102,53 @@ def test_nothing_depends_on_what_is_built_on_top_of_it(folders: tuple[str, ...],
     sources = [source for folder in folders for source in (ROOT / folder).rglob("*.py")]
     assert len(sources) > 50
     assert {str(source.relative_to(ROOT)): found for source in sources if (found := imported(source) & forbidden)} == {}
+
+
+UNITS = re.compile(r"_?(?:MINUTE|HOUR|DAY|WEEK|MONTH)_S|HOURS_A_DAY|_?VERSION")
+"""Names that say all there is to say of a value."""
+
+
+def is_numeric(value: ast.expr) -> bool:
+    """Whether an expression is a number, or numbers only: `8 * 2**20`, `(1, 2)`, `np.array([3, 7])`."""
+    if isinstance(value, ast.Constant):
+        return isinstance(value.value, int | float) and not isinstance(value.value, bool)
+    if isinstance(value, ast.UnaryOp):
+        return is_numeric(value.operand)
+    if isinstance(value, ast.BinOp):
+        return is_numeric(value.left) and is_numeric(value.right)
+    parts = value.elts if isinstance(value, ast.Tuple | ast.List) else value.args if isinstance(value, ast.Call) else []
+    return bool(parts) and all(map(is_numeric, parts))
+
+
+def unexplained(source: str) -> list[str]:
+    """Names of numeric constants of a module without a comment beside or above them, or a string below them.
+
+    A string below a group of constants, with no empty line between them, is about all of them.
+    """
+    lines, found, body = source.splitlines(), [], ast.parse(source).body
+    for place, node in enumerate(body):
+        if not isinstance(node, ast.Assign) or not is_numeric(node.value):
+            continue
+        end = place
+        while end + 1 < len(body) and body[end + 1].lineno == (body[end].end_lineno or 0) + 1:
+            end += 1
+            if isinstance(body[end], ast.Expr):
+                break
+        beside = "#" in "".join(lines[node.lineno - 1 : node.end_lineno])
+        above = node.lineno > 1 and lines[node.lineno - 2].startswith("#")
+        if not (isinstance(body[end], ast.Expr) or beside or above):
+            found.append(ast.unparse(node.targets[0]))
+    return [name for name in found if not UNITS.fullmatch(name)]
+
+
+def test_a_constant_is_explained_beside_above_or_below() -> None:
+    below = 'C = (3, 4)\n"""Of C."""\n\nD = 5\nE = 6\n"""Of both."""\n'
+    assert unexplained(f"A = 1  # one\n\n# Two.\nB = 2\n\n{below}") == []
+    assert unexplained("A = 1\n\nB = -2.5 * 3\nC = 'text'\nD = True\nHOUR_S = 3600.0\n") == ["A", "B"]
+    assert unexplained("A = 1  # one\nB = 2\n") == ["B"]
+
+
+def test_numeric_constants_say_why_they_have_their_value() -> None:
+    sources = [source for folder in ("monitor", "pipelines") for source in (ROOT / folder).rglob("*.py")]
+    missing = {str(source.relative_to(ROOT)): unexplained(source.read_text()) for source in sources}
+    assert {source: names for source, names in missing.items() if names} == {}

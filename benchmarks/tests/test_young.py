@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks.tests.test_scenarios import corpus
 from benchmarks.young import CHOSEN_ON, TRAFFIC, begun, interval
-from monitor.detection.reference.reference import ZONE_SINGLE, young_widening
 from monitor.detection.reference.young_reference import GROWN, least_rows
+from monitor.detection.reference.zones import ZONE_SINGLE, young_widening
 
 
 def test_an_interval_is_cloppers_and_pearsons() -> None:

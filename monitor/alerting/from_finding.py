@@ -21,6 +21,7 @@ from monitor.alerting.rendering.terminal_text import clip, plain
 from monitor.detection.diagnosis.naming import is_internal
 from monitor.detection.records.finding import (
     ANY,
+    PRESENT,
     TAIL,
     FeatureChange,
     Finding,
@@ -159,9 +160,8 @@ def _spec(change: FeatureChange, specs: Mapping[str, FeatureSpec]) -> FeatureSpe
     if tail is not None:
         return FeatureSpec(change.name, Kind.FLAG, f"{tail.meaning}: {plain(change.value or 'long')}", worse=tail.worse)
     if spec is not None and change.statistic:
-        what = (
-            "any" if change.statistic == ANY else f"other than {plain(change.value or 'before')} {spec.unit}".rstrip()
-        )
+        other = f"other than {plain(change.value or 'before')} {spec.unit}".rstrip()
+        what = {ANY: "any", PRESENT: "has a value"}.get(change.statistic, other)
         return msgspec.structs.replace(spec, kind=Kind.FLAG, unit="", meaning=f"{short_meaning(spec)}: {what}")
     if spec is not None and change.value is not None:
         return msgspec.structs.replace(spec, meaning=f"{short_meaning(spec)}: {plain(change.value)}")

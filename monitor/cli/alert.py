@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from monitor.alerting.rendering.alert_facts import judged, refined
 from monitor.alerting.rendering.moments import moment
 from monitor.cli.connection import Connection, with_connection
+from monitor.cli.fitted_table import FittedTable
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
 from monitor.cli.reference import By, user_name
 from monitor.errors import ConfigError
+from monitor.sinks.log.terminal_block import AlertBlock, style_of
 
 if TYPE_CHECKING:
     from monitor.alerting.lifecycle.annotation import AnnotationAction
@@ -34,7 +34,6 @@ Id = Annotated[
     str, typer.Argument(help="The alert's id, its first characters, or an incident's id for all of its alerts.")
 ]
 
-_COLOURS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
 _MIN_PREFIX_CHARS = 4
 """Shorter beginnings of an id match alerts by chance."""
 _MAX_SNOOZE_S = 30 * 86_400.0
@@ -74,14 +73,12 @@ def list_alerts(
 @with_connection
 def show(connection: Connection, identity: Id, json: AsJson = False, config: ConfigFile = None) -> None:
     """Show an alert as it was sent, and what people did about it."""
-    from monitor.alerting.rendering import plain_text
-
     console = tables()
     for entry in _chosen(_read(_settings(connection, config)), identity):
         if json:
             print_json(as_record(entry) | {"alert": entry.alert})
             continue
-        console.print(plain_text.block(entry.alert), markup=False, soft_wrap=True)
+        console.print(AlertBlock(entry.alert), soft_wrap=True)
         for line in _said(entry, time.time()):
             console.print(line, markup=False, soft_wrap=True)
 
@@ -91,7 +88,7 @@ def ack(connection: Connection, identity: Id, by: By = None, config: ConfigFile 
     """Acknowledge an alert: receivers that call people stop, and no message follows at the end of a snooze."""
     from monitor.alerting.lifecycle.annotation import AnnotationAction
 
-    _say(_settings(connection, config), identity, AnnotationAction.ACK, by, None, "taken")
+    _say(_settings(connection, config), identity, AnnotationAction.ACK, by, None, "acknowledged")
 
 
 @with_connection
@@ -115,7 +112,7 @@ def snooze(
     if seconds > _MAX_SNOOZE_S:
         raise ConfigError(f"--for {duration}: must be at most 30d; an alert that nobody wants to get is a false alarm")
     until = time.time() + seconds
-    what = f"put off until {moment(until)}" if seconds else "no longer put off"
+    what = f"snoozed until {moment(until)}" if seconds else "no longer snoozed"
     _say(_settings(connection, config), identity, AnnotationAction.SNOOZE, by, until, what)
 
 
@@ -227,35 +224,41 @@ def _say(
         notes().print(line, markup=False, soft_wrap=True)
 
 
-def _table(entries: Sequence[Entry], what: str, now: float) -> Table:
-    table = Table("id", "state", "stream", "what", "since", "notes", title_justify="left")
-    table.title = f"{len(entries):,} {what} at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
+def _table(entries: Sequence[Entry], what: str, now: float) -> FittedTable:
+    title = f"{len(entries):,} {what} at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
+    table = FittedTable("id", "state", "stream", "what", "since", "notes", prose=("what", "notes"), title=title)
     for entry in entries:
         alert = entry.alert
-        state = alert.severity.value if entry.fires else alert.state.value
         table.add_row(
-            Text(alert.fingerprint),
-            Text(state, style=_COLOURS[alert.severity.value] if entry.fires else "green"),
-            Text(alert.stream),
-            Text(alert.title),
+            alert.fingerprint,
+            Text(
+                alert.severity.value if entry.fires else alert.state.value, style=style_of(alert.state, alert.severity)
+            ),
+            alert.stream,
+            alert.title,
             moment(alert.began_at.time),
-            Text("; ".join(_notes(entry, now))),
+            "; ".join(_notes(entry, now)),
         )
     return table
 
 
 def _notes(entry: Entry, now: float) -> list[str]:
+    from monitor.alerting.rendering.alert_facts import (  # bring events and findings: not for `oqm --help`
+        judged,
+        refined,
+    )
+
     said, found = entry.said, []
     if entry.fires and (again := refined(entry.alert)):
         found.append(again)
     if entry.fires and (harm := judged(entry.alert)):
         found.append(harm)
     if said.false_by is not None:
-        found.append(f"false: {said.false_by}")
+        found.append(f"marked false by {said.false_by}")
     if said.acked_by is not None:
-        found.append(f"taken: {said.acked_by}")
+        found.append(f"acknowledged by {said.acked_by}")
     if said.snoozed_until is not None and said.snoozed_until > now:
-        found.append(f"put off until {moment(said.snoozed_until)}: {said.snoozed_by}")
+        found.append(f"snoozed until {moment(said.snoozed_until)} by {said.snoozed_by}")
     if entry.flapping:
         found.append("flapping")
     if entry.held is not None:

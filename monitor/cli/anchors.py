@@ -195,8 +195,8 @@ def _chosen(settings: Settings, name: str | None) -> list[Criterion]:
 def _stored(settings: Settings, store: str | None, events: Sequence[str], passed: bool) -> list[Anchor]:
     """Outputs of the trace store as anchors, in the form in which privacy keeps their texts."""
     from monitor.criteria.anchors import Anchor
+    from monitor.store.kept_form import is_hashed
     from monitor.store.open import open_store
-    from monitor.store.privacy import is_hashed
 
     location = store or settings.store.location
     if not location:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from monitor.features.featurizer import Featurizer
     from monitor.settings import Settings
 
-EXIT_VIOLATED = 1
-EXIT_CANNOT_TELL = 3
+EXIT_VIOLATED = 1  # as tools for a build do: what was asked for is not so
+EXIT_CANNOT_TELL = 3  # as `oqm replay` and `oqm compare` do: too little to judge by; 2 is a wrong call
 MAX_EXAMPLES = 3  # ids of outputs that the table names for each criterion; --json names all
 
 
@@ -176,14 +176,12 @@ def _interval(tally: Tally) -> tuple[float | None, float | None]:
 
 
 def _print(tallies: Sequence[Tally]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table()
-    table.add_column("criterion", no_wrap=True)
-    for heading in ("checked", "violate", "rate, 95 %", "undecided"):
-        table.add_column(heading, justify="right", no_wrap=heading != "rate, 95 %")
-    table.add_column("such as", overflow="fold")
+    from monitor.cli.fitted_table import FittedTable
+
+    figures = ("checked", "violate", "rate, 95 %", "undecided")
+    table = FittedTable("criterion", *figures, "such as", prose=("rate, 95 %", "such as"), right=figures)
     for tally in tallies:
         style = "red" if tally.violating else "green" if tally.checked else "yellow"
         low, high = _interval(tally)

@@ -25,6 +25,7 @@ def command(
     give warnings.
     """
     from monitor.cli.detector_notes import detector_notes
+    from monitor.cli.threshold_notes import threshold_notes
     from monitor.settings.checks import load_checked
     from monitor.settings.paths import config_dir
 
@@ -42,6 +43,8 @@ def command(
     for note in said:
         if not note.warns:
             console.print(note.text, soft_wrap=True, markup=False)
+    for line in threshold_notes(settings):
+        console.print(line, soft_wrap=True, markup=False)
     if stream is not None:
         holds = settings.for_stream(stream)
         console.print(f"{stream}: owner {holds.owner or '-'}, route {holds.route}")

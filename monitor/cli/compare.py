@@ -150,7 +150,7 @@ def verdict(found: SampleComparison) -> str:
         parts.append(f"{counts[Outcome.SMALL]} by less than their floor")
     parts.append(f"{counts[Outcome.SAME]} are the same within their floor")
     if counts[Outcome.OPEN]:
-        parts.append(f"{counts[Outcome.OPEN]} cannot be told with this many outputs")
+        parts.append(f"{counts[Outcome.OPEN]} cannot be decided with this many outputs")
     line = f"{rows}: {'; '.join(parts)}"
     if found.pairs is None and found.inputs_changed:
         line += ". The inputs differ, too: compare answers to the same questions to see what the model does"
@@ -191,22 +191,19 @@ def shown(found: SampleComparison, *, show_all: bool) -> Sequence[Difference]:
 
 
 def _print(found: SampleComparison, *, show_all: bool) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from monitor.alerting.from_finding import short_meaning
+    from monitor.cli.fitted_table import FittedTable
     from monitor.detection.diagnosis.sample_comparison import Outcome
 
     rows = shown(found, show_all=show_all)
     if not rows:
         return
     styles = {Outcome.CHANGED: "bold red", Outcome.SMALL: "yellow", Outcome.SAME: "green", Outcome.OPEN: "dim"}
-    table = Table()
-    # Names stay whole, so that they can be searched for; where it is narrow the meaning gives way.
-    table.add_column("what changed" if not show_all else "feature", no_wrap=True)
-    for head in ("before", "after", "difference, 95 %", "x floor"):
-        table.add_column(head, justify="right", no_wrap=head != "difference, 95 %")
-    table.add_column("meaning", overflow="fold")
+    figures = ("before", "after", "difference, 95 %", "x floor")
+    what = "what changed" if not show_all else "feature"
+    table = FittedTable(what, *figures, "meaning", prose=("difference, 95 %", "meaning"), right=figures)
     for one in rows:
         before, after, interval = sides_of(one)
         style = styles[one.outcome]

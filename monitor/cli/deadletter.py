@@ -8,11 +8,11 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from monitor.alerting.rendering.moments import moment
 from monitor.cli.connection import Connection, with_connection
+from monitor.cli.fitted_table import FittedTable
 from monitor.cli.moments import parse_moment
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
@@ -100,12 +100,13 @@ def list_letters(
         raise typer.Exit(EXIT_NONE)
 
 
-def _table(letters: list[Letter]) -> Table:
-    table = Table("place", "written (UTC)", "reason", "why, and what the message begins with", show_lines=False)
+def _table(letters: list[Letter]) -> FittedTable:
+    why = "why, and what the message begins with"
+    table = FittedTable("place", "written (UTC)", "reason", why, prose=(why,))
     for letter in letters:
         text = Text(letter.detail)
         text.append(f"\n{beginning(letter.value)}", style="dim")
-        table.add_row(Text(letter.place, no_wrap=True), moment(letter.time, zone=False), Text(letter.reason), text)
+        table.add_row(letter.place, moment(letter.time, zone=False), letter.reason, text)
     return table
 
 

@@ -8,7 +8,7 @@ import typer
 
 from monitor.cli.connection import Connection, with_optional_connection
 from monitor.cli.options import AsJson
-from monitor.cli.output import print_json, tables
+from monitor.cli.output import is_screen, print_json, tables
 from monitor.demo.faults import Fault
 
 _QUICK_RATE = 250.0
@@ -53,7 +53,7 @@ def command(
         plan = replace(plan, rate=_QUICK_RATE, healthy_s=_QUICK_HEALTHY_S)
     broker = connection.over(Settings()).broker if connection.broker else None
     console = tables()
-    screen: Screen = Silent() if json else Terminal(console) if console.is_terminal else Lines(console)
+    screen: Screen = Silent() if json else Terminal(console) if is_screen(console) else Lines(console)
     outcome = run_demo(plan, screen, broker)
     if json:
         print_json(outcome.record())

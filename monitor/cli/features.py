@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -112,36 +112,55 @@ def python_columns(batch: FeatureBatch, specs: Sequence[FeatureSpec]) -> dict[st
     return columns
 
 
+class _Typical(NamedTuple):
+    """What the table says of one feature, as text; `spread` is empty for what has none."""
+
+    typical: str
+    spread: str
+    missing: str
+
+
 def _print_table(batches: Sequence[FeatureBatch], specs: Sequence[FeatureSpec]) -> None:
-    from collections import Counter
-
-    import numpy as np
-    from rich.table import Table
-
+    """A row for each feature; on a narrow terminal its meaning stands below what is typical."""
+    from monitor.cli.fitted_table import FittedTable
     from monitor.features.base import Kind
 
-    table = Table(title=f"{sum(map(len, batches)):,} events", title_justify="left")
-    for heading in ("feature", "kind", "typical", "middle half", "missing", "meaning"):
-        table.add_column(heading, overflow="fold", ratio=2 if heading == "meaning" else None)
+    title = f"{sum(map(len, batches)):,} events"
+    headings = ("feature", "kind", "typical", "middle half", "missing", "meaning")
+    wide = FittedTable(*headings, prose=("typical", "meaning"), title=title)
+    narrow = FittedTable("feature", "typical", prose=("typical",), title=title)
     for spec in specs:
         if spec.kind is Kind.VECTOR or not batches:
             continue
-        if spec.kind is Kind.CATEGORY:
-            counted = Counter(value for batch in batches for value in batch.categories.get(spec.name, ()))
-            n = counted.total()
-            missing = counted.pop(None, 0)
-            typical = ", ".join(f"{value} {count / n:.0%}" for value, count in counted.most_common(2))
-            spread = ""
-        else:
-            parts = [b.values[:, b.names.index(spec.name)] for b in batches if spec.name in b.names]
-            values = np.concatenate(parts) if parts else np.empty(0, np.float32)
-            present = values[np.isfinite(values)].astype(np.float64)
-            n, missing = len(values), len(values) - len(present)
-            typical, spread = "", ""
-            if len(present) and spec.kind is Kind.FLAG:
-                typical = f"{present.mean():.1%}"
-            elif len(present):
-                low, median, high = np.quantile(present, [0.25, 0.5, 0.75])
-                typical, spread = f"{median:.4g} {spec.unit}".rstrip(), f"{low:.4g} to {high:.4g}"
-        table.add_row(spec.name, spec.kind.value, typical, spread, f"{missing / n:.0%}" if n else "", spec.meaning)
-    tables().print(table)
+        one = _typical(batches, spec)
+        wide.add_row(spec.name, spec.kind.value, one.typical, one.spread, one.missing, spec.meaning)
+        spread = f" ({one.spread})" if one.spread else ""
+        narrow.add_row(spec.name, f"{one.typical or '-'}{spread}, missing {one.missing}\n{spec.meaning}")
+    console = tables()
+    console.print(wide if wide.fits(console.width) else narrow)
+
+
+def _typical(batches: Sequence[FeatureBatch], spec: FeatureSpec) -> _Typical:
+    from collections import Counter
+
+    import numpy as np
+
+    from monitor.features.base import Kind
+
+    if spec.kind is Kind.CATEGORY:
+        counted = Counter(value for batch in batches for value in batch.categories.get(spec.name, ()))
+        n = counted.total()
+        missing = counted.pop(None, 0)
+        typical = ", ".join(f"{value} {count / n:.0%}" for value, count in counted.most_common(2))
+        return _Typical(typical, "", f"{missing / n:.0%}" if n else "")
+    parts = [b.values[:, b.names.index(spec.name)] for b in batches if spec.name in b.names]
+    values = np.concatenate(parts) if parts else np.empty(0, np.float32)
+    present = values[np.isfinite(values)].astype(np.float64)
+    n, missing = len(values), len(values) - len(present)
+    typical, spread = "", ""
+    if len(present) and spec.kind is Kind.FLAG:
+        typical = f"{present.mean():.1%}"
+    elif len(present):
+        low, median, high = np.quantile(present, [0.25, 0.5, 0.75])
+        typical, spread = f"{median:.4g} {spec.unit}".rstrip(), f"{low:.4g} to {high:.4g}"
+    return _Typical(typical, spread, f"{missing / n:.0%}" if n else "")

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.table import Table
+import msgspec
 from rich.text import Text
 
+from monitor.cli.fitted_table import FittedTable
 from monitor.detection.records.finding import FeatureChange, Finding, State, ended_by, lasted
+from monitor.sinks.log.terminal_block import AlertBlock, style_of
+
+if TYPE_CHECKING:
+    from monitor.features.base import FeatureSpec
+    from monitor.settings import Settings
 
 _MAX_FEATURES = 4
 """Changed features per finding: the table shows many findings on a screen."""
-_STYLES = {State.FIRING: "bold red", State.RESOLVED: "green", State.INFO: "dim"}
 
 
-def findings_table(findings: Sequence[Finding]) -> RenderableType:
+def findings_table(findings: Sequence[Finding]) -> FittedTable:
     """The findings in the order they came; one that was measured again is one row, with its last title beneath."""
     latest = {finding.id: finding for finding in findings if finding.is_update}
-    table = Table("state", "stream", "at event", "began at", "what changed", show_lines=True, expand=True)
-    table.columns[1].overflow = "fold"
-    table.columns[4].overflow = "fold"
-    table.columns[4].ratio = 1
+    table = FittedTable("state", "stream", "at event", "began at", "what changed", prose=("what changed",), lines=True)
     for finding in findings:
         if finding.is_update:
             continue
@@ -47,13 +49,33 @@ def findings_table(findings: Sequence[Finding]) -> RenderableType:
             what.append(f"\n  and {len(changes) - _MAX_FEATURES} more", style="dim")
         began = finding.began_at
         table.add_row(
-            Text(finding.state.value, style=_STYLES.get(finding.state, "")),
-            Text(finding.stream),
+            Text(finding.state.value, style=style_of(finding.state, finding.severity)),
+            finding.stream,
             f"{finding.raised_at.index:,}",
             f"{began.index:,}\n{began.low:,}-{began.high:,}",
             what,
         )
     return table
+
+
+def full_alerts(findings: Sequence[Finding], settings: Settings, specs: Iterable[FeatureSpec]) -> Iterator[AlertBlock]:
+    """Each finding as the whole alert that receivers get; one that was measured again with its newest figures.
+
+    `specs` are the declarations of what is measured: units and meanings.
+    """
+    from monitor.alerting.alert import transition_key
+    from monitor.alerting.from_finding import from_finding
+
+    by_name = {spec.name: spec for spec in specs}
+    latest = {finding.id: finding for finding in findings if finding.is_update}
+    for finding in findings:
+        if finding.is_update:
+            continue
+        newest = latest.get(finding.id, finding) if finding.state is State.FIRING else finding
+        stream = settings.for_stream(finding.stream)
+        alert = from_finding(newest, owner=stream.owner, route=stream.route, links=settings.links, specs=by_name)
+        # Nothing was shown before that this would update: it is the alert, with its newest figures.
+        yield AlertBlock(msgspec.structs.replace(alert, transition=transition_key(alert.fingerprint, alert.state)))
 
 
 def change_line(change: FeatureChange) -> str:

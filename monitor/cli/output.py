@@ -64,9 +64,25 @@ class _Results(Console):
         leave_quietly()
 
 
+UNBOUNDED_COLUMNS = 100_000
+"""Width of a result that nobody reads on a screen: no line of ours is longer, so that grep finds every name whole."""
+
+
 def tables() -> Console:
-    """The console for results, on stdout."""
-    return _Results(highlight=False)
+    """The console for results, on stdout: as wide as the terminal, or as COLUMNS says; unbounded in a pipe or a file.
+
+    NO_COLOR, FORCE_COLOR and TERM=dumb are heeded by rich.
+    """
+    bounded = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal()
+    return _Results(highlight=False, width=None if bounded else UNBOUNDED_COLUMNS)
+
+
+def is_screen(console: Console) -> bool:
+    """Whether a person sees what is printed at once, so that it may be drawn over: live tables, progress bars.
+
+    FORCE_COLOR makes rich take a pipe for a terminal, which it is only for colours.
+    """
+    return console.is_terminal and console.file.isatty()
 
 
 def notes() -> Console:
@@ -85,7 +101,7 @@ def progress(console: Console, *, shown: bool = True) -> Progress:
         TimeElapsedColumn(),
         console=console,
         transient=True,
-        disable=not (shown and console.is_terminal),
+        disable=not (shown and is_screen(console)),
     )
 
 

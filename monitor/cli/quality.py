@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -20,9 +20,11 @@ from monitor.errors import ConfigError
 if TYPE_CHECKING:
     from monitor.judgment.quality import Quality
     from monitor.settings import Settings
+    from monitor.store.base import TraceStore
     from monitor.store.quality import Window
 
 EXIT_NONE = 1
+MOST_VALUES = 20  # of a dimension that are listed where the one asked for is not there
 UNKNOWN = "unknown"
 """How an empty value is written: of an output that does not say its model, or whose input is not kept."""
 
@@ -86,6 +88,7 @@ def command(
     try:
         found = estimates(traces, window, _judged(settings), always_valid=not one_look)
         _refuse_unknown(criterion, found, settings, lambda: _names(estimates(traces, _wide(window))))
+        values = _values(traces, window) if window.where and not found else {}
     finally:
         traces.close()
     found = [_readable(one, settings) for one in found]
@@ -95,14 +98,32 @@ def command(
     elif found:
         print_estimates(tables(), found)
     if not found:
-        of = f" of streams named {stream}" if stream else ""
-        notes().print(
-            f"the trace store has counted no outputs{of} since {moment(window.period[0])}: is there a criterion for "
-            "them, and a worker with the role store?",
-            markup=False,
-            soft_wrap=True,
-        )
+        notes().print(_nothing(window, values), markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_NONE)
+
+
+def _values(traces: TraceStore, window: Window) -> dict[str, list[str]]:
+    """The values that there are of each dimension that was narrowed."""
+    found: dict[str, list[str]] = {}
+    for name in window.where:
+        wide = msgspec.structs.replace(window, where={}, by=(name,))
+        counted = traces.quality(wide)
+        groups = {group for _, group in counted.outputs} | {group for _, _, group in counted.checks}
+        if groups:
+            found[name] = sorted(group[0] or UNKNOWN for group in groups)[:MOST_VALUES]
+    return found
+
+
+def _nothing(window: Window, values: Mapping[str, Sequence[str]]) -> str:
+    from monitor.alerting.rendering.terminal_text import plain
+
+    of = f" of streams named {window.stream}" if window.stream else ""
+    narrowed = "".join(f", {name} {value or UNKNOWN}" for name, value in window.where.items())
+    counted = f"the trace store has counted no outputs{of}{narrowed} since {moment(window.period[0])}"
+    if values:
+        there = "; ".join(f"{name} {', '.join(map(plain, known))}" for name, known in values.items())
+        return f"{counted}; there are {there}"
+    return f"{counted}: is there a criterion for them, and a worker with the role store?"
 
 
 def _window(
@@ -129,6 +150,8 @@ def _window(
     wanted += [("--slice", text, _slice_column) for text in slices or ()]
     for option, text, column_of in wanted:
         name, given, value = text.partition("=")
+        if given and not value:
+            raise ConfigError(f"{option} {text}: needs a value behind the =, or no =")
         column = column_of(name, value if given else None)
         if column in where or column in by:
             raise ConfigError(f"{option} {name}: given twice")

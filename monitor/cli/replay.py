@@ -38,6 +38,8 @@ WhatIfs = Annotated[
     bool, typer.Option("--what-if", help="Show what other budgets, floors and features would have raised.")
 ]
 
+Full = Annotated[bool, typer.Option("--full", help="Show each finding as the whole alert that receivers get.")]
+
 Tries = Annotated[
     list[str] | None,
     typer.Option(
@@ -62,6 +64,7 @@ def command(
     past: Past = False,
     what_if: WhatIfs = False,
     tries: Tries = None,
+    full: Full = False,
     fail_on_finding: Annotated[
         bool, typer.Option("--fail-on-finding", help="Exit with code 1 if something fired; for use in a build.")
     ] = False,
@@ -75,6 +78,8 @@ def command(
     The last line reports how much was watched (with --json on stderr). Exit code 0: events were judged; 1: something
     fired (with --fail-on-finding); 2: wrong input; 3: nothing could be judged, for example too few events.
 
+    --full shows of each finding what receivers get: all features, advice, and outputs from before and after.
+
     --what-if and --try show what other settings would have raised, beside the given ones. --past reads the rows that
     the worker has measured already, from oqm.features, instead of files.
     """
@@ -87,12 +92,16 @@ def command(
             raise ConfigError("--criteria checks the outputs of files; --past reads what was measured when they came")
         settings = with_criteria(settings, load_criteria(criteria))
     _fits_together(files, past, limit, map, bool(what_if or tries), connection)
+    if full and (json or what_if or tries):
+        raise ConfigError(
+            "--full shows findings as text: leave it out with --json (whole already), --what-if and --try"
+        )
     source: FileSource | LogSource
     if past:
         source = LogSource(connection.over(settings), stream)
     else:
         source = FileSource(settings, existing(files or []), column_map(map), stream, limit, connection)
-    fired = _compare(source, tries, as_json=json) if what_if or tries else _find(source, as_json=json)
+    fired = _compare(source, tries, as_json=json) if what_if or tries else _find(source, as_json=json, full=full)
     if fail_on_finding and fired:
         raise typer.Exit(1)
     if source.failed or (nothing_judged(source.watched) and not fired):
@@ -115,9 +124,9 @@ def _fits_together(
         raise ConfigError("--what-if and --try measure files in this process: leave --broker out, or use --past")
 
 
-def _find(source: FileSource | LogSource, *, as_json: bool) -> bool:
+def _find(source: FileSource | LogSource, *, as_json: bool, full: bool) -> bool:
     """Print what is found; whether something fired."""
-    from monitor.cli.findings_table import findings_table
+    from monitor.cli.findings_table import findings_table, full_alerts
 
     found: list[Finding] = []
     for finding in source.findings():
@@ -125,7 +134,12 @@ def _find(source: FileSource | LogSource, *, as_json: bool) -> bool:
         if as_json:
             # At once: a reader of the pipe follows what a long replay finds.
             print_json(finding, flush=True)
-    if found and not as_json:
+    if found and full:
+        console = tables()
+        for alert in full_alerts(found, source.settings, source.specs):
+            console.print(alert, soft_wrap=True)
+            console.print()
+    elif found and not as_json:
         tables().print(findings_table(found))
     _say_watched(source, Counter(finding.state.value for finding in found if not finding.is_update), as_json=as_json)
     return any(finding.opens for finding in found)

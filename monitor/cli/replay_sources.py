@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from monitor.detection.records.finding import Finding
     from monitor.detection.stream.failed_stream import FailedStream
     from monitor.events import OutputEvent
+    from monitor.features.base import FeatureSpec
     from monitor.settings import Settings
     from pipelines.replay.what_if import Candidate, Outcome
 
@@ -33,11 +34,14 @@ class Source:
         One for each stream.
     skipped
         Rows of files that were no events.
+    specs
+        Declarations of what is measured; there once findings are taken.
     """
 
     settings: Settings
     watched: list[Watched] = field(default_factory=list, init=False)
     skipped: int = field(default=0, init=False)
+    specs: Sequence[FeatureSpec] = field(default=(), init=False)
 
     def warmup(self, stream: str) -> int:
         """How many events a stream's reference is learned from."""
@@ -62,6 +66,8 @@ class FileSource(Source):
         from pipelines.replay.replay import replay
         from pipelines.replay.through_kafka import replay_through_broker
 
+        featurizer = featurizer_for(self.settings)
+        self.specs = featurizer.specs
         with self._events() as events, replay_progress("replay") as bar:
             if self.connection.broker:
                 run = f"replay-{uuid.uuid4().hex[:8]}"
@@ -71,7 +77,6 @@ class FileSource(Source):
                 )
                 yield from bar.counting(found)
             else:
-                featurizer = featurizer_for(self.settings)
                 monitor = partition_monitor(self.settings, featurizer.specs)
                 yield from bar.counting(
                     replay(events, self.settings, featurizer=featurizer, monitor=monitor, progress=bar.done)
@@ -119,7 +124,7 @@ class LogSource(Source):
         from pipelines.feature_log.reader import past_of
         from pipelines.replay.replay import pass_over
 
-        specs = featurizer_for(self.settings).specs
+        self.specs = specs = featurizer_for(self.settings).specs
         with replay_progress("past") as bar:
             for log in past_of(self.settings, self.stream):
                 monitor = partition_monitor(self.settings, specs)

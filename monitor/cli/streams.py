@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,18 +15,23 @@ from rich.text import Text
 
 from monitor.cli.connection import Connection, with_connection
 from monitor.cli.options import AsJson, ConfigFile
-from monitor.cli.output import print_json, tables
+from monitor.cli.output import is_screen, print_json, tables
 from monitor.cli.reference import By, Stream, decide, known_stream, user_name
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.detection.records.status import StreamStatus
+    from monitor.settings import Settings
 
 _REFRESH_S = 2.0
 """Between two reads of the state, which detect writes every ten seconds."""
 _COLOURS = {"warming": "yellow", "stable": "green", "drift": "bold red", "silent": "magenta", "unknown": "magenta"}
 _MOST_NOTES = 5
 """Streams with a note that are named below the table: more would push the table off a screen of 24 lines."""
+_MOST_THRESHOLDS = 8
+"""Thresholds that are shown below the table, for the same reason; --json has all."""
+_THRESHOLDS_FIRST = ("outside", "unknown", "inside")
+_WHY_NOT_WATCHED = "too few events of its reference have it, its values are not of this kind, or each has another"
 _LOUDEST_FIRST = ("drift", "silent", "unknown", "warming", "stable")
 
 
@@ -63,16 +68,21 @@ def command(
     statuses = asyncio.run(stream_statuses(settings))
     if json:
         for status in statuses:
-            print_json(as_record(status))
+            print_json(as_record(status, _declared(settings, status.stream)))
         return
+
+    def table() -> Table:
+        return _table(statuses, time.time(), settings)
+
     console = tables()
-    if once or not console.is_terminal:
-        console.print(_table(statuses, time.time()))
+    if once or not is_screen(console):
+        console.print(table())
         return
-    with Live(_table(statuses, time.time()), console=console, auto_refresh=False) as live:
+    with Live(table(), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(_REFRESH_S)
-            live.update(_table(asyncio.run(stream_statuses(settings)), time.time()), refresh=True)
+            statuses = asyncio.run(stream_statuses(settings))
+            live.update(table(), refresh=True)
 
 
 @with_connection
@@ -98,9 +108,10 @@ def _nothing_before(ctx: typer.Context) -> None:
             raise ConfigError(f"{option} has no effect before {ctx.invoked_subcommand}: put it behind")
 
 
-def as_record(status: StreamStatus) -> dict[str, Any]:
+def as_record(status: StreamStatus, declared: Collection[str] = ()) -> dict[str, Any]:
     """A status as the published record; `note` and `times_behind_s` are there only where something is not judged,
-    `attributes` where any are watched."""
+    `attributes` and `thresholds` where any are watched, `attributes_not_watched` where some of the `declared` ones are
+    not."""
     noted: dict[str, Any] = {}
     if status.behind_s is not None:
         noted = {"times_behind_s": round(status.behind_s, 1), "note": status.note()}
@@ -114,7 +125,9 @@ def as_record(status: StreamStatus) -> dict[str, Any]:
         "learns": status.learns,
         "young": status.young,
         **noted,
+        **({"thresholds": status.thresholds} if status.thresholds else {}),
         **({"attributes": attributes} if (attributes := watched_attributes(status)) else {}),
+        **({"attributes_not_watched": missing} if (missing := unwatched_attributes(status, declared)) else {}),
         **({"reason": status.reason} if status.reason else {}),
     }
 
@@ -127,12 +140,25 @@ def watched_attributes(status: StreamStatus) -> list[str]:
     return sorted({key for feature, key in map(split_key, status.keys) if feature in OF_ATTRIBUTES})
 
 
-def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
+def unwatched_attributes(status: StreamStatus, declared: Collection[str]) -> list[str]:
+    """The declared attributes that a stream with a reference does not watch: too few events have a usable value."""
+    if status.state.value in ("warming", "unknown"):
+        return []
+    return sorted(set(declared) - set(watched_attributes(status)))
+
+
+def _declared(settings: Settings, stream: str) -> list[str]:
+    """The attributes that the settings declare for a stream, but those that are to be ignored."""
+    attributes = settings.for_stream(stream).detection.attributes
+    return [attribute.name for attribute in attributes if attribute.kind != "ignore"]
+
+
+def _table(statuses: Iterable[StreamStatus], now: float, settings: Settings | None = None) -> Table:
     ordered = sorted(statuses, key=lambda status: (_LOUDEST_FIRST.index(status.state.value), status.stream))
     table = Table(title_justify="left")
     for head in ("stream", "state", "events", "last event", "evidence", "firing"):
         # How far a stream has learned stays on one line in a narrow terminal too.
-        table.add_column(head, no_wrap=head == "state")
+        table.add_column(head, no_wrap=head == "state", overflow="fold")
     table.title = f"{len(ordered):,} streams at {datetime.fromtimestamp(now, UTC):%H:%M:%S} UTC"
     reasons = any(status.reason for status in ordered)
     if reasons:
@@ -149,7 +175,7 @@ def _table(statuses: Iterable[StreamStatus], now: float) -> Table:
             ", ".join(status.firing),
             *([Text(status.reason)] if reasons else []),
         )
-    table.caption = _notes(ordered)
+    table.caption = _notes(ordered, settings)
     table.caption_justify = "left"
     return table
 
@@ -163,15 +189,29 @@ def _state(status: StreamStatus) -> str:
     return status.state.value
 
 
-def _notes(statuses: Iterable[StreamStatus]) -> Text | None:
+def _notes(statuses: Iterable[StreamStatus], settings: Settings | None) -> Text | None:
     statuses = list(statuses)
     noted = [f"{status.stream}: {note}" for status in statuses if (note := status.note()) is not None]
     watching = ((status.stream, watched_attributes(status)) for status in statuses)
     noted += [f"{stream}: watches the attributes {', '.join(names)}" for stream, names in watching if names]
-    if not noted:
-        return None
+    if settings is not None:
+        for status in statuses:
+            if missing := unwatched_attributes(status, _declared(settings, status.stream)):
+                noted.append(
+                    f"{status.stream}: does not watch {', '.join(missing)}, though declared: {_WHY_NOT_WATCHED}"
+                )
     more = [f"and {len(noted) - _MOST_NOTES:,} more streams with such a note"] if len(noted) > _MOST_NOTES else []
-    return Text("\n".join(noted[:_MOST_NOTES] + more))
+    lines = [*noted[:_MOST_NOTES], *more, *_of_thresholds(statuses)]
+    return Text("\n".join(lines)) if lines else None
+
+
+def _of_thresholds(statuses: Sequence[StreamStatus]) -> list[str]:
+    """A line for each fixed threshold: those with an alert first, then those of which nothing can be said."""
+    limited = [(status.stream, threshold) for status in statuses for threshold in status.thresholds]
+    limited.sort(key=lambda each: (not each[1].firing, _THRESHOLDS_FIRST.index(each[1].state)))
+    lines = [f"{stream}: threshold {threshold.name}: {threshold.words}" for stream, threshold in limited]
+    more = [f"and {len(lines) - _MOST_THRESHOLDS:,} more thresholds"] if len(lines) > _MOST_THRESHOLDS else []
+    return [*lines[:_MOST_THRESHOLDS], *more]
 
 
 def _ago(now: float, then: float | None) -> str:

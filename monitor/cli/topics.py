@@ -10,15 +10,14 @@ from monitor.cli.output import print_json, tables
 @with_connection
 def command(connection: Connection, config: ConfigFile = None, json: AsJson = False) -> None:
     """Create the monitor's topics with the right partitions and retention. Existing topics are not changed."""
-    from rich.table import Table
-
+    from monitor.cli.fitted_table import FittedTable
     from monitor.settings import load_settings
     from pipelines.kafka.topics import ensure_topics, read_topics
 
     settings = connection.over(load_settings(config))
     created = set(ensure_topics(settings.broker, settings.topics))
     facts = read_topics(settings.broker, settings.topics)
-    table = Table("topic", "partitions", "holds", "", title=settings.broker.bootstrap, title_justify="left")
+    table = FittedTable("topic", "partitions", "holds", "", prose=("holds",), title=settings.broker.bootstrap)
     for field, meaning in _MEANINGS.items():
         fact = getattr(facts, field)
         if json:

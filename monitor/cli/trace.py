@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from monitor.store.feedback import StoredFeedback
     from monitor.store.query import StoredJudgment, StoredOutput
 
-EXIT_NONE = 1
+EXIT_NONE = 1  # as grep does: nothing was found; 2 is a wrong call
 EXCERPT_CHARS = 160  # of an output in the table: two lines of a terminal; `oqm trace` has it whole
 
 
@@ -109,7 +109,8 @@ def search(
         text=text,
         limit=limit,
     )
-    traces = opened(load_settings(config), store)
+    settings = load_settings(config)
+    traces = opened(settings, store)
     try:
         found = traces.search(asked)
     finally:
@@ -121,9 +122,19 @@ def search(
         _print_table(found)
     if not found:
         notes().print("the trace store has no such output", markup=False)
+        _say_unknown_check(check, settings)
         raise typer.Exit(EXIT_NONE)
     if len(found) == limit and not json:
         notes().print(f"the newest {limit:,}; there may be more: --limit N", markup=False)
+
+
+def _say_unknown_check(check: str | None, settings: Settings) -> None:
+    """Where nothing is found because no criterion of the settings has the name that was asked for."""
+    from monitor.config_values.plain_errors import did_you_mean
+
+    known = [criterion.name for criterion in settings.criteria]
+    if check is not None and known and check not in known:
+        notes().print(f"no criterion has the name {check}{did_you_mean(check, known)}", markup=False, soft_wrap=True)
 
 
 def _features(found: Sequence[StoredOutput], settings: Settings) -> list[Mapping[str, Any]]:
@@ -152,7 +163,7 @@ _NOT_KEPT = "not kept"
 
 def _as_sent(one: StoredOutput) -> dict[str, Any]:
     """The output as an event; what is kept only as a hash is left out, for a hash says nothing of the text."""
-    from monitor.store.privacy import is_hashed
+    from monitor.store.kept_form import is_hashed
 
     known = {**one.fields, "stream": one.stream, "id": one.id, "input": one.input}
     known = {name: value for name, value in known.items() if value is not None and not is_hashed(value)}
@@ -163,22 +174,17 @@ def _as_sent(one: StoredOutput) -> dict[str, Any]:
 
 
 def _print_table(found: Iterable[StoredOutput]) -> None:
-    from rich.table import Table
     from rich.text import Text
 
     from monitor.alerting.rendering.terminal_text import plain
+    from monitor.cli.fitted_table import FittedTable
 
-    table = Table()
-    for heading in ("time (UTC)", "id", "stream"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("version", overflow="fold")
-    table.add_column("violates", overflow="fold")
-    table.add_column("output", overflow="fold", ratio=1)
+    table = FittedTable("time (UTC)", "id", "stream", "version", "violates", "output", prose=("violates", "output"))
     for one in found:
         text = plain(" ".join((one.output or "").split()))
         shown = text[:EXCERPT_CHARS] + ("..." if len(text) > EXCERPT_CHARS else "")
         table.add_row(
-            moment(one.time), Text(one.id), Text(one.stream), Text(one.version or ""),
+            moment(one.time), one.id, one.stream, one.version or "",
             Text(", ".join(one.violations), style="red"), Text(shown),
         )  # fmt: skip
     tables().print(table)
@@ -264,11 +270,14 @@ _SHOWN = frozenset(
 
 
 def _print_list(console: Console, title: str, items: Any) -> None:
+    from monitor.cli.call_lines import call_lines
+
     if not items:
         return
     console.print(f"\n[bold]{title}[/]")
     for number, item in enumerate(items if isinstance(items, list) else [items], start=1):
-        console.print(f"  {number}. {_shown(item)}", markup=False, soft_wrap=True)
+        for place, line in enumerate(call_lines(item)):
+            console.print(f"{f'  {number}. ' if place == 0 else '     '}{line}", markup=False, soft_wrap=True)
 
 
 def _shown(value: Any) -> str:

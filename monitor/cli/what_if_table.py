@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
+from monitor.cli.fitted_table import FittedTable
 from monitor.events.times import in_calendar
 from pipelines.replay.what_if import FirstAlert, Outcome
 
@@ -20,15 +20,13 @@ def what_if_table(outcomes: Sequence[Outcome]) -> RenderableType:
     return Group(*(_of_stream([o for o in outcomes if o.stream == stream]) for stream in streams))
 
 
-def _of_stream(outcomes: Sequence[Outcome]) -> Table:
+def _of_stream(outcomes: Sequence[Outcome]) -> FittedTable:
     first = outcomes[0]
-    table = Table(
+    table = FittedTable(
         "setting", "fired", "info", "first alert", "delay", "top feature", "false alarms expected",
-        title=f"{first.stream}, {first.events:,} events", title_justify="left",
+        prose=("setting", "first alert", "false alarms expected"), right=("fired", "info"),
+        title=f"{first.stream}, {first.events:,} events",
     )  # fmt: skip
-    for column in table.columns[1:3]:
-        column.justify = "right"
-    table.columns[0].overflow = table.columns[5].overflow = "fold"
     for outcome in outcomes:
         alert = outcome.first_alert
         table.add_row(

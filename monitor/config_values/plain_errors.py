@@ -74,7 +74,7 @@ SENTENCES = {
 }
 """A sentence for each of pydantic's error types; those that need more than their context are in `sentence`."""
 
-OTHERWISE = "is no value that this setting takes"
+FALLBACK_SENTENCE = "is no value that this setting takes"
 """For a type of error that nobody foresaw: better than the library's words."""
 
 
@@ -108,7 +108,7 @@ def sentence(model: type[BaseModel], details: ErrorDetails) -> str:
         model, details["loc"]
     ):
         context = {name: format_duration(float(limit)) for name, limit in context.items()}
-    return SENTENCES.get(kind, OTHERWISE).format(**context)
+    return SENTENCES.get(kind, FALLBACK_SENTENCE).format(**context)
 
 
 def first_sentence(model: type[BaseModel], error: ValidationError) -> str:

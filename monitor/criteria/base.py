@@ -50,10 +50,18 @@ class Outputs:
         self.column = column
         self._languages = cache(languages)
         self._json: dict[int, tuple[bool, object]] = {}
+        self._folded: dict[int, str] = {}
 
     def language(self, row: int) -> tuple[str, float] | None:
         """Language of one output, with its probability."""
         return self._languages()[row]
+
+    def folded(self, row: int) -> str:
+        """The output of a row without the difference of upper and lower case; it has a text."""
+        found = self._folded.get(row)
+        if found is None:
+            found = self._folded[row] = (self.texts[row] or "").casefold()
+        return found
 
     def json(self, row: int) -> tuple[bool, object]:
         """Whether the output of a row is one JSON value, alone or as the only code block, and that value."""
@@ -109,11 +117,13 @@ class Check(BaseModel, ABC):
         return None
 
 
-def by_text(violates: Callable[[str], bool]) -> Compiled:
-    """A check that needs nothing but the text: undecided where there is none."""
+def by_text(violates: Callable[[str], bool], *, ignore_case: bool = False) -> Compiled:
+    """A check that needs nothing but the text, or the folded text: undecided where there is none."""
 
     def verdicts(outputs: Outputs, rows: Sequence[int]) -> list[Verdict]:
-        texts = outputs.texts
+        texts, folded = outputs.texts, outputs.folded
+        if ignore_case:
+            return [None if texts[row] is None else violates(folded(row)) for row in rows]
         return [None if (text := texts[row]) is None else violates(text) for row in rows]
 
     return verdicts

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from monitor.config_values.checked_text import matching
 from monitor.config_values.plain_errors import MisplacedError
+from monitor.config_values.thresholds import DEFAULT_WINDOW, LimitText, Threshold, WindowText
 from monitor.criteria.registry import AnyCheck
 
 PREFIX = "output.check."
@@ -52,6 +53,14 @@ class Criterion(BaseModel):
     )
     evaluator: str | None = Field(None, min_length=1, description="name of the evaluator that judges a sample")
     sample: Sample = Field(default_factory=Sample)
+    share: LimitText | None = Field(
+        None,
+        description='a fixed limit for the share of outputs that violate the check, "< 2%", which alerts by itself',
+    )
+    window: WindowText | None = Field(
+        None,
+        description=f'outputs that the share is of: 30m, or the last "500 events"; null: {DEFAULT_WINDOW}',
+    )
     anchors: str | None = Field(
         None,
         min_length=1,
@@ -73,11 +82,21 @@ class Criterion(BaseModel):
                 "is for criteria with an `evaluator`: a check gives the same verdict every time", "anchors"
             )
         if self.check is None:
+            if self.share is not None:
+                raise MisplacedError(
+                    "needs a `check`: judged outputs are few, so their fall is found as drift", "share"
+                )
             return self
         try:
             self.check.compiled()
         except ValueError as error:
             raise MisplacedError(str(error), "check") from None
+        if self.window is not None and self.share is None:
+            raise MisplacedError("has no effect without share, the limit that holds over it", "window")
+        try:
+            _ = self.threshold
+        except ValidationError as error:
+            raise _at_its_key(error) from None
         return self
 
     @property
@@ -86,9 +105,24 @@ class Criterion(BaseModel):
         return self.evaluator is not None
 
     @property
+    def threshold(self) -> Threshold | None:
+        """The fixed threshold that `share` asks for, if any. Raises `ValidationError` where it is wrong."""
+        if self.share is None:
+            return None
+        window = DEFAULT_WINDOW if self.window is None else self.window
+        return Threshold(name=self.name, feature=self.feature, share=self.share, window=window)
+
+    @property
     def feature(self) -> str:
         """Name of the failure flag that says which outputs violate the check, or failed by the evaluator's verdict."""
         return (JUDGED_PREFIX if self.judged else PREFIX) + self.name
+
+
+def _at_its_key(error: ValidationError) -> MisplacedError:
+    """The mistake of a threshold, at the key of the criterion that it was made of."""
+    wrong = error.errors(include_url=False)[0].get("ctx", {}).get("error")
+    at = wrong.at if isinstance(wrong, MisplacedError) else ("share",)
+    return MisplacedError(str(wrong), *at)
 
 
 def _with_different_names(criteria: tuple[Criterion, ...]) -> tuple[Criterion, ...]:

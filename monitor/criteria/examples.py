@@ -9,4 +9,5 @@ def ends_politely(event: OutputEvent) -> bool | None:
     """Whether the last line of an output is a closing formula; None where there is no output."""
     if not event.output:
         return None
-    return event.output.rstrip().splitlines()[-1].lower().startswith(("kind regards", "best regards", "sincerely"))
+    last = event.output.rstrip().rpartition("\n")[2]
+    return last.lower().startswith(("kind regards", "best regards", "sincerely"))

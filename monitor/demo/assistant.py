@@ -20,8 +20,8 @@ from monitor.events.schema import Call, Latency, Model, OutputEvent, Prompt, Ses
 
 ANSWER = "support-bot/answer"
 TRIAGE = "support-bot/triage"
-TRIAGE_SHARE = 0.25
-CONTEXT_LIMIT = 16_384
+TRIAGE_SHARE = 0.25  # of events: the second stream is the smaller one
+CONTEXT_LIMIT = 16_384  # tokens of the simulated model: ordinary conversations use a small share of it
 RAMP_S = 60.0
 """Seconds until a creeping fault has reached its full size."""
 HANGING = {Fault.HANGING_CALLS: 0.1, Fault.SLO_BURN: 0.008}

@@ -17,7 +17,6 @@ from kafka import KafkaConsumer, TopicPartition
 from rich.text import Text
 
 from monitor.alerting.alert import Alert, decode, is_update
-from monitor.alerting.rendering.plain_text import block
 from monitor.demo.assistant import ANSWER, OBJECTIVES, TRIAGE, SupportAssistant
 from monitor.demo.broker_process import free_port
 from monitor.demo.embedded_broker import EmbeddedBroker
@@ -30,6 +29,7 @@ from monitor.detection.records.finding import State
 from monitor.detection.settings import DetectionSettings
 from monitor.publisher import OutputPublisher
 from monitor.settings import Broker, Settings
+from monitor.sinks.log.terminal_block import AlertBlock
 from monitor.testing.scripted_evaluator import ScriptedEvaluator
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.topics import ensure_topics, private_topics, temporary_topics
@@ -38,8 +38,8 @@ LONGEST_TO_THE_POINT = 80
 """Words: one answer in fifty is longer before the silent update, and most are after it."""
 _ERRS = 0.03
 """Share of the scripted evaluator's verdicts that are wrong, in each direction: real ones err as well."""
-_LOOK_EVERY_S = 0.25
-_METRICS_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.25  # an alert is shown a quarter of a second late at most
+_METRICS_EVERY_S = 1.0  # metrics change with a checkpoint, every few seconds: a second is soon enough
 _AFTERMATH_S = 12.0
 """How long the metrics are given after the alert to show it too: a checkpoint's interval, and a little."""
 _FAST = 45.0
@@ -195,7 +195,8 @@ def _watch(
             metrics = WorkerMetrics.parse(worker.metrics() or "")
         for alert in _poll(consumer):
             _note(alert, plan, outcome, traffic, elapsed, screen)
-            if outcome.alert is not None and not plan.judged and end == plan.duration_s:
+            awaited = outcome.judged if plan.judged else outcome.alert
+            if awaited is not None and end == plan.duration_s:
                 end = min(plan.duration_s, elapsed + _AFTERMATH_S)
         shown = metrics.state(plan.watched) == "drift" and (not plan.judged or outcome.judged is not None)
         if outcome.alert is not None and shown:
@@ -215,7 +216,7 @@ def _watch(
 
 def _note(alert: Alert, plan: Plan, outcome: Outcome, traffic: Traffic, elapsed: float, screen: Screen) -> None:
     """Take an alert for the one that was hoped for, or for another."""
-    screen.say(Text(block(alert)))
+    screen.say(AlertBlock(alert))
     if alert.judged is not None and outcome.alert is not None and alert.id == outcome.alert.id:
         outcome.judged = outcome.judged or alert
         return

@@ -15,7 +15,7 @@ from typing import Self
 
 from monitor.errors import BrokerError
 
-_STOP_S = 15.0
+_STOP_S = 15.0  # a worker that has not written its last checkpoint by then hangs, and is killed
 
 
 class WorkerProcess:

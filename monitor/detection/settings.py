@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from monitor.config_values.durations import Duration
+from monitor.config_values.thresholds import Thresholds
 from monitor.detection.detectors.registry import NAMES, check
+from monitor.features.declared_attributes import MAX_DECLARED, DeclaredAttribute, by_name
 
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -142,6 +145,13 @@ class DetectionSettings(BaseModel):
         ("model.version", "model.fingerprint", "prompt.version"),
         description="attributes whose values are compared while two of them run at the same time; []: none",
     )
+    attributes: tuple[DeclaredAttribute, ...] = Field(
+        (),
+        max_length=MAX_DECLARED,
+        description="attributes that say something of an output, such as [{name: stars, kind: number, worse: down}, "
+        "{name: resolved, kind: flag, worse: down}, {name: verdict, kind: category}, {name: build, kind: ignore}]; "
+        "others are recognised by their names (docs/howto/attributes.md)",
+    )
     recovery: int = Field(
         200,
         ge=20,
@@ -152,6 +162,12 @@ class DetectionSettings(BaseModel):
         (),
         description="service level objectives whose error budget must not burn too fast, such as "
         "[{name: fast, latency_s: 2.0, objective: 0.99}, {name: served, errors: true, objective: 0.999, period: 30d}]",
+    )
+    thresholds: Thresholds = Field(
+        (),
+        description="fixed limits over a window, each an alert by itself, outside of the alert budget, such as "
+        '[{name: fast, feature: call.latency.total_s, p95: "< 3s", window: 30m}, '
+        '{name: refusals, feature: output.tone.refusal, share: "< 2%", window: 500 events}]',
     )
     silence_after: float | None = Field(
         None, gt=0, description="seconds without an event that raise an alert; null: what is usual at that hour"
@@ -173,3 +189,16 @@ class DetectionSettings(BaseModel):
         if len({objective.name for objective in self.slo}) < len(self.slo):
             raise ValueError("slo: two objectives have the same name")
         return self
+
+    @model_validator(mode="after")
+    def _attributes_are_declared_once(self) -> DetectionSettings:
+        names = [attribute.name for attribute in self.attributes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"attributes: {twice[0]} is declared more than once")
+        return self
+
+    @property
+    def declared_attributes(self) -> Mapping[str, DeclaredAttribute]:
+        """The declared attributes by name."""
+        return by_name(self.attributes)

@@ -119,6 +119,9 @@ def _decode_plain(value: bytes, default_id: str, timestamp: float | None) -> Dec
         check_free_form(event.action, "action")
     if event.extra:
         check_free_form(event.extra, "extra")
+    for call in event.calls:
+        if call.response is not None:
+            check_free_form(call.response, "calls")
     if not event.id:
         event.id = default_id
     if event.time is None:

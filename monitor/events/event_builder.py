@@ -80,6 +80,10 @@ def build_event(fields: dict[str, Any], *, default_id: str, timestamp: float | N
     for name in _FREE:
         if name in fields:
             check_free_form(fields[name], name)
+    if type(calls := fields.get("calls")) is list:
+        for call in calls:
+            if type(call) is dict and "response" in call:
+                check_free_form(call["response"], "calls")
     if not fields.get("id"):
         fields["id"] = default_id
     clamped = False
@@ -113,9 +117,9 @@ def _keep_unknown(fields: dict[str, Any]) -> None:
             unknown[name] = {key: part.pop(key) for key in part.keys() - known}
     _keep_later_numbers(fields, unknown)
     calls = fields.get("calls")
-    if type(calls) is list and any(type(call) is dict and not call.keys() <= _CALL for call in calls):
+    if type(calls) is list and any(type(call) is dict and _unknown_in_call(call) for call in calls):
         unknown["calls"] = [
-            {key: call.pop(key) for key in call.keys() - _CALL} if type(call) is dict else {} for call in calls
+            {key: call.pop(key) for key in _unknown_in_call(call)} if type(call) is dict else {} for call in calls
         ]
     if unknown:
         # Sorted, so that an event's content does not depend on the order of a set.
@@ -123,6 +127,14 @@ def _keep_unknown(fields: dict[str, Any]) -> None:
         extra = fields.get("extra", {})
         if type(extra) is dict:
             fields["extra"] = {**extra, **unknown}
+
+
+def _unknown_in_call(call: dict[str, Any]) -> list[str]:
+    """The fields of a call that we do not know, and a time that is none: it came to the schema later."""
+    unknown = call.keys() - _CALL
+    if "time" in call and type(call["time"]) not in (str, int, float):
+        unknown.add("time")
+    return sorted(unknown)
 
 
 def _keep_later(fields: dict[str, Any], unknown: dict[str, Any]) -> None:

@@ -13,8 +13,8 @@ import msgspec
 
 from monitor.events.schema import OutputEvent
 
-MAX_SEGMENTS = 16
-MAX_SEGMENT_CHARS = 64
+MAX_SEGMENTS = 16  # bounds what attributes add to each message of the log
+MAX_SEGMENT_CHARS = 64  # a name of a version or a task; longer values are texts, and no segment
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 

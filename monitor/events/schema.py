@@ -16,8 +16,8 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from msgspec import Meta
 
-MAX_STREAM_NAME = 256
-MAX_ID = 512
+MAX_STREAM_NAME = 256  # characters: a name is a key in every topic and table, and stands in each alert
+MAX_ID = 512  # characters: room for a URL or two joined UUIDs; ids are kept for each example
 
 # Finish reason of a streamed output whose reader went away. It is a part of an output, so its text is not measured; the
 # call is, and how many readers leave shows in the shares of the finish reasons.
@@ -96,6 +96,13 @@ class Call(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unknown_fiel
     error: Annotated[str | None, Meta(description="The error's text; present where the call failed.")] = None
     shape: Annotated[
         str | None, Meta(description="Hash of the structure of its response, so that a change of format is seen.")
+    ] = None
+    time: Annotated[
+        str | int | float | None,
+        Meta(description="When the call began: seconds since 1970, or RFC 3339, as sent."),
+    ] = None
+    response: Annotated[
+        Any, Meta(description="What it returned, as far as it may be kept; the trace store has 4,000 characters of it.")
     ] = None
 
 

@@ -19,18 +19,26 @@ from monitor.features.keyed import has_key, split_key
 
 CAUSE = 3.0
 """What no other feature causes: another language, a refusal, a broken format. It leads where it is a third as sure."""
+CUT = 2.9
+"""Outputs that were cut off: below all other causes, as what is appended to an output may lack its full stop, too."""
 STRONG = 2.0
 """Mostly a cause, and now and then a consequence: an answer that repeats a sentence is longer, too."""
 MARK = 1.5
 """A visible mark of style (emoji, links, apologies): it leads before the length that it adds."""
+LONG = 1.7
+"""Length where outputs are at least twice as long or at most half as long: no mark of style adds as much."""
 PLAIN = 1.0
 """Length and its like."""
+SAME = 0.9
+"""What says the same as a plainer feature in a unit that fewer readers know: tokens beside words."""
 SCORE = 0.7
 """Scores of a whole text: many things move them."""
 RATIO = 0.4
 """Ratios that move with length and language: they lead only where nothing else moved."""
 OPAQUE = 0.3
 """Directions of meaning: whatever changes a text moves them."""
+FAINT = 0.25
+"""What moves with any other words and says least: the share of characters that are not ASCII."""
 
 _WEIGHTS = {
     Role.REFUSAL: CAUSE,
@@ -46,7 +54,7 @@ _WEIGHTS = {
     Role.FINISH: CAUSE,
     Role.TOOLS: STRONG,
     Role.FEEDBACK: PLAIN,
-    Role.TRUNCATION: STRONG,
+    Role.TRUNCATION: CUT,
     Role.FACTS: MARK,
     Role.LAYOUT: MARK,
     Role.STYLE: SCORE,
@@ -78,9 +86,11 @@ class ChangeWords(NamedTuple):
     weight
         How much of a cause it is; None: as its role.
     denied
-        Of a flag that should be true: what is true of an event where it is not.
+        Of a flag that should be true: what is true of an event where it is not. Of a category: where it has no value.
     form
         Which part of a JSON output it is of, where its values are said in a form of their own.
+    mostly
+        Of a share of each output: from how much on it is a cause, whatever its weight.
     """
 
     topic: str
@@ -90,6 +100,7 @@ class ChangeWords(NamedTuple):
     weight: float | None = None
     denied: str = ""
     form: Form | None = None
+    mostly: float | None = None
 
     def clause(self, *, rose: bool) -> str:
         """The clause for a rise or a fall; of a noun: `More links`."""
@@ -110,8 +121,8 @@ def _small(sentence: str) -> str:
     return sentence[:1].lower() + sentence[1:]
 
 
-def _longer(side: str) -> ChangeWords:
-    return ChangeWords(f"{side} length", f"{side} are longer", f"{side} are shorter", weight=PLAIN)
+def _longer(side: str, weight: float = PLAIN) -> ChangeWords:
+    return ChangeWords(f"{side} length", f"{side} are longer", f"{side} are shorter", weight=weight)
 
 
 def _of_texts(folder: str, side: str) -> dict[str, ChangeWords]:
@@ -120,7 +131,7 @@ def _of_texts(folder: str, side: str) -> dict[str, ChangeWords]:
     return {
         f"{folder}.length.words": _longer(side),
         f"{folder}.length.chars": _longer(side),
-        f"{folder}.length.tokens": _longer(side),
+        f"{folder}.length.tokens": _longer(side, SAME),
         f"{folder}.length.sentences": ChangeWords(
             length, f"{side} have more sentences", f"{side} have fewer sentences", weight=RATIO
         ),
@@ -131,7 +142,7 @@ def _of_texts(folder: str, side: str) -> dict[str, ChangeWords]:
         f"{folder}.language.code": ChangeWords(f"{side} language", f"{side} are in"),
         f"{folder}.language.script": ChangeWords(f"{side} language", f"{side} are in the script"),
         f"{folder}.language.non_ascii": ChangeWords(
-            f"{side} characters", noun=f"Characters in {_small(side)} that are not ASCII", weight=RATIO
+            f"{side} characters", noun=f"Characters in {_small(side)} that are not ASCII", weight=FAINT
         ),
     }
 
@@ -160,7 +171,9 @@ WORDS: dict[str, ChangeWords] = {
     "output.json.number": ChangeWords(
         "JSON number", "JSON key `{key}` has larger values", "JSON key `{key}` has smaller values", weight=STRONG
     ),
-    "output.json.keys": ChangeWords("JSON keys", "JSON answers have more keys", "JSON answers have fewer keys"),
+    "output.json.keys": ChangeWords(
+        _JSON, "JSON answers have more keys", "JSON answers have fewer keys", "Number of keys in JSON answers", PLAIN
+    ),
     "output.format.headings": ChangeWords(_MARKDOWN, noun="Markdown headings"),
     "output.format.bullets": ChangeWords(_MARKDOWN, noun="Markdown bullets"),
     "output.format.numbered": ChangeWords(_MARKDOWN, noun="Numbered lists"),
@@ -177,7 +190,7 @@ WORDS: dict[str, ChangeWords] = {
     ),
     "output.placeholder.first": ChangeWords("placeholder", "Answers hold the unfilled placeholder"),
     "output.format.capitals": ChangeWords(
-        "capitals", "Answers have more capital letters", "Answers have fewer capital letters", weight=SCORE
+        "capitals", "Answers have more capital letters", "Answers have fewer capital letters", weight=RATIO, mostly=0.5
     ),
     "output.format.opening_boilerplate": ChangeWords(
         "opening", "Answers begin with a filler phrase", "Fewer answers begin with a filler phrase"
@@ -242,9 +255,19 @@ WORDS: dict[str, ChangeWords] = {
     "output.facts.duration_days": ChangeWords("durations", "Durations are longer", "Durations are shorter"),
     "output.facts.percentage": ChangeWords("percentages", "Percentages are higher", "Percentages are lower"),
     "output.facts.dates": ChangeWords("dates", noun="Dates"),
-    "output.facts.currency": ChangeWords("currency", "Amounts are in the currency", weight=STRONG),
-    "output.facts.value": ChangeWords("values", "The value most often stated is", weight=PLAIN),
+    "output.facts.currency": ChangeWords(
+        "currency", "Amounts are in the currency", weight=STRONG, denied="Answers state no amount of money"
+    ),
+    "output.facts.value": ChangeWords(
+        "values",
+        "The value most often stated is",
+        weight=PLAIN,
+        denied="Answers state no amount, duration or percentage",
+    ),
     "output.facts.new_value": ChangeWords("values", "Answers state a new value", weight=STRONG),
+    "output.facts.other_answer": ChangeWords(
+        "values", "The same questions are answered with other values", weight=STRONG
+    ),
     "output.privacy.identity": ChangeWords(
         "privacy", "Answers give away card or account numbers (personal data)", "Fewer card or account numbers"
     ),
@@ -294,14 +317,15 @@ WORDS: dict[str, ChangeWords] = {
     "call.outcome.fallback": ChangeWords("fallback", "A fallback answers", "A fallback answers less often"),
     "call.outcome.finish_reason": ChangeWords("finish", "Calls end with the finish reason"),
     "call.dependency.count": ChangeWords("dependency calls", noun="Calls to dependencies", weight=PLAIN),
-    "call.dependency.errors": ChangeWords("dependency", noun="Failed calls to dependencies", weight=MARK),
+    # Of all dependencies together: it leads where no single one can be named.
+    "call.dependency.errors": ChangeWords("dependency", noun="Failed calls to dependencies", weight=SCORE),
     "call.dependency.duration_s": ChangeWords(
-        "dependency", "Dependencies are slower", "Dependencies are faster", weight=MARK
+        "dependency", "Dependencies are slower", "Dependencies are faster", weight=SCORE
     ),
     "call.dependency.failing": ChangeWords("dependency", "A call fails to the dependency", weight=STRONG),
     "call.dependency.shape": ChangeWords("dependency", "A dependency answers in another format", weight=STRONG),
-    "call.dependency.called": ChangeWords("dependency called", "A call goes to the dependency", weight=STRONG),
-    "call.dependency.operation": ChangeWords("dependency called", "A call is for the operation", weight=MARK),
+    "call.dependency.called": ChangeWords("dependency called", "A call goes to the dependency", weight=PLAIN),
+    "call.dependency.operation": ChangeWords("dependency called", "A call is for the operation", weight=SCORE),
     "call.tools.called": ChangeWords("tools", "The tool called is", weight=CAUSE),
     "call.tools.calls": ChangeWords("tools", noun="Calls of tools", weight=PLAIN),
     "call.tools.arguments": ChangeWords("tools", "Tool {key} is called with other arguments", weight=CAUSE),
@@ -318,6 +342,8 @@ JSON_START = "json"
 """The value of how an output begins (`output.format.starts_with`) that says that it is JSON."""
 JSON_START_WORDS = ChangeWords(_JSON, "JSON answers begin with", weight=CAUSE)
 """Of an output that began as JSON: what reads it may fail on a fence or a sentence in front."""
+IN_FRONT_OF_JSON = {"letter": "JSON answers have text in front", "fence": "JSON answers are in a code fence"}
+"""How such an output begins now, where that has words of its own."""
 
 _OF_DEPENDENCY = {
     "call.dependency.errors": ChangeWords(

@@ -22,6 +22,7 @@ from monitor.features.base import Column, Extractor, FeatureSpec, Kind
 from monitor.features.batch import FeatureBatch
 from monitor.features.families.call import CallFacts
 from monitor.features.families.dependencies import calls_of
+from monitor.features.families.feedback import Feedback
 from monitor.features.keyed import MAX_KEYED_IN_EVENT, NO_KEYED, Keyed, KeyedExtractor
 from monitor.features.quoted_outputs import quoted_outputs
 from monitor.features.text.words import Embedder, EventBatch, table_for
@@ -101,6 +102,7 @@ class Featurizer:
         self._embedder = embedder
         self._excerpts = excerpts
         self._calls = any(extractor.family == CallFacts.family for extractor in extractors)
+        self._feedback = next((family for family in self.extractors if isinstance(family, Feedback)), None)
         self._keyed = tuple(family for family in self.extractors if isinstance(family, KeyedExtractor))
         self._failed: Counter[str] = Counter()
 
@@ -153,7 +155,7 @@ class Featurizer:
             source=source,
             source_partitions=np.zeros(n, np.int32) if partitions is None else partitions,
             source_offsets=np.arange(n, dtype=np.int64) if offsets is None else offsets,
-            segments=[segments(event) for event in events],
+            segments=[self._segments(event) for event in events],
             input_excerpts=excerpts([event.input for event in events]) if self._excerpts else [""] * n,
             output_excerpts=quoted_outputs(events) if self._excerpts else [""] * n,
             categories=dict(categories),
@@ -161,6 +163,11 @@ class Featurizer:
             calls=calls_of(events) if self._calls else None,
             keyed=keyed if any(keyed) else None,
         )
+
+    def _segments(self, event: OutputEvent) -> dict[str, str]:
+        """The attributes that a finding may name as the part of the traffic that changed."""
+        found = segments(event)
+        return found if self._feedback is None else self._feedback.without_feedback(event, found)
 
     def _check(
         self,

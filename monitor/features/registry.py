@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from monitor.features.base import Extractor
+from monitor.features.declared_attributes import Declared, nothing_declared
 from monitor.features.families.call import CallFacts
 from monitor.features.families.embedding import DIRECTIONS, Embedding, NoEmbedding, random_projections
 from monitor.features.families.facts import Facts
@@ -36,10 +37,13 @@ STATIC = "static"
 OFF = "off"
 
 
-def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | None = None) -> tuple[Extractor, ...]:
+def default_extractors(
+    families: Sequence[str] = ("*",), embedder: Embedder | None = None, declared: Declared = nothing_declared
+) -> tuple[Extractor, ...]:
     """All families whose name matches one of the globs, in column order.
 
-    `embedder` is what will embed the texts, None for the static table: the projections depend on it.
+    `embedder` is what will embed the texts, None for the static table: the projections depend on it. `declared` gives
+    the attributes that the settings declare for a stream.
     """
     if embedder is None:
         directions = {side: default_table().projections(count) for side, count in DIRECTIONS.items()}
@@ -62,7 +66,7 @@ def default_extractors(families: Sequence[str] = ("*",), embedder: Embedder | No
         Facts(),
         JsonFields(),
         Tools(),
-        Feedback(),
+        Feedback(declared),
         Privacy(),
         Placeholder(),
         Persona(),
@@ -78,6 +82,7 @@ def build_featurizer(
     *,
     excerpts: bool = True,
     checks: DependentFamily | None = None,
+    declared: Declared = nothing_declared,
 ) -> Featurizer:
     """The featurizer that configuration asks for.
 
@@ -91,4 +96,5 @@ def build_featurizer(
         from monitor.features.text.transformer import TransformerEmbedder
 
         embedder = TransformerEmbedder(embedding)
-    return Featurizer(default_extractors(families, embedder), embedder=embedder, excerpts=excerpts, checks=checks)
+    extractors = default_extractors(families, embedder, declared)
+    return Featurizer(extractors, embedder=embedder, excerpts=excerpts, checks=checks)

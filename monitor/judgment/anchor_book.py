@@ -67,7 +67,7 @@ MOST_BASELINES = 4
 """Identities whose baselines are kept: a provider that serves two fingerprints by turns needs two."""
 MOST_SEEN = 256
 """Requests whose verdicts are remembered, as a judge that crashes gives them twice: what it has in hand at a time."""
-MOST_EXAMPLES = 3
+MOST_EXAMPLES = 3  # anchors that an alert names: as many as it has examples of outputs
 _GROUPS = {"all": "its anchors", "good": "the anchors that people passed", "bad": "the anchors that people failed"}
 
 

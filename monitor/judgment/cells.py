@@ -12,7 +12,7 @@ one stream, criterion and evaluator version and is never carried over. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scipy.special import ndtri
@@ -82,43 +82,55 @@ def corrected(
     judged = sum(cell.judged for cell in cells.values())
     if not people or not judged:
         return None
-    z = float(ndtri(1 - alpha / 2))
-    finite = (1 - looked_share) ** 0.5
     verdicts = sorted({verdict for _, verdict in cells})
-    overall = {
-        verdict: (
-            sum(cell.passed for (_, v), cell in cells.items() if v == verdict),
-            sum(cell.looked_at for (_, v), cell in cells.items() if v == verdict),
-        )
-        for verdict in verdicts
-    }
+    over_all = {verdict: _over_all_strata(cells, verdict) for verdict in verdicts}
+    finite = (1 - looked_share) ** 0.5
     parts: list[tuple[float, Interval]] = []
     pooled: list[tuple[str, str]] = []
     variance = 0.0
-    strata = {stratum for stratum, _ in cells}
     for stratum, share in shares.items():
         own = {verdict: cells.get((stratum, verdict), Cell()) for verdict in verdicts}
         n = sum(cell.judged for cell in own.values())
-        if stratum not in strata or not n:
+        if not n:
             parts.append((share, UNKNOWN))
             continue
-        mean = square = 0.0
-        for verdict, cell in own.items():
-            q = cell.judged / n
-            if cell.looked_at < FEWEST and len(shares) > 1:
-                if cell.judged:
-                    pooled.append((stratum, verdict))
-                interval = wilson(*overall[verdict], alpha)
-            else:
-                interval = wilson(cell.passed, cell.looked_at, alpha)
-            interval = Interval(
-                interval.rate,
-                interval.rate - finite * (interval.rate - interval.low),
-                interval.rate + finite * (interval.high - interval.rate),
-            )
-            parts.append((share * q, interval))
-            mean += q * interval.rate
-            square += q * interval.rate**2
+        few = {verdict for verdict, cell in own.items() if cell.looked_at < FEWEST and len(shares) > 1}
+        pooled += [(stratum, verdict) for verdict in few if own[verdict].judged]
+        rates = [
+            (cell.judged / n, _narrowed(_rate(over_all[verdict] if verdict in few else cell, alpha), finite))
+            for verdict, cell in own.items()
+        ]
+        parts += [(share * q, interval) for q, interval in rates]
         if not all_judged:
-            variance += share**2 * max(0.0, square - mean**2) / n
+            variance += share**2 * _variance_of_shares(rates) / n
+    z = float(ndtri(1 - alpha / 2))
     return Corrected(weighted_sum(parts, variance, z), 1 - alpha, people, judged, tuple(sorted(pooled)))
+
+
+def _over_all_strata(cells: Mapping[tuple[str, str], Cell], verdict: str) -> Cell:
+    """What people say of one verdict, whatever the stratum."""
+    same = [cell for (_, other), cell in cells.items() if other == verdict]
+    return Cell(0.0, sum(cell.looked_at for cell in same), sum(cell.passed for cell in same))
+
+
+def _rate(cell: Cell, alpha: float) -> Interval:
+    """The share that people pass in a cell."""
+    return wilson(cell.passed, cell.looked_at, alpha)
+
+
+def _narrowed(interval: Interval, finite: float) -> Interval:
+    """The interval with both arms times `finite`, the correction of a finite population (Cochran 1977, section 2.6)."""
+    return Interval(
+        interval.rate,
+        interval.rate - finite * (interval.rate - interval.low),
+        interval.rate + finite * (interval.high - interval.rate),
+    )
+
+
+def _variance_of_shares(rates: Sequence[tuple[float, Interval]]) -> float:
+    """Variance, of one output, that shares q of verdicts add to sum(q x p), by (q, interval of p) of each verdict."""
+    mean = square = 0.0
+    for q, interval in rates:
+        mean += q * interval.rate
+        square += q * interval.rate**2
+    return max(0.0, square - mean**2)

@@ -62,7 +62,7 @@ class Comparison:
             rows = f"{len(self.result.pairs):,} pairs of outputs to the same inputs"
         unclear = len(self.result.of(Outcome.OPEN))
         changed = f"{len(self.changed)} features changed" if self.changed else "no feature changed for certain"
-        return f"{rows}: {changed}" + (f"; {unclear} cannot be told with this many outputs" if unclear else "")
+        return f"{rows}: {changed}" + (f"; {unclear} cannot be decided with this many outputs" if unclear else "")
 
 
 def compare(
@@ -82,7 +82,7 @@ def compare(
     featurizer = featurizer_for(chosen)
     sides = []
     for data, name in ((before, "before"), (after, "after")):
-        rows = read(data, stream, columns)
+        rows = read(data, stream, columns, name)
         one_stream(rows, name)
         if len(rows.events) < FEWEST_ROWS:
             raise ConfigError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from monitor.notebook.replaying import History
 
 MAX_FEATURES = 3  # distributions beside each other; more are not read at the width of a notebook
-BINS = 30
+BINS = 30  # of a histogram: fine enough for two peaks, and not one bar for each of 200 rows
 MAX_ROWS_AFTER = 2_000  # rows after the change whose distribution is shown: of later ones the change may be over
 
 

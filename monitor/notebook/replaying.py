@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.alerting.rendering.moments import moment
 from monitor.detection import StreamMonitor
-from monitor.detection.records.finding import Finding
+from monitor.detection.records.finding import Finding, State
 from monitor.features.batch import FeatureBatch
 from monitor.notebook.html_table import html_table
 from monitor.notebook.rows import Data, Rows, read
@@ -37,7 +37,7 @@ class Replay(Sequence[Finding]):
     Attributes
     ----------
     findings
-        All transitions: firing, resolved, and information.
+        All transitions: firing, resolved, and information, and each time one that fires was measured again.
     line
         How much was watched, and what of it could not be judged. "No findings" means nothing without it.
     notes
@@ -67,17 +67,25 @@ class Replay(Sequence[Finding]):
         return tuple(one for one in self.findings if one.opens)
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row a finding: state, stream, title, kind, severity, event and time at which it began and was raised."""
+        """One row per finding: state, stream, title, kind, severity, where it began and was raised, newest figures."""
         import pandas
 
-        return pandas.DataFrame([_row(one) for one in self.findings], columns=list(_COLUMNS))
+        return pandas.DataFrame(self._rows(), columns=list(_COLUMNS))
 
     def __repr__(self) -> str:
-        lines = [f"{one.state.value}: {one.title} (event {one.raised_at.index})" for one in self.findings]
+        lines = [
+            f"{row['state']}: {row['title']} (event {row['raised at event']})" + _again(row) for row in self._rows()
+        ]
         return "\n".join([*lines, self.line])
 
+    def _rows(self) -> list[dict[str, Any]]:
+        """A row per finding and end; a firing one that was measured again says in the same row what came of it."""
+        newest = {one.id: one for one in self.findings if one.is_update}
+        shown = (one for one in self.findings if not one.is_update)
+        return [_row(one, newest.get(one.id) if one.state is State.FIRING else None) for one in shown]
+
     def _repr_html_(self) -> str:
-        return html_table(_COLUMNS, map(_row, self.findings), [self.line, *self.notes])
+        return html_table(_COLUMNS, self._rows(), [self.line, *self.notes])
 
     def plot(self, finding: int = 0) -> Figure:
         """The features of a firing finding before and after, and the stream's evidence over its events.
@@ -196,7 +204,7 @@ class Watch:
             self._history.evidence[stream].append((status.events, status.log_evidence, status.log_threshold))
 
     def _result(self, findings: list[Finding], rows: Rows) -> Replay:
-        found = Counter(one.state.value for one in findings)
+        found = Counter(one.state.value for one in findings if not one.is_update)
         watched = watched_streams(self._monitor.streams)
         line = watched_line(watched, found, self._skipped.total(), self.duplicates)
         notes = [*rows.notes, *(f"{n:,} rows skipped: {reason}" for reason, n in rows.skipped.items())]
@@ -236,10 +244,11 @@ def as_settings(given: Settings | Mapping[str, Any] | str | Path | None) -> Sett
         raise ConfigError(f"settings: {first_sentence(Settings, error)}") from None
 
 
-_COLUMNS = ("state", "stream", "title", "kind", "severity", "began at event", "raised at event", "began", "event id")
+_COLUMNS = ("state", "stream", "title", "kind", "severity", "began at event", "raised at event", "began", "event id",
+            "measured again")  # fmt: skip
 
 
-def _row(one: Finding) -> dict[str, Any]:
+def _row(one: Finding, newest: Finding | None = None) -> dict[str, Any]:
     began = one.began_at
     time = getattr(began, "time", None)
     return {
@@ -252,4 +261,11 @@ def _row(one: Finding) -> dict[str, Any]:
         "raised at event": one.raised_at.index,
         "began": None if time is None else moment(time),
         "event id": one.raised_at.event_id,
+        "measured again": None
+        if newest is None
+        else f"on {newest.measured_events:,} events, {newest.severity.value}: {newest.title}",
     }
+
+
+def _again(row: Mapping[str, Any]) -> str:
+    return f"; measured again {row['measured again']}" if row["measured again"] else ""

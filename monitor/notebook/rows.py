@@ -29,6 +29,9 @@ DEFAULT_STREAM = "notebook"
 MAX_REASONS = 3  # reasons for unreadable rows that an error names; the rest is counted
 
 
+NO_ROWS = ": give at least one row with an `output`"
+
+
 @dataclass
 class Rows:
     """What was read.
@@ -48,10 +51,13 @@ class Rows:
     notes: list[str] = field(default_factory=list)
 
 
-def read(data: Data, stream: str | None, columns: Mapping[str, str] | None) -> Rows:
-    """The events in `data`. Raises `ConfigError` where it holds none, or is nothing that can be read."""
+def read(data: Data, stream: str | None, columns: Mapping[str, str] | None, what: str = "the data") -> Rows:
+    """The events in `data`, which errors call `what`.
+
+    Raises `ConfigError` where it holds none, or is nothing that can be read.
+    """
     if isinstance(data, str | Path):
-        return _of_file(Path(data), stream, columns)
+        return _of_file(Path(data), stream, columns, what)
     records = _records(data)
     if records and all(isinstance(one, OutputEvent) for one in records):
         if columns:
@@ -59,12 +65,12 @@ def read(data: Data, stream: str | None, columns: Mapping[str, str] | None) -> R
         return Rows(_identified(records))
     with tempfile.TemporaryDirectory(prefix="oqm-notebook-") as folder:
         path = Path(folder) / "rows.jsonl"
-        lines = (_line(record, number) for number, record in enumerate(records))
+        lines = (_line(record, number) for number, record in enumerate(records, start=1))
         path.write_bytes(b"".join(line + b"\n" for line in lines))
         rows = _of_file(
-            path, stream or DEFAULT_STREAM, columns, identified=any(_has_id(one, columns) for one in records)
+            path, stream or DEFAULT_STREAM, columns, what, identified=any(_has_id(one, columns) for one in records)
         )
-    rows.notes = [note.replace("rows.jsonl", "the data") for note in rows.notes]
+    rows.notes = [note.replace("rows.jsonl", what) for note in rows.notes]
     return rows
 
 
@@ -126,7 +132,9 @@ def _has_id(record: Any, columns: Mapping[str, str] | None) -> bool:
     return isinstance(record, Mapping) and ("id" in record or "id" in (columns or {}))
 
 
-def _of_file(path: Path, stream: str | None, columns: Mapping[str, str] | None, *, identified: bool = True) -> Rows:
+def _of_file(
+    path: Path, stream: str | None, columns: Mapping[str, str] | None, what: str, *, identified: bool = True
+) -> Rows:
     notes = FileNotes()
     rows = Rows([])
     first: InvalidEvent | None = None
@@ -140,12 +148,14 @@ def _of_file(path: Path, stream: str | None, columns: Mapping[str, str] | None, 
     rows.notes = list(notes)
     if not rows.events:
         why = f": {_without_place(first)}" if first is not None else ""
-        raise ConfigError(f"holds no outputs{why}")
+        raise ConfigError(f"{what} holds no outputs{why or NO_ROWS}")
     return rows
 
 
 def _without_place(error: InvalidEvent) -> str:
-    return str(error.detail).replace("rows.jsonl:", "row ")
+    """What is wrong with a row, with the parameter of the notebook in place of the option of the command line."""
+    detail = str(error.detail).replace("rows.jsonl:", "row ")
+    return detail.replace("map a column to it, such as output=completion", 'name its column: columns={"output": "..."}')
 
 
 def _identified(events: Sequence[OutputEvent]) -> list[OutputEvent]:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from monitor.events import Call, OutputEvent
+from monitor.events.bounded_body import MAX_RESPONSE_CHARS, bounded
 from monitor.publisher.protocol import Publishing
 from monitor.publisher.readers_gone import is_reader_gone
 from monitor.publisher.scalars import MAX_ERROR_CHARS, describe
@@ -34,12 +35,19 @@ class CallRecording:
     def status(self, status: str | int | None) -> None:
         self._call.status = status
 
-    def response(self, response: Any) -> None:
-        """Remember the response's structure (not its values), so that a change of its format is seen."""
+    def response(self, response: Any, *, keep: bool = False) -> None:
+        """Remember the response's structure, so that a change of its format is seen; its values only with `keep`.
+
+        What is kept goes out with the event, at most `MAX_RESPONSE_CHARS` of it: the trace store shows it, masked.
+        """
         try:
             self._call.shape = response_shape(response)
         except Exception:  # an object that cannot be looked into must not fail the application's call
             self._call.shape = None
+        try:
+            self._call.response = bounded(response, MAX_RESPONSE_CHARS) if keep else None
+        except Exception:  # nor one that cannot be written
+            self._call.response = None
 
     def fail(self, error: str) -> None:
         """The call failed without raising."""

@@ -279,6 +279,8 @@ _call = _part(
         "duration_s": _C.number,
         "error": _C.error,
         "shape": _C.name,
+        "time": _C.time,
+        "response": _free,
     },
 )
 

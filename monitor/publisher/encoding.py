@@ -116,6 +116,8 @@ def _is_plain_call(call: Any) -> bool:
         and (call.duration_s is None or _is_amount(call.duration_s))
         and (type(call.status) in _TEXT or (type(call.status) is int and 0 <= call.status <= _MAX_COUNT))
         and _TEXT.issuperset(map(type, (call.operation, call.error, call.shape)))
+        and (type(call.time) in _TEXT or _is_amount(call.time))
+        and (call.response is None or _is_plain(call.response, 0))
     )
 
 

@@ -9,9 +9,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-_DEPTH = 8
-_ITEMS = 50
-_KEYS = 200
+_DEPTH = 8  # levels: bounds the work for objects that refer to each other
+_ITEMS = 50  # of a list: its items are nearly always alike
+_KEYS = 200  # of an object: those with more have data for keys, and the call must not wait for them
 
 
 def response_shape(response: Any) -> str:

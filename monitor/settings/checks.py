@@ -18,6 +18,7 @@ from monitor.settings import Settings, load_settings, read_settings_text
 from monitor.settings.check_evaluators import evaluator_problems
 from monitor.settings.check_features import feature_problems
 from monitor.settings.check_routes import route_problems
+from monitor.settings.check_thresholds import threshold_problems
 from monitor.settings.check_values import file_problems, link_problems, pattern_problems, value_problems
 from monitor.settings.problem import Problem
 from monitor.settings.yaml_loader import durations_without_unit, lines_of
@@ -56,6 +57,7 @@ def problems(settings: Settings) -> list[Problem]:
     return [
         *route_problems(settings),
         *feature_problems(settings),
+        *threshold_problems(settings),
         *value_problems(settings),
         *pattern_problems(settings),
         *file_problems(settings),

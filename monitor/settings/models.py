@@ -7,7 +7,7 @@ written from these models (`python -m scripts.settings_example`). May not be imp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
@@ -221,14 +221,18 @@ class Settings(Part):
     def criteria_of(self, name: str) -> tuple[Criterion, ...]:
         """The criteria of a stream: those of each matching override; of several with one name, the last.
 
-        A derived stream has none: its events are verdicts, and no outputs that could be judged.
+        A derived stream has none: its events are verdicts or votes, and no outputs that could be judged.
         """
-        if judged_of(name) is not None or anchored(name) is not None:
+        if any(derived(name) is not None for derived in (judged_of, anchored, feedback_of)):
             return ()
+        return self._criteria(
+            i for i, each in enumerate(self.streams) if each.criteria and fnmatchcase(name, each.match)
+        )
+
+    def _criteria(self, matching: Iterable[int]) -> tuple[Criterion, ...]:
         found: dict[str, Criterion] = {}
-        for override in self.streams:
-            if override.criteria and fnmatchcase(name, override.match):
-                found.update((criterion.name, criterion) for criterion in override.criteria)
+        for index in matching:
+            found.update((criterion.name, criterion) for criterion in self.streams[index].criteria)
         return tuple(found.values())
 
     def merged(self, index: int) -> tuple[DetectionSettings, str, str]:
@@ -251,12 +255,21 @@ class Settings(Part):
             route = override.route if override.route is not None else route
             given = override.model_dump(exclude_unset=True, exclude={"match", "owner", "route", "criteria"})
             data = overlay(data, given)
+        thresholds = _with_those_of_criteria(data["thresholds"], self._criteria(matching))
+        data["thresholds"] = thresholds
         try:
             return DetectionSettings.model_validate(data), owner, route
         except ValidationError as error:
             patterns = ", ".join(self.streams[index].match for index in matching)
             what = f"streams {patterns}: together with detection, {first_sentence(DetectionSettings, error)}"
             raise ValueError(what) from None
+
+
+def _with_those_of_criteria(thresholds: Sequence[Any], criteria: Sequence[Criterion]) -> list[Any]:
+    """The thresholds of a stream, and those that its criteria ask for with `share`; of one name, the former."""
+    written = {each["name"] for each in thresholds}
+    asked = (each.threshold for each in criteria if each.name not in written)
+    return [*thresholds, *(threshold for threshold in asked if threshold is not None)]
 
 
 def overlay(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

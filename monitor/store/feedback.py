@@ -15,8 +15,9 @@ from sqlalchemy import Connection, func, select
 from monitor.judgment.feedback import is_good
 from monitor.judgment.records import Feedback
 from monitor.store.counts import insert
+from monitor.store.kept_form import kept
 from monitor.store.periods import HOUR_S
-from monitor.store.privacy import Privacy, kept
+from monitor.store.privacy import Privacy
 from monitor.store.quality import Window
 from monitor.store.sql import matches
 from monitor.store.tables import feedback, output

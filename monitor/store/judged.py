@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from monitor.judgment.records import Judgment
 from monitor.judgment.slices import Slice
+from monitor.store.kept_form import kept
 from monitor.store.periods import DAY_S, HOUR_S
-from monitor.store.privacy import FieldPolicy, Keep, kept
+from monitor.store.privacy import FieldPolicy, Keep
 from monitor.store.texts import storable
 
 KEY_BYTES = 16
@@ -24,6 +26,8 @@ alert's examples within a few more. A time outside of this is a mistake, and mus
 
 LEAST_PROBABILITY = 1e-9  # a verdict weighs one over its probability, which a record of another program may say is 0
 MOST_TOKENS = 2**62  # the columns' integers have 64 bits
+
+ATTRIBUTES = "attributes."  # beginning of the names of segments that the application adds
 
 _STRICTNESS = (Keep.FULL, Keep.MASKED, Keep.HASH, Keep.NONE)
 
@@ -75,17 +79,27 @@ class CountedOutput(NamedTuple):
     lock: tuple[str, int]
 
 
-def cell_columns(segments: Mapping[str, str], slices: Mapping[str, str], attribute: str | None) -> dict[str, str]:
+def cell_columns(
+    segments: Mapping[str, str], slices: Mapping[str, str], attribute: str | None, keep: Keep, key: bytes
+) -> dict[str, str]:
     """The columns by which an estimate can be broken down.
 
-    `attribute` is the segment that the settings chose (`attributes.tenant`), None for none.
+    `attribute` is the segment that the settings chose (`attributes.tenant`), None for none; its values are kept in the
+    form `keep`, a hash made with `key`.
     """
     return {
         "model": _named(segments, "model"),
         "prompt": _named(segments, "prompt"),
-        "segment": storable(segments.get(attribute, "")) or "" if attribute else "",
+        "segment": _kept_segment(attribute, segments.get(attribute, ""), keep, key) if attribute else "",
         **{each.value: slices.get(each.value, "")[:16] for each in Slice},
     }
+
+
+@lru_cache(maxsize=10_000)
+def _kept_segment(name: str, value: str, keep: Keep, key: bytes) -> str:
+    """A segment's value in the form in which it may be kept: what people may have written is in attributes alone."""
+    allowed = kept(value, keep, key) if value and name.startswith(ATTRIBUTES) else value
+    return storable(allowed) or ""
 
 
 def _named(segments: Mapping[str, str], part: str) -> str:
@@ -101,6 +115,11 @@ def judgment_row(
     The evaluator's reason may quote the output and the input, so it is kept in the stricter of the forms in which
     `policy` lets them be kept. `message_time` is Kafka's, in seconds since 1970; `key` is that of the hashes.
     """
+    segments = {
+        storable(name) or "": value
+        for name, text in judgment.segments.items()
+        if (value := _kept_segment(name, text, policy.attributes, key))
+    }
     form = max(policy.output, policy.input, key=_STRICTNESS.index)
     place = judgment.place
     of_output = (place.topic, str(place.partition), str(place.position)) if place else (judgment.stream, judgment.event)
@@ -121,8 +140,8 @@ def judgment_row(
         "probability": min(1.0, max(judgment.probability, LEAST_PROBABILITY)),
         "stratum": judgment.stratum,
         "by_uniform": int(judgment.by_uniform),
-        **cell_columns(judgment.segments, judgment.slices, attribute),
-        "segments": storable(msgspec.json.encode(judgment.segments).decode().replace("\\u0000", "\\ufffd")),
+        **cell_columns(judgment.segments, judgment.slices, attribute, policy.attributes, key),
+        "segments": msgspec.json.encode(segments).decode().replace("\\u0000", "\\ufffd"),
         "passed": None if judgment.passed is None else int(judgment.passed),
         "missing": None if judgment.passed is not None else storable(judgment.missing) or "unknown",
         "score": judgment.score,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Select, create_engine, text
+from sqlalchemy import Connection, Select, Table, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,10 +16,10 @@ from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
 from monitor.store.query import Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
-from monitor.store.tables import BY_DAY
+from monitor.store.tables import BY_DAY, output, violation
 
 LOCK = 0x6F716D  # "oqm": key of the advisory lock under which schema and partitions change
-CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 10  # a server that is up answers in far less; the writer tries again after it
 
 
 class PostgresStore:
@@ -27,9 +27,10 @@ class PostgresStore:
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         try:
-            import psycopg  # noqa: F401
+            import psycopg
         except ImportError:
             raise StoreError("PostgreSQL needs the extra: pip install 'output-quality-monitor[postgres]'") from None
+        self._driver_error: type[Exception] = psycopg.Error  # what COPY raises, past SQLAlchemy
         parsed = make_url(url).set(drivername="postgresql+psycopg")
         self._shown = parsed.render_as_string(hide_password=True).replace("+psycopg", "")
         arguments: dict[str, object] = {"connect_timeout": CONNECT_TIMEOUT_S}
@@ -70,7 +71,7 @@ class PostgresStore:
     def _insert(self, incoming: Incoming) -> None:
         with self._transaction() as connection:
             for table, rows in zip(BY_DAY, incoming.by_day, strict=True):
-                sql.insert_new(connection, table, rows)
+                (_copy_new if table in _COPIED else sql.insert_new)(connection, table, rows)
             sql.write_prompts(connection, incoming)
             counts.count_outputs(connection, incoming.counted)
             feedback.write_feedback(connection, incoming.feedback)
@@ -150,9 +151,34 @@ class PostgresStore:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, self._driver_error) as error:
             why = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise StoreError(f"trace store {self._shown}: {why}") from error
+
+
+_COPIED = (output, violation)
+"""Tables with a row for each event, or more. Judgments and alerts are few, and a judgment may take another's place."""
+
+
+def _copy_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows that are not there yet, by primary key: COPY into a temporary table, then one statement from it.
+
+    Row by row the server parses, plans and checks a statement for each; this way it takes half the time.
+    """
+    if not rows:
+        return
+    names = [column.name for column in table.columns]
+    columns = ", ".join(f'"{name}"' for name in names)
+    incoming = f"incoming_{table.name}"
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    with driver.cursor() as cursor:
+        # Each session has its own. It is made in every transaction, as a proxy may change sessions between them.
+        cursor.execute(f"create temporary table if not exists {incoming} (like {table.name}) on commit delete rows")
+        with cursor.copy(f"copy {incoming} ({columns}) from stdin") as copy:
+            for row in rows:
+                copy.write_row([row[name] for name in names])
+        cursor.execute(f"insert into {table.name} ({columns}) select {columns} from {incoming} on conflict do nothing")
 
 
 def _lock(connection: Connection) -> None:

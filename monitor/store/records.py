@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from monitor.events.redaction import mask_each
 from monitor.events.schema import OutputEvent, as_published
 from monitor.judgment.records import Judgment
 from monitor.store.judged import CountedOutput, judgment_row
+from monitor.store.kept_form import kept, kept_calls
 from monitor.store.periods import DAY_S
-from monitor.store.privacy import FieldPolicy, Keep, Privacy, kept
+from monitor.store.privacy import FieldPolicy, Keep, Privacy
 from monitor.store.texts import storable
 
 MAX_HASH_CHARS = 128  # of a prompt as its application sends it: room for SHA-512; a longer one is hashed once more
@@ -76,10 +79,21 @@ class Incoming:
         """The rows that have a day, in the order of `monitor.store.tables.BY_DAY`."""
         return self.outputs, self.violations, self.alerts, self.judgments
 
-    def add_output(self, event: OutputEvent, place: Place, privacy: Privacy) -> None:
-        """An output event, in the form that the policy of its stream allows."""
-        policy = privacy.policy(event.stream)
+    def add_outputs(self, events: Sequence[tuple[OutputEvent, Place]], privacy: Privacy) -> None:
+        """Output events, each in the form that the policy of its stream allows."""
+        policies = [privacy.policy(event.stream) for event, _ in events]
+        # Most of the texts of a batch at once: looked at one by one, they are what takes the time.
+        pairs = list(zip(events, policies, strict=True))
+        asked = [(event.input if policy.input is Keep.MASKED else None) or "" for (event, _), policy in pairs]
+        said = [(event.output if policy.output is Keep.MASKED else None) or "" for (event, _), policy in pairs]
+        texts = mask_each([*asked, *said])
         key = privacy.key
+        for row, ((event, place), policy) in enumerate(pairs):
+            self._add(event, place, policy, key, texts[row], texts[len(events) + row])
+
+    def _add(
+        self, event: OutputEvent, place: Place, policy: FieldPolicy, key: bytes, masked_input: str, masked_output: str
+    ) -> None:
         prompt_hash = self._prompt(event, policy, key)
         published = as_published(event)
         fields = {
@@ -96,8 +110,8 @@ class Incoming:
                 "version": storable(version_of(event)),
                 "session": storable(event.session.id),
                 "trace": storable(event.trace.trace_id),
-                "input": storable(kept(event.input, policy.input, key)),
-                "output": storable(kept(event.output, policy.output, key)),
+                "input": _text(event.input, policy.input, key, masked_input),
+                "output": _text(event.output, policy.output, key, masked_output),
                 "prompt": prompt_hash,
                 "fields": _json({name: value for name, value in fields.items() if value is not None}),
             }
@@ -125,6 +139,10 @@ class Incoming:
         return digest
 
 
+def _text(text: str | None, keep: Keep, key: bytes, masked: str) -> str | None:
+    return storable(masked if keep is Keep.MASKED and text is not None else kept(text, keep, key))
+
+
 def _sha256(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
@@ -133,7 +151,7 @@ def _kept_field(name: str, value: Any, policy: FieldPolicy, key: bytes) -> Any:
     if name in _METADATA:
         return value
     if name in ("steps", "calls", "action"):
-        return kept(value, policy.steps, key)
+        return kept_calls(value, policy.steps, key)
     if name == "error":
         return kept(value, policy.output, key)
     return kept(value, policy.attributes, key)

@@ -173,14 +173,14 @@ class WorkerStats:
         "oqm_evaluator_down", "1 while the evaluator gives no verdicts: blocked, away, or unreadable.", "evaluator"
     )
     evaluator_scale: Mapping[str, float] = gauge(
-        "oqm_evaluator_draw_scale",
+        "oqm_evaluator_draw_ratio",
         "Factor of the draw's probabilities; below 1 the budget or the rate limit lowers the draw.",
         "evaluator",
     )
     evaluator_spent: Mapping[str, float] = gauge(
         "oqm_evaluator_budget_spent_ratio", "Part of this worker's budget of the day that is spent.", "evaluator"
     )
-    judge_in_hand: int = gauge("oqm_judge_waiting_outputs", "Drawn outputs that wait for their judgments here.")
+    judge_in_hand: int = gauge("oqm_judge_waiting_messages", "Drawn outputs that wait for their judgments here.")
     sampled_unreadable: int = counter(
         "oqm_sampled_unreadable_total", "Messages of drawn outputs that could not be read."
     )
@@ -250,7 +250,7 @@ class WorkerStats:
         read=_most_overspent,
     )
     lost: Counter[str] = counter(
-        "oqm_lost_messages_total", "Messages that the log no longer held when their turn came.", "topic"
+        "oqm_lost_messages_total", "Messages that the log no longer had when their turn came.", "topic"
     )
     repairs: Counter[str] = counter(
         "oqm_flow_repairs_total", "How often the flow was set back to the offset expected.", "topic"

@@ -44,13 +44,13 @@ from pipelines.stages.base import Stage
 
 log = logging.getLogger(__name__)
 
-_STALLED_AFTER_S = 5.0
-_RESTORE_AGAIN_S = 2.0
-_ANSWER_WITHIN_S = 2.0
+_STALLED_AFTER_S = 5.0  # longer than any fetch waits: nothing new in spite of a later end is a dropped message
+_RESTORE_AGAIN_S = 2.0  # a broker takes some seconds to restart: soon enough, and no flood of attempts
+_ANSWER_WITHIN_S = 2.0  # of a commit that the loop waits for; it goes on, and the answer counts when it comes
 SILENT_AFTER_S = 30.0
 """Kafka counts as away when it has not answered for this time: a broker restarts in less."""
 _NO_ANSWER = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, KafkaTimeoutError)
-_REPAIR_EVERY_S = 0.5
+_REPAIR_EVERY_S = 0.5  # of one partition: messages that were fetched before the repair still report the same gap
 # Runs of records between Faust's consumer and an agent: each may be 1 MiB.
 _QUEUE = 32
 

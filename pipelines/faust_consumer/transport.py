@@ -26,10 +26,10 @@ from faust.types.tuples import ConsumerMessage, Message
 
 RUN_RECORDS = 64
 """Most records in one message: enough that Faust costs 2 us a record, and few enough to take partitions in turns."""
-RUN_BYTES = 2**20
+RUN_BYTES = 2**20  # one message's worth: what `_QUEUE` holds is bounded by it
 _LEAVE_WITHIN_S = 2.0
 """For the answer to a leave request of a worker that ends: without it the session time-out removes the member."""
-FETCH_BYTES = 2**17
+FETCH_BYTES = 2**17  # some hundred events: a fetch of fewer costs the broker as much
 FETCH_WAIT_MS = 100
 """A tenth of a second at most, on each of the two topics that an event passes, is what the fewer fetches cost."""
 

@@ -17,7 +17,7 @@ from monitor.settings import Settings
 from pipelines.kafka.connection import client_options, quiet_client_logs, unreachable
 from pipelines.kafka.topics import read_topics
 
-_POLL_MS = 500
+_POLL_MS = 500  # longest wait of one poll; records that are there come at once
 
 
 def past_of(settings: Settings, stream: str | None = None) -> Iterator[Iterator[ConsumerRecord]]:

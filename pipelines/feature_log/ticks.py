@@ -16,7 +16,7 @@ import numpy as np
 from monitor.detection.records.log_format import Tick
 from monitor.features.batch import FeatureBatch
 
-TICK_EVERY_S = 5.0
+TICK_EVERY_S = 5.0  # silence and the end of a window are noticed within it; what ticks cost: see `_GROWTH`
 # A week without events has 121,000 ticks of 5 s. In a pause each tick comes a quarter later than the one before, so
 # silence is found at most a quarter late, and the pause costs 50.
 _GROWTH = 1.25

@@ -102,7 +102,7 @@ class OrderedBuffer:
         self._room.set()
 
     def assign(self, positions: Mapping[int, int]) -> None:
-        """The partitions owned from now on and the next offset of each; what was held is dropped."""
+        """The partitions owned from now on and the next offset of each; what was kept is dropped."""
         self.epoch += 1
         self.next = dict(positions)
         self._held = {partition: deque() for partition in positions}
@@ -121,7 +121,7 @@ class OrderedBuffer:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is held."""
+        """Whether nothing is kept."""
         return not self._count
 
     def held(self, partition: int) -> int:
@@ -130,7 +130,7 @@ class OrderedBuffer:
 
     @property
     def oldest_ms(self) -> int | None:
-        """Kafka's time of the oldest message held, in ms since 1970; None where none is."""
+        """Kafka's time of the oldest message kept, in ms since 1970; None where none is."""
         return min((queue[0][1].timestamp for queue in self._held.values() if queue), default=None)
 
     async def room(self) -> None:

@@ -22,7 +22,7 @@ from pipelines.kafka.connection import async_client_options, quiet_client_logs, 
 
 # Longer than a broker takes to restart. A batch that cannot be delivered in this time ends the worker.
 _DELIVERY_TIMEOUT_MS = 120_000
-_LARGEST_REQUEST = 8 * 2**20
+_LARGEST_REQUEST = 8 * 2**20  # bytes: above any message of ours (1 MB), so that several go in one request
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from monitor.errors import BrokerError
 from monitor.settings import Broker
 from pipelines.kafka.connection import client_options, quiet_client_logs, unreachable
 
-_POLL_MS = 500
+_POLL_MS = 500  # longest wait of one poll; records that are there come at once
 LOOK_BACK_S = (600.0, 3_600.0, 6 * 3_600.0, 86_400.0)
 """Spans before now that are read one after the other for the newest records of one kind; after the last, all there is.
 An alert is mostly some minutes old, so the first span mostly is enough, and no span is read twice."""

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 PORTS_TO_TRY = 32
 """From the default port on: more workers than one machine has cores for."""
-LARGEST_PORT = 65_535
+LARGEST_PORT = 65_535  # of TCP
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """`read_in_order`: the events of files, each stream's in the order of its times, whatever the order of rows and files.
 
 Files are read twice. The first time only streams and times are kept: they say in which order events come, and which
-times cannot be right. The second time events are read in that order; what is held in memory is what comes too early in
+times cannot be right. The second time events are read in that order; what is kept in memory is what comes too early in
 its file, so nothing where a file is in order.
 """
 

@@ -28,7 +28,7 @@ from pipelines.stages.detect import Detect
 from pipelines.stages.featurize import Featurize
 from pipelines.worker import SESSION_TIMEOUT_S, Worker
 
-_POLL_S = 0.1
+_POLL_S = 0.1  # the replay ends a tenth of a second late at most
 
 
 def event_bytes(event: OutputEvent) -> bytes:

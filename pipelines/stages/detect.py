@@ -212,7 +212,7 @@ class Detect(Stage):
 
     @property
     def streams(self) -> dict[str, StreamMonitor | FailedStream]:
-        """What watches each stream held here, by name."""
+        """What watches each stream owned here, by name."""
         return {name: held for monitor in self._monitors.values() for name, held in monitor.streams.items()}
 
     @property

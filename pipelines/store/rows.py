@@ -13,6 +13,7 @@ from monitor.criteria.derived import FEEDBACK_STREAM
 from monitor.detection.records.log_format import decode_message
 from monitor.errors import InvalidEvent
 from monitor.events import decode_event
+from monitor.events.schema import OutputEvent
 from monitor.features.batch import FeatureBatch
 from monitor.judgment.feedback import read_feedback
 from monitor.judgment.records import decode_judgment
@@ -59,8 +60,8 @@ class RowMaker:
     def __init__(self, topics: TopicMap, privacy: Privacy, attribute: str | None = None) -> None:
         self._privacy = privacy
         self._attribute = attribute
-        self._makers: dict[str, tuple[TopicFacts, Callable[[Incoming, TopicFacts, Message], None]]] = {
-            topics.outputs.name: (topics.outputs, self._output),
+        self._makers: dict[str, tuple[TopicFacts, Callable[[Incoming, TopicFacts, Message], None] | None]] = {
+            topics.outputs.name: (topics.outputs, None),  # gathered: their texts are masked together
             topics.features.name: (topics.features, self._feature_rows),
             topics.alerts.name: (topics.alerts, self._alert),
             topics.judgments.name: (topics.judgments, self._judgment),
@@ -71,23 +72,19 @@ class RowMaker:
     def rows(self, messages: Iterable[tuple[str, Message]]) -> Incoming:
         """What the messages of a batch, each with the name of its topic, write in one transaction."""
         incoming = Incoming()
+        events: list[tuple[OutputEvent, Place]] = []
         for topic, message in messages:
             facts, make = self._makers[topic]
             try:
-                make(incoming, facts, message)
+                if make is None:
+                    events.append(_event(facts, message))
+                else:
+                    make(incoming, facts, message)
             except (InvalidEvent, msgspec.DecodeError):
                 self.unreadable += 1
             incoming.positions[facts.id, message.partition] = message.offset + 1
+        incoming.add_outputs(events, self._privacy)
         return incoming
-
-    def _output(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
-        decoded = decode_event(
-            message.value,
-            message.headers or (),
-            default_id=f"{facts.name}/{message.partition}/{message.offset}",
-            timestamp=message.timestamp / 1000.0,
-        )
-        incoming.add_output(decoded.event, _place(facts, message), self._privacy)
 
     def _feature_rows(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is None:
@@ -107,7 +104,9 @@ class RowMaker:
                 }
                 incoming.violations.append({**of_output, "criterion": name})
         times = np.where(np.isnan(batch.times), place.time, batch.times)
-        incoming.counted += counted_outputs(batch, times, checks, (facts.id, message.partition), self._attribute)
+        incoming.counted += counted_outputs(
+            batch, times, checks, (facts.id, message.partition), self._privacy, self._attribute
+        )
 
     def _judgment(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is not None:
@@ -128,17 +127,28 @@ class RowMaker:
             incoming.feedback.append(feedback_row(said, _place(facts, message).time, self._privacy))
 
 
+def _event(facts: TopicFacts, message: Message) -> tuple[OutputEvent, Place]:
+    decoded = decode_event(
+        message.value,
+        message.headers or (),
+        default_id=f"{facts.name}/{message.partition}/{message.offset}",
+        timestamp=message.timestamp / 1000.0,
+    )
+    return decoded.event, _place(facts, message)
+
+
 def counted_outputs(
     batch: FeatureBatch,
     times: NDArray[np.float64],
     checks: Sequence[tuple[int, str]],
     lock: tuple[str, int],
+    privacy: Privacy,
     attribute: str | None,
 ) -> list[CountedOutput]:
     """The outputs of a batch that estimates rest on: of streams that are judged, or checked.
 
     `times` are the rows', in seconds since 1970; `checks` are columns and names of criteria; `lock` is as
-    `CountedOutput` has it, and `attribute` the segment that the settings chose.
+    `CountedOutput` has it, and `attribute` the segment that the settings chose, kept as `privacy` allows.
     """
     strata = batch.strata or [None] * len(batch)
     violated = batch.values[:, [column for column, _ in checks]]
@@ -158,7 +168,9 @@ def counted_outputs(
             stream=storable(batch.streams[row]) or "",
             hour=int(times[row] // HOUR_S),
             stratum=strata[row] or "",
-            **cell_columns(batch.segments[row], slices[row], attribute),
+            **cell_columns(
+                batch.segments[row], slices[row], attribute, privacy.policy(batch.streams[row]).attributes, privacy.key
+            ),
         )
         of_row = tuple((names[k], bool(violated[row, k] > 0.5)) for k in np.flatnonzero(known[row]).tolist())
         place = batch.source, int(batch.source_partitions[row]), int(batch.source_offsets[row])

@@ -1,4 +1,4 @@
-"""`StoreWriter`: a thread that reads the log in a consumer group of its own and writes the trace store.
+"""`StoreWriter`: a thread that reads the log in a separate consumer group and writes the trace store.
 
 It has its own group because it keeps another pace than detection: where the database is away, only this group's lag
 grows, and detection goes on. Positions are in the database, in the transaction of their rows, so the group's own

@@ -33,7 +33,7 @@ def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     messages = [(TOPICS.feedback.name, Message(0, k, value, int(now * 1000))) for k, value in enumerate(values)]
     incoming = RowMaker(TOPICS, Privacy()).rows(messages)
     event = OutputEvent(id="e0", stream="support", time=now, output="Soon.", input="When?")
-    incoming.add_output(event, Place(TOPICS.outputs.id, 0, 8, now), Privacy())
+    incoming.add_outputs([(event, Place(TOPICS.outputs.id, 0, 8, now))], Privacy())
     store = open_store(str(folder))
     store.write(incoming)
     store.close()

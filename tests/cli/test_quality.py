@@ -131,6 +131,8 @@ def test_versions_of_an_evaluator_have_a_row_each(traces: Path) -> None:
         (["--segment", "attributes.city"], "must be one of model, prompt, attributes.tenant"),
         (["--slice", "noise", "--slice", "noise=clean"], "given twice"),
         (["--criterion", "helpfull"], "there are helpful, short"),
+        (["--slice", "language="], "needs a value"),
+        (["--segment", "=7"], "must be one of model, prompt"),
         (["--since", "tomorrow"], "--since tomorrow: must be a time"),
         (["--since", "2999-01-01"], "lies in the future"),
         (["--store", "/nowhere/at/all"], "holds no trace store"),
@@ -145,6 +147,13 @@ def test_without_a_store_or_outputs_it_says_what_to_do(traces: Path) -> None:
     done = oqm("quality", "--store", traces, "--stream", "absent")
     assert (done.returncode, done.stdout) == (1, "")
     assert "counted no outputs of streams named absent" in done.stderr
+
+
+def test_a_value_that_is_not_there_is_answered_with_those_that_are(traces: Path) -> None:
+    done = oqm("quality", "--store", traces, "--stream", "support", "--slice", "language=PL")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "language PL since" in done.stderr
+    assert "there are language en, pl" in done.stderr
 
 
 def test_trace_shows_the_judgments_of_an_output(traces: Path) -> None:

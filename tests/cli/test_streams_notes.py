@@ -9,6 +9,8 @@ import pytest
 from rich.console import Console
 
 from monitor.cli import streams
+from monitor.detection.records.status import StreamState
+from monitor.settings import Settings
 from tests.telemetry.numbers import status
 
 
@@ -43,3 +45,19 @@ def test_watched_attributes_are_named() -> None:
     keys = ["call.feedback.score[rating]", "output.json.key[id]", "input.attribute.flag[premium]"]
     status = StreamStatus("s", StreamState.STABLE, 9, None, [], 0, 0, 0.0, 4.0, {}, keys=keys)
     assert watched_attributes(status) == ["premium", "rating"]
+
+
+def test_a_declared_attribute_that_is_not_watched_is_named() -> None:
+    kinds = {"rating": "number", "stars": "number", "build": "ignore"}
+    attributes = [{"name": name, "kind": kind} for name, kind in kinds.items()]
+    settings = Settings.model_validate({"detection": {"attributes": attributes}})
+    watching = msgspec.structs.replace(status("bot"), keys=["call.feedback.score[rating]"])
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(streams._table([watching], 1_700_000_100.0, settings))
+    text = " ".join(console.export_text().split())
+    assert "bot: watches the attributes rating" in text
+    assert "bot: does not watch stars, though declared: too few events of its reference have it" in text
+    assert "build" not in text
+    assert streams.as_record(watching, ["rating", "stars"])["attributes_not_watched"] == ["stars"]
+    learning = msgspec.structs.replace(watching, state=StreamState.WARMING, keys=[])
+    assert "attributes_not_watched" not in streams.as_record(learning, ["rating"])

@@ -1,4 +1,4 @@
-"""Each fault of the demo, offline: what it is told as, and that nothing else is told of it.
+"""Each fault of the demo, offline: what it is reported as, and that nothing else is reported of it.
 
 The objectives of the demo are set, so that what a fault costs is found as well as what changed.
 """
@@ -31,7 +31,7 @@ CREEPS = {Fault.LATENCY_CREEP, Fault.CONTEXT_GROWTH}
 
 
 class Told(NamedTuple):
-    """How a fault must be told."""
+    """How a fault must be reported."""
 
     kind: FindingKind
     lead: str
@@ -39,7 +39,7 @@ class Told(NamedTuple):
 
 
 TOLD = {
-    Fault.SILENT_UPDATE: Told(FindingKind.SILENT_UPDATE, "More hedging words: "),
+    Fault.SILENT_UPDATE: Told(FindingKind.SILENT_UPDATE, "Answers are longer: "),
     Fault.FORMAT_BREAK: Told(FindingKind.FORMAT, "Answers are not valid JSON in ", TRIAGE),
     Fault.LATENCY_CREEP: Told(FindingKind.LATENCY, "The first token comes later"),
     Fault.FAILING_DEPENDENCY: Told(FindingKind.DEPENDENCY, f"Dependency {STRUCK} fails in "),
@@ -85,20 +85,24 @@ def test_every_fault_has_its_place_here() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("fault", list(TOLD))
-def test_a_fault_is_told_once_and_as_what_it_is(fault: Fault, seed: int) -> None:
+def test_a_fault_is_reported_once_and_as_what_it_is(fault: Fault, seed: int) -> None:
     everything = findings(fault, seed)
     found = [finding for finding in everything if finding.state is not State.INFO]
     assert all(finding.state is State.FIRING for finding in found), [finding.title for finding in found]
     first, *more = found
-    told = TOLD[fault]
-    assert (first.stream, first.kind, first.runbook) == (told.stream, told.kind, f"runbooks/{told.kind.value}.md")
-    assert first.title.startswith(f"{told.stream}: {told.lead}")
+    reported = TOLD[fault]
+    assert (first.stream, first.kind, first.runbook) == (
+        reported.stream,
+        reported.kind,
+        f"runbooks/{reported.kind.value}.md",
+    )
+    assert first.title.startswith(f"{reported.stream}: {reported.lead}")
     assert first.began_at.time is not None
     healthy, _, every = span(fault)
     assert -100 <= (first.began_at.time - 1.7e9) / every - healthy <= 420
     again = [(f.kind, f.severity, f.began_at) for f in more]
-    if fault in CREEPS:  # told once more when it has become critical
-        assert again in ([], [(told.kind, Severity.CRITICAL, first.began_at)])
+    if fault in CREEPS:  # reported once more when it has become critical
+        assert again in ([], [(reported.kind, Severity.CRITICAL, first.began_at)])
     elif fault is not Fault.HANGING_CALLS:
         assert more == []
     if fault is Fault.ERROR_SPIKE:
@@ -118,13 +122,15 @@ def test_a_fault_is_told_once_and_as_what_it_is(fault: Fault, seed: int) -> None
         assert change.title.startswith(f"{ANSWER}: The first token comes later (slower) in some calls: ")
         assert "; p95 1." in change.cause
         later = burn if first is change else change
-        assert later.cause.endswith(f"It goes with what is told: {first.title.removeprefix(f'{ANSWER}: ')}.")
+        assert later.cause.endswith(
+            f"It belongs to what is already reported: {first.title.removeprefix(f'{ANSWER}: ')}."
+        )
     if fault is Fault.CONTEXT_GROWTH and more:
         assert "The window is full at the present rate in " in more[0].cause
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_without_a_fault_nothing_is_told(seed: int) -> None:
+def test_without_a_fault_nothing_is_reported(seed: int) -> None:
     assert [finding for finding in findings(Fault.NONE, seed) if finding.state is not State.INFO] == []
 
 

@@ -34,7 +34,7 @@ def test_states_and_features_are_read() -> None:
     assert metrics.features("c") == []
 
 
-def test_the_excerpt_names_what_was_told() -> None:
+def test_the_excerpt_names_what_was_reported() -> None:
     lines = scrape().excerpt("a/b", ["output.length.chars"])
     assert 'oqm_stream_state{state="drift",stream="a/b"} 1.0' in lines
     assert 'oqm_feature_reference{feature="output.length.chars",stream="a/b"} 210.0' in lines

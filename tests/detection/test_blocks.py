@@ -26,7 +26,7 @@ def test_a_busy_stream_is_judged_in_larger_blocks(every: float, block: int) -> N
         found = fired(monitor.observe(traffic.batch(row, row + 1)))
         if found:
             break
-    assert 600 <= found[0].raised_at.index <= row  # told where the evidence crossed, once its block was whole
+    assert 600 <= found[0].raised_at.index <= row  # reported where the evidence crossed, once its block was whole
     assert (row + 1 - WARMUP) % block == 0
 
 

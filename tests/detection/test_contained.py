@@ -111,7 +111,9 @@ def test_the_failing_stream_is_unknown_and_its_rows_alone_are_handed_back_with_t
     assert log.failed_rows() == [f"b-{i}" for i in range(550, N)]
     assert {one.reason for one in log.unjudged} == {STREAM_FAILED}
     assert {one.stream for one in log.unjudged} == {"b"}
-    assert [type(one.error) for one in log.unjudged if one.error is not None] == [Fault], "told once, with its trace"
+    assert [type(one.error) for one in log.unjudged if one.error is not None] == [Fault], (
+        "reported once, with its trace"
+    )
     assert set(log.monitor.failed) == {"b"}
 
 

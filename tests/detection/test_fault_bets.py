@@ -10,7 +10,8 @@ from monitor.detection.columns.flags import ANY_FAILURE, Flag, FlagKind
 from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.evidence.directional_bet import DirectionalBet
 from monitor.detection.reference.learned_reference import LearnedReference, marks_of
-from monitor.detection.reference.reference import Joint, Reference
+from monitor.detection.reference.reference import Reference
+from monitor.detection.reference.views import Joint
 from monitor.features.base import FeatureSpec, Kind
 from tests.detection.streams import read_again
 

@@ -372,7 +372,7 @@ def test_the_segment_that_changed_is_named(seed: int) -> None:
 
 
 def faults(seed: int, share: float, tenant: str | None = None) -> Finding:
-    """What is told first of empty outputs, so many of all or of one tenant's."""
+    """What is reported first of empty outputs, so many of all or of one tenant's."""
     traffic = calm(N, seed, segments=TENANTS)
     hit = (np.arange(N) >= AT) & (np.random.default_rng(seed).random(N) < share)
     hit &= np.asarray([tenant in (None, segment["attributes.tenant"]) for segment in traffic.segments])
@@ -381,18 +381,18 @@ def faults(seed: int, share: float, tenant: str | None = None) -> Finding:
 
 
 def test_faults_of_all_are_laid_to_no_segment() -> None:
-    """They are told after a handful, most of which may be one tenant's by chance."""
-    told = [faults(seed, 0.15) for seed in range(200, 220)]
-    assert sum(finding.segment is not None for finding in told) <= 1
-    assert not any("Perhaps" in finding.cause for finding in told if finding.segment)
+    """They are reported after a handful, most of which may be one tenant's by chance."""
+    reported = [faults(seed, 0.15) for seed in range(200, 220)]
+    assert sum(finding.segment is not None for finding in reported) <= 1
+    assert not any("Perhaps" in finding.cause for finding in reported if finding.segment)
 
 
 def test_faults_of_one_segment_are_laid_to_it_or_the_guess_is_called_one() -> None:
-    told = [faults(seed, 0.2, "b") for seed in range(200, 212)]
-    assert {str(finding.segment) for finding in told} == {"{'attributes.tenant': 'b'}", "None"}
-    assert sum(finding.segment is not None for finding in told) >= 10
+    reported = [faults(seed, 0.2, "b") for seed in range(200, 212)]
+    assert {str(finding.segment) for finding in reported} == {"{'attributes.tenant': 'b'}", "None"}
+    assert sum(finding.segment is not None for finding in reported) >= 10
     guess = "Perhaps only in attributes.tenant=b: too few events to be sure."
-    assert all((guess in finding.cause) == (finding.segment is None) for finding in told)
+    assert all((guess in finding.cause) == (finding.segment is None) for finding in reported)
 
 
 def test_no_segment_is_named_where_all_changed() -> None:
@@ -497,7 +497,7 @@ def test_other_answers_to_the_same_questions_are_of_the_output() -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 4, 7])
-def test_whose_doing_answers_to_other_questions_are_is_told_when_enough_came(seed: int) -> None:
+def test_what_drives_answers_to_other_questions_is_reported_when_enough_came(seed: int) -> None:
     def answers(traffic: Traffic, rng: np.random.Generator) -> None:
         for name in (CHARS, WORDS):
             traffic[name][AT:] *= 1.6

@@ -210,7 +210,7 @@ def test_a_noisy_detector_keeps_nothing_from_its_way() -> None:
     traffic[SENTIMENT][3000:] -= 0.8
     found = replay(monitor, traffic, 0, 3000)
     assert fired(found) == []
-    assert len(found) <= 6, "information is told rarer and rarer"
+    assert len(found) <= 6, "information is reported rarer and rarer"
     assert decoded(monitor.snapshot())["monitors"]["main"]["original"][0][7] is not None, "the reference has matured"
     change = fired(replay(monitor, traffic, 3000))
     plain = watch()
@@ -314,6 +314,6 @@ def test_floors_hold_for_detectors_too() -> None:
     traffic[CHARS][AT:] *= 2.5
     found = replay(watch(settings), traffic)
     assert fired(found) == []
-    (told, *_) = [f for f in found if CHARS in f.title]
-    assert told.title == f"s: adwin found drift in {CHARS}, which moved less than its floor or not surely"
-    assert told.state is State.INFO
+    (reported, *_) = [f for f in found if CHARS in f.title]
+    assert reported.title == f"s: adwin found drift in {CHARS}, which moved less than its floor or not surely"
+    assert reported.state is State.INFO

@@ -85,7 +85,7 @@ def test_the_same_style_all_along_fires_nothing() -> None:
     ("style", "within", "feature"),
     [("listing", 15, "output.format."), ("refusing", 40, "output.")],
 )
-def test_another_style_is_found_and_told(style: str, within: int, feature: str) -> None:
+def test_another_style_is_found_and_reported(style: str, within: int, feature: str) -> None:
     findings = watched(style)
     found = fired(findings)
     assert [f.state for f in findings if not f.is_update] == [State.FIRING]

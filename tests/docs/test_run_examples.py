@@ -57,3 +57,9 @@ def test_marked_commands_of_oqm_exist_and_are_shown(
         for part in re.split(r"[|;&]+", command):
             if part.strip().startswith("oqm "):
                 check(shlex.split(re.split(r"[<>]", part)[0]))
+
+
+def test_the_examples_of_the_readme_print_what_it_shows(tmp_path: Path) -> None:
+    text = (run_examples.ROOT / "README.md").read_text()
+    assert run_examples.commands(text), "README.md has no marked example"
+    assert run_examples.refreshed(text, tmp_path) == text, "run: python -m scripts.run_examples README.md"

@@ -95,8 +95,8 @@ def test_what_is_said_on_one_machine_is_done_on_the_other(desk: Desk, pager: Pag
     assert set(rows) == {taken.fingerprint, snoozed.fingerprint}
     assert rows[taken.fingerprint]["acked_by"] == "ada"
     assert desk.rows("--all")[false.fingerprint]["false_by"] == "bob"
-    assert "taken: ada" in desk.oqm("list")
-    assert "* taken: ada" in desk.oqm("show", taken.fingerprint)
+    assert "acknowledged by ada" in desk.oqm("list")
+    assert "* acknowledged by ada" in desk.oqm("show", taken.fingerprint)
     assert "answers 2.9 times longer" in desk.oqm("show", taken.fingerprint)
 
     # A new worker knows it all from the log, and says nothing twice.

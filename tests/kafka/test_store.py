@@ -3,60 +3,158 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from monitor.settings import Settings
 from monitor.store.base import StoreError
 from monitor.store.open import open_store
-from monitor.store.query import Search
+from monitor.store.query import MAX_RESULTS, Search, StoredOutput
 from tests.brokers.apache import ApacheKafka
 from tests.cli.run_oqm import json_lines, oqm
 from tests.kafka.conftest import installed
-from tests.kafka.installation import Installation, made_event
+from tests.kafka.installation import Installation, WorkerProcess, made_event
+from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.kafka
 
 CRITERIA = [{"match": "*", "criteria": [{"name": "short", "check": {"feature": "output.length.words", "most": 30}}]}]
 
 
+KILLS = int(os.environ.get("OQM_STORE_KILLS", "4"))
+"""Times that a writer is killed in the test of it; `OQM_STORE_KILLS=20` is what docs/benchmarks.md reports."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    started = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    started.start()
+    yield started
+    started.remove()
+
+
+def empty_database(url: str) -> str:
+    """Another database of this server."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    engine.dispose()
+    return url.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty store is."""
+    if request.param == "sqlite":
+        return str(tmp_path / "traces")
+    started: PostgresServer = request.getfixturevalue("server")
+    return empty_database(started.url)
+
+
+def storing(installation: Installation, location: str) -> Installation:
+    """The installation with its trace store there."""
+    stored = Settings.model_validate({"store": {"location": location}, "streams": CRITERIA})
+    installation.settings = installation.settings.model_copy(update={"store": stored.store, "streams": stored.streams})
+    installation.with_sections({"store": {"location": location}, "streams": CRITERIA})
+    return installation
+
+
 @pytest.fixture
-def installation(kafka_broker: ApacheKafka, tmp_path: Path) -> Iterator[Installation]:
+def installation(kafka_broker: ApacheKafka, tmp_path: Path, location: str) -> Iterator[Installation]:
     for made in installed(kafka_broker, tmp_path):
-        stored = Settings.model_validate({"store": {"location": str(tmp_path / "traces")}, "streams": CRITERIA})
-        made.settings = made.settings.model_copy(update={"store": stored.store, "streams": stored.streams})
-        made.with_sections({"store": {"location": str(tmp_path / "traces")}, "streams": CRITERIA})
-        yield made
+        yield storing(made, location)
 
 
-def stored_ids(installation: Installation) -> Counter[str]:
+def stored_rows(location: str) -> list[StoredOutput]:
+    """All outputs, in the order of the log."""
     try:
-        store = open_store(installation.settings.store.location, read_only=True)
+        store = open_store(location, read_only=True)
         try:
-            return Counter(one.id for one in store.search(Search(limit=10_000)))
+            found = store.search(Search(limit=MAX_RESULTS))
         finally:
             store.close()
     except StoreError:  # not made yet
-        return Counter()
+        return []
+    return sorted(found, key=lambda one: (one.partition, one.position))
 
 
-def test_every_event_is_one_row_though_writers_are_killed(installation: Installation) -> None:
-    events = [made_event(f"s{n % 3}", n, long=n % 10 == 0) for n in range(3_000)]
+def stored_ids(installation: Installation) -> Counter[str]:
+    return Counter(one.id for one in stored_rows(installation.settings.store.location))
+
+
+def test_every_event_is_one_row_though_writers_are_killed_and_rebuilt_the_rows_are_the_same(
+    installation: Installation, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    each = 400
+    events = [made_event(f"s{n % 3}", n, long=n % 10 == 0) for n in range(each * (KILLS + 1))]
+    assert len(events) <= MAX_RESULTS
     rng = random.Random(3)
-    workers = [installation.worker("store")]
-    for part in range(6):
-        installation.publish(events[part * 500 : (part + 1) * 500])
-        time.sleep(rng.uniform(0.5, 3.0))  # so that they die at different moments of their work
-        workers[-1].kill()
-        workers.append(installation.worker("store"))
+    worker = installation.worker("store")
+    for part in range(KILLS + 1):
+        installation.wait_for("a writer that answers", lambda worker=worker: _is_ready(worker), 120)
+        installation.publish(events[part * each : (part + 1) * each], rate=800)  # while it writes
+        if part == KILLS:
+            break
+        time.sleep(rng.uniform(0.0, 0.5))  # so that they die at different moments of their work
+        worker.kill()
+        worker = installation.worker("store")
     wanted = Counter(event["id"] for event in events)
-    installation.wait_for("all events stored", lambda: len(stored_ids(installation)) == len(wanted), 90)
+    installation.wait_for("all events stored", lambda: len(stored_ids(installation)) == len(wanted), 120)
     assert stored_ids(installation) == wanted
+    rows = stored_rows(installation.settings.store.location)
+    assert worker.stop() == 0
+    if installation.settings.store.location.startswith("postgresql://"):
+        again = empty_database(request.getfixturevalue("server").url)
+    else:
+        again = str(tmp_path / "again")
+    storing(installation, again)
+    worker = installation.worker("store")
+    installation.wait_for("rebuilt", lambda: len(stored_rows(again)) == len(rows), 120)
+    assert stored_rows(again) == rows
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("location", ["postgres"], indirect=True)
+def test_while_postgresql_is_stopped_lag_grows_nothing_is_lost_and_readyz_says_it(
+    installation: Installation, server: PostgresServer
+) -> None:
+    worker = installation.worker("store")
+    installation.publish(made_event("s", n, long=False) for n in range(200))
+    installation.wait_for("the first events stored", lambda: len(stored_ids(installation)) == 200, 60)
+    server.stop()
+    try:
+        installation.publish(made_event("s", n, long=False) for n in range(200, 500))
+        installation.wait_for("readyz says that the store is away", lambda: _is_away(worker), 60)
+        assert worker.ask("/healthz")[0] == 200
+    finally:
+        server.start()
+    installation.wait_for("all events stored", lambda: len(stored_ids(installation)) == 500, 90)
+    installation.wait_for("ready", lambda: worker.ask("/readyz")[0] == 200, 30)
+    assert worker.stop() == 0
+
+
+def _is_ready(worker: WorkerProcess) -> bool:
+    try:
+        return worker.ask("/readyz")[0] == 200
+    except OSError:
+        return False
+
+
+def _is_away(worker: WorkerProcess) -> bool:
+    try:
+        status, body = worker.ask("/readyz")
+    except OSError:
+        return False
+    return status == 503 and "trace store does not answer" in json.dumps(body)
 
 
 def test_checks_and_traces_are_found(installation: Installation) -> None:
@@ -78,21 +176,15 @@ def test_checks_and_traces_are_found(installation: Installation) -> None:
     assert worker.stop() == 0
 
 
-def test_while_the_database_is_away_nothing_is_lost_and_readyz_says_it(installation: Installation) -> None:
+@pytest.mark.parametrize("location", ["sqlite"], indirect=True)
+def test_while_the_folder_cannot_be_opened_nothing_is_lost_and_readyz_says_it(installation: Installation) -> None:
     folder = Path(installation.settings.store.location)
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("in the way")  # a file where the folder belongs: the store cannot be opened
     worker = installation.worker("store")
     installation.publish(made_event("s", n, long=False) for n in range(50))
 
-    def away() -> bool:
-        try:
-            status, body = worker.ask("/readyz")
-        except OSError:
-            return False
-        return status == 503 and "trace store does not answer" in json.dumps(body)
-
-    installation.wait_for("readyz says that the store is away", away, 60)
+    installation.wait_for("readyz says that the store is away", lambda: _is_away(worker), 60)
     folder.unlink()
     installation.wait_for("all events stored", lambda: len(stored_ids(installation)) == 50, 60)
     installation.wait_for("ready", lambda: worker.ask("/readyz")[0] == 200, 30)

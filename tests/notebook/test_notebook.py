@@ -105,9 +105,9 @@ def test_nothing_is_judged_with_too_few_outputs() -> None:
     [
         (3, {}, "cannot read int: give a file's path, a DataFrame"),
         ({"output": "a"}, {}, "cannot read dict"),
-        ([], {}, "holds no outputs"),
-        ([3], {}, "row 0 is a int: each must be"),
-        ([{"question": "a"}], {}, "holds no outputs: "),
+        ([], {}, "the data holds no outputs: give at least one row with an `output`"),
+        ([3], {}, "row 1 is a int: each must be"),
+        ([{"question": "a"}], {}, 'row 1: no `output`; name its column: columns={"output": "..."}'),
         ("absent.jsonl", {}, "absent.jsonl: "),
         (["a"], {"settings": {"detection": {"warmup": 3}}}, "settings: detection.warmup: must be >="),
         (["a"], {"settings": {"detektion": {}}}, "did you mean `detection`"),
@@ -127,6 +127,19 @@ def test_unreadable_rows_are_counted() -> None:
     assert any("rows skipped: " in note for note in found.notes)
 
 
+def test_what_was_measured_again_is_one_finding() -> None:
+    found = monitor.replay([answer(n, long=n >= 400) for n in range(800)])
+    assert any(one.is_update for one in found)
+    assert len(found.firing) == len(found.to_frame()) == 1
+    assert "1 finding (1 firing)" in found.line
+    newest = [one for one in found if one.is_update][-1]
+    again = f"on {newest.measured_events:,} events, {newest.severity.value}: {newest.title}"
+    assert found.to_frame()["measured again"].tolist() == [again]
+    assert again in repr(found)
+    assert repr(found).count("firing: ") == 1
+    assert found._repr_html_().count("<tr>") == 2
+
+
 def test_compare() -> None:
     short, long = [answer(n, long=False) for n in range(60)], [answer(n + 100, long=True) for n in range(60)]
     found = monitor.compare(short, long)
@@ -135,6 +148,8 @@ def test_compare() -> None:
     assert len(found.to_frame(every=True)) > len(found.to_frame())
     with pytest.raises(ConfigError, match="cannot tell: 5 outputs before; 30 are needed"):
         monitor.compare(short[:5], long)
+    with pytest.raises(ConfigError, match="after holds no outputs"):
+        monitor.compare(short, [])
     two = [{"output": text, "stream": f"s{n % 2}"} for n, text in enumerate(short)]
     with pytest.raises(ConfigError, match=r"after holds outputs of 2 streams \(s0, s1\)"):
         monitor.compare(short, two)

@@ -22,7 +22,7 @@ class Away:
     def __init__(self) -> None:
         self.app = SimpleNamespace(crashed=False, rebalancing=False)
         self.buffer = SimpleNamespace(idle=True)
-        self.writes = self.told = self.looked = 0
+        self.writes = self.reported = self.looked = 0
         self.back = asyncio.Event()
 
     async def idle(self) -> None:
@@ -30,7 +30,7 @@ class Away:
         await self.back.wait()
 
     async def commit(self) -> None:
-        self.told += 1
+        self.reported += 1
 
     async def look_for_stalls(self) -> None:
         self.looked += 1
@@ -44,9 +44,9 @@ async def test_a_write_that_waits_for_kafka_does_not_keep_its_absence_from_being
     flow, stages = cast(FaustConsumer, away), {Role.DETECT: cast(Stage, away)}
     for _ in range(3):
         await worker._look(flow, stages)
-    assert (away.writes, away.told, away.looked) == (1, 3, 3)
+    assert (away.writes, away.reported, away.looked) == (1, 3, 3)
     away.back.set()
     assert worker._writing is not None
     await worker._writing
     await worker._look(flow, stages)
-    assert (away.writes, away.told) == (2, 4)
+    assert (away.writes, away.reported) == (2, 4)

@@ -107,6 +107,20 @@ def test_calls_to_others_are_measured(recorder: Recorder) -> None:
     assert mail_call.error == "quota"
 
 
+def test_what_a_call_returned_goes_out_only_where_it_is_asked_for_and_bounded(recorder: Recorder) -> None:
+    with recorder.publisher.record("bot") as recording:
+        for response, keep in (({"id": 1}, False), ({"id": 1}, True), (["hit"] * 5_000, True), (object(), True)):
+            with recording.call("search") as search:
+                search.response(response, keep=keep)
+        recording.output = "done"
+    kept = [call.response for call in recorder.event.calls]
+    assert kept[:2] == [None, {"id": 1}]
+    assert kept[2].endswith("[cut: 30,001 characters]")
+    assert len(kept[2]) < 4_100
+    assert str(kept[3]).startswith("<object object")
+    assert all(call.shape for call in recorder.event.calls)
+
+
 def test_a_block_without_output_is_the_applications_mistake(recorder: Recorder) -> None:
     with recorder.publisher.record("bot"):
         pass

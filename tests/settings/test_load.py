@@ -178,3 +178,31 @@ def test_secrets_stand_neither_in_messages_nor_in_the_settings_text(tmp_path: Pa
 def test_settings_do_not_change_after_loading() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().broker.bootstrap = "x:1"  # type: ignore[misc]
+
+
+WHERE = "monitor.yaml:3 detection.attributes[0]"
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ("{name: stars, kind: nubmer}", f"{WHERE}.kind: must be 'number', 'flag', 'category' or 'ignore'"),
+        ("{name: stars}", f"{WHERE}.kind: is required"),
+        ("{name: stars, kind: number, worse: lower}", f"{WHERE}.worse: must be 'up' or 'down'"),
+        (
+            "{name: mood, kind: category, worse: up}",
+            f"{WHERE}: worse: has a meaning for a number or a flag only, not for category",
+        ),
+        ("{name: stars, kind: number, unit: s}", f"{WHERE}.unit: unknown key, known here: kind, name, worse"),
+    ],
+)
+def test_an_attribute_declared_wrongly_is_named_with_its_line(tmp_path: Path, entry: str, says: str) -> None:
+    assert mistakes(tmp_path, f"detection:\n  attributes:\n    - {entry}\n") == [says]
+
+
+def test_an_attribute_is_declared_once_and_for_the_streams_that_match(tmp_path: Path) -> None:
+    twice = "detection:\n  attributes: [{name: a, kind: flag}, {name: a, kind: number}]\n"
+    assert mistakes(tmp_path, twice) == ["monitor.yaml:1 detection: attributes: a is declared more than once"]
+    settings = load(tmp_path, "streams:\n  - match: shop/*\n    attributes: [{name: a, kind: flag}]\n")
+    assert list(settings.for_stream("shop/x").detection.declared_attributes) == ["a"]
+    assert not settings.for_stream("bot/x").detection.declared_attributes

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from monitor.config_values.plain_errors import OTHERWISE, SENTENCES, alternatives, sentence
+from monitor.config_values.plain_errors import FALLBACK_SENTENCE, SENTENCES, alternatives, sentence
 from monitor.detection.settings import DetectorChoice, Objective
 from monitor.errors import ConfigError
 from monitor.settings import Settings, StreamOverride
@@ -113,7 +113,7 @@ def test_no_message_has_a_word_of_the_library_and_each_has_its_line() -> None:
             assert re.match(r"monitor\.yaml:\d+ \S", line) or "not valid YAML" in line, (what, line[:300])
             text = line.partition(": ")[2]
             assert not LIBRARY.search(text), (what, line[:300])
-            assert OTHERWISE not in text, (what, line[:300])
+            assert FALLBACK_SENTENCE not in text, (what, line[:300])
     assert checked > 1_000
 
 
@@ -131,7 +131,7 @@ def test_every_type_of_error_that_the_settings_give_has_a_sentence() -> None:
 
 def test_an_error_that_nobody_foresaw_is_still_said_in_our_words() -> None:
     details: Any = {"type": "brand_new", "loc": ("a",), "msg": "Input should be new", "input": 1, "ctx": {}}
-    assert sentence(Settings, details) == OTHERWISE
+    assert sentence(Settings, details) == FALLBACK_SENTENCE
 
 
 @pytest.mark.parametrize(

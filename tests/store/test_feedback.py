@@ -46,7 +46,7 @@ def outputs(*events: str, stream: str = "bot", at: float = NOON) -> Incoming:
     rows = Incoming()
     for position, event in enumerate(events):
         made = OutputEvent(id=event, stream=stream, output="x", time=at)
-        rows.add_output(made, Place("outputs", 0, position, at), Privacy())
+        rows.add_outputs([(made, Place("outputs", 0, position, at))], Privacy())
     return rows
 
 

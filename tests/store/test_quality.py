@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -71,6 +73,29 @@ def test_each_output_is_counted_once_when_messages_come_again_and_are_cut_otherw
     found = only(store)
     assert (found.seen, found.judged) == (100, 30)
     assert found.rate == pytest.approx(0.92)
+
+
+@pytest.mark.parametrize("address", ["postgres"], indirect=True)  # one worker alone writes SQLite
+def test_two_workers_that_write_the_same_outputs_at_once_count_them_once(address: str) -> None:
+    """One has lost the partition and does not know it yet. Both read the fence before either has moved it, but for the
+    lock: every one of these batches would be counted twice."""
+    log = Log()
+    for first in range(0, 600, 20):
+        log.append(output_rows(range(first, first + 20)))
+    stores = [open_store(address), open_store(address)]
+    together = Barrier(2)
+
+    def write(store: TraceStore) -> None:
+        for message in range(30):
+            incoming = log.rows(message, message + 1)
+            together.wait()
+            store.write(incoming)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(write, stores))
+    assert only(stores[0], judged=lambda _: ["helpful"]).seen == 600
+    for store in stores:
+        store.close()
 
 
 def test_a_store_that_is_made_again_from_the_log_has_the_same(
@@ -260,6 +285,21 @@ def test_the_evaluators_reason_is_kept_as_privacy_allows(policy: FieldPolicy, ke
     log.append(judgment(1, rationale="Writes to ann@example.com."))
     (row,) = log.rows(privacy=Privacy(fields=(policy,))).judgments
     assert row["rationale"] == kept
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"), [(Keep.FULL, "ann@example.com"), (Keep.MASKED, "[masked email]"), (Keep.NONE, "")]
+)
+def test_attributes_are_kept_as_privacy_allows_in_counts_and_judgments_alike(keep: Keep, kept: str) -> None:
+    log = Log()
+    log.append(output_rows([1], tenant="ann@example.com"))
+    log.append(judgment(1, segments={"model.name": "m", "attributes.tenant": "ann@example.com"}))
+    privacy = Privacy(fields=(FieldPolicy(attributes=keep),))
+    incoming = log.rows(privacy=privacy, attribute="attributes.tenant")
+    (row,), (output,) = incoming.judgments, incoming.counted
+    assert row["segment"] == output.cell.segment == kept
+    assert ("ann@example.com" in row["segments"]) == (keep is Keep.FULL)
+    assert (row["model"], output.cell.model) == ("m", "m 7")
 
 
 def test_hostile_judgments_stop_nothing(store: TraceStore) -> None:

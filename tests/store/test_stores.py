@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+from monitor.events.redaction import mask, mask_each
 from monitor.events.schema import Call, Model, OutputEvent, Prompt, Session, Trace
 from monitor.store import migrate
 from monitor.store.base import StoreError, TraceStore
+from monitor.store.kept_form import is_hashed
 from monitor.store.open import open_store
-from monitor.store.privacy import FieldPolicy, Keep, Privacy, is_hashed
+from monitor.store.privacy import FieldPolicy, Keep, Privacy
 from monitor.store.query import Search
 from monitor.store.records import Incoming, Place
 from monitor.store.tables import metadata
@@ -35,9 +37,9 @@ def event(number: int, **fields: object) -> OutputEvent:
 
 def incoming(events: list[OutputEvent], first: int = 0, day: int = DAY, privacy: Privacy | None = None) -> Incoming:
     made = Incoming()
-    for position, one in enumerate(events, start=first):
-        place = Place("topic-id", 0, position, day * 86_400.0 + 43_200.0)
-        made.add_output(one, place, privacy or Privacy())
+    noon = day * 86_400.0 + 43_200.0
+    placed = [(one, Place("topic-id", 0, position, noon)) for position, one in enumerate(events, start=first)]
+    made.add_outputs(placed, privacy or Privacy())
     made.positions["topic-id", 0] = first + len(events)
     return made
 
@@ -238,3 +240,32 @@ def test_privacy_decides_what_is_kept() -> None:
     assert not is_hashed(masked["input"])
     assert "4111" not in str(hashed)
     assert made.prompts == {}
+
+
+def test_calls_and_steps_keep_what_came_back_masked_and_bounded(store: TraceStore) -> None:
+    body = {"customer": {"mail": "ann@example.com", "password": "hunter2", "pin": 4711, "total": 4711}, "rows": [1, 2]}
+    one = event(
+        1,
+        calls=[
+            Call(dependency="crm", status=200, duration_s=0.2, time="2026-11-30T09:12:44Z", response=body),
+            Call(dependency="search", status=500, error="boom", response=["hit " * 10] * 1_000),
+        ],
+        steps=[{"name": "plan", "duration_s": 0.1, "output": "y" * 9_000}, {"note": "z" * 9_000}],
+    )
+    store.write(incoming([one]))
+    (found,) = store.find("e1")
+    crm, search = found.fields["calls"]
+    assert (crm["status"], crm["duration_s"], crm["time"]) == (200, 0.2, "2026-11-30T09:12:44Z")
+    assert crm["response"]["customer"] == {
+        "mail": "[masked email]", "password": "[masked secret]", "pin": "[masked secret]", "total": 4711,
+    }  # fmt: skip
+    assert crm["response"]["rows"] == [1, 2]
+    assert search["response"].startswith('["hit hit')
+    assert len(search["response"]) < 4_100
+    assert all(len(str(step)) < 4_200 for step in found.fields["steps"])
+    assert found.fields["steps"][0]["output"].endswith("[cut: 9,000 characters]")
+
+
+def test_texts_masked_together_are_masked_as_alone() -> None:
+    texts = ["plain words", "mail bob@example.com", "", "key sk-abc123def456ghi789", "tel. +49 170 1234567", "\ud800 x"]
+    assert mask_each(texts) == [mask(text.encode("utf-8", "replace").decode()) for text in texts]

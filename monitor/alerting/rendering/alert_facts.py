@@ -1,4 +1,4 @@
-"""What every rendering of an alert needs: its segment, its largest changes, why it is over, where else it is seen.
+"""What every rendering of an alert needs, in the same words: state, beginning, segment, largest changes, commands, end.
 
 Pure. May import `monitor.detection` and below.
 """
@@ -8,8 +8,46 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from monitor.alerting.alert import LASTED, RESOLVED_BECAUSE, SEVERITY_NOW, Alert, ChangedFeature
+from monitor.alerting.alert import LASTED, RESOLVED_BECAUSE, SEVERITY_NOW, Alert, ChangedFeature, is_update
+from monitor.alerting.rendering.moments import moment, span
 from monitor.alerting.rendering.terminal_text import plain
+from monitor.detection.records.finding import State
+
+
+def state_words(alert: Alert) -> str:
+    """`FIRING warning`, `UPDATE warning`, `RESOLVED`, `INFO`."""
+    if is_update(alert):
+        return f"UPDATE {alert.severity.value}"
+    if alert.state is State.FIRING:
+        return f"FIRING {alert.severity.value}"
+    return alert.state.value.upper()
+
+
+def since(alert: Alert) -> str:
+    """When the change began: `2025-11-23 09:38:00 UTC, at event 1,204 (90 %: 1,197 to 1,209)`."""
+    began = alert.began_at
+    when = f"{moment(began.time)}, at event {began.index:,}" if began.time is not None else f"event {began.index:,}"
+    return when + (f" (90 %: {began.low:,} to {began.high:,})" if began.low != began.high else "")
+
+
+def noticed(alert: Alert) -> str:
+    """How much later it was found: `38 events or 3 min later, at event 1,242`."""
+    began, raised = alert.began_at, alert.raised_at
+    delay = f"{max(0, raised.index - began.index):,} events"
+    if began.time is not None and raised.time is not None:
+        delay += f" or {span(raised.time - began.time)}"
+    return f"{delay} later, at event {raised.index:,}"
+
+
+def commands(alert: Alert) -> list[tuple[str, str]]:
+    """What a person can do about an alert, and the command for it; empty where it does not fire."""
+    if alert.state is not State.FIRING:
+        return []
+    return [
+        ("Acknowledge", f"oqm alert ack {alert.fingerprint}"),
+        ("Snooze", f"oqm alert snooze {alert.fingerprint} --for 2h"),
+        ("False alarm", f"oqm alert false-alarm {alert.fingerprint}"),
+    ]
 
 
 def resolved_because(alert: Alert) -> str:

@@ -14,11 +14,13 @@ from monitor.alerting.rendering.alert_facts import (
     cause_alone,
     judged,
     largest,
+    noticed,
     refined,
     resolved_in_full,
     segment_text,
+    since,
 )
-from monitor.alerting.rendering.moments import moment
+from monitor.alerting.rendering.plain_text import AFTER_TITLE, BEFORE_TITLE, STEPS_TITLE, TABLE_TITLE
 from monitor.alerting.rendering.terminal_text import excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, State
 
@@ -46,9 +48,8 @@ def _lines(alert: Alert) -> Iterator[str]:
     facts = {
         "Stream": escape(alert.stream),
         "Resolved": escape(resolved_in_full(alert)) if alert.state is State.RESOLVED else "",
-        "Since": f"{moment(alert.began_at.time)}, event {alert.began_at.index:,}"
-        if alert.began_at.time is not None
-        else f"event {alert.began_at.index:,}",
+        "Since": since(alert),
+        "Noticed": noticed(alert),
         "Refined": escape(refined(alert)) if alert.state is State.FIRING else "",
         "Judged": escape(judged(alert)),
         "Where": escape(segment_text(alert.segment)) if alert.segment else "",
@@ -60,7 +61,7 @@ def _lines(alert: Alert) -> Iterator[str]:
     yield from (f"- **{name}:** {value}" for name, value in facts.items() if value)
     if alert.changes:
         yield ""
-        yield "| What changed | before | after | | x floor |"
+        yield f"| {TABLE_TITLE} | before | after | | x floor |"
         yield "|---|--:|--:|--:|--:|"
         for c in largest(alert.changes, _MAX_CHANGES):
             cells = (c.name, c.before_text, c.after_text, c.difference, f"{abs(c.effect):,.1f}")
@@ -69,7 +70,7 @@ def _lines(alert: Alert) -> Iterator[str]:
             yield f"and {len(alert.changes) - _MAX_CHANGES} more"
     if alert.state is State.FIRING:
         yield ""
-        yield "**What to do now**"
+        yield f"**{STEPS_TITLE}**"
         yield ""
         yield from (f"{number}. {escape(step)}" for number, step in enumerate(alert.next_steps, start=1))
     links = {"Runbook": alert.links.runbook, "Dashboard": alert.links.dashboard, "Trace": alert.links.trace}
@@ -77,8 +78,8 @@ def _lines(alert: Alert) -> Iterator[str]:
     yield ""
     yield " · ".join(shown)
     if alert.state is not State.RESOLVED:
-        yield from _examples("Before", alert.excerpts_before)
-        yield from _examples("After", alert.excerpts_after)
+        yield from _examples(BEFORE_TITLE, alert.excerpts_before)
+        yield from _examples(AFTER_TITLE, alert.excerpts_after)
 
 
 def _examples(title: str, excerpts: Sequence[Excerpt]) -> Iterator[str]:

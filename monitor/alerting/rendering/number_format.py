@@ -12,7 +12,7 @@ from monitor.features.base import FeatureSpec, Kind
 
 
 def amount(value: float, unit: str = "") -> str:
-    """Three significant digits, thousands apart: 1180.4 -> `1,180`, 0.01234 -> `0.0123`; the unit behind it."""
+    """Three significant digits, thousands separated: 1180.4 -> `1,180`, 0.01234 -> `0.0123`; the unit behind it."""
     if not math.isfinite(value):
         return "none"
     size = abs(value)

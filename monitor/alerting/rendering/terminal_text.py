@@ -1,4 +1,4 @@
-"""Text laid out in columns of a terminal, where one character may take two columns, or none.
+"""Text in columns of a terminal, where one character may take two columns, or none.
 
 Pure. May import `monitor.events` and below.
 """

@@ -25,7 +25,7 @@ class ContainsCheck(Check):
     def compiled(self) -> Compiled:
         """The check made ready."""
         found = _looked_for(self.contains, "contains", ignore_case=self.ignore_case)
-        return by_text(lambda text: not all(found(text)))
+        return by_text(lambda text: not all(found(text)), ignore_case=self.ignore_case)
 
     def violation(self) -> str:
         """What an output that fails does."""
@@ -44,7 +44,7 @@ class NotContainsCheck(Check):
     def compiled(self) -> Compiled:
         """The check made ready."""
         found = _looked_for(self.not_contains, "not_contains", ignore_case=self.ignore_case)
-        return by_text(lambda text: any(found(text)))
+        return by_text(lambda text: any(found(text)), ignore_case=self.ignore_case)
 
     def violation(self) -> str:
         """What an output that fails does."""
@@ -52,22 +52,16 @@ class NotContainsCheck(Check):
 
 
 def _looked_for(texts: str | tuple[str, ...], setting: str, *, ignore_case: bool) -> Callable[[str], Iterator[bool]]:
-    """A function that says, one after the other, which of the texts an output holds.
+    """A function that says, one after the other, which of the texts an output holds, folded where
+    case is ignored.
 
     Raises `ValueError`, which names the setting, where one of the texts is empty.
     """
     several = (texts,) if isinstance(texts, str) else texts
     if not all(several):
         raise ValueError(f"{setting} must not be empty: an empty text is in every output")
-    if not ignore_case:
-        return lambda output: (text in output for text in several)
-    folded = tuple(map(str.casefold, several))
-
-    def found(output: str) -> Iterator[bool]:
-        output = output.casefold()  # once for all texts
-        return (text in output for text in folded)
-
-    return found
+    wanted = tuple(map(str.casefold, several)) if ignore_case else several
+    return lambda output: (text in output for text in wanted)
 
 
 def _listed(texts: str | tuple[str, ...]) -> str:

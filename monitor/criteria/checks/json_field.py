@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
+from itertools import chain, islice
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -45,29 +47,38 @@ class JsonFieldCheck(Check):
         pattern = None if self.matches is None else linear_pattern(self.matches, "matches")
         types = (self.type,) if isinstance(self.type, str) else self.type
         allowed = None if self.one_of is None else set(map(_typed, self.one_of))
-
-        def fits(value: Any) -> bool:
-            if types is not None and not any(_TYPES[name](value) for name in types):
-                return False
-            if allowed is not None and (isinstance(value, dict | list) or _typed(value) not in allowed):
-                return False
-            if (self.least is not None or self.most is not None) and not _TYPES["number"](value):
-                return False
-            if (self.least is not None and value < self.least) or (self.most is not None and value > self.most):
-                return False
-            return pattern is None or (isinstance(value, str) and pattern(value))
+        least = -math.inf if self.least is None else self.least
+        most = math.inf if self.most is None else self.most
+        rules: list[Callable[[Any], bool]] = []
+        if types is not None:
+            of_type = [_TYPES[name] for name in types]
+            rules.append(of_type[0] if len(of_type) == 1 else lambda value: any(is_it(value) for is_it in of_type))
+        if allowed is not None:
+            rules.append(lambda value: not isinstance(value, dict | list) and _typed(value) in allowed)
+        if self.least is not None or self.most is not None:
+            rules.append(lambda value: _is_number(value) and least <= value <= most)
+        if pattern is not None:
+            rules.append(lambda value: isinstance(value, str) and pattern(value))
+        required = self.required
 
         def violates(document: object) -> bool:
             found, missing = _values(document, steps)
-            return (missing and self.required) or not all(map(fits, found))
+            if missing and required:
+                return True
+            for rule in rules:
+                for value in found:
+                    if not rule(value):
+                        return True
+            return False
 
         def verdicts(outputs: Outputs, rows: Sequence[int]) -> list[Verdict]:
+            texts, json = outputs.texts, outputs.json
             found: list[Verdict] = []
             for row in rows:
-                if outputs.texts[row] is None:
+                if texts[row] is None:
                     found.append(None)
                 else:
-                    is_json, value = outputs.json(row)
+                    is_json, value = json(row)
                     found.append(not is_json or violates(value))
             return found
 
@@ -102,22 +113,18 @@ def _values(document: object, steps: Sequence[str | int]) -> tuple[list[Any], bo
     found: list[Any] = [document]
     missing = False
     for step in steps:
-        following: list[Any] = []
-        for value in found:
-            below = _below(value, step)
-            missing = missing or below is None
-            following += (below or ())[: MAX_VALUES - len(following)]
+        if step == _EVERY:
+            items = chain.from_iterable(each for each in found if isinstance(each, list))
+            following = list(islice(items, MAX_VALUES))
+            missing = missing or not all(isinstance(each, list) for each in found)
+        elif isinstance(step, int):
+            following = [each[step] for each in found if isinstance(each, list) and step < len(each)]
+            missing = missing or len(following) < len(found)
+        else:
+            following = [each[step] for each in found if isinstance(each, dict) and step in each]
+            missing = missing or len(following) < len(found)
         found = following
     return found, missing
-
-
-def _below(value: Any, step: str | int) -> list[Any] | None:
-    """What one step of a path leads to; None: nothing is there."""
-    if step == _EVERY:
-        return value if isinstance(value, list) else None
-    if isinstance(step, int):
-        return [value[step]] if isinstance(value, list) and step < len(value) else None
-    return [value[step]] if isinstance(value, dict) and step in value else None
 
 
 def _typed(value: object) -> tuple[str, object]:
@@ -126,13 +133,17 @@ def _typed(value: object) -> tuple[str, object]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is float or type(value) is int  # and no boolean, which Python takes for an integer
+
+
+def _is_whole(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and value.is_integer())
 
 
 _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda value: isinstance(value, str),
     "number": _is_number,
-    "integer": lambda value: _is_number(value) and float(value).is_integer(),
+    "integer": _is_whole,
     "boolean": lambda value: isinstance(value, bool),
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),

@@ -13,6 +13,7 @@ from monitor.criteria.base import Check, Compiled, Outputs, Verdict
 FEWEST_BYTES = 20  # letters of a text in UTF-8 from which its language counts: "OK" and "Bon" are words of many;
 # bytes, because a Chinese or Thai letter (3 bytes) says about as much as three Latin ones
 SURE = 0.9  # probability from which the identified language counts; below it the check decides nothing
+_LOOKED_AT = 200  # characters that may hold those letters: what has fewer among so many is no text in a language
 _CODE = re.compile(r"[a-z]{2,3}")
 
 
@@ -54,4 +55,10 @@ class LanguageCheck(Check):
 
 
 def _is_long_enough(text: str) -> bool:
-    return sum(len(c.encode("utf-8", "replace")) for c in text[:200] if c.isalpha()) >= FEWEST_BYTES
+    found = 0
+    for letter in text[:_LOOKED_AT]:
+        if letter.isalpha():
+            found += 1 if letter < "\x80" else len(letter.encode("utf-8", "replace"))
+            if found >= FEWEST_BYTES:  # after some five words, mostly
+                return True
+    return False

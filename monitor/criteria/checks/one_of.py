@@ -22,11 +22,8 @@ class OneOfCheck(Check):
 
     def compiled(self) -> Compiled:
         """The check made ready."""
-        if self.ignore_case:
-            folded = {text.strip().casefold() for text in self.one_of}
-            return by_text(lambda text: text.strip().casefold() not in folded)
-        exact = {text.strip() for text in self.one_of}
-        return by_text(lambda text: text.strip() not in exact)
+        allowed = {text.strip().casefold() if self.ignore_case else text.strip() for text in self.one_of}
+        return by_text(lambda text: text.strip() not in allowed, ignore_case=self.ignore_case)
 
     def violation(self) -> str:
         """What an output that fails does."""

@@ -69,10 +69,11 @@ def linear_pattern(pattern: str, setting: str, *, ignore_case: bool = False) -> 
             f"{setting} is no regular expression that RE2 takes: {why.decode() if isinstance(why, bytes) else why}"
         ) from None
 
+    search = compiled.search
+
     def found(text: str) -> bool:
-        try:
-            return compiled.search(text) is not None
-        except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 cannot write
-            return compiled.search(text.encode("utf-8", "replace").decode()) is not None
+        # As bytes it takes half the time: of a text the library works out where the match is in characters. What UTF-8
+        # cannot write, half of a surrogate pair, becomes a question mark.
+        return search(text.encode("utf-8", "replace")) is not None
 
     return found

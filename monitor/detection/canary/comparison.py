@@ -216,9 +216,9 @@ class VersionComparison:
         """A piece's part in the test of whether what fires has ended."""
         window.add(y, new)
         weight = float(new.sum() * (~new).sum() / PIECE)
-        apart = (y[new].mean(0) - y[~new].mean(0)) / reference.sd
+        difference = (y[new].mean(0) - y[~new].mean(0)) / reference.sd
         for column in self._tested:
-            column.add(weight, weight * float(apart[column.place]))
+            column.add(weight, weight * float(difference[column.place]))
 
     # Findings
 

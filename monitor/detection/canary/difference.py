@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from monitor.detection.diagnosis.shift import LEAST_VARIANCE, Shift
 from monitor.detection.reference.moments import CLIP
-from monitor.detection.reference.reference import Joint, Reference
+from monitor.detection.reference.reference import Reference
+from monitor.detection.reference.views import Joint
 from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]

@@ -41,7 +41,7 @@ from monitor.features.base import FeatureSpec, Kind
 
 
 class Basis(NamedTuple):
-    """What a stream's rows are compared by: its context, the reference that scores them, and the last rows held."""
+    """What a stream's rows are compared by: its context, the reference that scores them, and the last rows kept."""
 
     context: Context
     normal: LearnedReference
@@ -152,7 +152,7 @@ def _sides(
     kept: tuple[NDArray[np.intp], NDArray[np.intp]],
     j: int,
 ) -> feature_changes.Sides:
-    """Column j of the old version and of the new one: medians of what is held, or rates of all that came."""
+    """Column j of the old version and of the new one: medians of what is kept, or rates of all that came."""
     layout, k = basis.reference.layout, basis.reference.moments.numbers
     if j < k:
         medians = [_median(basis.history, rows, j) for rows in kept]
@@ -222,7 +222,7 @@ def _examples(basis: Basis, compared: Compared) -> tuple[list[int], list[int]]:
     reference, history = basis.reference, basis.history
     old, new = _kept(compared, history)
     mean = compared.difference.old_mean()
-    apart = np.clip(compared.difference.shift(reference).size, -CLIP, CLIP)
+    shift = np.clip(compared.difference.shift(reference).size, -CLIP, CLIP)
     chosen = []
     for rows, usual in ((old, True), (new, False)):
         with_excerpt = rows[rows >= history.first_excerpt]
@@ -231,6 +231,6 @@ def _examples(basis: Basis, compared: Compared) -> tuple[list[int], list[int]]:
             history.numbers[rows], history.flag_values()[rows], [history.segments[row] for row in rows]
         )
         z = np.clip((y - mean) / reference.sd, -CLIP, CLIP)
-        far = np.abs(z).mean(1) if usual else -(z @ apart)
+        far = np.abs(z).mean(1) if usual else -(z @ shift)
         chosen.append([int(rows[at]) for at in np.sort(np.argsort(far, kind="stable")[:EXAMPLES])])
     return chosen[0], chosen[1]

@@ -14,11 +14,15 @@ Pure. May import `monitor.detection.columns` and `monitor.features`.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.detection.columns.answered_questions import AnsweredQuestions
 from monitor.detection.columns.categories import ABSENT
 from monitor.detection.columns.dependency_columns import MIN_ROWS, MIN_ROWS_OF_A_SHORT_WARMUP
 from monitor.detection.columns.known_values import KnownValues
@@ -27,7 +31,9 @@ from monitor.detection.columns.stream_rows import StreamRows
 from monitor.detection.reference.young_reference import least_rows
 from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.base import FeatureSpec, Kind
-from monitor.features.families.facts import NEW_VALUE
+from monitor.features.declared_attributes import DeclaredAttribute
+from monitor.features.families.facts import NEW_VALUE, OTHER_ANSWER
+from monitor.features.families.feedback import OF_ATTRIBUTES
 from monitor.features.families.keyed_templates import TEMPLATES, Template
 from monitor.features.keyed import NO_KEYED, Keyed, spec_with_key, split_key
 
@@ -37,17 +43,20 @@ MAX_NEW_SHARE = 0.02
 """Share of a category's rows whose value no other row has, up to which its set counts as closed."""
 ID_FROM = 1_000.0
 """Whole numbers that reach this and differ in most rows are identifiers; scores and counts lie below."""
-MAX_DISTINCT_SHARE = 0.5
+MAX_DISTINCT_SHARE = 0.5  # of the rows: with fewer distinct ones the number comes again, so it counts something
 CLOCK_CORRELATION = 0.9
 """Rank correlation with the order of rows from which a number is a clock or a counter: it has no level to keep."""
-TRUE_FROM = 0.5
+TRUE_FROM = 0.5  # flags are 0 and 1: any place between would do
+NOTHING: Mapping[str, DeclaredAttribute] = MappingProxyType({})
+"""No declared attributes."""
 
 
 class KeyedColumnsState(StateRecord):
-    """Of `KeyedColumns`; `known` is None where no values are watched."""
+    """Of `KeyedColumns`; `known` and `answered` are None where no values are watched."""
 
     names: list[str]
     known: list[str] | None
+    answered: list[tuple[str, list[tuple[str, ...]]]] | None = None
 
 
 class KeyedColumns:
@@ -59,33 +68,48 @@ class KeyedColumns:
         The columns, in order.
     known
         The facts that the reference states, where it states a closed set of them; None else.
+    answered
+        What it states in answer to inputs that repeat, where their answers are settled; None else.
     specs
         Declarations of what is watched.
     """
 
-    def __init__(self, names: tuple[str, ...] = (), known: KnownValues | None = None) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...] = (),
+        known: KnownValues | None = None,
+        declared: Mapping[str, DeclaredAttribute] = NOTHING,
+        answered: AnsweredQuestions | None = None,
+    ) -> None:
         self.names = names
         self.known = known
-        self.specs: tuple[FeatureSpec, ...] = tuple(_spec(name) for name in names) + (
-            () if known is None else (NEW_VALUE,)
+        self.answered = answered
+        self.specs: tuple[FeatureSpec, ...] = (
+            *(_spec(name, declared) for name in names),
+            *(() if known is None else (NEW_VALUE,)),
+            *(() if answered is None else (OTHER_ANSWER,)),
         )
         self._templates = [TEMPLATES[split_key(name)[0]] for name in names]
 
     @classmethod
-    def of(cls, rows: StreamRows) -> KeyedColumns:
-        """The columns to watch of these rows, a stream's reference."""
+    def of(cls, rows: StreamRows, declared: Mapping[str, DeclaredAttribute] = NOTHING) -> KeyedColumns:
+        """The columns to watch of these rows, a stream's reference; those of `declared` attributes come first."""
         if not rows.keyed:
             return cls()
         called = Counter(name for each in rows.keyed for name in each)
         least = least_rows(MIN_ROWS, len(rows), MIN_ROWS_OF_A_SHORT_WARMUP)
         room = {feature: template.most for feature, template in TEMPLATES.items()}
         chosen = []
-        for name, count in sorted(called.items(), key=lambda item: (-item[1], item[0])):
+        order = sorted(called.items(), key=lambda item: (not _is_declared(item[0], declared), -item[1], item[0]))
+        for name, count in order:
             feature = split_key(name)[0]
-            if count >= least and room.get(feature) and _has_a_level(TEMPLATES[feature], name, rows.keyed):
+            if _is_declared(name, declared):
+                if count >= least and _has_a_level(TEMPLATES[feature], name, rows.keyed):
+                    chosen.append(name)
+            elif count >= least and room.get(feature) and _has_a_level(TEMPLATES[feature], name, rows.keyed):
                 room[feature] -= 1
                 chosen.append(name)
-        return cls(tuple(sorted(chosen)), KnownValues.of(rows.keyed))
+        return cls(tuple(sorted(chosen)), KnownValues.of(rows.keyed), declared, AnsweredQuestions.of(rows.keyed))
 
     def as_columns(self, rows: StreamRows, *, learning: bool) -> StreamRows:
         """The rows (n) with these columns; no value where a row does not have the key.
@@ -105,6 +129,8 @@ class KeyedColumns:
                 numbers[name] = np.array([_number(each, name) for each in keyed])
         if self.known is not None:
             categories[NEW_VALUE.name] = self.known.new_values(keyed, learning=learning)
+        if self.answered is not None:
+            categories[OTHER_ANSWER.name] = self.answered.other_values(keyed, learning=learning)
         values = [rows.values, *(compress(column)[:, None] for column in numbers.values())]
         return replace(
             rows,
@@ -116,18 +142,34 @@ class KeyedColumns:
 
     def to_state(self) -> KeyedColumnsState:
         """For a snapshot."""
-        return KeyedColumnsState(list(self.names), None if self.known is None else self.known.to_state())
+        return KeyedColumnsState(
+            list(self.names),
+            None if self.known is None else self.known.to_state(),
+            None if self.answered is None else self.answered.to_state(),
+        )
 
     @classmethod
-    def from_state(cls, state: KeyedColumnsState) -> KeyedColumns:
+    def from_state(cls, state: KeyedColumnsState, declared: Mapping[str, DeclaredAttribute] = NOTHING) -> KeyedColumns:
         """The columns that `state` described; a template that this version does not have is dropped."""
         still = tuple(name for name in state.names if split_key(name)[0] in TEMPLATES)
-        return cls(still, None if state.known is None else KnownValues.from_state(state.known))
+        known = None if state.known is None else KnownValues.from_state(state.known)
+        answered = None if state.answered is None else AnsweredQuestions.from_state(state.answered)
+        return cls(still, known, declared, answered)
+
+    def with_declared(self, declared: Mapping[str, DeclaredAttribute]) -> KeyedColumns:
+        """The same columns, with the directions that hurt as they are declared now."""
+        return KeyedColumns(self.names, self.known, declared, self.answered)
 
 
-def _spec(name: str) -> FeatureSpec:
+def _is_declared(name: str, declared: Mapping[str, DeclaredAttribute]) -> bool:
     feature, key = split_key(name)
-    return spec_with_key(TEMPLATES[feature].spec, key)
+    return key in declared and feature in OF_ATTRIBUTES
+
+
+def _spec(name: str, declared: Mapping[str, DeclaredAttribute]) -> FeatureSpec:
+    feature, key = split_key(name)
+    spec = spec_with_key(TEMPLATES[feature].spec, key)
+    return msgspec.structs.replace(spec, worse=declared[key].direction) if _is_declared(name, declared) else spec
 
 
 def _number(said: Keyed, name: str) -> float:

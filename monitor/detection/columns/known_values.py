@@ -42,7 +42,7 @@ class KnownValues:
     @classmethod
     def of(cls, keyed: Sequence[Keyed]) -> KnownValues | None:
         """The values of n rows, a reference; None where they are no closed set or too few."""
-        rows = [_values(each) for each in keyed]
+        rows = [values_of(each) for each in keyed]
         counts = Counter(value for values in rows for value in values)
         if sum(map(bool, rows)) < MIN_ROWS_WITH_VALUES or len(counts) > MAX_KNOWN:
             return None
@@ -58,7 +58,8 @@ class KnownValues:
         """The first new value of each row, or `none`; of rows that the set was learned from, by the other rows."""
         seen_elsewhere = 2 if learning else 1
         return [
-            next((value for value in _values(each) if self._counts[value] < seen_elsewhere), NONE_NEW) for each in keyed
+            next((value for value in values_of(each) if self._counts[value] < seen_elsewhere), NONE_NEW)
+            for each in keyed
         ]
 
     def to_state(self) -> list[str]:
@@ -71,5 +72,6 @@ class KnownValues:
         return cls(Counter(state))
 
 
-def _values(said: Keyed) -> list[str]:
+def values_of(said: Keyed) -> list[str]:
+    """The values that an output states, each with its unit."""
     return [name[len(_PREFIX) : -1] for name in said if name.startswith(_PREFIX)]

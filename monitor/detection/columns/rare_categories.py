@@ -22,7 +22,7 @@ from monitor.detection.state.snapshot_codec import StateRecord
 
 MOST = 512
 """Values kept, over all categories of a stream."""
-LONGEST = 96
+LONGEST = 96  # characters of a value that are kept: enough to recognise it in a sentence
 NONE = "none"
 """What a missing value is called."""
 

@@ -164,7 +164,7 @@ class RecentRows:
         self._excerpts.put([text for pair in excerpts[-EXCERPTS:] for text in pair])
 
     def _followed_by(self, more: range | NDArray[np.int64]) -> range | NDArray[np.int64]:
-        """The last indices, of those held and then these."""
+        """The last indices, of those kept and then these."""
         held = self._indices
         if isinstance(held, range) and isinstance(more, range) and (not held or not more or held.stop == more.start):
             start, stop = (held or more).start, (more or held).stop
@@ -211,7 +211,7 @@ class RecentRows:
 
     @property
     def first_id(self) -> int:
-        """Position of the oldest row whose id is held."""
+        """Position of the oldest row whose id is kept."""
         return len(self) - len(self._ids)
 
     def event_id(self, position: int) -> str:
@@ -220,7 +220,7 @@ class RecentRows:
 
     @property
     def first_excerpt(self) -> int:
-        """Position of the oldest row whose excerpt is held."""
+        """Position of the oldest row whose excerpt is kept."""
         return len(self) - len(self._excerpts) // 2
 
     def excerpt(self, position: int) -> Excerpt:

@@ -279,7 +279,7 @@ class Centre:
     """The mean embedding of a stream's first outputs, and distances to it.
 
     Sums of float16 values are exact in float64 here, so the order and the cut of batches do not matter. Once the centre
-    is complete it is held in single precision.
+    is complete it is kept in single precision.
     """
 
     def __init__(self, warmup: int = 4 * CENTRE_OF) -> None:

@@ -25,7 +25,7 @@ from monitor.detection.reference.learned_reference import LearnedReference, Lear
 from monitor.detection.state.snapshot_codec import from_plain, pack, to_plain, unpack
 from monitor.errors import StateError
 
-FORMAT = 2
+FORMAT = 2  # of snapshots; 2 since means of products are kept in half precision
 NAME = "evidence"
 
 

@@ -21,7 +21,7 @@ from monitor.detection.detectors.base import Reading, Status
 from monitor.detection.detectors.parameters import ADWIN, KSWIN, PAGE_HINKLEY, Parameters
 from monitor.errors import StateError
 
-FORMAT = 1
+FORMAT = 1  # of snapshots; nothing has changed in them so far
 _SCALAR = ("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar"), ("numpy", "dtype")
 
 

@@ -1,7 +1,7 @@
 """Reads the state of river's detectors without running anything that the state names.
 
 A river detector pickles, and a pickle is a program: whoever can write to the state topic could run code on a worker. So
-a pickle is taken apart here into plain values before any class of river's sees it:
+a pickle is decoded here into plain values before any class of river's sees it:
 
 1. Only the opcodes that these pickles use are accepted (`OPCODES`). Those that ask for extensions, persistent ids or
    large memo tables are not among them.

@@ -78,7 +78,7 @@ def burn_that_covers(drift: Finding, burns: Iterable[Finding], features: Declare
 def beside(finding: Finding, known: Finding) -> Finding:
     """A finding that says what it goes with."""
     title = known.title.removeprefix(f"{known.stream}: ")
-    return msgspec.structs.replace(finding, cause=f"{finding.cause} It goes with what is told: {title}.")
+    return msgspec.structs.replace(finding, cause=f"{finding.cause} It belongs to what is already reported: {title}.")
 
 
 def as_information(finding: Finding) -> Finding:

@@ -19,8 +19,11 @@ from scipy.special import chdtrc
 from monitor.detection.columns.recent_rows import VERSIONS, Segments
 from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.reference.moments import CLIP
-from monitor.detection.reference.reference import Joint, Reference
+from monitor.detection.reference.reference import Reference
 from monitor.detection.reference.segment_means import SegmentMeans, beyond
+from monitor.detection.reference.views import Joint
+from monitor.features.families.feedback import OF_ATTRIBUTES
+from monitor.features.keyed import has_key, split_key
 
 Array = NDArray[np.float64]
 
@@ -140,6 +143,7 @@ class _Changed:
             for pair in pairs:
                 self.members.setdefault(pair, []).append(row)
         self._reference, self._table, self._y, self._segments, self._moved = reference, table, y, segments, moved
+        self._own = _of_attributes(reference, self.columns)
         self._enough = max(FEWEST_ROWS, LEAST_SHARE * self.n)
 
     def versions(self) -> tuple[bool, dict[str, str]]:
@@ -162,7 +166,7 @@ class _Changed:
     def new_segments(self) -> list[Pair]:
         """Values of one attribute that the reference never saw and without whose rows nothing would have moved."""
         for name in self._table.attributes():
-            if name in VERSIONS or len(self._table.values(name)) < 2:
+            if name in VERSIONS or len(self._table.values(name)) < 2 or self._says_itself(name):
                 continue
             new = {v: rows for (a, v), rows in self.members.items() if a == name and not self._table.share(a, v)}
             rows = sorted(row for held in new.values() for row in held)
@@ -177,7 +181,7 @@ class _Changed:
 
     def is_carried_by(self, pair: Pair) -> bool:
         """Whether the segment whose bets crossed carries the change: the others did not change as it did."""
-        if pair not in self.members:
+        if pair not in self.members or pair[0] in self._own:
             return False
         inside, outside, rest = self._both_sides(pair)
         return (
@@ -218,6 +222,7 @@ class _Changed:
             (name, value): rows
             for (name, value), rows in sorted(self.members.items())
             if len(rows) >= self._enough
+            and name not in self._own
             and not table.is_wide(name)
             and table.share(name, value) <= NEARLY_ALL
             and (name in table.attributes() or name in new_versions)
@@ -225,14 +230,15 @@ class _Changed:
 
     def is_mix(self) -> bool:
         """Whether the shift is that of a change of shares between the values of an attribute, and no more."""
-        reference, table, columns = self._reference, self._table, self.columns
-        mean = self._y[:, columns].mean(0)
-        size = float(np.abs((mean - reference.mean[columns]) / reference.sd[columns]).mean())
+        reference, table = self._reference, self._table
         noise = MEAN_ABSOLUTE_NOISE / np.sqrt(self.n)
         for name in table.attributes():
             values = table.values(name)
-            if len(values) < 2:
+            if len(values) < 2 or self._says_itself(name):
                 continue
+            columns = np.setdiff1d(self.columns, self._own.get(name, ()))
+            mean = self._y[:, columns].mean(0)
+            size = float(np.abs((mean - reference.mean[columns]) / reference.sd[columns]).mean())
             now = {value: len(self.members.get((name, value), ())) / self.n for value in values}
             moved = 0.5 * sum(abs(now[value] - table.share(name, value)) for value in values)
             if moved < LEAST_SHARE_MOVED or sum(now.values()) < LEAST_SHARE_KNOWN:
@@ -245,6 +251,13 @@ class _Changed:
             if float(np.maximum(np.abs(left) - noise, 0).mean()) < MOST_LEFT * max(size - noise, 1e-9):
                 return True
         return False
+
+    def _says_itself(self, name: str) -> bool:
+        """Whether nothing moved surely but what this attribute says, as thumbs: its shares explain no other change."""
+        if name not in self._own:
+            return False
+        others = np.setdiff1d(self.columns, self._own[name])
+        return not (np.abs(self._moved.surety[others]) >= INPUT_SURETY).any()
 
     def _both_sides(self, pair: Pair) -> tuple[tuple[float, float], tuple[float, float], int]:
         """The effect inside a segment and outside of it, each against its own past, and how many rows are outside."""
@@ -316,6 +329,16 @@ def _surest_columns(reference: Reference, moved: Shift) -> NDArray[np.intp]:
     surety = np.where(reference.is_input, 0.0, np.abs(moved.surety))
     order = np.argsort(-surety)[:MOST_COLUMNS]
     return order[surety[order] > LEAST_SURETY]
+
+
+def _of_attributes(reference: Reference, columns: NDArray[np.intp]) -> dict[str, list[int]]:
+    """Those of these columns that are an attribute of the events themselves (feedback), by the name of its segments."""
+    own: dict[str, list[int]] = {}
+    for j in columns.tolist():
+        name = reference.layout.name(j)
+        if has_key(name) and split_key(name)[0] in OF_ATTRIBUTES:
+            own.setdefault(f"attributes.{split_key(name)[1]}", []).append(j)
+    return own
 
 
 def inputs_moved(reference: Reference, moved: Shift) -> bool:

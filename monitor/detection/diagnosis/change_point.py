@@ -1,7 +1,7 @@
 """When a change began.
 
 The change point maximises the log likelihood ratio of "shifted from here on" against "as in the reference" over the
-rows held (Page 1954; for the posterior over change points Shiryaev 1963): normal with a shifted mean on the whitened
+rows kept (Page 1954; for the posterior over change points Shiryaev 1963): normal with a shifted mean on the whitened
 scores, Bernoulli on the flags. The size of the shift is estimated from the rows after the point, and both are iterated.
 """
 
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.reference.moments import CLIP
-from monitor.detection.reference.reference import Reference, View
+from monitor.detection.reference.reference import Reference
+from monitor.detection.reference.views import View
 
 Array = NDArray[np.float64]
 

@@ -17,6 +17,7 @@ from monitor.detection.diagnosis.shift import Shift
 from monitor.detection.records.declared_features import DeclaredFeatures, side_of
 from monitor.detection.records.finding import (
     FAMILY_MISSING,
+    SPREAD,
     TAIL,
     Driver,
     FeatureChange,
@@ -34,6 +35,8 @@ DECISIVE_SHARE = 0.7
 there is always some among the changes, has less."""
 DECISIVE_CAUSE = 3.5
 """Standard errors that are enough for a dependency or an error to decide: by chance once in 2,000."""
+_TIMES = frozenset({Role.LATENCY, Role.DEPENDENCY})
+"""What a slow dependency explains."""
 SIZES = frozenset({Role.LENGTH, Role.EMPTY})
 """What says how long outputs are."""
 MANY_UNPARSED = 0.2
@@ -56,11 +59,18 @@ def decisive(
     for j, size in enumerate(np.abs(moved.surety).tolist()):
         name = reference.layout.name(j)
         sure[name] = max(size, sure.get(name, 0.0))
-    most = max((sure.get(change.name, 0.0) for change in changes), default=0.0)
+    surest = max(changes, key=lambda change: sure.get(change.name, 0.0), default=None)
+    most = 0.0 if surest is None else sure.get(surest.name, 0.0)
+    slow = surest is not None and features.role(surest.name) in _TIMES
 
     def enough(change: FeatureChange) -> float:
         nearly = DECISIVE_SHARE * most
-        return min(DECISIVE_CAUSE, nearly) if is_upstream(features.role(change.name)) else nearly
+        if not _is_upstream(change, features):
+            return nearly
+        if slow or _is_fault_upstream(change, features):
+            return min(DECISIVE_CAUSE, nearly)
+        # A slow dependency explains slow answers and no other ones, so it decides where it is among the surest itself.
+        return max(nearly, min(DECISIVE_CAUSE, most))
 
     return [change for change in changes if sure.get(change.name, most) >= enough(change)]
 
@@ -71,11 +81,26 @@ def driver_of(decisive: Sequence[FeatureChange], features: DeclaredFeatures) -> 
     Latency, tokens and cost follow outputs, so they are the driver only where no output moved, or a single one that is
     less sure and says nothing of length; errors and dependencies come first.
     """
-    if any(is_upstream(features.role(change.name)) and not _ends_ordinarily(change, features) for change in decisive):
+    if any(_is_upstream(change, features) for change in decisive):
         return Driver.CALL
     moved = [change for change in decisive if side_of(change.name) == "output"]
     output = len(moved) > 1 or any(c is decisive[0] or features.role(c.name) in SIZES for c in moved)
     return Driver.OUTPUT if output or not decisive else Driver.CALL
+
+
+def _is_upstream(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether a change is of something in front of the model that broke, got slow or answers in another shape.
+
+    Neither more of one dependency's calls, which follow from what is asked, nor that some count varies less.
+    """
+    role = features.role(change.name)
+    return is_upstream(role) and _may_lead(change, features) and not change.name.endswith(SPREAD)
+
+
+def _is_fault_upstream(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether outputs may have changed because of it: a failure or another shape, and no time that a call took."""
+    spec = features.spec(change.name)
+    return _is_upstream(change, features) and spec is not None and spec.kind is not Kind.NUMBER
 
 
 def expected_roles(
@@ -83,12 +108,14 @@ def expected_roles(
 ) -> frozenset[Role]:
     """Roles of which the lead must be, whatever is surer; empty where any may lead.
 
-    Of a change of the call, those of what broke. Where a program can no longer read a fifth of the outputs, those of
-    the format.
+    Of a change of the call, those of what broke, or else those of the decisive changes. Where a program can no longer
+    read a fifth of the outputs, those of the format.
     """
     if driver is Driver.CALL:
-        found = _kind_of_call(changes, decisive, features)
-        return frozenset() if found is None else frozenset(KINDS[found].roles)
+        found = _kind_of_call(decisive, features)
+        if found is not None:
+            return frozenset(KINDS[found].roles)
+        return frozenset(role for each in decisive if (role := features.role(each.name)) is not None)
     formats = KINDS[FindingKind.FORMAT].roles
     if driver is Driver.OUTPUT and any(_breaks(change, formats, features) for change in changes):
         return frozenset(formats)
@@ -108,6 +135,9 @@ def kind_of(
         role = None  # reasoning that is written into the output costs, and is first of all another output
     if lead is not None and role is Role.LAYOUT and lead.usual == JSON_START:
         role = Role.FORMAT
+    spec = None if lead is None else features.spec(lead.name)
+    if role is Role.LANGUAGE and spec is not None and spec.kind is not Kind.CATEGORY:
+        role = None  # a share of characters: other words, and perhaps no other language
     if lead is not None and role is Role.FINISH:
         if str(lead.value).lower() in LIMIT_FINISHES:
             return FindingKind.TRUNCATION
@@ -127,10 +157,8 @@ def _ends_ordinarily(change: FeatureChange, features: DeclaredFeatures) -> bool:
     return features.role(change.name) is Role.FINISH and str(change.value).lower() in ORDINARY_FINISHES
 
 
-def _kind_of_call(
-    changes: Sequence[FeatureChange], decisive: Sequence[FeatureChange], features: DeclaredFeatures
-) -> FindingKind | None:
-    """The kind of a change of the call around the model: a decisive one that is upstream, else the first that has one.
+def _kind_of_call(decisive: Sequence[FeatureChange], features: DeclaredFeatures) -> FindingKind | None:
+    """The kind of a change of the call around the model: of the decisive changes an upstream one, else the first.
 
     More or fewer calls that end as they should are left out.
     """
@@ -138,7 +166,7 @@ def _kind_of_call(
     for kind, info in KINDS.items():
         if info.upstream and surest.intersection(info.roles):
             return kind
-    named = (kind_of_call(features.role(each.name)) for each in changes if _may_lead(each, features))
+    named = (kind_of_call(features.role(each.name)) for each in decisive if _may_lead(each, features))
     return next((kind for kind in named if kind is not None), None)
 
 

@@ -1,7 +1,7 @@
 """What changed: from the last rows, after evidence crossed its threshold, to one `Diagnosis`.
 
 `diagnose` places the change point, finds the rows that show the change (all of them, or those of one segment), lists
-the features that moved and decides what drives the change. It is a pure function of the rows held, the reference they
+the features that moved and decides what drives the change. It is a pure function of the rows kept, the reference they
 are judged against and what the evidence says. It changes nothing and decides nothing about alerts; that follows from
 the diagnosis in `monitor.detection.stream.verdict`.
 
@@ -11,11 +11,12 @@ Called by `monitor.detection.stream.reference_monitor`. Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,11 +24,13 @@ from monitor.detection.columns.rare_categories import RareCategories
 from monitor.detection.columns.recent_rows import LENGTH, RecentRows, Segments
 from monitor.detection.diagnosis import attribution, change_point, classify, feature_changes, naming
 from monitor.detection.diagnosis.shift import Shift, shift, surest_flag, widening
+from monitor.detection.diagnosis.some_outputs import OfSome, of_some
 from monitor.detection.records.context import Context
 from monitor.detection.records.finding import BeganAt, Driver, FeatureChange, Finding, FindingKind, base_name
 from monitor.detection.records.plain_numbers import finite
 from monitor.detection.reference.learned_reference import LearnedReference
 from monitor.detection.reference.reference import Reference
+from monitor.features.base import Role
 
 Array = NDArray[np.float64]
 Segment = tuple[str, str]
@@ -43,7 +46,7 @@ LEAST_ERRORS_OF_A_SPREAD = 1.5
 numbers some spread looks different by one."""
 MIN_LOG_RATIO_OF_FLAGS = {"rate": 7.0, "failure": 4.5}
 """Log likelihood ratio (`surest_flag`) from which a change that only bets on flags report is believed.
-Other questions to the same model set rates apart although no mean moves; faults do so less often than the rest."""
+Other questions to the same model change rates although no mean moves; those of faults less often than the rest."""
 MIN_LOG_RATIO_OF_A_DETECTOR = 7.0
 """Log likelihood ratio of a number's shift from which its own detector is believed; as for flags. KSWIN, which finds
 drift in every other window of calm rows, fired in none of 32,000 with it."""
@@ -102,11 +105,11 @@ class Diagnosis:
     reference
         The reference that the rows were compared with.
     rows
-        Positions (n) among the rows held, of those that show the change: all since it began, or one segment's.
+        Positions (n) among the rows kept, of those that show the change: all since it began, or one segment's.
     position
-        Position among the rows held at which the change began.
+        Position among the rows kept at which the change began.
     rows_since
-        Rows held since then, whatever their segment.
+        Rows kept since then, whatever their segment.
     undecided
         Whether inputs moved together with the outputs, and the rows are too few to tell which drives the change.
     unconfirmed
@@ -161,7 +164,7 @@ def diagnose(
     normal: LearnedReference,
     rare: RareCategories,
 ) -> Diagnosis:
-    """What changed among the rows held from position `start` on, with which the evidence was collected.
+    """What changed among the rows kept from position `start` on, with which the evidence was collected.
 
     Parameters
     ----------
@@ -201,7 +204,8 @@ def diagnose(
     )
     sure = naming.sureties(reference, moved)
     expected = classify.expected_roles(changes, decisive, driver, context.specs)
-    said = naming.placed(everything, sure, driver, context.specs, expected)
+    some = _of_some(context, reference, numbers[rows - start], everything, sure, driver, located.attribution)
+    said = _said(context, everything, some, sure, driver, expected)
     lead = next(iter(naming.named(said, context.specs)), None)
     return Diagnosis(
         kind=classify.kind_of(lead, driver, located.attribution, context.specs),
@@ -229,7 +233,7 @@ def diagnose_again(
     rare: RareCategories,
     known: Finding,
 ) -> Diagnosis:
-    """What the rows held from position `start` on, all since its change point, say of a finding that fires.
+    """What the rows kept from position `start` on, all since its change point, say of a finding that fires.
 
     Called when more rows have come than it was raised with (`monitor.detection.stream.revision`). Kind, driver and
     beginning stay: they identify the finding. Changes and segment are measured again as `diagnose` measures them.
@@ -255,11 +259,13 @@ def diagnose_again(
     decisive = classify.decisive(reference, moved, changes, context.specs)
     driver = known.driver or Driver.OUTPUT
     expected = classify.expected_roles(changes, decisive, driver, context.specs)
+    sure = naming.sureties(reference, moved)
+    some = _of_some(context, reference, numbers[population.rows], everything, sure, driver, found)
     return Diagnosis(
         kind=known.kind,
         driver=driver,
         changes=changes,
-        said=naming.placed(everything, naming.sureties(reference, moved), driver, context.specs, expected),
+        said=_said(context, everything, some, sure, driver, expected),
         decisive=decisive,
         attribution=found,
         began=known.began_at,
@@ -270,6 +276,39 @@ def diagnose_again(
         undecided=False,
         unconfirmed=False,
     )
+
+
+def _of_some(
+    context: Context,
+    reference: Reference,
+    numbers: NDArray[np.float16],
+    everything: list[FeatureChange],
+    sure: Mapping[str, float],
+    driver: Driver,
+    found: attribution.Attribution,
+) -> OfSome:
+    """What changed in a part of the outputs; `numbers` (n, k) are the rows that show the change, before ranking.
+
+    Nothing where outputs are not what changed, and nothing within a segment, whose outputs may always lie at an edge.
+    """
+    if driver is not Driver.OUTPUT or found.segment or not everything:
+        return OfSome([], {})
+    return of_some(reference, numbers, context.specs, everything, sure)
+
+
+def _said(
+    context: Context,
+    everything: list[FeatureChange],
+    some: OfSome,
+    sure: Mapping[str, float],
+    driver: Driver,
+    expected: frozenset[Role],
+) -> list[FeatureChange]:
+    """The changes with their places; a change of a part of the outputs stands in for the level of its feature."""
+    replaced = {base_name(change.name) for change in some.changes}
+    levels = [change for change in everything if change.name not in replaced]
+    placed = naming.placed([*levels, *some.changes], {**sure, **some.sureties}, driver, context.specs, expected)
+    return placed + [msgspec.structs.replace(each, place=-1) for each in everything if each.name in replaced]
 
 
 def _deciding(context: Context, everything: list[FeatureChange]) -> list[FeatureChange]:
@@ -327,7 +366,7 @@ def _point(reference: Reference, crossing: Crossing, population: _Population) ->
 
 
 class _Rows(NamedTuple):
-    """Rows held (their positions, n) that show a change, with the rare values of their categories."""
+    """Rows kept (their positions, n) that show a change, with the rare values of their categories."""
 
     history: RecentRows
     positions: NDArray[np.intp]
@@ -357,7 +396,7 @@ def _changes(
         if not changes and spreads is not None:
             surely = max(sure, LEAST_ERRORS_OF_A_SPREAD)
             spread = feature_changes.spread_effects(reference, spreads, context.settings.floors, surely)
-            changes = feature_changes.spread_changes(reference, spread, numbers)
+            changes = feature_changes.spread_changes(reference, spread, numbers, context.specs)
         if changes or moved.rows > MIN_ROWS_TO_CALL_A_SHIFT_SMALL:
             break
     return changes
@@ -404,7 +443,7 @@ def _is_unconfirmed(
 ) -> bool:
     """Whether only bets on flags report a change, and no flag moved further than two samples of one rate may differ.
 
-    `y` (n, d) are the scores of these rows held (n); `asked` is the feature that has a value exactly where an event has
+    `y` (n, d) are the scores of these rows kept (n); `asked` is the feature that has a value exactly where an event has
     an input.
     """
     kind = next(iter(crossing.kinds)) if len(crossing.kinds) == 1 else None

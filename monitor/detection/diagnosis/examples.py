@@ -13,16 +13,16 @@ from monitor.detection.reference.reference import Reference
 Array = NDArray[np.float64]
 
 MAX_ROWS_BEFORE_A_CHANGE = 40
-"""Rows before a change among which usual examples are looked for: excerpts of 40 rows are held."""
+"""Rows before a change among which usual examples are looked for: excerpts of 40 rows are kept."""
 CLIP = 4.0
 """Standard deviations beyond which a feature says no more of how well a row shows the change: one value far out must
 not choose the example."""
 
 
 def typical(reference: Reference, history: RecentRows, before: int, y: Array | None = None) -> list[Excerpt]:
-    """Of the rows before a position whose excerpts are held, those nearest to the reference's centre.
+    """Of the rows before a position whose excerpts are kept, those nearest to the reference's centre.
 
-    `y` (n, d) are the scores of the last rows before it, where they are at hand. Empty where too few rows are held.
+    `y` (n, d) are the scores of the last rows before it, where they are at hand. Empty where too few rows are kept.
     """
     start = max(history.first_excerpt, before - MAX_ROWS_BEFORE_A_CHANGE)
     if before - start < EXAMPLES:
@@ -37,7 +37,7 @@ def typical(reference: Reference, history: RecentRows, before: int, y: Array | N
 def like(history: RecentRows, before: int, usual: list[Excerpt], after: list[Excerpt]) -> list[Excerpt]:
     """For each example after a change one from before it, with the most similar input; else one of the usual ones.
 
-    Looked for among the rows before the position whose excerpts are held, and the usual ones.
+    Looked for among the rows before the position whose excerpts are kept, and the usual ones.
     """
     start = max(history.first_excerpt, before - MAX_ROWS_BEFORE_A_CHANGE)
     return side_by_side([*usual, *(history.excerpt(place) for place in range(start, before))], usual, after)

@@ -19,7 +19,7 @@ from monitor.detection.columns.rare_categories import is_value, shown
 from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.diagnosis.rounding import number, rounded
 from monitor.detection.diagnosis.shift import Shift, widening
-from monitor.detection.records.finding import ANY, DIFFERS, SPREAD, TAIL, FeatureChange
+from monitor.detection.records.finding import ANY, DIFFERS, PRESENT, SPREAD, TAIL, FeatureChange
 from monitor.detection.reference.reference import Reference
 from monitor.detection.settings import Floors
 from monitor.features.base import FeatureSpec, Kind
@@ -76,10 +76,12 @@ def spread_effects(reference: Reference, y: Array, floors: Floors, sure: float) 
     return np.asarray(np.where((np.abs(surety) > sure) & watched, effect, 0.0))
 
 
-def spread_changes(reference: Reference, effect: Array, numbers: NDArray[np.float16]) -> list[FeatureChange]:
+def spread_changes(
+    reference: Reference, effect: Array, numbers: NDArray[np.float16], specs: Mapping[str, FeatureSpec]
+) -> list[FeatureChange]:
     """Numbers that spread wider or narrower by their floor, most first.
 
-    They are called `<feature>.spread`; before and after are interquartile ranges.
+    They are called `<feature>.spread`; before and after are interquartile ranges, of counts whole or halves.
     """
     found = []
     for j in np.argsort(-np.abs(effect)):
@@ -89,6 +91,9 @@ def spread_changes(reference: Reference, effect: Array, numbers: NDArray[np.floa
         values = expand(numbers[:, j])
         values = values[np.isfinite(values)]
         before = rounded(reference.ranks.middle_half(int(j)))
+        spec = specs.get(name)
+        if spec is not None and spec.kind is Kind.COUNT:
+            before = of_count(before)  # between two counts there is none, which quantiles of knots do not know
         after = rounded(float(np.subtract(*np.quantile(values, [0.75, 0.25])))) if len(values) else before
         if (after - before) * effect[j] > 0:
             found.append(FeatureChange(f"{name}{SPREAD}", before, after, round(float(effect[j]), 2)))
@@ -210,8 +215,10 @@ def what_rates_are(flag: Flag) -> tuple[str, str | None]:
     """What the rates of a flag are of: `FeatureChange.statistic`, and the value that events differ from.
 
     A feature that never varied in the reference has a flag that says so of an event; where that one value is zero the
-    flag says that there is any.
+    flag says that there is any, and where there was never a value that there is one.
     """
+    if flag.kind is FlagKind.DIFFERS and flag.value is None:
+        return PRESENT, None
     if flag.kind is FlagKind.NONZERO or (flag.kind is FlagKind.DIFFERS and not flag.value):
         return ANY, None
     if flag.kind is not FlagKind.DIFFERS:
@@ -227,7 +234,7 @@ def _medians(reference: Reference, column: int, numbers: NDArray[np.float16]) ->
 
 
 def of_count(median: float) -> float:
-    """The median of a count, a whole or a half: values are held in half precision."""
+    """The median of a count, a whole or a half: values are kept in half precision."""
     return round(2 * median) / 2
 
 

@@ -22,12 +22,14 @@ from monitor.detection.columns.flags import ANY_FAILURE
 from monitor.detection.columns.rare_categories import NONE
 from monitor.detection.diagnosis.feature_changes import MOST_FEATURES
 from monitor.detection.diagnosis.shift import Shift
+from monitor.detection.diagnosis.some_outputs import is_far
 from monitor.detection.records.declared_features import DeclaredFeatures, side_of
-from monitor.detection.records.finding import FAMILY_MISSING, SPREAD, TAIL, Driver, FeatureChange, base_name
+from monitor.detection.records.finding import FAMILY_MISSING, PRESENT, SPREAD, TAIL, Driver, FeatureChange, base_name
 from monitor.detection.reference.reference import Reference
 from monitor.events.content import TOOL_FINISHES
-from monitor.features.base import FeatureSpec, Role
-from monitor.features.change_words import JSON_START, JSON_START_WORDS, ChangeWords, change_words
+from monitor.features.base import FeatureSpec, Kind, Role
+from monitor.features.change_words import JSON_START, JSON_START_WORDS, LONG, SAME, STRONG, ChangeWords, change_words
+from monitor.features.families.language import UNDETERMINED
 from monitor.statistics.several_tests import holm
 
 CHANCE = 0.05
@@ -39,11 +41,14 @@ MOST_SURE = 12.0
 """Standard errors beyond which a feature is no surer than another: with many rows everything is beyond doubt, and what
 leads is decided by the weights."""
 TAIL_FACTOR = 1.5
-"""How much more a longer tail weighs than a median: it is only listed where the median did not move with it."""
+"""How much more the longer tail of a time weighs than its median: it is only listed where that did not move with it."""
 MISSING_WEIGHT = 0.3
 """Weight of missing values: outputs are missing because of something, and that has a name."""
+LONG_FACTOR = 2.0
+"""Outputs this many times as long as before, or as short, changed in length first of all."""
 UNNAMED_FACTOR = 0.3
-"""Factor of what is derived (spread, missing values, directions): it leads only where nothing else moved."""
+"""Factor of what is derived (spread, missing values, directions) or follows from something else (a language that cannot
+be told, since there is little text): it leads only where nothing else moved."""
 MAY_BE_NONE = frozenset({Role.FORMAT, Role.TOOLS, Role.FINISH, Role.DEPENDENCY})
 """Roles of categories of which having no value says something by itself: a key is missing, no tool is called. Of the
 others, as the language, it says that there is no text."""
@@ -74,7 +79,7 @@ def is_internal(name: str, spec: FeatureSpec | None) -> bool:
     return (
         name == ANY_FAILURE
         or name.endswith((FAMILY_MISSING, SPREAD))
-        or name == DISTANCE.name
+        or base_name(name) == DISTANCE.name
         or (spec is not None and spec.opaque)
     )
 
@@ -123,7 +128,7 @@ def placed(
     kept = [
         at
         for at in order
-        if not is_internal(changes[at].name, features.spec(changes[at].name))
+        if (at == order[0] or not _is_unnamed(changes[at], features))
         and (
             changes[at].name in (surviving if side_of(changes[at].name) == driver.value else far)
             or words_of(changes[at], features).topic == lead
@@ -149,18 +154,73 @@ def _surviving(sure: Mapping[str, float], chance: float) -> frozenset[str]:
     return frozenset(name for name, survives in zip(names, holm(p, chance), strict=True) if survives)
 
 
+def _weight(change: FeatureChange, features: DeclaredFeatures) -> float:
+    """How much of a cause a change is: as its feature, or more where it is larger than what follows from others."""
+    weight = words_of(change, features).weight or 0.0
+    role, before, after = features.role(change.name), change.before, change.after
+    if _is_about_something_else(change):
+        return STRONG
+    if _is_mostly(change, features):
+        return STRONG
+    if role is not Role.LENGTH or weight < SAME or change.name.endswith(TAIL) or change.statistic:
+        return weight
+    if not isinstance(before, float | int) or not isinstance(after, float | int) or min(before, after) <= 0:
+        return weight
+    return weight * LONG if max(after / before, before / after) >= LONG_FACTOR else weight
+
+
+def _is_rarer(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether a value of a category became rarer, without another in its place that has a name."""
+    spec = features.spec(change.name)
+    return spec is not None and spec.kind is Kind.CATEGORY and change.value is not None and change.effect < 0
+
+
+def _is_unnamed(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether a change is not named beside others: its column is internal and it does not show another subject."""
+    return is_internal(change.name, features.spec(change.name)) and not _is_about_something_else(change)
+
+
+def _is_direction(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether it is one direction of the outputs' meaning: what changed where nothing with a name moved as far."""
+    spec = features.spec(change.name)
+    return spec is not None and spec.opaque and side_of(change.name) == "output"
+
+
+def _is_mostly(change: FeatureChange, features: DeclaredFeatures) -> bool:
+    """Whether a share of each output is now most of it: then it is a cause, which as a ratio it is not."""
+    most = words_of(change, features).mostly
+    return (
+        most is not None
+        and not change.name.endswith(TAIL)
+        and isinstance(change.after, float | int)
+        and change.after >= most
+    )
+
+
+def _is_about_something_else(change: FeatureChange) -> bool:
+    """Whether outputs, or some of them, are so far from the usual ones that they are about something else."""
+    if base_name(change.name) != DISTANCE.name:
+        return False
+    return change.name.endswith(TAIL) or is_far(change.before, change.after)
+
+
 def _score(change: FeatureChange, sure: Mapping[str, float], driver: Driver, features: DeclaredFeatures) -> float:
     """How much a change is what happened: how surely it moved, times how much of a cause it is."""
     size = min(sure.get(change.name, 0.0), MOST_SURE)
     if change.name == ANY_FAILURE or change.name.endswith(FAMILY_MISSING):
         return MISSING_WEIGHT * UNNAMED_FACTOR * size
-    score = size * (words_of(change, features).weight or 0.0)
+    score = size * _weight(change, features)
     role = features.role(change.name)
-    if is_internal(change.name, features.spec(change.name)) or (change.value == NONE and role not in MAY_BE_NONE):
+    unnamed = _is_unnamed(change, features) and not _is_direction(change, features)
+    if unnamed or (change.value == NONE and role not in MAY_BE_NONE):
+        score *= UNNAMED_FACTOR
+    if change.statistic == PRESENT or (role is Role.LANGUAGE and change.value == UNDETERMINED):
         score *= UNNAMED_FACTOR
     if role is Role.FINISH and str(change.value).lower() in ORDINARY_FINISHES:
         score *= UNNAMED_FACTOR  # errors and refusals end as they should, or not at all
-    if change.name.endswith(TAIL):
+    if _is_rarer(change, features):
+        score *= UNNAMED_FACTOR
+    if change.name.endswith(TAIL) and role is Role.LATENCY:
         score *= TAIL_FACTOR
     expected = {Driver.INPUT: ("input",), Driver.CALL: ("call",), Driver.OUTPUT: ("output", "call")}
     if driver in expected and side_of(change.name) not in expected[driver]:

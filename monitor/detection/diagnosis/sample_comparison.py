@@ -37,7 +37,7 @@ from monitor.statistics.several_tests import holm
 
 FEWEST_ROWS = 30
 """Rows on each side from which a comparison says anything: below, even a rate of 10 % may not have come up once."""
-ALPHA = 0.05
+ALPHA = 0.05  # of intervals and, corrected for their number, of tests: the convention that readers expect
 RESAMPLES = 1_000
 """Bootstrap and permutation draws: the end of a 95 % interval then varies by about a twentieth of its width."""
 PAIRED_FROM = 0.9
@@ -46,7 +46,7 @@ MOST_CATEGORIES = 20
 """Values of a category that are compared; rarer ones count as one."""
 NORMAL_PER_IQR = 1.349
 """Interquartile range of a normal distribution in standard deviations: makes the middle half a robust deviation."""
-_SEED = 7
+_SEED = 7  # any number: the same two samples give the same intervals at each call
 
 Floats = NDArray[np.float64]
 

@@ -13,18 +13,26 @@ from monitor.detection.columns.flags import ANY_FAILURE
 from monitor.detection.columns.rare_categories import NONE
 from monitor.detection.diagnosis.naming import LIMIT_FINISHES, words_of
 from monitor.detection.diagnosis.rounding import number
-from monitor.detection.records.declared_features import DeclaredFeatures
+from monitor.detection.records.declared_features import DeclaredFeatures, side_of
 from monitor.detection.records.finding import (
     ANY,
     DIFFERS,
     FAMILY_MISSING,
+    PRESENT,
     SPREAD,
     TAIL,
     FeatureChange,
     base_name,
 )
 from monitor.features.base import FeatureSpec, Kind, Role
-from monitor.features.change_words import LANGUAGE_NAMES, ChangeWords, Form, as_within
+from monitor.features.change_words import (
+    IN_FRONT_OF_JSON,
+    JSON_START_WORDS,
+    LANGUAGE_NAMES,
+    ChangeWords,
+    Form,
+    as_within,
+)
 from monitor.features.families.dependencies import is_keyed
 from monitor.features.keyed import has_key, split_key
 from monitor.statistics.rates import wilson
@@ -34,6 +42,9 @@ EVENTS_WITHOUT_INTERVAL = 200
 NEARLY_ALL, NEARLY_NONE = 0.95, 0.0005
 """Shares from which a category's value took the place of another, and below which a share before is left out: rounded,
 it is 0."""
+SMALLEST_WHOLE = 10.0
+"""Lengths from which tenths are left out; below, half a sentence more is worth saying."""
+_ANSWERS = "Answers "
 _FAMILIES = {"output": "Answers", "input": "Inputs", "call": "Values of the call"}
 
 
@@ -85,10 +96,12 @@ def _derived(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords
 def _tail(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:
     if not change.name.endswith(TAIL):
         return None
-    longer = change.effect > 0
     before, after = _both(change)
     where = f"{share(after)}{counted(change)} {change.value or 'in the tail'}, {share(before)} before"
-    return f"{words.clause(rose=longer)} in some calls: {where}"
+    clause = words.clause(rose=change.effect > 0)
+    if clause.startswith(_ANSWERS):
+        return f"Some {as_within(clause)}: {where}"
+    return f"{clause} in some {'answers' if side_of(change.name) == 'output' else 'calls'}: {where}"
 
 
 def _spread(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:
@@ -172,6 +185,12 @@ def _category(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWord
         return _moved_share(change, f"Answers are cut off at a limit (finish reason {change.value})", "")
     if change.value is None:
         return f"{clause} another value than before" if clause.endswith((" is", " in")) else clause
+    if change.value == NONE and words.denied:
+        return _moved_share(change, words.denied, "")
+    if words is JSON_START_WORDS and change.value in IN_FRONT_OF_JSON:
+        return _moved_share(change, IN_FRONT_OF_JSON[change.value], "")
+    if words.form is Form.SHAPE:
+        return _value_share(change, clause)  # a shape whose end was cut says nothing to a person
     if clause.endswith((" format", " types", " arguments", " value")):
         return _value_share(change, clause if change.value == NONE else f"{clause} ({change.value})")
     return _value_share(change, f"{clause} {change.value}", change.usual)
@@ -203,6 +222,14 @@ def _flag(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -
     return f"{rose}: {share(before)} to {share(after)}{counted(change)}"
 
 
+def _present(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:
+    """A feature that the reference never had: the share of events that have it."""
+    if change.statistic != PRESENT:
+        return None
+    subject = words.noun or (change.name if spec is None else spec.meaning.partition(",")[0].partition(":")[0])
+    return _moved_share(change, f"{subject[:1].upper()}{subject[1:]} can be measured", "", always_sides=True)
+
+
 def _any(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:
     """A number or count that is mostly zero: the share of events in which it is not."""
     if change.statistic != ANY:
@@ -223,12 +250,13 @@ def _median_stayed(change: FeatureChange, spec: FeatureSpec | None, words: Chang
     before, after = _both(change)
     if number(before) != number(after):
         return None
-    return f"{words.clause(rose=change.effect > 0)}: the median is still {number(before)}{_unit(spec)}"
+    return f"{words.clause(rose=change.effect > 0)}: the median is still {_figure(before, spec)}{_unit(spec)}"
 
 
 def _number(change: FeatureChange, spec: FeatureSpec | None, words: ChangeWords) -> str | None:
     before, after = _both(change)
-    return f"{words.clause(rose=after > before)}: {number(before)} to {number(after)}{_unit(spec)}"
+    sides = f"{_figure(before, spec)} to {_figure(after, spec)}"
+    return f"{words.clause(rose=after > before)}: {sides}{_unit(spec)}"
 
 
 _WAYS: tuple[Callable[[FeatureChange, FeatureSpec | None, ChangeWords], str | None], ...] = (
@@ -243,12 +271,19 @@ _WAYS: tuple[Callable[[FeatureChange, FeatureSpec | None, ChangeWords], str | No
     _category,
     _quality,
     _flag,
+    _present,
     _any,
     _differs,
     _median_stayed,
     _number,
 )
 """The most specific first; all but the first know both sides."""
+
+
+def _figure(value: float, spec: FeatureSpec | None) -> str:
+    """A number as text: of lengths whole, as there is no tenth of a word, and rows are held to 1 %."""
+    whole = spec is not None and spec.role is Role.LENGTH and abs(value) >= SMALLEST_WHOLE
+    return f"{round(value):,}" if whole else number(value)
 
 
 def _both(change: FeatureChange) -> tuple[float, float]:

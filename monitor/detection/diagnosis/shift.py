@@ -55,7 +55,7 @@ def shift(reference: Reference, y: Array) -> Shift:
     variance = reference.variance[:k]
     spread = np.maximum(y[:, :k].var(0), variance) if len(y) >= FEWEST_ROWS_FOR_VARIANCE else variance
     error = np.sqrt(np.maximum(spread, LEAST_VARIANCE) * (1 / n + 1 / reference.effective))
-    surety = np.concatenate([size[:k] / error, _root(mean[k:], n, usual[k:], reference.effective)])
+    surety = np.concatenate([size[:k] / error, rate_sureties(mean[k:], n, usual[k:], reference.effective)])
     size[:k] /= reference.sd[:k]
     return Shift(size, surety, len(y))
 
@@ -72,7 +72,7 @@ def surest_flag(reference: Reference, y: Array, distinct: int, *, faults: bool) 
     if not len(columns) or not len(y):
         return 0.0
     usual = reference.mean.astype(np.float64)[columns]
-    root = _root(y[:, columns].mean(0), distinct, usual, reference.effective)
+    root = rate_sureties(y[:, columns].mean(0), distinct, usual, reference.effective)
     return float((root * root).max() / 2 - np.log(max(LENGTH / len(y), 1.0)))
 
 
@@ -93,7 +93,7 @@ def widening(reference: Reference, y: Array) -> tuple[Array, Array]:
     return size, size / (HEAVY_TAILS * np.sqrt(0.5 * (1 / n + 1 / reference.effective)))
 
 
-def _root(rate: Array, n: float, before: Array, of: float) -> Array:
+def rate_sureties(rate: Array, n: float, before: Array, of: float) -> Array:
     """Signed root of the log likelihood ratio of two rates, seen in n and in `of` events, against one for both (m)."""
     # Rows of a segment are moved by what its mean differs from that of all, which may take a rate past 0 or 1.
     rate = np.clip(rate, 0, 1)

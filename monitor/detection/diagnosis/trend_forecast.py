@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.config_values.durations import in_words
 
-LIMIT = 1.0
+LIMIT = 1.0  # share of the context window at which it is full
 FEWEST = 20
 """Rows from which a trend is looked for."""
 FEWEST_ELSEWHERE = 3

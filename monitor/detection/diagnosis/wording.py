@@ -29,7 +29,7 @@ MOST_TIMED_FEATURES = 2
 """Features whose quantiles a finding gives, at most."""
 FEWEST_TIMED_ROWS = 8
 """Rows from which it gives them: of fewer, the 95th percentile is the largest."""
-TIME_QUANTILES = (0.5, 0.95)
+TIME_QUANTILES = (0.5, 0.95)  # p50 and p95, the two that dashboards of latencies show
 
 # A finding
 

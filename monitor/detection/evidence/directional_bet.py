@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.reference.moments import CLIP
-from monitor.detection.reference.reference import Array32, Joint
+from monitor.detection.reference.views import Array32, Joint
 from monitor.detection.state.jit import compiled
 
 FORGETTING_RATES = np.array([0.2, 0.07, 0.02])

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.reference.reference import Array32, Rates
+from monitor.detection.reference.views import Array32, Rates
 from monitor.detection.state.jit import compiled
 
 Array = NDArray[np.float64]

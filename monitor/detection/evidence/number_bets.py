@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.reference.moments import CLIP, GRAIN
-from monitor.detection.reference.reference import Array32
+from monitor.detection.reference.views import Array32
 from monitor.detection.state.jit import compiled
 
 NONE_MISSING = np.zeros((0, 0), dtype=np.bool_)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from monitor.detection.columns.recent_rows import VERSIONS, Segments, each_once
 from monitor.detection.evidence.directional_bet import FORGETTING_RATES, ZONE_JOINT, DirectionalEvidence
-from monitor.detection.reference.reference import Array32, Joint
 from monitor.detection.reference.segment_means import ENOUGH, SegmentMeans, beyond
+from monitor.detection.reference.views import Array32, Joint
 from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]

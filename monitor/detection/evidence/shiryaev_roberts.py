@@ -38,8 +38,8 @@ from monitor.detection.evidence.flag_bets import (
 from monitor.detection.evidence.number_bets import NONE_MISSING, bet_on_numbers, exponents
 from monitor.detection.evidence.segment_bet import SegmentBet, SegmentBetState, chosen
 from monitor.detection.reference.moments import PLACES
-from monitor.detection.reference.reference import Array32, View
 from monitor.detection.reference.segment_means import SegmentMeans
+from monitor.detection.reference.views import Array32, View
 from monitor.detection.state.jit import compiled
 from monitor.detection.state.snapshot_codec import StateRecord
 

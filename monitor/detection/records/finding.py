@@ -17,14 +17,14 @@ from monitor.detection.records.finding_kinds import FindingKind as FindingKind
 from monitor.detection.records.judged import Judged
 from monitor.detection.records.severity import Severity as Severity
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # of findings in JSON: raised by a change that readers of today would misread
 SPREAD, TAIL = ".spread", ".tail"
 """Ends the name of a number that moved in spread, and of one whose largest values became more or fewer."""
 FAMILY_MISSING = ".missing"
 """Ends the name of a family (`output.length.missing`) of which more values than usual are missing."""
-ANY, DIFFERS = "any", "differs"
-"""Statistics of a number or a count whose sides are shares of events: those in which it is not zero, and those in which
-it has another value than the only one of the reference."""
+ANY, DIFFERS, PRESENT = "any", "differs", "present"
+"""Statistics of a number or a count whose sides are shares of events: those in which it is not zero, those in which it
+has another value than the only one of the reference, and those in which it has a value where the reference had none."""
 EXAMPLES = 3
 """Events from each side of a change, at most."""
 
@@ -85,8 +85,8 @@ class FeatureChange(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `effect` is the size of the change in multiples of the effect floor, signed by direction. `value` is the value of a
     category whose share is given, where it is known, or where the tail begins; of a share of events that differ, the
-    value that they differ from. `statistic` is `ANY` or `DIFFERS` where both sides of a number or a count are shares of
-    events, and else left out. `events` is the number of events behind `after`, where it is known.
+    value that they differ from. `statistic` is `ANY`, `DIFFERS` or `PRESENT` where both sides of a number or count are
+    shares of events, and else left out. `events` is the number of events behind `after`, where it is known.
 
     `usual` is the value of a category that was most common before, where `value` is another.
 

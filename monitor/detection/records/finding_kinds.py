@@ -45,6 +45,7 @@ class FindingKind(StrEnum):
     MIX_SHIFT = "mix_shift"
     CANARY = "canary"
     REFERENCE = "reference"
+    THRESHOLD = "threshold"
     EVALUATOR_CHANGED = "evaluator_changed"
     EVALUATOR_DOWN = "evaluator_down"
 
@@ -467,6 +468,18 @@ _TABLE: dict[FindingKind, KindInfo] = {
         ),
         trigger=Trigger.ELSEWHERE,
         severity=SeverityRule.INFO,
+    ),
+    FindingKind.THRESHOLD: KindInfo(
+        headline="Threshold",
+        meaning="A value is outside of a fixed limit that you set, whatever is usual for the stream.",
+        next_steps=(
+            "Read the examples beyond the limit: what do users get, and is it harmful?",
+            "See whether the stream has other alerts: a drift that began then says what changed.",
+            "Act on the cause; the alert ends by itself when the value is inside the limit again.",
+            "If the limit is wrong, correct it under thresholds or criteria in the settings.",
+        ),
+        trigger=Trigger.ELSEWHERE,
+        severity=SeverityRule.WARNING,
     ),
     FindingKind.EVALUATOR_CHANGED: KindInfo(
         headline="Evaluator changed",

@@ -25,7 +25,7 @@ from monitor.features.batch import FeatureBatch
 from monitor.features.families.dependencies import NO_CALLS, Called, Calls
 from monitor.features.keyed import NO_KEYED, Keyed
 
-VERSION = 1
+VERSION = 1  # of messages in oqm.features: raised by a change that workers of today would misread
 MAX_MESSAGE_BYTES = 900_000
 """Below the 1,000,000 bytes that brokers and clients accept by default, with room for the record's own header."""
 

@@ -48,6 +48,22 @@ class SegmentShare(msgspec.Struct, frozen=True):
     current: float
 
 
+class ThresholdStatus(msgspec.Struct, frozen=True):
+    """A fixed threshold now.
+
+    `state` is inside, outside, or unknown where too few events say anything; `value` is None then. `firing`:
+    its alert is open, which it stays while nothing can be said. `events` are those with a value in the window. `words`
+    is one line for people.
+    """
+
+    name: str
+    state: str
+    value: float | None
+    events: int
+    firing: bool
+    words: str
+
+
 class StreamStatus(msgspec.Struct, frozen=True):
     """A stream now. `events` were applied once each; evidence and threshold are log10.
 
@@ -56,6 +72,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     only large changes are found. The three are 0, 0 and false in the states of older versions.
     `behind_s` is how far the times of its events lie behind the log's clock, in seconds, where that is too far to judge
     volume and silence; else None. `reason` says why the state is `unknown`; it is empty in every other state.
+    `thresholds` are the fixed ones that the settings have for the stream.
     `keys` names the watched columns with a key: keys of JSON outputs, arguments of tools, attributes.
     """
 
@@ -77,6 +94,7 @@ class StreamStatus(msgspec.Struct, frozen=True):
     behind_s: float | None = None
     reason: str = ""
     keys: list[str] = []
+    thresholds: list[ThresholdStatus] = []
 
     def note(self) -> str | None:
         """What is not judged of the stream, and why, for a person; None: everything is."""

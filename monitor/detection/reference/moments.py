@@ -56,7 +56,7 @@ class Moments:
         Means of rows (d).
     products, own
         Means of products: of rows, of neighbours, of means of runs (2 + scales, upper triangle of core by core), and of
-        the rare flags with themselves (2 + scales, d - core). Products and `tilted` are held in half precision: a
+        the rare flags with themselves (2 + scales, d - core). Products and `tilted` are kept in half precision: a
         hundredth of the sampling error, and half the state.
     tilted
         Means of what the fixed bets on single numbers earn, and of its square (2, bets, numbers).

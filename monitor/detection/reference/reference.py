@@ -14,9 +14,7 @@ The rank map and the layout are those of the warm-up; any monotone map would do,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,12 +27,21 @@ from monitor.detection.columns.recent_rows import Segments
 from monitor.detection.columns.watched_columns import WatchedColumns, WatchedColumnsState
 from monitor.detection.reference.moments import CLIP, PLACE, SCALES, SPREAD, Moments, MomentsState
 from monitor.detection.reference.stratification import Stratification, StratificationState
+from monitor.detection.reference.views import (
+    Array32,
+    Joint,
+    JointState,
+    Rates,
+    Singles,
+    View,
+    ViewState,
+)
 from monitor.detection.reference.young_reference import GROWN
+from monitor.detection.reference.zones import young_widening, zone_cost
 from monitor.detection.state.snapshot_codec import StateRecord
 from monitor.features.families.dependencies import is_keyed
 
 Array = NDArray[np.float64]
-Array32 = NDArray[np.float32]
 
 SHRINKAGE = 0.2
 """Least weight of the identity in the shrunken correlation; a young reference with many features takes more."""
@@ -44,12 +51,6 @@ LEADING = 3
 """Eigenvectors of the lag-1 covariance along which autocorrelation is allowed for on top of single coordinates."""
 WANDERS = 2.0
 """How many times its usual wandering a level may be off and still count as the same."""
-ZONE_SINGLE = 0.12
-"""Standard deviations of a single number that count as the same."""
-ZONE_SPREAD = 0.1
-"""Relative change of a single number's variance that counts as the same."""
-_AROUND = 16
-"""Points at which the edge of a zone is looked at."""
 SURE = 0.9
 """Credible level of a rate's bounds."""
 LIKELY = 0.6
@@ -62,107 +63,6 @@ FAULT_ERRORS = 3.0
 """Standard errors that the bound lies above the rate, for each first step that one standard error is long: 1.1 for a
 rate of 5 % learned from 400 rows, whose error is 0.36 steps. At level 0.6 for all, two of five references lay below the
 true rate, and unchanged faults of 5 to 30 % fired 4 to 9 times in 100,000 events."""
-
-
-class JointState(StateRecord):
-    """Of `Joint`; `project` in half precision, as a frozen reference has it."""
-
-    project: NDArray[np.float16]
-    long_run: Array32
-    axes: Array32
-    extra: Array32
-    error: Array32
-    skew: Array32 | None = None
-
-
-@dataclass
-class Joint:
-    """A whitened view of some columns: u = (y - mean) @ project, about uncorrelated with variance 1 in the reference.
-
-    In single precision: it is what bets are placed with, event by event, and most of what a stream holds in memory.
-
-    `long_run` is each coordinate's long-run over marginal variance (m), `axes` (m, 3) with `extra` (3) what the leading
-    directions have on top, `error` the standard error of a coordinate's mean with the wandering of its level (m).
-    `skew` (2, m) is what e^u and e^-u have in the mean over those of a normal score, as a logarithm: flags that are
-    mostly false lean far to one side, and a bet that takes them for normal scores wins without a change. Zero in
-    snapshots of versions that did not know it.
-    """
-
-    project: Array32
-    long_run: Array32
-    axes: Array32
-    extra: Array32
-    error: Array32
-    skew: Array32 | None = None
-
-    def to_state(self) -> JointState:
-        """For a snapshot."""
-        project = self.project.astype(np.float16)
-        return JointState(project, self.long_run, self.axes, self.extra, self.error, self.skew)
-
-    @classmethod
-    def from_state(cls, state: JointState) -> Joint:
-        """The view that `state` described."""
-        project = state.project.astype(np.float32)
-        return cls(project, state.long_run, state.axes, state.extra, state.error, state.skew)
-
-
-@dataclass
-class Singles:
-    """Numbers one by one: columns, what the fixed bets cost (bets, k) and errors as of `Joint` (k).
-
-    The cost is the log normaliser, and what the best place in the zone of indifference would earn.
-    """
-
-    columns: NDArray[np.intp]
-    log_norm: Array32
-    error: Array
-
-
-class RatesState(StateRecord):
-    """Of `Rates`."""
-
-    columns: NDArray[np.intp]
-    upper: Array32
-    lower: Array32
-    long_run: Array32
-
-
-@dataclass
-class Rates:
-    """Flags one by one: columns, credible bounds of the rate (m each) and long-run variance over marginal (m)."""
-
-    columns: NDArray[np.intp]
-    upper: Array32
-    lower: Array32
-    long_run: Array32
-
-    def to_state(self) -> RatesState:
-        """For a snapshot."""
-        return RatesState(self.columns, self.upper, self.lower, self.long_run)
-
-    @classmethod
-    def from_state(cls, state: RatesState) -> Rates:
-        """The flags that `state` described."""
-        return cls(state.columns, state.upper, state.lower, state.long_run)
-
-
-class SinglesState(StateRecord):
-    """Of `Singles`."""
-
-    columns: NDArray[np.intp]
-    log_norm: Array32
-    error: Array
-
-
-class ViewState(StateRecord):
-    """Of `View`."""
-
-    joints: list[JointState]
-    singles: SinglesState
-    rates: RatesState
-    failures: RatesState
-    any_failure: int | None
 
 
 class DerivedState(StateRecord):
@@ -187,43 +87,6 @@ class ReferenceState(StateRecord):
     derived: DerivedState | None
 
 
-@dataclass
-class View:
-    """What one audience bets on: the outputs and calls, or the inputs alone.
-
-    `any_failure` is the column that says whether any fault is there, if there is one.
-    """
-
-    joints: list[Joint]
-    singles: Singles
-    rates: Rates
-    failures: Rates
-    any_failure: int | None
-
-    def to_state(self) -> ViewState:
-        """For a snapshot."""
-        singles = self.singles
-        return ViewState(
-            [joint.to_state() for joint in self.joints],
-            SinglesState(singles.columns, singles.log_norm, singles.error),
-            self.rates.to_state(),
-            self.failures.to_state(),
-            self.any_failure,
-        )
-
-    @classmethod
-    def from_state(cls, state: ViewState) -> View:
-        """The view that `state` described."""
-        singles = state.singles
-        return cls(
-            [Joint.from_state(joint) for joint in state.joints],
-            Singles(singles.columns, singles.log_norm, singles.error),
-            Rates.from_state(state.rates),
-            Rates.from_state(state.failures),
-            state.any_failure,
-        )
-
-
 class Reference:
     """What is normal, derived from moments.
 
@@ -234,11 +97,11 @@ class Reference:
     moments
         Means over the reference's rows, less `base`.
     distinct
-        How many different events the rows held.
+        How many different events the rows are of.
     fill
         Rate of each flag, taken where an event lacks it (m).
     excluded
-        Numbers that are described but not bet on: each has a detector of its own. Flags never leave the evidence, those
+        Numbers that are described but not bet on: each has its own detector. Flags never leave the evidence, those
         made of such a number (its tail, whether it is not zero) included: no detector of a single number judges them.
     derived
         What a frozen reference holds in place of moments, as in its snapshot.
@@ -479,7 +342,7 @@ class Reference:
         unsure = np.sqrt(np.maximum(squared - earned * earned, 0) / self.n * long_run)
         log_norm = np.log1p(earned + unsure) + (long_run - 1) * (PLACE**2 + 2 * SPREAD**2)[:, None] / 2
         error = np.sqrt(long_run / self.effective) + WANDERS * wander
-        return Singles(columns, (log_norm + _zone_cost(error)).astype(np.float32), error)
+        return Singles(columns, (log_norm + zone_cost(error)).astype(np.float32), error)
 
     def _fault_level(self, columns: NDArray[np.intp]) -> Array:
         """Credible level of the upper bound of each fault's rate: higher where the rate is less certain."""
@@ -539,36 +402,6 @@ class Reference:
         return DerivedState(self._levels(), self.outputs.to_state(), self.inputs.to_state(), own)
 
 
-def young_widening(n: int) -> float:
-    """Factor on the standard errors of a reference of n rows: 1 from `GROWN` rows on, 1.7 at 200, 2.2 at 100.
-
-    What counts as the same as the reference is a fixed zone and one standard error. Of the error that is really there,
-    1 / sqrt(n) a coordinate at any n, the fixed zone covers 2.4 times as much at 400 rows, but only 1.7 times at 200
-    and 1.2 at 100: the reference's own error then looks like a change sooner or later. The factor makes a young zone as
-    many of its standard errors wide as that of a grown reference: (zone + factor / sqrt(n)) sqrt(n) is the same for
-    every n up to `GROWN`. A reference without numbers, as of a stream of verdicts, has no such zone and is not widened.
-    """
-    return 1.0 + ZONE_SINGLE * max(0.0, math.sqrt(GROWN) - math.sqrt(n))
-
-
 def base_of(numbers: int, fill: Array) -> Array:
     """What moments of rows are about (d), that many numbers and then flags: about their mean."""
     return np.concatenate([np.zeros(numbers), fill])
-
-
-def _zone_cost(error: Array) -> Array:
-    """What the best place and spread within the zone of indifference would earn the bets on single numbers (bets, k).
-
-    The zone is an ellipse around mean 0 and variance 1; the standard error of a mean is `error` (k). For z normal with
-    mean m and variance v, log E e^(a z + b z^2) = (a m + b m^2 + a^2 v / 2) / (1 - 2 b v) - log(1 - 2 b v) / 2.
-    """
-    a, b = PLACE[:, None], SPREAD[:, None]
-
-    def expected(m: Array | float, v: Array | float) -> Array:
-        rest = np.maximum(1 - 2 * b * v, 0.05)
-        return np.asarray((a * m + b * m * m + a * a * v / 2) / rest - np.log(rest) / 2)
-
-    place, spread = ZONE_SINGLE + error, np.minimum(ZONE_SPREAD + np.sqrt(2) * error, 0.9)
-    around = 2 * np.pi * np.arange(_AROUND) / _AROUND
-    most = np.max([expected(place * np.cos(t), 1 + spread * np.sin(t)) for t in around], axis=0)
-    return np.asarray(most - expected(0.0, 1.0))

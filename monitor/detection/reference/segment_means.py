@@ -13,7 +13,7 @@ from monitor.detection.state.snapshot_codec import StateRecord
 
 Array = NDArray[np.float64]
 
-MOST_ATTRIBUTES = 12
+MOST_ATTRIBUTES = 12  # the first ones met: bounds the memory, 12 attributes of 12 values, for each stream
 MOST_VALUES = 12
 """An attribute with more values than this (a user id, say) cannot be a segment; its rarest values are dropped."""
 ENOUGH = 20

@@ -1,4 +1,4 @@
-"""Strata: rows are held against others of their own class, where the class is known and makes a difference.
+"""Strata: rows are compared with others of their own class, where the class is known and makes a difference.
 
 A stream often mixes tasks whose outputs differ by nature. If the reference shows that one attribute (a task, a prompt's
 name, a language) explains part of the variance, each class's mean is taken off its rows before anything else looks at
@@ -24,7 +24,7 @@ SMALLEST = 20
 FEWEST = 10
 """The same for a short warm-up. With 20 of 200 twice as much of what classes differ by is left in as of 400, for good:
 offsets do not mature. The mix of a day then looks like a change of the outputs."""
-MOST_CLASSES = 24
+MOST_CLASSES = 24  # with more, 400 rows hold fewer than 17 of a class: too few to learn its mean from
 WORTH = 0.02
 """Adjusted share of variance, mean over the numbers, from which an attribute is worth stratifying by."""
 NEVER = frozenset(VERSIONS) - {"prompt.name"}

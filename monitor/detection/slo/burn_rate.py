@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from monitor.detection.state.snapshot_codec import StateRecord
 
-MINUTE_S, HOUR_S = 60.0, 3600.0
+MINUTE_S, HOUR_S = 60.0, 3600.0  # seconds
 FEWEST_BAD = 10
 """Bad events in the long window below which nothing is reported: one of three at night is no rate."""
 FEWEST_BAD_LATELY = 2

@@ -236,8 +236,8 @@ class SloMonitor:
         cause = (
             f"{window.bad:,} of {window.events:,} events within {_span(rule.long)}, and {lately.bad:,} of "
             f"{lately.events:,} within {_span(rule.short)}, {bad}; the objective {objective.name} allows "
-            f"{budget.allowed:.3g} of them in {_span(budget.period)}. So {burn} (from {rule.rate:g} times on it is "
-            f"told): {rest}."
+            f"{budget.allowed:.3g} of them in {_span(budget.period)}. So {burn} (reported from {rule.rate:g} "
+            f"times on): {rest}."
         )
         title = f"{self.stream}: {objective.name}: {rate:.1%} of events {bad} within {_span(rule.long)}: {burn}"
         return build(

@@ -41,7 +41,7 @@ def pack(array: NDArray[Any]) -> list[Any]:
 
 
 def unpack(plain: list[Any]) -> NDArray[Any]:
-    """The array that `pack` took apart, writable."""
+    """The array that `pack` encoded, writable."""
     try:
         dtype, shape, data = plain
         return np.frombuffer(data, dtype=np.dtype(dtype)).reshape(shape).copy()
@@ -120,5 +120,5 @@ def to_plain(record: msgspec.Struct) -> Any:
 
 
 def from_plain(plain: Any, kind: type[R]) -> R:
-    """The record that `to_plain` took apart. Raises `msgspec.ValidationError` where it is none of this kind."""
+    """The record that `to_plain` encoded. Raises `msgspec.ValidationError` where it is none of this kind."""
     return msgspec.convert(plain, kind, dec_hook=_read)

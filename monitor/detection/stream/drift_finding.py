@@ -45,7 +45,7 @@ def drift_finding(
     before: list[Excerpt],
     after: list[Excerpt],
 ) -> Finding:
-    """The finding of a diagnosis, raised by the last row held.
+    """The finding of a diagnosis, raised by the last row kept.
 
     `before` and `after` are its examples, from `monitor.detection.diagnosis.examples`.
     """

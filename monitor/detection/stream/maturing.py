@@ -28,7 +28,7 @@ class Maturing:
         self.calm = 0
 
     def take(self, normal: LearnedReference, history: RecentRows, rows: int, limit: int) -> bool:
-        """These rows, the last ones held, were calm; whether the reference grew (towards `limit` rows) by `UNIT`."""
+        """These rows, the last ones kept, were calm; whether the reference grew (towards `limit` rows) by `UNIT`."""
         self.calm += rows
         if self.calm < DELAY_ROWS + UNIT or not normal.grows(limit):
             return False

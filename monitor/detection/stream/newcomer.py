@@ -29,9 +29,11 @@ five windows with events before the gap), so nothing is found later than it woul
 def can_wait(settings: DetectionSettings) -> bool:
     """Whether a stream with these settings may begin as a newcomer.
 
-    Not where the settings ask for a judgement from the first event on: silence after a stated time, objectives.
+    Not where the settings ask for a judgement from the first event on: silence after a stated time, objectives,
+    a threshold that a few events may break.
     """
-    return settings.silence_after is None and not settings.slo
+    few_decide = any(threshold.needed <= MAX_EVENTS for threshold in settings.thresholds)
+    return settings.silence_after is None and not settings.slo and not few_decide
 
 
 class NewcomerState(StateRecord):
@@ -67,7 +69,7 @@ class Newcomer:
 
     @property
     def events(self) -> int:
-        """Rows held."""
+        """Rows kept."""
         return len(self._ids)
 
     def takes(self, rows: FeatureBatch) -> bool:

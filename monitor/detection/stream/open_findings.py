@@ -74,11 +74,11 @@ class Situation(NamedTuple):
     seen: int
 
     def scores(self, reference: Reference, start: int, stop: int | None = None) -> Array:
-        """Scores (n, d), by a reference, of the rows held from `start` to `stop`."""
+        """Scores (n, d), by a reference, of the rows kept from `start` to `stop`."""
         return reference.scores(*self.history.read(start, stop))
 
     def last(self, rows: int) -> int:
-        """Position of the first of the last rows held."""
+        """Position of the first of the last rows kept."""
         return max(0, len(self.history) - rows)
 
 
@@ -114,7 +114,7 @@ class OpenFindings:
         self._last_step = seen
 
     def add(self, situation: Situation, finding: Finding, position: int) -> None:
-        """A finding holds from now on: the rows held from a position on, which raised it, say what must go back."""
+        """A finding holds from now on: the rows kept from a position on, which raised it, say what must go back."""
         self.findings.append(finding)
         if self._test is None:
             self._test = Recovery(situation.seen)
@@ -199,7 +199,7 @@ class OpenFindings:
 
     @staticmethod
     def rows_shown(situation: Situation) -> int:
-        """The last rows that must be within the floor: as many as the setting asks for and as are held at most."""
+        """The last rows that must be within the floor: as many as the setting asks for and as are kept at most."""
         return min(situation.context.settings.recovery, LENGTH)
 
     def _fed(self, situation: Situation) -> Recovery:
@@ -282,7 +282,7 @@ def _columns_named(reference: Reference, names: Set[str]) -> NDArray[np.bool_]:
 
 
 def _columns_to_test(situation: Situation, finding: Finding, position: int) -> list[Column]:
-    """The columns whose return ends a finding, by the rows held from a position on."""
+    """The columns whose return ends a finding, by the rows kept from a position on."""
     reference, floors = situation.original.reference, situation.context.settings.floors
     segment = None
     if finding.driver is not Driver.MIX and finding.segment and len(finding.segment) == 1:
@@ -300,7 +300,7 @@ def _columns_to_test(situation: Situation, finding: Finding, position: int) -> l
 
 
 def _scores_of_segment(situation: Situation, segment: Segment | None, start: int, stop: int) -> Array:
-    """Scores (n, d) by the original of rows held, as if the segment's mean were that of all; all rows for None."""
+    """Scores (n, d) by the original of rows kept, as if the segment's mean were that of all; all rows for None."""
     y = situation.scores(situation.original.reference, start, stop)
     if segment is None:
         return y
@@ -315,7 +315,7 @@ def _is_gone(column: Column, history: RecentRows, rows: int) -> bool:
 
 
 def _words_of_return(situation: Situation, finding: Finding, test: Recovery, back: int, held: int) -> str:
-    """Where the feature that a finding is about is now: by the tested rows, else by the last rows held."""
+    """Where the feature that a finding is about is now: by the tested rows, else by the last rows kept."""
     reference, history, specs = situation.original.reference, situation.history, situation.context.specs
     lead = next(iter(naming.named(finding.features, specs)), None)
     now = None

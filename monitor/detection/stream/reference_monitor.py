@@ -67,7 +67,7 @@ ROWS_UNTIL_ANOTHER_LOOK = 64
 """Rows after which evidence is examined again while rows return to the original: two blocks. The way back takes a
 while, and another change may come with it."""
 ROWS_BETWEEN_STORED_EXAMPLES = 1024
-"""Rows after which typical examples are stored, for a change that is found when the rows before it are no longer held:
+"""Rows after which typical examples are stored, for a change that is found when the rows before it are no longer kept:
 four of the largest blocks."""
 
 
@@ -293,7 +293,7 @@ class ReferenceMonitor:
         """Take rows, with their scores y (n, d) and the evidence after each, among which there is no alarm."""
         rows = len(block.rows)
         loud = _is_loud(context, np.max(list(paths.values()), axis=0))
-        # While it matures rows are taken in pieces, so that those that are due are still held.
+        # While it matures rows are taken in pieces, so that those that are due are still kept.
         size = UNIT if self._active.grows(context.settings.mature) else rows
         grown = False
         for first in range(0, rows, size):
@@ -310,7 +310,7 @@ class ReferenceMonitor:
         return findings
 
     def _keep(self, block: _Block) -> None:
-        """Rows are taken: they are the last ones held."""
+        """Rows are taken: they are the last ones kept."""
         rows, indices, flags = block.rows, block.indices, block.flags
         marks = marks_of(rows.digests)
         self.history.append(indices, block.numbers, flags, rows.times, marks, rows.ids, block.segments, rows.excerpts)
@@ -326,7 +326,7 @@ class ReferenceMonitor:
         self._detectors.choose(self._active.reference, settings, self._usual_numbers())
 
     def _usual_numbers(self) -> NDArray[np.float16]:
-        """Numbers (n, k) of the rows held that are as the active reference says, or are judged against it."""
+        """Numbers (n, k) of the rows kept that are as the active reference says, or are judged against it."""
         return self.history.numbers[max(0, len(self.history) - (self.seen - self._normal_from)) :]
 
     def _begin_evidence(self, settings: DetectionSettings, rows: int) -> None:
@@ -466,7 +466,7 @@ class ReferenceMonitor:
     # The provisional reference, and the way back
 
     def _learn_from(self, position: int) -> None:
-        """The rows held from a position on, with those that follow, become a provisional reference."""
+        """The rows kept from a position on, with those that follow, become a provisional reference."""
         self._learning = True
         self._evidence_from = self.seen - (len(self.history) - position)
         self._findings.note_step(self.seen)

@@ -29,7 +29,7 @@ from monitor.detection.stream.open_findings import Situation
 
 STAGES = (64, 200, 800)
 """Rows since the change point at which a finding is measured again. With 64 the error of a rate is a third of that with
-7; 200 make a provisional reference; at 800 the last `LENGTH` rows that are held say how the change goes on."""
+7; 200 make a provisional reference; at 800 the last `LENGTH` rows that are kept say how the change goes on."""
 NARROWER = 1 / 3
 """Share by which the interval of the figures must have become narrower to be sent again although no word changed. The
 width of an interval falls with the square root of the rows, so this takes 2.25 times as many rows."""
@@ -112,7 +112,7 @@ class Revisions:
             self._waiting = _Waiting(finding, crossing, normal, first_row, len(found.rows), stage)
 
     def due(self, seen: int) -> bool:
-        """Whether so many rows have come by now that the finding is to be measured again."""
+        """Whether enough rows have come by now for the finding to be measured again."""
         waiting = self._waiting
         return waiting is not None and seen - waiting.first_row >= STAGES[waiting.stage]
 
@@ -190,7 +190,7 @@ class Revisions:
 
 
 def _measured(situation: Situation, waiting: _Waiting, since: int, rare: RareCategories) -> tuple[Finding, int] | None:
-    """The finding by the rows held of those since its change point, and how many show the change.
+    """The finding by the rows kept of those since its change point, and how many show the change.
 
     None where they say nothing more of it: no feature is beyond its floor, or only the mix of segments seems to differ.
     """

@@ -63,7 +63,7 @@ class StreamInLog:
     saved
         Whether a snapshot of it was handed out.
     time
-        In a replay, time of its own latest tick; NaN where ticks are for all streams.
+        In a replay, time of the stream's latest tick; NaN where ticks are for all streams.
     """
 
     __slots__ = ("applied", "doubted", "fence", "monitor", "open", "saved", "seen", "time", "turn")

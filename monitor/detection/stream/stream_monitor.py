@@ -2,8 +2,8 @@
 
 A stream warms up on its first events, which become its reference (`WarmingUp`). From then on rows are judged in blocks
 (`monitor.detection.stream.blocks`), each row by one `ReferenceMonitor` (`SegmentRouting`). Beside these stand the
-comparison of versions, the service level objectives and the volume of events, each of which finds things by itself;
-`Suppression` sees to it that one cause is reported once.
+comparison of versions, the service level objectives, the fixed thresholds and the volume of events, each of which finds
+things by itself; `Suppression` sees to it that one cause is reported once.
 
 Called by `monitor.detection.stream.partition_monitor`. Pure: time comes with rows and ticks.
 """
@@ -38,13 +38,14 @@ from monitor.detection.stream.segment_routing import SegmentRouting, SegmentRout
 from monitor.detection.stream.suppression import Suppression, SuppressionState
 from monitor.detection.stream.warming_up import WarmingUp
 from monitor.detection.stream.watched_features import WatchedFeatures, WatchedFeaturesState
+from monitor.detection.thresholds.threshold_monitor import Found, ThresholdMonitor, ThresholdState
 from monitor.detection.volume.volume_monitor import VolumeMonitor, VolumeMonitorState
 from monitor.features.base import FeatureSpec
 from monitor.features.batch import FeatureBatch
 
 FORMAT = 3
 """Of snapshots."""
-MONTH_S = 30 * 86400.0
+MONTH_S = 30 * 86400.0  # seconds of the 30 days in which `EVENTS_A_MONTH` is counted
 EVENTS_A_MONTH = 100_000
 """What a stream without times is assumed to carry in 30 days: one event in 26 s."""
 MIN_RUN_LENGTH = 10_000
@@ -81,6 +82,7 @@ class StreamMonitorState(msgspec.Struct, frozen=True, kw_only=True):
     suppression: SuppressionState
     features: WatchedFeaturesState
     objectives: dict[str, WatchState]
+    thresholds: dict[str, ThresholdState] = {}  # absent where an earlier version wrote it
 
 
 class StreamMonitor:
@@ -128,6 +130,8 @@ class StreamMonitor:
         self._canary = CanaryMonitor()
         self._objectives = SloMonitor(stream, self._features.by_name)
         self._suppression = Suppression()
+        self._thresholds = ThresholdMonitor(stream, self._features.by_name)
+        self._thresholds.choose(self.settings.thresholds)
 
     # Input
 
@@ -166,15 +170,31 @@ class StreamMonitor:
         self._found = findings
         first, start = self.events - len(waiting), 0
         counted = 0
+        limited = self._thresholds.observe(batch, seen)
         while need := self._next_block(waiting.times[start:]):
             # Volume sees the rows before their block is judged, in any cut: so findings come in the log's order.
             end = first + start + need - seen
-            findings += self._volume.observe(rows.times[counted:end], seen + counted, self.settings, self.clock)
+            findings += self._by_volume_and_thresholds(rows.times, counted, end, seen, limited)
             findings += self._judge(waiting.part(start, start + need), first + start)
             start, counted = start + need, end
-        findings += self._volume.observe(rows.times[counted:], seen + counted, self.settings, self.clock)
+        findings += self._by_volume_and_thresholds(rows.times, counted, len(rows), seen, limited)
         self._waiting = self._kept(waiting.part(start)) if start < len(waiting) else None
         return findings
+
+    def _by_volume_and_thresholds(
+        self, times: NDArray[np.float64], start: int, stop: int, seen: int, limited: list[Found]
+    ) -> list[Finding]:
+        """What volume and thresholds find in the rows from `start` to `stop`, row by row, so in any cut the same way.
+
+        `seen` is the stream index of the batch's first row. What thresholds found there is taken out of `limited`.
+        """
+        findings: list[Finding] = []
+        while limited and limited[0].row < stop:
+            row, finding = limited.pop(0)
+            findings += self._volume.observe(times[start : row + 1], seen + start, self.settings, self.clock)
+            findings.append(finding)
+            start = row + 1
+        return findings + self._volume.observe(times[start:stop], seen + start, self.settings, self.clock)
 
     def reach(self, clock: float) -> None:
         """The log's clock stands at `clock`; rows that come next are measured by it."""
@@ -203,10 +223,10 @@ class StreamMonitor:
                 due = min(due, due_at(self._waiting))
             elif self._monitors.late_features_wait:
                 due = min(due, self._last_time + BLOCK_WAIT_S if math.isfinite(self._last_time) else -math.inf)
-        if self._objectives.holds:
+        if self._objectives.holds or self._thresholds.waits:
             if self._idle is None:
                 return -math.inf
-            own = self._objectives.next_due() - self._last_time + self._idle
+            own = min(self._objectives.next_due(), self._thresholds.next_due()) - self._last_time + self._idle
             due = min(due, own if math.isfinite(own) else math.inf)
         return due - ROUNDING_S
 
@@ -216,7 +236,8 @@ class StreamMonitor:
             self.reach(time)
         volume_due = self._volume.due(time, self._last_time, self.settings)
         burns = self._objectives.holds and (self._idle is None or self._objectives.due(self._own_time(time)))
-        return self._rows_due(time) or volume_due or burns
+        passes = self._thresholds.waits and (self._idle is None or self._own_time(time) >= self._thresholds.next_due())
+        return self._rows_due(time) or volume_due or burns or passes
 
     def tick(self, time: float) -> list[Finding]:
         """Event time has reached `time` (seconds since 1970)."""
@@ -228,8 +249,9 @@ class StreamMonitor:
         self._found = findings
         last = max(self.events - 1, 0)
         findings += self._volume.tick(time, self._last_time, last, self.settings)
-        if self._objectives.holds and self._idle is None:
+        if (self._objectives.holds or self._thresholds.waits) and self._idle is None:
             self._idle = time
+        findings += self._thresholds.tick(self._own_time(time), last)
         return findings + self._objectives.tick(self._own_time(time), last, self.settings.slo, self._drifts())
 
     def close(self) -> list[Finding]:
@@ -269,7 +291,7 @@ class StreamMonitor:
         findings = self._found = self._closed()
         if control.action is ControlAction.SETTINGS:
             self._choose(settings)
-            return findings
+            return findings + self._thresholds.choose(settings.thresholds)
         how, said = RESOLVED_BY[control.action]
         why = Resolution(how=how, why=said, by=control.by, index=max(self.events - 1, 0), time=finite(self._last_time))
         if isinstance(self._monitors, SegmentRouting):
@@ -424,8 +446,8 @@ class StreamMonitor:
         return 0 if self._waiting is None else len(self._waiting)
 
     def firing(self) -> list[Finding]:
-        """The findings that fire, as they were reported: those of drift, of volume and silence, and of objectives."""
-        return _published(self._drifts() + self._volume.firing() + self._objectives.open)
+        """The findings that fire, as they were reported: those of drift, volume, silence, objectives and thresholds."""
+        return _published(self._drifts() + self._volume.firing() + self._objectives.open + self._thresholds.open)
 
     def status(self) -> StreamStatus:
         """Where the stream stands now."""
@@ -455,6 +477,7 @@ class StreamMonitor:
             learns=self.settings.warmup,
             young=monitors is not None and monitors.main.original.reference.young,
             behind_s=self.behind_s,
+            thresholds=self._thresholds.statuses(),
         )
 
     def _keys(self, monitors: SegmentRouting) -> list[str]:
@@ -485,6 +508,7 @@ class StreamMonitor:
                 suppression=self._suppression.to_state(),
                 features=self._features.to_state(),
                 objectives=self._objectives.to_state(),
+                thresholds=self._thresholds.to_state(),
             )
         )
 
@@ -512,6 +536,8 @@ class StreamMonitor:
         self._suppression = Suppression.from_state(state.suppression)
         self._features = self._features.restored(state.features, self.settings)
         self._objectives = SloMonitor.from_state(self.stream, self._features.by_name, state.objectives)
+        self._thresholds = ThresholdMonitor.from_state(self.stream, self._features.by_name, state.thresholds)
+        self._thresholds.choose(self.settings.thresholds)
 
 
 @lru_cache(maxsize=64)

@@ -144,7 +144,7 @@ def report(
     where = f"events {began:,} to {last:,}"
     cause = (
         f"Of the {len(rows):,} events from which the reference is learned, {where} differ from the rest: {parts}. They "
-        "were left out of it. If they are what is normal, learn a reference anew from now on: oqm reference pin "
+        "were left out of it. If they are what is normal, learn a new reference from now on: oqm reference pin "
         f"{shlex.quote(context.stream)}"
     )
     title = f"{context.stream}: its reference leaves out {where}, which differ from the rest"

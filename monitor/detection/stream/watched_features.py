@@ -69,11 +69,14 @@ class WatchedFeatures:
 
     def chosen_from(self, rows: StreamRows, settings: DetectionSettings) -> WatchedFeatures:
         """The same features with the dependencies and keys that these rows, a warm-up, have most."""
-        return WatchedFeatures(self._given, settings, DependencyColumns.of(rows), KeyedColumns.of(rows))
+        return WatchedFeatures(
+            self._given, settings, DependencyColumns.of(rows), KeyedColumns.of(rows, settings.declared_attributes)
+        )
 
     def with_settings(self, settings: DetectionSettings) -> WatchedFeatures:
         """The same features under other settings."""
-        return WatchedFeatures(self._given, settings, self.dependencies, self.keyed)
+        keyed = self.keyed.with_declared(settings.declared_attributes)
+        return WatchedFeatures(self._given, settings, self.dependencies, keyed)
 
     def as_columns(self, rows: StreamRows, *, learning: bool) -> StreamRows:
         """The rows with columns for the chosen dependencies and keys; `learning`: they were chosen from these rows."""
@@ -86,7 +89,8 @@ class WatchedFeatures:
     def restored(self, state: WatchedFeaturesState, settings: DetectionSettings) -> WatchedFeatures:
         """The same features with what `state` says was chosen."""
         dependencies = DependencyColumns(state.dependencies)
-        return WatchedFeatures(self._given, settings, dependencies, KeyedColumns.from_state(state.keyed))
+        keyed = KeyedColumns.from_state(state.keyed, settings.declared_attributes)
+        return WatchedFeatures(self._given, settings, dependencies, keyed)
 
 
 @lru_cache(maxsize=1)

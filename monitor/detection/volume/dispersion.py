@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from monitor.detection.state.snapshot_codec import StateRecord
 
-SCALES = (1, 2, 4, 8, 16, 32, 64)
+SCALES = (1, 2, 4, 8, 16, 32, 64)  # windows of a block, doubled from scale to scale
 REMEMBER = 4000
 """Windows over which is averaged, or 32 blocks where these are more."""
-FEWEST_BLOCKS = 32
+FEWEST_BLOCKS = 32  # a variance of 32 numbers is known to a quarter: enough for the longest blocks
 PRIOR_DISPERSION = 0.15
 PRIOR_BLOCKS = 5
 """What a scale is taken for at first, and for how many blocks that counts: as dispersed as half its length, so that a
 rate of which little is known may wander."""
-LEAST_DISPERSION = 5e-3
+LEAST_DISPERSION = 5e-3  # a rate that strays by 7 %: none is taken for steadier, however regular it was so far
 MOST_BELOW = 1.6
 """A count strays by its mean below at most, so twice that mean square is m < 2; of a gamma-distributed rate of
 dispersion d between 0.1 and 5 it is m / (1 - m / 2)^2 = d, to a tenth."""

@@ -23,9 +23,9 @@ from monitor.detection.state.snapshot_codec import StateRecord
 Array = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 
-HOUR_S = 3600.0
+HOUR_S = 3600.0  # seconds
 DAY_S = 24 * HOUR_S
-WEEK_HOURS = 168
+WEEK_HOURS = 168  # 7 x 24
 MONDAY_S = 4 * DAY_S
 """1970 began on a Thursday; the first Monday came four days later."""
 FORGET = 0.6
@@ -33,7 +33,7 @@ FORGET = 0.6
 PRIOR_S = 1.0
 """Exposure that the coarser mean counts for. A single visit of an hour (3,600 s) replaces it: a stream that rests at
 weekends would otherwise be missed on each of its Saturdays."""
-QUIET = 0.1
+LEAST_USUAL_SHARE = 0.1
 """Share of a stream's mean rate that is usual at most even where there was less: a few events at night are no rise."""
 
 
@@ -107,7 +107,7 @@ class HourOfWeek:
         else:
             rates, peaks = days, self._peak[of_day]
         means = [float(rates[shift : shift + hours].mean()) for shift in range(3)]
-        most = max(*means, *(float(days[shift : shift + hours].mean()) for shift in range(3)), QUIET * flat)
+        most = max(*means, *(float(days[shift : shift + hours].mean()) for shift in range(3)), LEAST_USUAL_SHARE * flat)
         return Usual(means[1], min(means), max(most, float(peaks.max())))
 
     def to_state(self) -> HourOfWeekState:

@@ -35,7 +35,7 @@ from monitor.events.times import in_calendar
 
 RATE = "stream.events_per_hour"
 """What findings about volume name; no feature of an event."""
-LARGEST_EFFECT = 20.0
+LARGEST_EFFECT = 20.0  # floors; also where one side is 0, so that there is no ratio
 CONFIRM_S = 60.0
 """Between the ticks that first and finally find a stream silent. A monitor that was down for an hour finds every stream
 silent at its first tick; the rows that wait for it come within the minute."""

@@ -33,10 +33,10 @@ _UNITS = {"m": 1e-3, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "n": 1e-9, "s": 1.0}
 # Where the median of a column `latency` lies says its unit. Calls of models take from a tenth of a second to a minute
 # or two: 60 s is 60,000 ms. Between the ranges the unit is unclear.
 MOST_SECONDS = 60.0
-LEAST_MILLISECONDS = 250.0
+LEAST_MILLISECONDS = 250.0  # between it and 60 the unit is unclear: a minute in seconds, or a fast answer in ms
 MOST_MILLISECONDS = 600_000.0
 """Ten minutes; a larger median is in microseconds or nanoseconds."""
-LEAST_NANOSECONDS = 5e7
+LEAST_NANOSECONDS = 5e7  # 50 ms in ns; in microseconds it would be 50 s
 SUSPICIOUS_SECONDS = 300.0
 """A median from here on, in a column that is named as seconds, is worth a note."""
 
@@ -118,7 +118,7 @@ def unit_of(durations: list[float]) -> tuple[str, float] | None:
 # --- paths ------------------------------------------------------------------------------------------------------
 
 _STEP = re.compile(r'"(?P<quoted>[^"]*)"|(?P<plain>[^."]+)')
-_MOST_STEPS = 24
+_MOST_STEPS = 24  # JSON of model responses is six to ten levels deep; bounds the work for a hostile name
 
 
 def steps_of(column: str) -> list[str]:

@@ -28,7 +28,7 @@ DAMAGED = (EOFError, OSError, lzma.LZMAError, zlib.error)
 
 _SEPARATORS = ",;\t|"
 _SAMPLE = 1 << 18  # characters that the separator is recognised from: hundreds of rows of ordinary length
-_SAMPLE_ROWS = 200
+_SAMPLE_ROWS = 200  # enough to see which sign separates: the same number of columns in all of them
 _SEP_LINE = re.compile(r'\s*"?sep=(?P<sign>.)"?[\r\n]*', re.IGNORECASE)
 _MARKS = re.compile(r'\\["\\]|""|"')
 

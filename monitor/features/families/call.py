@@ -18,7 +18,7 @@ from monitor.features.families.dependencies import LONGEST_NAME, clean, failed
 from monitor.features.text.words import EventBatch
 
 _LARGEST = float(np.finfo(np.float32).max)
-_MOST_DEPENDENCIES = 8
+_MOST_DEPENDENCIES = 8  # the value is a category, and a list of more names would hardly come twice
 
 _NUMBERS: tuple[tuple[FeatureSpec, Callable[[OutputEvent], float | int | None]], ...] = (
     (

@@ -1,6 +1,6 @@
 """What an event says of each external dependency it called: time, failures and shape of response, by its name.
 
-The call family (`monitor.features.families.call`) sums over an event's dependencies; here they stay apart, so that a
+The call family (`monitor.features.families.call`) sums over an event's dependencies; here they stay separate, so that a
 finding can name the one that failed, got slow or changed its format. Columns are called
 `call.dependency.<what>[<dependency>]` and have no value where an event did not call it: that says nothing of the
 dependency.
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from monitor.events.schema import Call, OutputEvent
 from monitor.features.base import FeatureSpec, Kind, Role, Worse
 
-LONGEST_NAME = 64
+LONGEST_NAME = 64  # characters: a name is a part of the feature's name in findings
 MOST_IN_AN_EVENT = 32
-"""Dependencies of one event that are told apart, the first ones."""
-MOST_SHAPES = 8
+"""Dependencies of one event that are measured separately, the first ones."""
+MOST_SHAPES = 8  # the value is a category, and a list of more shapes would hardly come twice
 DURATION, ERRORS, SHAPE = "call.dependency.duration_s", "call.dependency.errors", "call.dependency.shape"
 _LARGEST = float(np.finfo(np.float32).max)
 _FINE = frozenset({"ok", "success", "succeeded", "completed", "unset", "0"})

@@ -17,7 +17,8 @@ DIRECTIONS: Mapping[Side, int] = {"output": 8, "input": 16}
 """How many directions of each side's embedding become number features.
 
 Outputs have dozens of features beside these; what a question is about stands in its directions alone. With sixteen of
-them other questions are told from other answers as often as with 24 or 32, and each costs every stream time and state.
+them other questions are distinguished from other answers as often as with 24 or 32. Each costs every stream time and
+state.
 """
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -37,6 +38,18 @@ NEW_VALUE = FeatureSpec(
     role=Role.FACTS,
 )
 """Made by detection, which knows what the reference states (`monitor.detection.columns.known_values`)."""
+OTHER_ANSWER = FeatureSpec(
+    "output.facts.other_answer",
+    Kind.CATEGORY,
+    "values that the answer to this input did not state in the reference, or `none`",
+    role=Role.FACTS,
+)
+"""Made by detection, which knows what the reference answered (`monitor.detection.columns.answered_questions`)."""
+QUESTION_KEY = "output.facts.question[input]"
+"""Travels beside the values of an output: a hash of its input's words, so that the same question is recognised."""
+_QUESTION_BYTES = 6  # of the hash: two of a stream's questions are the same by chance once in some 10^9 references
+_QUESTION_CHARACTERS = 2_000  # of an input that are hashed; longer ones are documents, which do not repeat
+_QUESTION_WORDS = re.compile(r"\w+")
 MAX_FACTS = 32  # of one output; a table of prices has more, and its first ones say as much
 MAX_CHARACTERS = 20_000  # of one output that are scanned, so that one document does not cost what a batch does
 _LARGEST = 1e12  # numbers beyond are no amount that anyone states; float32 holds them all
@@ -94,7 +107,7 @@ _DATE_WORDS = frozenset(("st", "nd", "rd", "th", "de"))
 
 # A word column holds the number of a word for one, and the place of a unit: both in one, as `five-year` has both.
 _UNIT_PLACES = {unit: place for place, unit in enumerate(_DAYS, start=1)}
-_NUMBER_SHIFT = 16
+_NUMBER_SHIFT = 16  # more places than there are units, a power of two so that dividing by it is exact
 
 
 class Fact(NamedTuple):
@@ -299,11 +312,22 @@ class Facts:
         }
 
     def keyed(self, batch: EventBatch) -> Sequence[Keyed]:
-        """Each value that an output states, under its own name, as often as it does."""
+        """Each value that an output states, under its own name, as often as it does; and which question it answers."""
         return [
-            {_column_of(fact): float(facts.count(fact)) for fact in facts} if facts else NO_KEYED
-            for facts in _stated(batch).facts
+            {_column_of(fact): float(facts.count(fact)) for fact in facts} | _question(event.input)
+            if facts
+            else NO_KEYED
+            for facts, event in zip(_stated(batch).facts, batch.events, strict=True)
         ]
+
+
+def _question(asked: str | None) -> dict[str, float | str]:
+    """The hash of an input's words, without case and punctuation; nothing for one without words."""
+    words = _QUESTION_WORDS.findall(asked[:_QUESTION_CHARACTERS].lower()) if asked else []
+    if not words:
+        return {}
+    hashed = blake2b(" ".join(words).encode("utf-8", "surrogatepass"), digest_size=_QUESTION_BYTES)
+    return {QUESTION_KEY: hashed.hexdigest()}
 
 
 class _Stated(NamedTuple):

@@ -24,8 +24,8 @@ from monitor.features.text.json_texts import parse_json, read_json, starts_as_js
 from monitor.features.text.markdown import CodeBlock, without_blocks
 from monitor.features.text.words import EventBatch
 
-LONGEST_PYTHON = 5_000
-BLOCKS_PARSED = 4
+LONGEST_PYTHON = 5_000  # characters: parsing takes a few ms; longer answers in code are rare
+BLOCKS_PARSED = 4  # of one output: bounds the time for it, and one that is broken shows among the first
 
 _FENCE = "```"
 _BYTE_ORDER_MARK = "\ufeff"
@@ -48,7 +48,7 @@ _CLOSINGS = (
 )  # fmt: skip
 _CLOSING_HINTS = ("hope", "let me", "feel free", "if you", "else", "happy to", "hesitate", "reach out", "luck", "quest")
 """Half as many to look for; every closing holds one."""
-_CLOSING_REACH = 240
+_CLOSING_REACH = 240  # characters at the end that are read: a closing is one or two sentences
 
 # What gateways, SDKs and providers put where an answer should be. Matched at the very start, ignoring case.
 _ERROR = re.compile(
@@ -70,15 +70,15 @@ _ERROR = re.compile(
     r"|(?:null|none|undefined|nan|\[object object\]|n/a)\s{0,20}\Z",
     re.IGNORECASE,
 )
-_ERROR_REACH = 240
+_ERROR_REACH = 240  # characters at the start that are read: messages of errors begin with what they are
 _ERROR_PAGE = ("error", "bad gateway", "unavailable", "denied", "not found", "timeout", "time-out")
 
 _LIST_MARK = re.compile(r"(?:[-*+\u2022]|\d{1,4}[.)]|#{1,6})[ \t]")
 
-_SHAPE_DEPTH = 4
-_SHAPE_KEYS = 40
-_SHAPE_ITEMS = 10
-_SHAPE_CHARACTERS = 56
+_SHAPE_DEPTH = 4  # levels: below them values vary with the content, not with the format
+_SHAPE_KEYS = 40  # of one object: those with more have data for keys
+_SHAPE_ITEMS = 10  # of one list: its items are nearly always alike
+_SHAPE_CHARACTERS = 56  # readable in a finding; a hash follows where a shape is longer
 
 
 def is_python(code: str) -> bool | None:
@@ -178,7 +178,7 @@ def _count_markers(prose: str, row: list[float]) -> None:
 
 
 def _are_blocks_broken(blocks: list[CodeBlock]) -> float:
-    """1 where a block is left open or does not parse in its language, 0 where one does, NaN where none can be told."""
+    """1 where a block is left open or does not parse in its language, 0 where one does, NaN where that is unknown."""
     if not all(block.closed for block in blocks):
         return 1.0
     verdict = np.nan

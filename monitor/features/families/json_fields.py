@@ -35,7 +35,7 @@ NUMBER = FeatureSpec("output.json.number", Kind.NUMBER, "number under key `{key}
 MAX_KEYS = 24  # of one output, in its order; a wider record is a document
 _FENCE = "```"
 _LABEL = re.compile(r"[^\W_](?:[\w.:/+&-]|[ ](?=\S)){0,39}\Z")
-_MAX_LABEL_WORDS = 4
+_MAX_LABEL_WORDS = 4  # blanks in a label: one with more is a sentence
 _LONG_DIGITS = re.compile(r"\d{5}")
 _TYPES = {bool: "bool", str: "str", int: "num", float: "num", dict: "object", list: "array"}
 

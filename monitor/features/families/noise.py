@@ -20,8 +20,8 @@ _LEGITIMATE_FORMAT = frozenset("\u200c\u200d\ufeff\u00ad")  # joiners of Persian
 _MOJIBAKE = ("\u00c3\u00a9", "\u00e2\u20ac", "\u00c3\u00bc", "\u00c3\u00b6", "\u00c3\u00a4", "\u00c2\u00a0")
 """UTF-8 read as Windows-1252: what e acute, quotation marks, umlauts and the no-break space turn into."""
 _JAPANESE = frozenset({"Hani", "Jpan"})
-_MOSTLY_UNKNOWN = 0.5
-_SURE = 0.9
+_MOSTLY_UNKNOWN = 0.5  # share of misspelt words above which the language is asked for; English with errors has fewer
+_SURE = 0.9  # certainty that a text is foreign, so that badly spelt English is not left out
 _ODD_WEIGHT = 10.0
 """Odd characters are rarer than words by far: one in a hundred characters weighs like a misspelt word in ten."""
 
@@ -34,9 +34,11 @@ def _is_handle(chunk: str) -> float:
 def _odd_characters(chunk: str) -> float:
     if chunk.isascii() and chunk.isprintable():
         return 0.0
-    odd = sum(
-        c == "\ufffd" or (unicodedata.category(c) in _ODD_CATEGORIES and c not in _LEGITIMATE_FORMAT) for c in chunk
-    )
+    odd = chunk.count("\ufffd")
+    if not _ODD_CATEGORIES.isdisjoint(map(unicodedata.category, chunk)):
+        odd += sum(
+            unicodedata.category(c) in _ODD_CATEGORIES and c not in _LEGITIMATE_FORMAT for c in chunk if c != "\ufffd"
+        )
     return float(odd + sum(chunk.count(broken) for broken in _MOJIBAKE))
 
 

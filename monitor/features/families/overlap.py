@@ -15,7 +15,7 @@ from monitor.features.text.ngrams import Occurrences, count_shared
 from monitor.features.text.words import EventBatch
 
 _COMMON = 5.2
-"""Zipf frequency from which a word carries no content of its own (the 700 most frequent words of English)."""
+"""Zipf frequency from which a word carries no content itself (the 700 most frequent words of English)."""
 
 
 class Overlap:

@@ -20,7 +20,7 @@ from monitor.features.families.dependencies import clean
 from monitor.features.text.words import EventBatch
 
 MAX_CHARACTERS = 50_000  # of one output that are looked at; all expressions are linear, and this bounds the constant
-LONGEST_SHOWN = 40
+LONGEST_SHOWN = 40  # characters: longer ones are no name of a variable
 NONE = "none"
 
 _OPENER = re.compile(r"[{\[<%$](?=[^\W\d]|[{%=( ]|\d[}$]|\Z)")
@@ -39,7 +39,8 @@ _LABELS = (
 _BRACKETED = re.compile(
     rf"\[(?:(?i:{_NAMED})(?![\w])[^\[\]\n]{{0,50}}|(?!(?i:{_LABELS})\])[A-Z][A-Z0-9_ ]{{2,40}})\](?![(:\[])"
     rf"|<(?:(?i:insert|enter|your|add|fill)[ _-][^<>\n]{{1,50}}|[a-z]{{2,20}}(?:_[a-z0-9]{{1,20}}){{1,4}}"
-    rf"|(?:name|username|company|email|customer|number|amount)|[A-Z]{{2,20}}(?:[_ ][A-Z0-9]{{1,20}}){{1,5}})>"
+    rf"|(?:name|username|company|email|customer|number|amount|NAME|USERNAME|COMPANY|EMAIL|CUSTOMER|NUMBER|AMOUNT)"
+    rf"|[A-Z]{{2,20}}(?:[_ ][A-Z0-9]{{1,20}}){{1,5}})>"
 )
 _VARIABLE = re.compile(
     r"(?<![\w\\}\])^$])(?:\{\{\{?\s{0,3}[^\W\d][\w.\- |]{0,60}\s{0,3}\}\}\}?|\{[^\W\d]\w{2,40}(?:\.\w{1,40}){0,3}\}"
@@ -52,7 +53,8 @@ _VARIABLE = re.compile(
 _NOTE = re.compile(r"\bTODO\b(?=[:(\]])|\bFIXME\b|\bTBD\b|(?i:lorem ipsum)")
 _GREETINGS = r"dear|hello|hi|hey|hallo|liebe|lieber|guten tag|hola|estimado|estimada|bonjour|cher|chère|olá|caro|привет"
 _EMPTY = re.compile(
-    rf"(?:(?<!\w)(?i:{_GREETINGS})[ ,]{{1,2}}|[#$€£:(]\s?|(?i:order|number|name|date|total|price|id|amount)\s)"
+    rf"(?:(?<!\w)(?i:{_GREETINGS})[ ,]{{1,2}}|(?:[#$€£(]|(?<![\"']):)\s?"  # after a quote it is the value of a JSON key
+    r"|(?i:order|number|name|date|total|price|id|amount)\s)"
     r"(undefined|null|NaN|None)(?=[\s,.!?;:)%]|\Z)(?! (?:hypothes|value|pointer|reference|or|and))"
     r"|(undefined undefined|null null|NaN ?(?:%|USD|EUR|GBP|days|hours))"
 )

@@ -1,4 +1,4 @@
-"""Does the output refuse what was asked? In so many words, or by advice and admonition in place of an answer.
+"""Does the output refuse what was asked? Explicitly, or by advice and admonition in place of an answer.
 
 Two readings, of which the stronger counts:
 
@@ -33,9 +33,9 @@ from monitor.features.text.words import EventBatch, TextBatch
 Float = NDArray[np.float64]
 
 WORDS = 80  # what a refusal needs to show itself; a longer prefix added nothing
-_LONGEST_TOKEN = 24
+_LONGEST_TOKEN = 24  # characters: nearly no English word is longer
 _ROWS = 256  # texts scored at once: bounds the memory of a very large batch
-_EXPLICIT_SCORE = 0.98
+_EXPLICIT_SCORE = 0.98  # a refusal in plain words is nearly certain, and counts so in means of scores
 _SIGNAL_READ = 2_000  # characters of a chunk that are read: a whole answer in scripts without spaces
 
 # An English output without any of these tokens or pairs in its opening is not read by `declines`: every way in which it
@@ -110,7 +110,7 @@ def default_model() -> RefusalModel:
 
 
 def _language_of(text: TextBatch, row: int) -> str | None:
-    """The language of a text that is not clearly English; None where it cannot be told."""
+    """The language of a text that is not clearly English; None where it is unknown."""
     code, certainty = language_at(text, row)
     return code if certainty >= SURE else None
 

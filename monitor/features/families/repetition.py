@@ -19,11 +19,11 @@ _FEWEST_WORDS = 10  # below this a vocabulary ratio says nothing
 _LONGEST_PERIOD = 64  # words
 _SUSPICIOUS = 0.15  # share of repeated trigrams below which no loop can be long enough to count
 _CANDIDATES = 4  # periods tried; loops within loops have a few
-_LOOP_TURNS = 3
-_LOOP_WORDS = 12
-_LONG_CHUNK = 48
+_LOOP_TURNS = 3  # twice may be meant, as in a refrain; three times in a row hardly is
+_LOOP_WORDS = 12  # of all turns together: three times one word (very, very, very) is emphasis
+_LONG_CHUNK = 48  # characters: no word of a language has as many, so its characters are looked at for a loop
 _SPACELESS = 3  # words for each chunk from which a text is in a script without spaces: its characters are counted
-_CHARACTERS_PER_WORD = 2  # so many characters say there what a word says
+_CHARACTERS_PER_WORD = 2  # characters that say there what a word says
 _MOST_CHARACTERS = 20_000  # of such a text that are read: a loop shows itself sooner
 _CHARACTER_LOOP = re.compile(r"(\w{1,8}?)\1{9}")
 

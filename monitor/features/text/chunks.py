@@ -31,11 +31,14 @@ Ints = NDArray[np.int64]
 # What `split_chunks` cuts at or drops, beside tab, line feed, carriage return and space. The first six are ASCII.
 _UNUSUAL_ASCII = (b"\x0b", b"\x0c", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _UNUSUAL = re.compile("[\x0b\x0c\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-_WORD = 8
-_BY_WORDS = 256
+_WORD_BYTES = 8  # bytes of a 64-bit number
+_MAX_BYTES_IN_ARRAYS = 256
 """Bytes up to which a chunk is hashed in array operations; one longer is hashed by itself."""
-_MASKS = np.array([(1 << (8 * used)) - 1 for used in range(_WORD + 1)], dtype=np.uint64)
-_HALF, _LESS = np.uint64(32), np.uint64(29)
+_MASKS = np.array([(1 << (8 * used)) - 1 for used in range(_WORD_BYTES + 1)], dtype=np.uint64)
+_HALF_BITS, _FEWER_BITS = (
+    np.uint64(32),
+    np.uint64(29),
+)  # bits: half of 64, and fewer so that the mixing differs from step to step
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +73,23 @@ class Chunks:
 
 
 class Splitter:
-    """Cuts texts as `split_chunks` does and hashes the chunks with keys of its own."""
+    """Cuts texts as `split_chunks` does and hashes the chunks with keys that it draws itself."""
 
     def __init__(self) -> None:
         odd = [np.uint64(secrets.randbits(64) | 1) for _ in range(3)]
         self._first, self._between, self._last = odd
-        self._by_length: Hashes = np.array([secrets.randbits(64) for _ in range(_BY_WORDS + 1)], dtype=np.uint64)
+        self._by_length: Hashes = np.array(
+            [secrets.randbits(64) for _ in range(_MAX_BYTES_IN_ARRAYS + 1)], dtype=np.uint64
+        )
         self._secret = secrets.token_bytes(16)
 
     def split(self, texts: Sequence[str | None]) -> Chunks:
         """The chunks of these texts; none for a text that is None."""
         encoded = [_encoded(text) if text else b"" for text in texts]
-        data = b"\n".join([b"", *encoded, b"\n" * (_WORD + 1)])
+        data = b"\n".join([b"", *encoded, b"\n" * (_WORD_BYTES + 1)])
         if any(map(data.__contains__, _UNUSUAL_ASCII)):
             encoded = [_plain(text) if text else b"" for text in texts]
-            data = b"\n".join([b"", *encoded, b"\n" * (_WORD + 1)])
+            data = b"\n".join([b"", *encoded, b"\n" * (_WORD_BYTES + 1)])
         content = np.frombuffer(data, dtype=np.uint8)
         blank = (content == ord(" ")) | (content - np.uint8(9) <= 4)
         edges = np.flatnonzero(blank[1:] != blank[:-1]) + 1
@@ -99,15 +104,15 @@ class Splitter:
 
     def _hash(self, data: bytes, starts: Ints, lengths: Ints) -> Hashes:
         # Eight bytes from each position on; what belongs to the next chunk is masked.
-        words: NDArray[np.uint64] = np.ndarray((len(data) - _WORD + 1,), dtype="<u8", buffer=data, strides=(1,))
+        words: NDArray[np.uint64] = np.ndarray((len(data) - _WORD_BYTES + 1,), dtype="<u8", buffer=data, strides=(1,))
         hashes = words[starts]
-        hashes &= _MASKS[np.minimum(lengths, _WORD)]
-        hashes ^= self._by_length[np.minimum(lengths, _BY_WORDS)]
+        hashes &= _MASKS[np.minimum(lengths, _WORD_BYTES)]
+        hashes ^= self._by_length[np.minimum(lengths, _MAX_BYTES_IN_ARRAYS)]
         hashes *= self._first
-        hashes ^= hashes >> _HALF
-        longer = np.flatnonzero(lengths > _WORD)
+        hashes ^= hashes >> _HALF_BITS
+        longer = np.flatnonzero(lengths > _WORD_BYTES)
         self._hash_on(hashes, words, starts, lengths, longer)
-        for at in longer[lengths[longer] > _BY_WORDS].tolist():
+        for at in longer[lengths[longer] > _MAX_BYTES_IN_ARRAYS].tolist():
             start = starts[at]
             digest = blake2b(data[start : start + lengths[at]], digest_size=8, key=self._secret).digest()
             hashes[at] = int.from_bytes(digest, "little")
@@ -118,20 +123,20 @@ class Splitter:
         self, hashes: Hashes, words: NDArray[np.uint64], starts: Ints, lengths: Ints, longer: NDArray[np.intp]
     ) -> None:
         """The chunks of more than eight bytes: eight more at a time."""
-        done = _WORD
-        while len(longer) and done < _BY_WORDS:
+        done = _WORD_BYTES
+        while len(longer) and done < _MAX_BYTES_IN_ARRAYS:
             word = words[starts[longer] + done]
-            word &= _MASKS[np.minimum(lengths[longer] - done, _WORD)]
+            word &= _MASKS[np.minimum(lengths[longer] - done, _WORD_BYTES)]
             # Multiplied first: a difference that came before is one that nobody can foresee, and so none can undo it.
             hashed = hashes[longer]
             hashed *= self._between
-            hashed ^= hashed >> _LESS
+            hashed ^= hashed >> _FEWER_BITS
             hashed ^= word
-            done += _WORD
+            done += _WORD_BYTES
             more = lengths[longer] > done
             finished = ~more
             hashed[finished] *= self._last
-            hashed[finished] ^= hashed[finished] >> _HALF
+            hashed[finished] ^= hashed[finished] >> _HALF_BITS
             hashes[longer] = hashed
             longer = longer[more]
 

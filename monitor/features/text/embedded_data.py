@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 SHORTEST = 512
 """Characters from which an unbroken run that looks random is data. Words, addresses and keys are shorter."""
 _WINDOW = 128
-"""Runs are looked for in windows of so many characters: one of `SHORTEST` fills two of them at the least."""
-_SAMPLE = 256
+"""Runs are looked for in windows of this many characters: one of `SHORTEST` fills two of them at the least."""
+_SAMPLE = 256  # characters at the start, the middle and the end of a run: data looks alike all along
 _LEAST_DISTINCT = 12  # different characters in a sample: hexadecimal digits have 16, a loop of a few words fewer
 _LEAST_NEW = 0.5  # share of the sample's runs of four characters that are new: data hardly repeats, loops do
 _URI = re.compile(

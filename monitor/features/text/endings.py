@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -47,11 +48,11 @@ WHOLE_REASONS = frozenset((
 ))  # fmt: skip
 """Reasons with which they say that the model was done; an application may have cut its text all the same."""
 
-PROSE = 60  # width from which a line without a marker reads as prose
-_ALONE = 70  # width from which one line without any sentence mark is no title or label
-_TAIL = 400  # characters at the end that are read: the longest signatures have 300
-_OTHER_LINES = 8  # lines before the last one that show whether lines end in marks here
-_NAME_WORDS = 5
+PROSE_WIDTH = 60  # width from which a line without a marker reads as prose
+_TITLE_WIDTH = 70  # width from which one line without any sentence mark is no title or label
+_TAIL_CHARS = 400  # characters at the end that are read: the longest signatures have 300
+_MAX_OTHER_LINES = 8  # lines before the last one that show whether lines end in marks here
+_MAX_NAME_WORDS = 5  # longest name of a person with title and particles; more words are a sentence
 _ABBREVIATION = re.compile(
     r".*\.|(?:dr|dra|mr|mrs|ms|prof|ing|sr|sra|mme|st|nr|no|tel|fig|abb|tab|ca|bzw|vs)\Z", re.IGNORECASE
 )
@@ -109,7 +110,7 @@ def without_signature(text: str) -> str:
     A signature is a closing phrase, or a dash, and what follows: at most six short lines with no sentence in them.
     """
     body = _without_emoji(text)
-    tail = body[-_TAIL:]
+    tail = body[-_TAIL_CHARS:]
     at = _sign_off(tail)
     if at is None:
         return body or text
@@ -125,14 +126,15 @@ def _without_emoji(text: str) -> str:
     return text[: len(text) - len(tail)] + _EMOJI_TAIL.sub("", tail)
 
 
+@lru_cache(maxsize=16)
 def _sign_off(tail: str) -> int | None:
-    """Where the signature begins in the end of a text, if it has one."""
+    """Where the signature begins in the end of a text, if it has one. Asked of a text up to three times in a row."""
     for match in reversed(list(_SIGN_OFF.finditer(tail))):
         rest = tail[match.end() :].strip()
         lines = [line for line in rest.split("\n") if line.strip()]
-        if len(lines) > 6 or any(width(line) > PROSE for line in lines):
+        if len(lines) > 6 or any(width(line) > PROSE_WIDTH for line in lines):
             return None
-        if len(lines) == 1 and len(rest) > PROSE / 2 and _FULL_STOPS.search(rest) is not None:
+        if len(lines) == 1 and len(rest) > PROSE_WIDTH / 2 and _FULL_STOPS.search(rest) is not None:
             continue
         if match["mark"] is None or all(_is_signed(line.strip(), alone=True) for line in lines):
             return match.start(1)
@@ -191,12 +193,16 @@ def is_truncated(text: str, finish_reason: str | None = None) -> bool:
 def _doubt(text: str, last: str) -> int:
     """0 complete, 1 likely cut, 2 cut: no complete text ends so."""
     line_start = text.rfind("\n") + 1
-    line = text[line_start:][-4 * _TAIL :].strip()
+    line = text[line_start:][-4 * _TAIL_CHARS :].strip()
     words = text[-200:].split()
     if last in _COLONS:
-        return 2 if width(text) > PROSE else 0
+        return 2 if width(text) > PROSE_WIDTH else 0
     if last in _COMMAS:
-        return 0 if _sign_off(text[-_TAIL:]) is not None or (_GREETING.match(line) and width(line) < PROSE) else 2
+        return (
+            0
+            if _sign_off(text[-_TAIL_CHARS:]) is not None or (_GREETING.match(line) and width(line) < PROSE_WIDTH)
+            else 2
+        )
     if last in _JOINERS:
         bare = not any(map(str.isalnum, line))  # a ruler, or the line above a signature
         return 0 if bare or "://" in words[-1] or words[-1].startswith("/") else 2
@@ -206,11 +212,11 @@ def _doubt(text: str, last: str) -> int:
         return 2 if _is_open(line, addresses=True) else 0
     if _is_open(line):
         return 2
-    if _sign_off(text[-_TAIL:]) is not None:
+    if _sign_off(text[-_TAIL_CHARS:]) is not None:
         return 0
-    if len(words) > 1 and words[-1] in _OPEN_WORDS and (len(words[-1]) > 1 or width(line) >= PROSE):
+    if len(words) > 1 and words[-1] in _OPEN_WORDS and (len(words[-1]) > 1 or width(line) >= PROSE_WIDTH):
         return 2
-    if _WIDE.match(last) and line.endswith(_OPEN_ENDINGS) and width(line) >= PROSE / 2:
+    if _WIDE.match(last) and line.endswith(_OPEN_ENDINGS) and width(line) >= PROSE_WIDTH / 2:
         return 2
     return _doubt_of_line(text[:line_start].rstrip(), line)
 
@@ -231,7 +237,7 @@ def _is_open(line: str, *, addresses: bool = False) -> bool:
 
 def _doubt_of_line(before: str, line: str) -> int:
     """Of a last line that ends in a letter or digit, with what stands before it."""
-    above = before[before.rfind("\n") + 1 :][-_TAIL:].strip()
+    above = before[before.rfind("\n") + 1 :][-_TAIL_CHARS:].strip()
     wide = width(line)
     inner = _last_stop(line)
     if line.startswith("|"):
@@ -242,7 +248,7 @@ def _doubt_of_line(before: str, line: str) -> int:
             return 0
         if inner is None or inner <= mark.end():  # an item needs a mark where the item above it has one
             like_it = bool(above) and above[-1] in SENTENCE_END and _LIST_MARK.match(above) is not None
-            return (2 if wide >= PROSE else 1) if like_it else 0
+            return (2 if wide >= PROSE_WIDTH else 1) if like_it else 0
         line, inner = line[mark.end() :], inner - mark.end()
     if line.endswith(_WHOLE_ENDINGS):
         return 0
@@ -257,12 +263,12 @@ def _doubt_of_line(before: str, line: str) -> int:
             return 0
         sure = len(fragment.split()) > 2 or width(fragment) > 12
         return 2 if sure and not _KEY_VALUE.match(fragment) else 1
-    if not marked and _FULL_STOPS.search(before[-_TAIL:] + " ") is None:
+    if not marked and _FULL_STOPS.search(before[-_TAIL_CHARS:] + " ") is None:
         # The only line, or lines without any mark: a title, a label, an answer in a few words
-        return int(not before and wide >= _ALONE and not _is_enumeration(line))
-    if wide >= PROSE:
+        return int(not before and wide >= _TITLE_WIDTH and not _is_enumeration(line))
+    if wide >= PROSE_WIDTH:
         return 2
-    if above[-1:] in _COMMAS and width(above) <= PROSE:  # below "Many thanks,"
+    if above[-1:] in _COMMAS and width(above) <= PROSE_WIDTH:  # below "Many thanks,"
         return 0
     if _KEY_VALUE.match(line) or _UNIT.search(line) or _CAPTION.match(line):
         return 0
@@ -304,10 +310,10 @@ def _has_small_words(fragment: str) -> bool:
 def _is_signed(fragment: str, *, alone: bool) -> bool:
     """Whether it is a name, a team or a source behind a dash. `alone` in its line, one word is enough for a name."""
     if fragment[0] in "-\u2013\u2014~":
-        return width(fragment) <= PROSE
-    if _ADDRESS.match(fragment) or (_GREETING.match(fragment) and alone and width(fragment) < PROSE / 2):
+        return width(fragment) <= PROSE_WIDTH
+    if _ADDRESS.match(fragment) or (_GREETING.match(fragment) and alone and width(fragment) < PROSE_WIDTH / 2):
         return True
-    if width(fragment) > PROSE:
+    if width(fragment) > PROSE_WIDTH:
         return False
     name, comma, role = fragment.partition(", ")
     if comma and _SIGNERS.search(role) and _is_signed(name, alone=True):
@@ -319,7 +325,7 @@ def _is_signed(fragment: str, *, alone: bool) -> bool:
         article or not _has_small_words(fragment) or (len(words) == 1 and width(fragment) <= 40)
     ):
         return True
-    if article or not (1 if alone else 2) <= len(words) <= _NAME_WORDS:
+    if article or not (1 if alone else 2) <= len(words) <= _MAX_NAME_WORDS:
         return False
     cased = all(word[0].isupper() or word.lower() in _NAME_PARTICLES for word in words)
     return cased and words[0].lower() not in _OPEN_WORDS and words[-1][0].isupper()
@@ -328,7 +334,7 @@ def _is_signed(fragment: str, *, alone: bool) -> bool:
 def _marked_lines(before: str) -> tuple[int, int]:
     """Of the last few lines above that read as prose: how many end in a mark, and how many there are."""
     marked = others = 0
-    for line in before[-4 * _TAIL :].split("\n")[-2 * _OTHER_LINES :]:
+    for line in before[-4 * _TAIL_CHARS :].split("\n")[-2 * _MAX_OTHER_LINES :]:
         line = line.strip()
         if len(line) < 20 or line[0] in "#|>" or _LIST_MARK.match(line) or line[-1] in _COMMAS or line[-1] in _COLONS:
             continue

@@ -1,4 +1,4 @@
-"""English words: is one spelt right, how frequent is it, how many syllables has it, does it tell English apart.
+"""English words: is one spelt right, how frequent is it, how many syllables has it, does it mark a text as English.
 
 The list is derived from SCOWL's spelling lists (Atkinson; free to use with its notice) and from `wordfreq` (Speer 2022;
 data CC BY-SA 4.0) by `scripts/build_word_list.py`, which says how; it loads in 50 ms and replaces both.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-LONGEST_JSON = 1_000_000
+LONGEST_JSON = 1_000_000  # characters: bounds time and memory of parsing; no answer of a model is as long
 _SCANNED = 20_000
 """Characters that are read to tell a cut array from prose in brackets: a quarter of a second for each megabyte else."""
 

@@ -24,7 +24,7 @@ _LONGEST_CODE = 40  # words of code between two backticks
 _SHORTEST_QUOTE = 3  # words; a shorter one is a title or a word in scare quotes, and the speaker's own
 _LONGEST_JSON = 100_000  # characters of a JSON text whose strings are looked for
 _JSON_STRING = re.compile(r'"((?:[^"\\]|\\.)*+)"(\s*+:)?+')
-_SPACES = 2  # a string with so many spaces is a sentence, one with fewer a value
+_SPACES = 2  # a string with at least as many spaces is a sentence, one with fewer a value
 
 Bools = NDArray[np.bool_]
 

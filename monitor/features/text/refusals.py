@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from monitor.features.text.english_refusals import declines_in, lacks_means, possible_ways
+from monitor.features.text.scripts import LANGUAGES_WITH_SPACELESS, SPACELESS
 
 READ = 500
 """Characters of the speaker's own words that are read: a refusal stands at the start of an answer (people's labels of
@@ -91,9 +92,18 @@ def _other_languages() -> dict[str, _Rules]:
     return {**of, **near, "": every}
 
 
+@cache
+def _unspaced_signals() -> re.Pattern[str]:
+    """Signals of the languages that put no spaces between words, whose chunk may be a whole text: in it the expressions
+    of 23 languages cost more than all else that is asked of it."""
+    rules = _other_languages()
+    return re.compile("|".join(rules[code].signals.pattern for code in LANGUAGES_WITH_SPACELESS))
+
+
 def may_decline(word: str) -> bool:
     """Whether a word, in lower case, can be part of a refusal in a language other than English."""
-    return _other_languages()[""].signals.search(word) is not None
+    signals = _other_languages()[""].signals if SPACELESS.search(word) is None else _unspaced_signals()
+    return signals.search(word) is not None
 
 
 def declines(text: str, language: str | None = None) -> bool:

@@ -24,7 +24,9 @@ WIDE_STOPS = (
 QUESTIONS = "?\uff1f\u061f\u1367\u037e\u055e"
 EXCLAMATIONS = "!\uff01\u055c"
 
-_SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+SPACELESS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+LANGUAGES_WITH_SPACELESS = ("zh", "ja", "ko", "th")
+"""Languages with such characters of which there are word lists; Korean has spaces, and some Chinese characters."""
 _RUNS = re.compile(
     "(?P<han>[\u3400-\u9fff\uf900-\ufaff\u3005]+)|(?P<hiragana>[\u3040-\u309f]+)|(?P<katakana>[\u30a0-\u30ff\uff66-\uff9f]+)"
     "|(?P<thai>[\u0e00-\u0e7f]+)|(?P<lao>[\u0e80-\u0eff]+)|(?P<burmese>[\u1000-\u1049\u104c-\u109f]+)"
@@ -45,7 +47,7 @@ _UNMARKED = re.compile("[\u0e00-\u0eff]")
 
 def is_spaceless(chunk: str) -> bool:
     """Whether a chunk holds a letter of a script that writes no spaces between words."""
-    return not chunk.isascii() and _SPACELESS.search(chunk) is not None
+    return not chunk.isascii() and SPACELESS.search(chunk) is not None
 
 
 def words_in(chunk: str) -> float:

@@ -31,11 +31,14 @@ SYMBOL, LOWER, UPPER, DIGIT, UNCASED, STARTER, ORDINAL_NOUN = range(7)
 # BACKTICK is a half of inline code, NO_WORD a whole one, or a link.
 LIST_MARK, ROW, BLOCK_QUOTE, FENCE, BACKTICK, QUOTE_OPENS, QUOTE_CLOSES, NO_WORD = (1 << bit for bit in range(8))
 
+# Mask and places of the three in one number: endings and openings have seven values each, which fit three bits.
 _THREE_BITS, _OPENING_AT, _LAYOUT_AT = 7, 3, 6
 
 CLOSING = "\"'\u201d\u2019)]*_\u00bb\u203a\u300d\u300f\uff09\u3011\u300b\u201c`~"
 OPENING = "\"'\u201c\u2018\u201e\u00ab\u2039([*_\u00bf\u00a1\u300c\u300e\uff08\u3010\u300a~"
-_QUOTES = '"\u201d\u2019\u00bb\u203a\u300d\u300f\u201c'
+_ENCLOSING = '"\u201d\u2019\u00bb\u203a\u300d\u300f\u201c`)]'
+"""Closing marks of what may stand within a sentence: a quotation, inline code, brackets. The marks in these are theirs,
+so that a small letter behind them goes on with the sentence: `null?` or not."""
 _DOUBLE_QUOTES = '"\u201c\u201d\u201e\u00ab\u00bb'
 _COMMAS = ",;\u060c\u061b\uff0c\u3001\uff1b&(\u2013\u2014-"
 _GREEK = re.compile("[\u0370-\u03ff\u1f00-\u1fff]")
@@ -90,19 +93,19 @@ def ending(chunk: str) -> int:
     if not bare:
         return OPEN_END
     mark = bare[-1]
-    quoted = len(bare) < len(chunk) and any(c in _QUOTES for c in chunk[len(bare) :])
+    enclosed = len(bare) < len(chunk) and any(c in _ENCLOSING for c in chunk[len(bare) :])
     if mark in WIDE_STOPS or (mark in ";\u037e" and _GREEK.search(chunk) is not None):
         return STOP
     if mark in _COMMAS:
         return COMMA
     if mark in "!?":
-        return UNLESS_LOWER if quoted else STOP
+        return UNLESS_LOWER if enclosed else STOP
     if mark == "\u2026" or bare.endswith(("..", ". .")):
         return UNLESS_LOWER
-    return _full_stop(bare, quoted=quoted) if mark == "." else OPEN_END
+    return _full_stop(bare, enclosed=enclosed) if mark == "." else OPEN_END
 
 
-def _full_stop(bare: str, *, quoted: bool) -> int:
+def _full_stop(bare: str, *, enclosed: bool) -> int:
     """Of a chunk that ends in one full stop."""
     stem = bare[:-1].lstrip(OPENING)
     word = stem.lower()
@@ -125,7 +128,7 @@ def _full_stop(bare: str, *, quoted: bool) -> int:
             if stem.islower():  # a.m., e.g.
                 return UNLESS_LOWER if word in ("a.m", "p.m") else OPEN_END
             return BEFORE_STARTER
-    return UNLESS_LOWER if quoted else STOP
+    return UNLESS_LOWER if enclosed else STOP
 
 
 def opening(chunk: str) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.features.text.wordpiece import WordPiece, default_vocabulary
 
-DIMENSIONS = 256
+DIMENSIONS = 256  # of the table in `monitor/features/data`, as it was fitted
 WINDOW = 254
 """Pieces of a text that the transformer reads; the table was fitted to texts cut there, and reads on."""
 

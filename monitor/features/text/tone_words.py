@@ -21,7 +21,7 @@ from importlib import resources
 import yaml
 
 from monitor.features.text import english
-from monitor.features.text.scripts import EXCLAMATIONS, QUESTIONS
+from monitor.features.text.scripts import EXCLAMATIONS, LANGUAGES_WITH_SPACELESS, QUESTIONS, SPACELESS
 
 
 def _set(words: str) -> frozenset[str]:
@@ -62,7 +62,7 @@ NOMINAL_ENDINGS = (
     "tion", "sion", "ment", "ness", "ity", "ance", "ence", "ship", "ism", "ure", "age", "al", "ive", "ous", "ic",
     "able", "ible", "ful", "ary", "tions", "sions", "ments", "ities", "ances", "ences",
 )  # fmt: skip
-_SHORTEST_NOMINAL = 6
+_SHORTEST_NOMINAL = 6  # letters: shorter words end so by chance (table, diary)
 _CONTRACTED = ("'re", "'ll", "'ve", "'d", "'m")
 _STRONG = 2.5  # valence from which a word counts as enthusiastic: "great" 3.1, "love" 3.2, "good" 1.9
 
@@ -105,7 +105,7 @@ def listed_lexicon() -> Lexicon:
     HEDGE, PROFANE, NEGATION, BOOSTER, DAMPENER, APOLOGETIC, COURTEOUS, FIRST, SECOND, NOMINAL, VERBAL, SHOUTED, BUT,
     STRONG_POSITIVE, EMOJI, NO,
 ) = (1 << bit for bit in range(16))  # fmt: skip
-BITS = 16
+BITS = 16  # of a word's class: as many as are named above
 
 
 def _bits_by_word(lexicon: Lexicon) -> dict[str, int]:
@@ -135,7 +135,7 @@ class ToneWords:
     def __init__(self, lexicon: Lexicon) -> None:
         self._bits = _bits_by_word(lexicon)
         self._emoji = lexicon.emoji
-        # what strengthens other words bears no sentiment of its own
+        # what strengthens other words bears no sentiment itself
         degree = BOOSTER | DAMPENER
         self._valence = {word: v for word, v in lexicon.valence.items() if not self._bits.get(word, 0) & degree}
 
@@ -176,11 +176,26 @@ def _is_pictograph(char: str) -> bool:
 
 
 @cache
-def _apology_expression() -> re.Pattern[str]:
+def _apologies() -> dict[str, dict[str, str]]:
+    """Expressions by `words` or `parts` and language."""
     text = resources.files("monitor.features").joinpath("data/apologies.yaml").read_text("utf-8")
-    found = yaml.load(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+    found: dict[str, dict[str, str]] = yaml.load(
+        text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+    )
+    return found
+
+
+@cache
+def _apology_expression() -> re.Pattern[str]:
+    found = _apologies()
     words, parts = "|".join(found["words"].values()), "|".join(found["parts"].values())
     return re.compile(rf"(?<!\w)(?:{words})(?!\w)|{parts}")
+
+
+@cache
+def _unspaced_apology_expression() -> re.Pattern[str]:
+    """For a chunk in a script without spaces, which may be a whole text: the other languages' words cost more."""
+    return re.compile("|".join(_apologies()["parts"][code] for code in LANGUAGES_WITH_SPACELESS))
 
 
 _NO_MARK = re.compile(r"(?:^|(?<=[^\w!?]))!(?=[\w\[=(.])|!=|\?[.?]\w")
@@ -191,7 +206,9 @@ def apologies(chunk: str) -> float:
     """Expressions of apology in a chunk, in languages other than English; several in scripts without spaces."""
     if english.core(chunk) in APOLOGY:
         return 0.0
-    return float(len(_apology_expression().findall(chunk.lower())))
+    unspaced = not chunk.isascii() and SPACELESS.search(chunk) is not None
+    expression = _unspaced_apology_expression() if unspaced else _apology_expression()
+    return float(len(expression.findall(chunk.lower())))
 
 
 def exclamations(chunk: str) -> float:

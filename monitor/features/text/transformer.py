@@ -1,7 +1,7 @@
 """The transformer itself as embedder, in place of the static table: any sentence-transformers model.
 
 Needs the extra `transformers`; 20 to 30 outputs a second on two CPU cores with all-MiniLM-L6-v2, so for a GPU or for
-quiet streams. Reimers and Gurevych, Sentence-BERT (2019). May import `monitor.errors` only.
+streams with little traffic. Reimers and Gurevych, Sentence-BERT (2019). May import `monitor.errors` only.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from monitor.features.text.static_table import StaticTable
 
 Float = NDArray[np.float64]
 
-_GRAIN = 2.0**20
+_GRAIN = 2.0**20  # steps of one: sums of multiples of 2^-20 are exact, whatever the order of texts
 _LONGEST_KEPT = 64
 """Characters of a chunk that is kept: longer ones hardly come again, and would fill the memory."""
 _BLOCK = 60  # below the chunks that `english.core` remembers

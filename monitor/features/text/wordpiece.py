@@ -23,7 +23,7 @@ _SPECIAL = re.compile(r"\[(?:PAD|UNK|CLS|SEP|MASK)\]")
 _IDEOGRAPH = re.compile("[\u4e00-\u9fff]")
 _IDEOGRAPHS_AND_OTHERS = re.compile("([\u4e00-\u9fff]+)|([^\u4e00-\u9fff]+)")
 _SEGMENT = re.compile(r"[a-z0-9]+|[^a-z0-9]")
-_CACHED_SEGMENTS = 1 << 16
+_CACHED_SEGMENTS = 1 << 16  # bounds the memory: when as many are known, all are forgotten
 
 NOT_SPACE = "\x0b\x0c\x1c\x1d\x1e\x1f\x85"
 """Control characters that `str.split` takes for whitespace and BERT's normaliser drops without a trace."""
@@ -69,7 +69,7 @@ class WordPiece:
         if not chunk.isascii():
             if _IDEOGRAPH.search(chunk) is None:
                 return self._encode(chunk)
-            # each ideograph is a word of its own; asking the dictionary is forty times faster than the tokenizer
+            # each ideograph is a word by itself; asking the dictionary is forty times faster than the tokenizer
             get, unknown = self.vocabulary.get, self.unknown
             ideographs: list[int] = []
             for run, other in _IDEOGRAPHS_AND_OTHERS.findall(chunk):

@@ -20,14 +20,19 @@ from monitor.alerting.rendering import plain_text
 from monitor.alerting.rendering.alert_facts import (
     also_in,
     cause_alone,
+    commands,
     judged,
     largest,
+    noticed,
+    refined,
     resolved_in_full,
     segment_text,
+    since,
+    state_words,
     unit_beside,
 )
-from monitor.alerting.rendering.moments import moment, span
 from monitor.alerting.rendering.next_steps import split_command
+from monitor.alerting.rendering.plain_text import AFTER_TITLE, BEFORE_TITLE, STEPS_TITLE, TABLE_TITLE
 from monitor.alerting.rendering.terminal_text import clip, excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, Severity, State
 
@@ -40,13 +45,17 @@ _MAX_EXCERPTS = 3
 """Examples on each side: as many as detection keeps."""
 _COLOURS = {Severity.CRITICAL: "#b3261e", Severity.WARNING: "#b25e00", Severity.INFO: "#1a5fb4"}
 _GREEN = "#1e7b34"
+_COMMAND_COLUMNS = 13
+"""The longest word before a command, `Acknowledge`, and two spaces."""
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 def mail(alert: Alert, *, sender: str, recipients: Sequence[str], now: float) -> EmailMessage:
     """The mail for one transition, written at `now` (seconds since 1970)."""
     message = EmailMessage(policy=SMTP)
-    message["Subject"] = clip(f"[{_state(alert)}] {plain(alert.stream)}: {plain(alert.title)}", _MAX_SUBJECT_COLUMNS)
+    message["Subject"] = clip(
+        f"[{state_words(alert)}] {plain(alert.stream)}: {plain(alert.title)}", _MAX_SUBJECT_COLUMNS
+    )
     local, _, domain = sender.rpartition("@")
     message["From"] = Address("Output quality monitor", local, domain)
     message["To"] = ", ".join(recipients)
@@ -76,17 +85,8 @@ def message_id(transition: str, domain: str) -> str:
     return f"<{_NOT_IN_AN_ID.sub('.', transition)}@{domain}>"
 
 
-def _state(alert: Alert) -> str:
-    if is_update(alert):
-        return f"UPDATE {alert.severity.value}"
-    return f"FIRING {alert.severity.value}" if alert.state is State.FIRING else alert.state.value.upper()
-
-
 def _commands(alert: Alert) -> Iterator[str]:
-    if alert.state is State.FIRING:
-        yield f"Taking it   oqm alert ack {alert.fingerprint}"
-        yield f"Not now     oqm alert snooze {alert.fingerprint} --for 2h"
-        yield f"Wrong       oqm alert false-alarm {alert.fingerprint}"
+    yield from (f"{what:<{_COMMAND_COLUMNS}}{command}" for what, command in commands(alert))
 
 
 def _html(alert: Alert) -> Iterator[str]:
@@ -94,27 +94,30 @@ def _html(alert: Alert) -> Iterator[str]:
     colour = _GREEN if alert.state is State.RESOLVED else _COLOURS[alert.severity]
     yield "<!DOCTYPE html>"
     yield '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"></head>'
-    yield '<body style="margin:0;background:#f4f4f5;color:#1c1c1e;font:15px/1.45 system-ui,sans-serif">'
+    yield f'<body style="margin:0;background:#f4f4f5;color:#1c1c1e;font:15px/1.45 system-ui,sans-serif;{_BREAK}">'
     yield '<div style="max-width:680px;margin:0 auto;background:#ffffff">'
     yield f'<div style="background:{colour};color:#ffffff;padding:14px 18px">'
-    yield f'<div style="font-size:13px">{_words(_state(alert))} &middot; {_words(alert.stream)}</div>'
+    yield f'<div style="font-size:13px">{_words(state_words(alert))} &middot; {_words(alert.stream)}</div>'
     yield f'<div style="font-size:19px;font-weight:600;margin-top:4px">{_words(alert.title)}</div></div>'
     yield '<div style="padding:14px 18px">'
     yield from _facts(alert)
     if alert.state is not State.RESOLVED:
         yield from _changes(alert)
         if alert.state is State.FIRING and alert.next_steps:
-            yield f"{_H}What to do now</h3>"
+            yield f"{_H}{STEPS_TITLE}</h3>"
             yield '<ol style="margin:0;padding-left:22px">'
             yield from (f"<li>{_step(step)}</li>" for step in alert.next_steps)
             yield "</ol>"
-        yield from _examples("After the change", alert.excerpts_after)
-        yield from _examples("Before the change", alert.excerpts_before)
+        yield from _examples(AFTER_TITLE, alert.excerpts_after)
+        yield from _examples(BEFORE_TITLE, alert.excerpts_before)
     yield from _links(alert)
     yield "</div></div></body></html>"
 
 
 _H = '<h3 style="font-size:15px;margin:18px 0 6px">'
+_SMALL = "color:#6b6b70;font-size:12px"
+_BREAK = "overflow-wrap:anywhere;word-break:break-word"
+"""Long names and links break, so that nothing is wider than a phone; the second for readers that lack the first."""
 _CELL = 'style="padding:3px 10px 3px 0;vertical-align:top'
 
 
@@ -128,14 +131,11 @@ def _step(step: str) -> str:
 
 
 def _facts(alert: Alert) -> Iterator[str]:
-    began, raised = alert.began_at, alert.raised_at
-    delay = f"{max(0, raised.index - began.index):,} events"
-    if began.time is not None and raised.time is not None:
-        delay = f"{span(raised.time - began.time)} or {delay}"
     facts = {
         "Resolved": resolved_in_full(alert) if alert.state is State.RESOLVED else "",
-        "Since": f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}",
-        "Noticed": f"{delay} later",
+        "Since": since(alert),
+        "Noticed": noticed(alert),
+        "Refined": refined(alert) if alert.state is State.FIRING else "",
         "Judged": judged(alert),
         "Where": segment_text(alert.segment) if alert.segment else "",
         "Cause": cause_alone(alert),
@@ -145,23 +145,24 @@ def _facts(alert: Alert) -> Iterator[str]:
     yield '<table role="presentation" style="border-collapse:collapse">'
     for name, value in facts.items():
         if value:
-            yield f'<tr><td {_CELL};color:#6b6b70">{name}</td><td {_CELL}">{_words(value)}</td></tr>'
+            yield f'<tr><td {_CELL};color:#6b6b70;white-space:nowrap">{name}</td><td {_CELL}">{_words(value)}</td></tr>'
     yield "</table>"
 
 
 def _changes(alert: Alert) -> Iterator[str]:
     if not alert.changes:
         return
-    yield f"{_H}What changed</h3>"
-    yield '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
+    yield f"{_H}{TABLE_TITLE}</h3>"
+    # Two columns of fixed shares, each with its own line breaks: six columns are wider than a phone.
+    yield '<table style="border-collapse:collapse;table-layout:fixed;width:100%;font-variant-numeric:tabular-nums">'
     for change in largest(alert.changes, _MAX_CHANGES):
         what = _words(change.meaning) or _words(change.name)
+        unit, difference = _words(unit_beside(change)), _words(change.difference)
         yield (
-            f'<tr><td {_CELL}">{what}<br><span style="color:#6b6b70;font-size:12px">{_words(change.name)}</span></td>'
-            f'<td {_CELL};text-align:right">{_words(change.before_text)}</td><td {_CELL}">&rarr;</td>'
-            f'<td {_CELL};text-align:right;font-weight:600">{_words(change.after_text)}</td>'
-            f'<td {_CELL};color:#6b6b70;white-space:nowrap">{_words(unit_beside(change))}</td>'
-            f'<td {_CELL};color:#6b6b70">{_words(change.difference)}</td></tr>'
+            f'<tr><td {_CELL};width:55%">{what}<br><span style="{_SMALL}">{_words(change.name)}</span></td>'
+            f'<td {_CELL};text-align:right">{_words(change.before_text)} &rarr; '
+            f'<span style="font-weight:600">{_words(change.after_text)}</span>{" " + unit if unit else ""}'
+            f'<br><span style="{_SMALL}">{difference}</span></td></tr>'
         )
     yield "</table>"
     if len(alert.changes) > _MAX_CHANGES:
@@ -178,7 +179,7 @@ def _examples(title: str, excerpts: Sequence[Excerpt]) -> Iterator[str]:
         if excerpt.input.strip():
             yield f'<div style="color:#6b6b70">{_words(excerpt_text(excerpt.input))}</div>'
         yield f"<div>{_words(excerpt_text(excerpt.output)) or ('(empty)' if known else '(no excerpt kept)')}</div>"
-        yield f'<div style="color:#6b6b70;font-size:12px">{_words(excerpt.event_id)}</div></div>'
+        yield f'<div style="{_SMALL}">{_words(excerpt.event_id)}</div></div>'
 
 
 def _links(alert: Alert) -> Iterator[str]:
@@ -191,5 +192,7 @@ def _links(alert: Alert) -> Iterator[str]:
         if url
     ]
     yield f'<p style="margin:18px 0 6px">{" &middot; ".join(shown)}</p>'
-    commands = "\n".join(escape(line) for line in (*_commands(alert), f"Alert       {plain(alert.fingerprint)}"))
+    commands = "\n".join(
+        escape(line) for line in (*_commands(alert), f"{'Alert':<{_COMMAND_COLUMNS}}{plain(alert.fingerprint)}")
+    )
     yield f'<pre style="font-size:12px;color:#6b6b70;white-space:pre-wrap;margin:0">{commands}</pre>'

@@ -11,8 +11,15 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.rendering.alert_facts import also_in, judged, largest, refined, resolved_in_full, segment_text
-from monitor.alerting.rendering.moments import moment
+from monitor.alerting.rendering.alert_facts import (
+    also_in,
+    judged,
+    largest,
+    refined,
+    resolved_in_full,
+    segment_text,
+    since,
+)
 from monitor.alerting.rendering.terminal_text import excerpt_text, plain
 from monitor.detection.records.finding import Excerpt
 from monitor.sinks.pagerduty.config import PagerDutySeverity
@@ -27,11 +34,11 @@ DEDUP_KEY_CHARS = 255
 """Limit of PagerDuty for `dedup_key`."""
 # The following are ours: together they keep any event at about a fifth of LARGEST_EVENT_BYTES.
 _MAX_NAME_CHARS = 255
-_MAX_TEXT_CHARS = 1_024
-_MAX_URL_CHARS = 2_048
-_MAX_CHANGES = 10
-_MAX_STEPS = 10
-_MAX_EXCERPTS = 3
+_MAX_TEXT_CHARS = 1_024  # as much as the summary may have
+_MAX_URL_CHARS = 2_048  # what browsers and proxies are sure to accept
+_MAX_CHANGES = 10  # the largest ones; more are not read in an incident
+_MAX_STEPS = 10  # no alert has as many
+_MAX_EXCERPTS = 3  # on each side; what a phone shows without much scrolling
 
 
 def event(alert: Alert, action: Action, *, routing_key: str, severity: PagerDutySeverity) -> dict[str, Any]:
@@ -95,11 +102,9 @@ def _over(alert: Alert, severity: PagerDutySeverity) -> dict[str, Any]:
 def _details(alert: Alert) -> dict[str, Any]:
     """What the incident's page shows as a table, in the order of questions at night. Numbers lead the keys: PagerDuty
     sorts them by name."""
-    began = alert.began_at
-    since = f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}"
     facts: dict[str, Any] = {
         "1 cause": _chars(alert.cause, _MAX_TEXT_CHARS),
-        "2 since": since,
+        "2 since": since(alert),
         "2 refined": _chars(refined(alert), _MAX_TEXT_CHARS),
         "2 judged": _chars(judged(alert), _MAX_TEXT_CHARS),
         "3 where": _chars(segment_text(alert.segment), _MAX_TEXT_CHARS) if alert.segment else "",
@@ -115,7 +120,7 @@ def _details(alert: Alert) -> dict[str, Any]:
         "owner": _chars(alert.owner, _MAX_NAME_CHARS),
         "runbook": _chars(alert.links.runbook, _MAX_URL_CHARS),
         "alert": _chars(alert.fingerprint, _MAX_NAME_CHARS),
-        "false alarm?": f"oqm alert false-alarm {_chars(alert.fingerprint, _MAX_NAME_CHARS)}",
+        "false alarm": f"oqm alert false-alarm {_chars(alert.fingerprint, _MAX_NAME_CHARS)}",
     }
     return {name: value for name, value in facts.items() if value}
 

@@ -15,14 +15,16 @@ from monitor.alerting.alert import Alert, ChangedFeature, is_update
 from monitor.alerting.rendering import plain_text
 from monitor.alerting.rendering.alert_facts import (
     also_in,
+    commands,
     judged,
     largest,
+    noticed,
     refined,
     resolved_in_full,
     segment_text,
+    since,
     unit_beside,
 )
-from monitor.alerting.rendering.moments import moment, span
 from monitor.alerting.rendering.next_steps import split_command
 from monitor.alerting.rendering.terminal_text import clip, excerpt_text, plain
 from monitor.detection.records.finding import Excerpt, Severity, State
@@ -122,15 +124,10 @@ def _update(alert: Alert) -> Iterator[dict[str, Any]]:
 
 def _fields(alert: Alert) -> Iterator[str]:
     """Two columns: at most 10 fields."""
-    began, raised = alert.began_at, alert.raised_at
     yield f"*Stream*\n{_name(alert.stream)}"
     yield f"*Severity*\n{alert.state.value}, {alert.severity.value}"
-    since = f"{moment(began.time)}, event {began.index:,}" if began.time is not None else f"event {began.index:,}"
-    yield f"*Since*\n{since}"
-    delay = f"{max(0, raised.index - began.index):,} events"
-    if began.time is not None and raised.time is not None:
-        delay = f"{span(raised.time - began.time)} or {delay}"
-    yield f"*Noticed*\n{delay} later"
+    yield f"*Since*\n{since(alert)}"
+    yield f"*Noticed*\n{noticed(alert)}"
     if alert.segment:
         yield f"*Where*\n{escape(_cut(segment_text(alert.segment), _MAX_FIELD_CHARS))}"
     if alert.owner:
@@ -186,10 +183,7 @@ def _address(url: str) -> str | None:
 
 def _foot(alert: Alert) -> Iterator[str]:
     yield f"alert {_code(alert.fingerprint)}" + (f" · incident {_code(alert.incident)}" if alert.incident else "")
-    if alert.state is State.FIRING:
-        yield f"taking it: {_code(f'oqm alert ack {alert.fingerprint}')}"
-        yield f"not now: {_code(f'oqm alert snooze {alert.fingerprint} --for 2h')}"
-        yield f"wrong: {_code(f'oqm alert false-alarm {alert.fingerprint}')}"
+    yield from (f"{what.lower()}: {_code(command)}" for what, command in commands(alert))
 
 
 def _name(stream: str) -> str:

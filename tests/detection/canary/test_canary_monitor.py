@@ -1,4 +1,4 @@
-"""Two versions at the same time: what differs is told once, what moves both or neither is not."""
+"""Two versions at the same time: what differs is reported once, what moves both or neither is not."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def of_canary(findings: list[Finding], state: State = State.FIRING) -> list[Find
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
-def test_a_version_that_differs_is_found_and_told_once(share: float) -> None:
+def test_a_version_that_differs_is_found_and_reported_once(share: float) -> None:
     traffic, new = rolled_out(share=share)
     longer(traffic, new)
     found = replay(watch(), traffic)
@@ -276,7 +276,7 @@ def test_a_canary_that_takes_over_is_a_drift_from_the_reference() -> None:
     assert monitor.status().firing == [f.id for f in after]
 
 
-def test_a_difference_that_is_accepted_is_not_told_again() -> None:
+def test_a_difference_that_is_accepted_is_not_reported_again() -> None:
     traffic, new = rolled_out(4000)
     longer(traffic, new)
     monitor = watch()

@@ -1,4 +1,4 @@
-"""A change of a category names its value, a tail says where it begins, and a change that grows is told once."""
+"""A change of a category names its value, a tail says where it begins, and a change that grows is reported once."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_tail_alone_is_latency_and_says_where_it_begins(share: float, seed: in
     assert f" {change.value}, " in finding.title
 
 
-def test_a_change_that_grows_is_told_again_only_when_it_becomes_critical() -> None:
+def test_a_change_that_grows_is_reported_again_only_when_it_becomes_critical() -> None:
     traffic = calm(4000, seed=3)
     growing = np.clip((np.arange(4000) - 1000) / 2000, 0, 1)
     traffic[LATENCY][:] *= np.exp(1.2 * growing)
@@ -95,16 +95,16 @@ def test_a_change_that_grows_is_told_again_only_when_it_becomes_critical() -> No
     )  # of the reference, not of the step before
 
 
-@pytest.mark.parametrize(("at", "told"), [(1400, 1), (2800, 2)])
-def test_a_second_step_the_same_way_is_the_same_change_only_soon_after(at: int, told: int) -> None:
+@pytest.mark.parametrize(("at", "reported"), [(1400, 1), (2800, 2)])
+def test_a_second_step_the_same_way_is_the_same_change_only_soon_after(at: int, reported: int) -> None:
     traffic = calm(3600, seed=3)
     traffic[LATENCY][1000:] *= 1.4
     traffic[LATENCY][at:] *= 1.4
     found = fired(replay(watch(), traffic))
-    assert len([finding for finding in found if finding.severity is Severity.WARNING]) == told
+    assert len([finding for finding in found if finding.severity is Severity.WARNING]) == reported
 
 
-def test_another_change_behind_one_that_fires_is_told() -> None:
+def test_another_change_behind_one_that_fires_is_reported() -> None:
     traffic = calm(3000, seed=3)
     traffic[LATENCY][1000:] *= 1.5
     traffic[CHARS][2000:] *= 2

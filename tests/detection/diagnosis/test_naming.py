@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pytest
 
 from monitor.detection.diagnosis import naming
 from monitor.detection.records.declared_features import DeclaredFeatures
 from monitor.detection.records.finding import (
+    PRESENT,
     BeganAt,
     Driver,
     Examples,
@@ -25,9 +29,17 @@ FAR = 200
 """Features that were compared and did not move, so that a correction for their number has something to do."""
 
 
-def listed(sure: dict[str, float], driver: Driver = Driver.OUTPUT) -> list[str]:
-    """Names of what is published, in its order, for features that moved by these standard errors."""
-    changes = [FeatureChange(name, 0.1, 0.4, 3.0, events=50) for name in sorted(sure, key=lambda name: -sure[name])]
+def listed(
+    sure: dict[str, float], driver: Driver = Driver.OUTPUT, as_it_is: Mapping[str, FeatureChange] = MappingProxyType({})
+) -> list[str]:
+    """Names of what is published, in its order, for features that moved by these standard errors.
+
+    `as_it_is` are the changes of some of them; the others rise by a third.
+    """
+    changes = [
+        as_it_is.get(name) or FeatureChange(name, 0.3, 0.4, 3.0, events=50)
+        for name in sorted(sure, key=lambda name: -sure[name])
+    ]
     others = {f"output.other.f{k}": 0.5 for k in range(FAR)}
     placed = naming.placed(changes, {**others, **sure}, driver, DECLARED)
     return [change.name for change in sorted(placed, key=lambda change: change.place) if change.place >= 0]
@@ -48,6 +60,75 @@ def listed(sure: dict[str, float], driver: Driver = Driver.OUTPUT) -> list[str]:
 )
 def test_a_cause_leads_before_what_follows_from_it(sure: dict[str, float], lead: str) -> None:
     assert listed(sure)[0] == lead
+
+
+def change(name: str, before: float, after: float, value: str | None = None, **more: str) -> FeatureChange:
+    return FeatureChange(name, before, after, 3.0 if after > before else -3.0, value, events=50, **more)
+
+
+@pytest.mark.parametrize(
+    ("sure", "moved", "lead"),
+    [
+        # Three times as long, and more hedged: the hedges are not what makes it long.
+        (
+            {"output.tone.hedging": 12.0, "output.length.words": 12.0},
+            change("output.length.words", 39, 129),
+            "output.length.words",
+        ),
+        (
+            {"output.tone.hedging": 12.0, "output.length.words": 12.0},
+            change("output.length.words", 28, 41),
+            "output.tone.hedging",
+        ),
+        # What was never there is there: prose, where there was JSON. None of it is an emoji.
+        (
+            {"output.tone.emoji": 9.0, "output.length.chars": 9.0},
+            change("output.tone.emoji", 0.0, 1.0, statistic=PRESENT),
+            "output.length.chars",
+        ),
+        # A text too short for its language to be told is first of all short.
+        (
+            {"output.language.code": 6.0, "output.length.words": 6.0},
+            change("output.language.code", 0.0, 1.0, "und", usual="es"),
+            "output.length.words",
+        ),
+        (
+            {"output.language.code": 6.0, "output.length.words": 6.0},
+            change("output.language.code", 0.0, 1.0, "it", usual="es"),
+            "output.language.code",
+        ),
+        # A value that became rarer names nothing that took its place.
+        (
+            {"output.facts.value": 6.0, "output.length.words": 5.0},
+            change("output.facts.value", 0.22, 0.14, "3 days"),
+            "output.length.words",
+        ),
+        # Capital letters follow from other words, unless there are hardly any others.
+        (
+            {"output.format.capitals": 9.0, "output.length.words": 6.0},
+            change("output.format.capitals", 0.09, 0.07),
+            "output.length.words",
+        ),
+        (
+            {"output.format.capitals": 9.0, "output.length.words": 6.0},
+            change("output.format.capitals", 0.05, 1.0),
+            "output.format.capitals",
+        ),
+        # Far from all that the stream said: another subject, before the length of what is said of it.
+        (
+            {"output.embedding.distance": 7.0, "output.length.words": 9.0},
+            change("output.embedding.distance", 0.45, 0.93),
+            "output.embedding.distance",
+        ),
+        (
+            {"output.embedding.distance": 7.0, "output.length.words": 9.0},
+            change("output.embedding.distance", 0.45, 0.67),
+            "output.length.words",
+        ),
+    ],
+)
+def test_what_leads_follows_from_how_a_feature_moved(sure: dict[str, float], moved: FeatureChange, lead: str) -> None:
+    assert listed(sure, as_it_is={moved.name: moved})[0] == lead
 
 
 def test_what_chance_explains_as_well_and_internal_columns_are_not_listed() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.detection.diagnosis.sentences import counted, sentence, share
 from monitor.detection.records.declared_features import DeclaredFeatures
-from monitor.detection.records.finding import ANY, DIFFERS, FeatureChange
+from monitor.detection.records.finding import ANY, DIFFERS, PRESENT, FeatureChange
 from monitor.features.change_words import change_words
 from monitor.features.registry import default_extractors
 from monitor.statistics.rates import wilson
@@ -44,6 +44,41 @@ DECLARED = DeclaredFeatures(spec for family in default_extractors() for spec in 
         (
             FeatureChange("output.length.lines", 0.0, 0.04, 2.0, value="1", statistic=DIFFERS, events=250),
             "Lines: other than 1 lines in 4 % (10 of 250)",
+        ),
+        (
+            FeatureChange("output.tone.emoji", 0.0, 1.0, 9.0, statistic=PRESENT, events=300),
+            "Emoji can be measured in 100 % (300 of 300), 0 % before",
+        ),
+        (
+            FeatureChange("output.format.starts_with", 0.0, 1.0, 9.0, value="letter", usual="json", events=300),
+            "JSON answers have text in front in 100 % (300 of 300)",
+        ),
+        (
+            FeatureChange("output.format.starts_with", 0.0, 0.5, 9.0, value="fence", usual="json", events=300),
+            "JSON answers are in a code fence in 50 % (150 of 300)",
+        ),
+        (FeatureChange("output.length.chars", 155.1, 64.93, -9.0), "Answers are shorter: 155 to 65 characters"),
+        (
+            FeatureChange("output.length.words.tail", 0.02, 0.12, -3.0, value="below 9 words", events=300),
+            "Some answers are shorter: 12 % (36 of 300) below 9 words, 2 % before",
+        ),
+        (
+            FeatureChange("output.tone.hedging.tail", 0.02, 0.12, 3.0, value="above 6 per 100 words", events=300),
+            "More hedging words in some answers: 12 % (36 of 300) above 6 per 100 words, 2 % before",
+        ),
+        (
+            FeatureChange("call.latency.total_s.tail", 0.002, 0.12, 3.0, value="above 2 s", events=300),
+            "Slower answers in some calls: 12 % (36 of 300) above 2 s, 0.2 % before",
+        ),
+        (
+            FeatureChange("output.facts.currency", 0.75, 1.0, 3.0, value="none", usual="EUR", events=300),
+            "Answers state no amount of money in 100 % (300 of 300), 75 % before",
+        ),
+        (
+            FeatureChange(
+                "output.format.json_shape", 0.0, 1.0, 9.0, value="{a:num,b~1f2e", usual="{a:num,b~9c0d", events=300
+            ),
+            "JSON answers have other keys or types in 100 % (300 of 300)",
         ),
         (
             FeatureChange("output.json.key[priority]", 0.0, 1.0, 9.0, value="none", usual="str", events=300),

@@ -11,7 +11,7 @@ from monitor.detection.columns.normal_scores import RankMap, compress
 from monitor.detection.columns.recent_rows import LENGTH
 from monitor.detection.columns.watched_columns import WatchedColumns
 from monitor.detection.diagnosis import feature_changes
-from monitor.detection.diagnosis.shift import shift, surest_flag
+from monitor.detection.diagnosis.shift import Shift, shift, surest_flag, widening
 from monitor.detection.reference.moments import UNIT, Moments
 from monitor.detection.reference.reference import Reference
 from monitor.detection.reference.stratification import Stratification
@@ -109,3 +109,65 @@ def test_a_level_that_wanders_widens_the_zone_and_the_floor() -> None:
     moved = shift(normal, np.tile([0.3, 0.0], (400, 1)))
     floors = Floors()
     assert abs(feature_changes.effects(normal, moved, floors)[0]) < abs(moved.size[0]) / floors.number
+
+
+def test_a_shift_is_in_standard_deviations_and_its_surety_in_standard_errors() -> None:
+    normal = reference(np.random.default_rng(1).normal(size=1024))
+    rows = np.zeros((100, 2))
+    rows[:, 0] = normal.mean[0] + np.where(np.arange(100) % 2, 3.0, -1.0)  # one above, of standard deviation two
+    moved = shift(normal, rows)
+    assert moved.size[0] == pytest.approx(1.0 / normal.sd[0], rel=1e-5)
+    assert moved.surety[0] == pytest.approx(1.0 / (2.0 * np.sqrt(1 / 100 + 1 / normal.effective)), rel=1e-5)
+    assert moved.rows == 100
+
+
+def test_the_spread_of_few_rows_is_that_of_the_reference() -> None:
+    normal = reference(np.random.default_rng(1).normal(size=1024))
+    for n, spread in ((4, float(normal.variance[0])), (5, 9.6)):
+        rows = np.zeros((n, 2))
+        rows[:, 0] = normal.mean[0] + 4.0 * np.r_[np.ones(2), -np.ones(2), 0.0][:n] * np.sqrt(9.6 / 12.8)
+        rows[:, 0] += 1.0
+        error = np.sqrt(spread * (1 / n + 1 / normal.effective))
+        assert shift(normal, rows).surety[0] == pytest.approx(1.0 / error, rel=1e-4)
+
+
+def test_without_rows_nothing_moved() -> None:
+    normal = reference(np.random.default_rng(1).normal(size=1024))
+    moved = shift(normal, np.zeros((0, 2)))
+    assert moved.rows == 0
+    assert moved.size == pytest.approx(0)
+    assert not moved.certain().any()
+
+
+def test_three_standard_errors_are_certain() -> None:
+    moved = Shift(np.zeros(4), np.array([2.9, 3.1, -3.1, -2.9]), 50)
+    assert moved.certain().tolist() == [False, True, True, False]
+    assert moved.certain(2.8).all()
+
+
+def test_widening_is_the_log_ratio_of_the_spreads_and_in_standard_errors() -> None:
+    normal = reference(np.random.default_rng(1).normal(size=1024))
+    rows = np.zeros((200, 2))
+    rows[:, 0] = normal.mean[0] + np.where(np.arange(200) % 2, 2.0, -2.0)
+    size, sure = widening(normal, rows)
+    assert size == pytest.approx([np.log(2.0 / np.sqrt(normal.variance[0]))], abs=1e-5)
+    assert sure == pytest.approx(size / (1.3 * np.sqrt(0.5 * (1 / 200 + 1 / normal.effective))), abs=1e-5)
+
+
+@pytest.mark.parametrize(("n", "level", "said"), [(7, 0.0, False), (8, 0.0, True), (8, 0.9, True), (8, 1.1, False)])
+def test_no_widening_is_said_of_seven_rows_or_of_a_number_that_moved(n: int, level: float, said: bool) -> None:
+    normal = reference(np.random.default_rng(1).normal(size=1024))
+    rows = np.zeros((n, 2))
+    rows[:, 0] = normal.mean[0] + level * np.sqrt(normal.variance[0])
+    rows[: n // 2 * 2, 0] += np.where(np.arange(n // 2 * 2) % 2, 3.0, -3.0)
+    size, sure = widening(normal, rows)
+    assert (size[0] != 0, sure[0] != 0) == (said, said)
+
+
+def test_a_rate_moved_past_one_by_its_segments_mean_counts_as_one() -> None:
+    normal = reference(np.random.default_rng(1).normal(size=1024))
+    beyond, at_one = np.zeros((50, 2)), np.zeros((50, 2))
+    beyond[:, 1], at_one[:, 1] = 1.2, 1.0
+    assert shift(normal, beyond).surety[1] == pytest.approx(shift(normal, at_one).surety[1])
+    beyond[:, 1], at_one[:, 1] = -0.2, 0.0
+    assert shift(normal, beyond).surety[1] == pytest.approx(shift(normal, at_one).surety[1])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import theilslopes
 
 from monitor.detection import FindingKind
-from monitor.detection.diagnosis.trend_forecast import FEWEST, trend, words
+from monitor.detection.diagnosis.trend_forecast import trend, words
 from monitor.features.base import FeatureSpec, Kind, Role, Worse
 from tests.detection.streams import SPECS, calm, fired, replay, watch
 
@@ -19,23 +19,38 @@ TURNS = np.tile(np.arange(1, 11), 10).astype(float)
 TIMES = 1_700_000_000.0 + 6.0 * np.arange(100)
 
 
-def test_growth_a_turn_is_told_with_the_turn_at_which_the_window_is_full() -> None:
+def test_growth_a_turn_is_reported_with_the_turn_at_which_the_window_is_full() -> None:
     assert words(0.256 + 0.031 * TURNS, TURNS, NONE) == "At +3.1 points a turn the window is full at turn 24."
 
 
-def test_growth_over_time_is_told_with_the_time_that_is_left() -> None:
+def test_points_a_turn_are_per_cent_of_the_window() -> None:
+    assert words(0.02 + 0.096 * TURNS, TURNS, NONE) == "At +9.6 points a turn the window is full at turn 11."
+
+
+def test_a_window_that_is_full_from_the_start_is_full_at_turn_1() -> None:
+    assert words(1.2 + 0.05 * TURNS, TURNS, NONE) == "At +5.0 points a turn the window is full at turn 1."
+
+
+def test_rows_of_which_one_side_is_unknown_count_for_nothing() -> None:
+    share, turns = 0.1 + 0.02 * TURNS, TURNS.copy()
+    whole = trend(turns[10:90], share[10:90], 10.0)
+    share[:10], turns[90:] = np.nan, np.nan
+    assert trend(turns, share, 10.0) == whole is not None
+
+
+def test_growth_over_time_is_reported_with_the_time_that_is_left() -> None:
     # From 0.2 on by a tenth every 300 s: at 594 s it is 0.398, and 1 at 2,400 s.
     share = 0.2 + (TIMES - TIMES[0]) / 3000
     assert words(share, NONE, TIMES) == "The window is full at the present rate in 30 min."
 
 
-def test_both_are_told() -> None:
+def test_both_are_reported() -> None:
     times = 1e9 + 60.0 * np.arange(200)
     turns = np.random.default_rng(1).integers(1, 11, 200).astype(float)
     share = 0.05 + 0.03 * turns + 0.0015 * np.arange(200)
-    told = words(share, turns, times)
-    assert told.startswith("At +3.")
-    assert ", and at the present rate in " in told
+    said = words(share, turns, times)
+    assert said.startswith("At +3.")
+    assert ", and at the present rate in " in said
 
 
 def test_a_window_that_is_full_by_now_is_said_to_be() -> None:
@@ -62,7 +77,7 @@ def test_a_few_odd_rows_move_nothing(slope: float, start: float, seed: int) -> N
     [
         ("flat", np.full(100, 0.6), TURNS),
         ("shrinking", 0.9 - 0.02 * TURNS, TURNS),
-        ("too few", (0.1 + 0.02 * TURNS)[: FEWEST - 1], TURNS[: FEWEST - 1]),
+        ("too few", (0.1 + 0.02 * TURNS)[:19], TURNS[:19]),
         ("one turn only", 0.1 + 0.001 * np.arange(100), np.ones(100)),
         ("never within reach", 0.1 + 0.0001 * TURNS, TURNS),
         ("unknown", NONE, TURNS),
@@ -75,10 +90,10 @@ def test_where_there_is_no_honest_forecast_there_is_none(what: str, share: np.nd
 
 def test_noise_is_forecast_once_in_a_hundred_at_most() -> None:
     rng = np.random.default_rng(7)
-    told = sum(
+    forecasts = sum(
         bool(words(rng.uniform(0.1, 0.9, 60), rng.integers(1, 9, 60).astype(float), NONE[:60])) for _ in range(400)
     )
-    assert told <= 4
+    assert forecasts <= 4
 
 
 def noisy(noise: float) -> np.ndarray:

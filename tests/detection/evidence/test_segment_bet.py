@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from monitor.detection.columns.recent_rows import Segments
 from monitor.detection.evidence.directional_bet import FORGETTING_RATES, ZONE_JOINT, DirectionalBet
 from monitor.detection.evidence.segment_bet import GROWN_SEGMENT, MOST_SEGMENTS, SegmentBet, chosen, segment_widening
-from monitor.detection.reference.reference import Joint
 from monitor.detection.reference.segment_means import SegmentMeans
+from monitor.detection.reference.views import Joint
 from tests.detection.streams import CHARS, WORDS, calm, fired, read_again, replay, watch
 
 M = 4
@@ -154,20 +154,20 @@ def test_a_table_filled_in_two_parts_is_as_one_filled_at_once(seed: int, cut: in
     assert first.is_wide("user") == whole.is_wide("user")
 
 
-def delay(seed: int, *, told: bool) -> int:
+def delay(seed: int, *, named: bool) -> int:
     """Events until longer answers to one tenant of five are found, 800 at most."""
     traffic = calm(2200, seed, segments=[{"attributes.tenant": tenant} for tenant in "abcde"])
     moved = np.asarray([s["attributes.tenant"] == "c" for s in traffic.segments]) & (np.arange(2200) >= 1400)
     for name in (CHARS, WORDS):
         traffic[name][moved] = np.round(traffic[name][moved] * 1.6)
-    if not told:
+    if not named:
         traffic.segments = [{} for _ in traffic.segments]
     found = fired(replay(watch(), traffic))
     assert not found or found[0].raised_at.index >= 1400
-    if told:
+    if named:
         assert found[0].segment == {"attributes.tenant": "c"}
     return found[0].raised_at.index - 1400 if found else 800
 
 
 def test_a_change_in_one_tenant_of_five_is_found_sooner_for_its_name() -> None:
-    assert sum(delay(seed, told=True) for seed in range(5)) < 0.6 * sum(delay(seed, told=False) for seed in range(5))
+    assert sum(delay(seed, named=True) for seed in range(5)) < 0.6 * sum(delay(seed, named=False) for seed in range(5))

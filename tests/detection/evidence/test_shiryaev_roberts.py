@@ -45,7 +45,7 @@ def test_missing_values_are_no_narrower_spread() -> None:
     assert unseen.total() <= 8 * LEAST_BLOCK
 
 
-def test_evidence_says_which_kinds_of_it_told() -> None:
+def test_evidence_says_which_kinds_of_it_reacted() -> None:
     normal = reference(np.random.default_rng(6).normal(size=1024))
     evidence = Evidence(normal.outputs, normal.mean)
     rows = np.stack([np.random.default_rng(7).normal(size=LEAST_BLOCK), np.ones(LEAST_BLOCK)], axis=1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest, log_mean_over_choices
+from monitor.detection.evidence.two_sample import PIECE, TwoSampleTest, TwoSampleTestState, log_mean_over_choices
 from monitor.detection.state.snapshot_codec import encode
 from tests.detection.streams import read_again
 
@@ -101,3 +101,58 @@ def test_scores_of_any_size_stay_finite(value: float) -> None:
     for _ in range(200):
         assert np.isfinite(test.piece(np.where(new, value, 0.0)[:, None], new))
     assert np.isfinite(test.total())
+
+
+def knowing(m: int, mean: list[float], weight: float, noise: float) -> TwoSampleTest:
+    """A test that learned this difference (m), in both memories alike."""
+    difference = weight * np.tile(mean, (2, 1))
+    return TwoSampleTest.from_state(
+        TwoSampleTestState(m, np.zeros(4), difference, np.full(2, weight), np.full(2, noise))
+    )
+
+
+@pytest.mark.parametrize("new_rows", [4, 12])
+def test_a_tilt_is_the_difference_beyond_its_noise_and_at_most_one(new_rows: int) -> None:
+    """The noise of the largest of three coordinates, sqrt(2 x 50 x log 3) / 50, is taken off, or half of it."""
+    test = knowing(3, [0.15, -0.6, 3.0], 50.0, 50.0)
+    noise = np.sqrt(2 * 50 * np.log(3)) / 50
+    tilts = np.array([[0.15 - noise / 2, -(0.6 - noise / 2), 1.0], [0.0, -(0.6 - noise), 1.0]])
+    scores = np.random.default_rng(8).normal(size=(PIECE, 3))
+    new = np.arange(PIECE) < new_rows
+    along = scores @ tilts.T
+    gain = along[new].sum(0) - log_mean_over_choices(along, new_rows)
+    together = test.piece(scores, new)
+    assert test.sums == pytest.approx(PIECE * np.exp(np.tile(gain, 2)))
+    assert together == pytest.approx(np.log(np.exp(gain).mean()))
+
+
+def test_what_is_learned_fades_over_twenty_and_two_hundred_rows_of_the_smaller_group() -> None:
+    test = knowing(1, [0.5], 50.0, 30.0)
+    new = np.arange(PIECE) < 4
+    test.piece(np.where(new, 2.0, 1.0)[:, None], new)
+    weight = 4 * 12 / 16  # of a piece with 4 new rows of 16, which differ by one
+    fade = np.exp(-weight / np.array([20.0, 200.0]))
+    state = test.to_state()
+    assert state.difference[:, 0] == pytest.approx(25.0 * fade + weight)
+    assert state.weight == pytest.approx(50.0 * fade + weight)
+    assert state.noise == pytest.approx(30.0 * fade**2 + weight)
+
+
+def test_a_single_coordinate_has_the_noise_of_two() -> None:
+    test = knowing(1, [0.5], 50.0, 50.0)
+    scores = np.random.default_rng(8).normal(size=(PIECE, 1))
+    new = np.arange(PIECE) < 5
+    along = scores * (0.5 - np.sqrt(2 * 50 * np.log(2)) / 50)
+    test.piece(scores, new)
+    assert test.sums[[1, 3]] == pytest.approx(
+        PIECE * np.exp(along[new].sum() - float(log_mean_over_choices(along, 5)[0]))
+    )
+
+
+def test_a_restart_forgets_the_evidence_and_keeps_what_was_learned() -> None:
+    test = knowing(1, [0.5], 50.0, 50.0)
+    test.piece(np.ones((PIECE, 1)), np.arange(PIECE) < 5)
+    learned = test.to_state().difference
+    test.restart()
+    assert test.total() == 0.0
+    assert test.to_state().difference == pytest.approx(learned)

@@ -22,7 +22,7 @@ from tests.detection.streams import (
 )
 
 
-def told(monitor: StreamMonitor, action: ControlAction, **data: object) -> list[Finding]:
+def commanded(monitor: StreamMonitor, action: ControlAction, **data: object) -> list[Finding]:
     found = monitor.control(Control(action=action, stream="s", time=1_000_000.0, by="test", data=data))
     return [finding for finding in found if not finding.is_update]
 
@@ -42,7 +42,7 @@ def test_accepting_makes_what_fires_the_new_normal(stop: int) -> None:
     monitor = watch()
     found = replay(monitor, traffic, 0, stop)
     assert len(fired(found)) == 1
-    resolved = told(monitor, ControlAction.ACCEPT)
+    resolved = commanded(monitor, ControlAction.ACCEPT)
     assert [f.state for f in resolved] == [State.RESOLVED]
     assert resolved[0].id == found[0].id
     assert "accepted" in resolved[0].cause
@@ -61,7 +61,7 @@ def test_going_back_to_what_was_normal_before_accepting_fires() -> None:
     traffic[WORDS][1200:] /= 2
     monitor = watch()
     replay(monitor, traffic, 0, 900)
-    told(monitor, ControlAction.ACCEPT)
+    commanded(monitor, ControlAction.ACCEPT)
     found = fired(replay(monitor, traffic, 900))
     assert len(found) == 1
     assert 1200 <= found[0].raised_at.index < 1260
@@ -70,13 +70,13 @@ def test_going_back_to_what_was_normal_before_accepting_fires() -> None:
 
 def test_accepting_a_calm_stream_changes_nothing() -> None:
     traffic = calm(1500, 11)
-    told_so, left_alone = watch(), watch()
-    for monitor in (told_so, left_alone):
+    ordered, left_alone = watch(), watch()
+    for monitor in (ordered, left_alone):
         replay(monitor, traffic, 0, 896)
     assert WARMUP + 32 * 21 + 24 == 896  # rows wait, which accepting judges first
-    assert told(told_so, ControlAction.ACCEPT) == left_alone.close() == []
-    assert told_so.snapshot() == left_alone.snapshot()
-    assert replay(told_so, traffic, 896) == []
+    assert commanded(ordered, ControlAction.ACCEPT) == left_alone.close() == []
+    assert ordered.snapshot() == left_alone.snapshot()
+    assert replay(ordered, traffic, 896) == []
 
 
 @pytest.mark.parametrize("action", [ControlAction.DEPLOY, ControlAction.PIN])
@@ -85,7 +85,7 @@ def test_a_deploy_or_a_pin_learns_anew_from_the_next_event_on(action: ControlAct
     traffic[LATENCY][1200:] *= 1.7
     monitor = watch()
     assert replay(monitor, traffic, 0, 605) == []
-    assert told(monitor, action) == []
+    assert commanded(monitor, action) == []
     assert monitor.status().state is StreamState.WARMING
     assert replay(monitor, traffic, 605, 605 + WARMUP - 1) == []
     assert monitor.status().state is StreamState.WARMING
@@ -102,7 +102,7 @@ def test_a_decision_resolves_what_fires(action: ControlAction) -> None:
     monitor = watch()
     found = fired(replay(monitor, longer(700, 500), 0, 700))
     assert monitor.status().firing == [found[0].id]
-    resolved = told(monitor, action)
+    resolved = commanded(monitor, action)
     assert [(f.id, f.state) for f in resolved] == [(found[0].id, State.RESOLVED)]
     assert monitor.status().firing == []
 
@@ -113,7 +113,7 @@ def test_a_decision_judges_the_rows_before_it_first() -> None:
     traffic[WORDS][617:] *= 10
     monitor = watch()
     assert replay(monitor, traffic) == []
-    states = [f.state for f in told(monitor, ControlAction.DEPLOY)]
+    states = [f.state for f in commanded(monitor, ControlAction.DEPLOY)]
     assert states == [State.FIRING, State.RESOLVED]
 
 
@@ -123,7 +123,7 @@ def test_a_pinned_reference_never_matures() -> None:
 
     def evidence(action: ControlAction, mature: int) -> float:
         monitor = watch(SETTINGS.model_copy(update={"mature": mature}))
-        told(monitor, action)
+        commanded(monitor, action)
         replay(monitor, traffic)
         return monitor.status().log_evidence
 
@@ -137,7 +137,7 @@ def test_settings_apply_from_where_they_stand_and_leave_the_others_alone() -> No
     monitor = watch()
     assert replay(monitor, traffic, 0, 700) == []
     before = monitor.settings
-    assert told(monitor, ControlAction.SETTINGS, alert_on=["output"], alert_budget="1 per 60d") == []
+    assert commanded(monitor, ControlAction.SETTINGS, alert_on=["output"], alert_budget="1 per 60d") == []
     assert monitor.settings.alert_on == ("output",)
     assert monitor.settings.alert_budget == (1.0, 60 * 86400.0)
     assert monitor.settings.warmup == before.warmup
@@ -156,7 +156,7 @@ def test_settings_that_ask_for_more_within_the_warm_up_begin_it_anew() -> None:
     for monitor in (narrow, wide):
         replay(monitor, traffic, 0, 150)
     assert len(narrow.snapshot()) < len(wide.snapshot())
-    told(narrow, ControlAction.SETTINGS, features=["*"])
+    commanded(narrow, ControlAction.SETTINGS, features=["*"])
     assert narrow.status().state is StreamState.WARMING
     replay(narrow, traffic, 150, 150 + WARMUP - 1)
     assert narrow.status().state is StreamState.WARMING
@@ -167,7 +167,7 @@ def test_settings_that_ask_for_more_within_the_warm_up_begin_it_anew() -> None:
 
 def test_settings_survive_a_snapshot() -> None:
     monitor = watch()
-    told(monitor, ControlAction.SETTINGS, silence_after=30, alert_budget="0.12345678901 per 1234567.25s")
+    commanded(monitor, ControlAction.SETTINGS, silence_after=30, alert_budget="0.12345678901 per 1234567.25s")
     restored = watch()
     restored.restore(monitor.snapshot())
     assert restored.settings == monitor.settings
@@ -183,6 +183,6 @@ def test_settings_that_make_no_sense_are_refused_and_change_nothing() -> None:
     before = monitor.snapshot()
     for data in ({"warmup": 5}, {"alert_budget": "often"}, {"no_such": 1}):
         with pytest.raises(InvalidEvent, match="wrong_settings"):
-            told(monitor, ControlAction.SETTINGS, **data)
+            commanded(monitor, ControlAction.SETTINGS, **data)
     assert monitor.snapshot() == before
     assert fired(monitor.close())

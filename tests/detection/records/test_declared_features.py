@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.detection.records.declared_features import DeclaredFeatures
+from monitor.detection.records.declared_features import DeclaredFeatures, family_of, side_of
 from monitor.features.base import FeatureSpec, Kind, Role
 from monitor.features.registry import default_extractors
 
@@ -40,6 +40,30 @@ def test_what_stands_for_a_role_is_the_lowest_lead_and_else_the_first_declared()
         FeatureSpec("call.time.all_s", Kind.NUMBER, "", role=Role.LATENCY, lead=0),
     )
     assert DeclaredFeatures([slow, total]).leading(Role.LATENCY) == total.name
+
+
+def test_side_and_family_are_the_first_parts_of_a_name() -> None:
+    assert (side_of("output.length.chars"), side_of("call.latency.total_s.tail")) == ("output", "call")
+    assert (family_of("output.length.chars"), family_of("call.dependency.errors[a.b]")[:15]) == (
+        "output.length",
+        "call.dependency",
+    )
+
+
+@pytest.mark.parametrize(
+    ("roles", "meant"),
+    [
+        ([Role.STYLE], Role.STYLE),
+        ([Role.STYLE, Role.LENGTH], None),
+        ([Role.STYLE, Role.LENGTH, Role.STYLE], Role.STYLE),
+        ([Role.STYLE, Role.LENGTH, Role.STYLE, Role.LENGTH, Role.FORMAT], None),
+        ([Role.STYLE, Role.STYLE, Role.STYLE, Role.LENGTH, Role.LENGTH, Role.FORMAT], Role.STYLE),
+    ],
+)
+def test_missing_values_mean_what_most_of_a_family_does(roles: list[Role], meant: Role | None) -> None:
+    specs = [FeatureSpec(f"output.toy.{place}", Kind.NUMBER, "", role=role) for place, role in enumerate(roles)]
+    category = FeatureSpec("output.toy.name", Kind.CATEGORY, "", role=Role.FORMAT)
+    assert DeclaredFeatures([*specs, category, category]).role("output.toy.missing") is meant
 
 
 def test_detection_names_no_feature() -> None:

@@ -124,7 +124,7 @@ def test_attributes_are_in_an_order_that_does_not_depend_on_the_batch() -> None:
     assert [list(row) for row in decoded(encode(batch)[0]).segments] == [["a", "b"], ["a", "b"]]
 
 
-def test_a_message_of_before_dependencies_were_told_apart_is_read() -> None:
+def test_a_message_of_before_dependencies_were_measured_separately_is_read() -> None:
     (message,) = encode(rows(3))
     older = msgspec.msgpack.decode(message)
     del older["calls"]

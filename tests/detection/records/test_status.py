@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from monitor.detection import Control, ControlAction, DetectionSettings
-from monitor.detection.records.status import OpenAlert
+from monitor.detection.records.status import OpenAlert, StreamState, StreamStatus
 from monitor.detection.stream.population_status import MAX_SEGMENT_SHARES
 from tests.detection.streams import CHARS, WORDS, calm, fired, replay, watch
 
@@ -100,3 +101,16 @@ def test_a_restored_stream_is_as_far() -> None:
         replay(monitor, traffic, start, stop)
         restored.restore(monitor.snapshot())
         assert restored.status() == monitor.status()
+
+
+def test_the_note_says_what_is_not_judged() -> None:
+    status = watch().status()
+    assert (status.learned, status.young, status.note()) == (0, False, None)
+    assert msgspec.structs.replace(status, behind_s=7_200.0).note() == (
+        "times lie 2 h behind: volume and silence are not judged"
+    )
+
+
+def test_a_status_of_an_older_version_has_learned_nothing_and_is_not_young() -> None:
+    old = StreamStatus("s", StreamState.STABLE, 9, None, [], 0, 0, 0.0, 5.0, {})
+    assert (old.learned, old.learns, old.young) == (0, 0, False)

@@ -44,6 +44,15 @@ def test_an_attribute_is_worth_it_from_two_per_cent_of_the_variance(
     assert (Stratification.learn(y, named(halves())).attribute is not None) == worth
 
 
+@pytest.mark.parametrize(("share", "worth"), [(0.044, False), (0.047, True)])
+def test_the_share_is_adjusted_for_the_number_of_classes(share: float, worth: bool) -> None:
+    # Two classes of 20 rows each, plus or minus one around their means, explain this share. Adjusted, the share of the
+    # rest, 1 - share, grows by 39/38: 0.044 becomes 0.019, and 0.047 becomes 0.022.
+    task = np.arange(40) // 20
+    y = np.where(np.arange(40) % 2, 1.0, -1.0) + np.sqrt(share / (1 - share)) * np.where(task, 1.0, -1.0)
+    assert (Stratification.learn(y[:, None], named(task)).attribute is not None) == worth
+
+
 def test_what_a_class_differs_by_is_taken_off_its_rows() -> None:
     y, where = scores(halves(), 2.0), named(halves())
     strata = Stratification.learn(y, where)
@@ -56,12 +65,51 @@ def test_what_a_class_differs_by_is_taken_off_its_rows() -> None:
     assert strata.take_off(y, named(np.full(400, 9))) == pytest.approx(y)
 
 
-@pytest.mark.parametrize(("n", "few", "known"), [(400, 19, False), (400, 20, True), (200, 9, False), (200, 10, True)])
-def test_a_class_is_known_from_a_twentieth_of_the_rows(n: int, few: int, known: bool) -> None:
+@pytest.mark.parametrize(
+    ("n", "few", "known"),
+    [(400, 19, False), (400, 20, True), (200, 9, False), (200, 10, True), (120, 9, False), (120, 10, True)],
+)
+def test_a_class_is_known_from_a_twentieth_of_the_rows_and_ten(n: int, few: int, known: bool) -> None:
     task = np.where(np.arange(n) < few, 1, 2 * (np.arange(n) % 2))
     y = scores(task, 4.0)
     offsets = Stratification.learn(y + np.where(task == 2, 1.0, 0.0)[:, None], named(task)).offsets
     assert ("t1" in offsets) == known
+
+
+@pytest.mark.parametrize(("scale", "apart", "worth"), [(0.01, 0.0023, False), (0.01, 0.0032, True), (5.0, 1.6, True)])
+def test_the_share_of_the_variance_does_not_depend_on_the_scale(scale: float, apart: float, worth: bool) -> None:
+    y = scale * scores(halves(), apart / scale)
+    assert (Stratification.learn(y, named(halves())).attribute is not None) == worth
+
+
+def test_a_number_that_never_varies_counts_for_nothing() -> None:
+    y = scores(halves(), 0.26)
+    y[:, 2:] = 1.5
+    assert 0.02 < explained(y[:, :2], halves()) < 0.04
+    strata = Stratification.learn(y, named(halves()))
+    assert strata.attribute == "attributes.task"
+    assert strata.offsets["t1"][2:] == pytest.approx(0)
+    assert Stratification.learn(np.ones((400, K)), named(halves())).attribute is None
+
+
+def test_an_attribute_that_does_not_count_does_not_hide_the_next_one() -> None:
+    many = np.arange(400) % 25
+    where = [(("attributes.a", f"m{m}"), ("attributes.b", f"t{t}")) for m, t in zip(many, halves(), strict=True)]
+    assert Stratification.learn(scores(halves(), 2.0), where).attribute == "attributes.b"
+
+
+def test_one_large_class_among_small_ones_is_no_attribute_to_stratify_by() -> None:
+    task = np.where(np.arange(400) < 19, 1, 0)
+    assert Stratification.learn(scores(task, 12.0), named(task)).attribute is None
+
+
+def test_without_an_attribute_or_segments_scores_stay_as_they_are() -> None:
+    y = scores(halves(), 0.0)
+    none = Stratification.learn(y, named(halves()))
+    assert none.attribute is None
+    assert none.take_off(y, named(halves())) is y
+    known = Stratification("attributes.task", {"t1": np.ones(K)})
+    assert known.take_off(y, []) is y
 
 
 @pytest.mark.parametrize("most", ["attributes.task", "attributes.tenant"])

@@ -1,4 +1,4 @@
-"""Error budgets: exact burn rates, alerts by two windows, ends, one cause told once, however rows were cut."""
+"""Error budgets: exact burn rates, alerts by two windows, ends, one cause reported once, however rows were cut."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ def fed(
     budget: Budget, rates: list[tuple[float, float]], every: float = 1.0, look: float = MINUTE_S
 ) -> list[tuple[float, list[bool]]]:
     """Spans of (seconds, share of bad events), events evenly spread; which rules burn at every `look` seconds."""
-    told: list[tuple[float, list[bool]]] = []
+    reported: list[tuple[float, list[bool]]] = []
     at = START
     for seconds, share in rates:
         n = int(seconds / every)
         times = at + every * np.arange(n)
         bad = np.floor(np.arange(1, n + 1) * share) > np.floor(np.arange(n) * share)
         minutes = budget.observe(times, bad)
-        told.extend(
+        reported.extend(
             (budget.now - START, [budget.burning(rule) for rule in RULES])
             for _ in minutes
             if (budget.now - START) % look == 0
         )
         at += seconds
-    return told
+    return reported
 
 
 def test_a_burn_rate_is_the_share_of_bad_events_over_the_allowed_one() -> None:
@@ -66,11 +66,61 @@ def test_a_burn_rate_is_the_share_of_bad_events_over_the_allowed_one() -> None:
     assert budget.lasts(10.0) == pytest.approx((1 - 10 / 720) * 72 * HOUR_S, rel=0.01)
 
 
+def test_the_rules_are_those_of_the_workbook() -> None:
+    assert [tuple(rule) for rule in RULES] == [
+        (14.4, 3_600.0, 300.0, True),
+        (6.0, 21_600.0, 1_800.0, True),
+        (1.0, 259_200.0, 21_600.0, False),
+    ]
+
+
+@pytest.mark.parametrize(("lately", "burns"), [(1, False), (2, True)])
+def test_one_bad_event_lately_is_no_rate(lately: int, burns: bool) -> None:
+    """Twenty of twenty events within an hour are bad, and of the few of the last five minutes one or two."""
+    budget = Budget(0.01, 30 * DAY_S)
+    times = START + np.r_[150.0 * np.arange(20), 3_590.0 - np.arange(lately)]
+    list(budget.observe(np.sort(times), np.ones(len(times), dtype=bool)))
+    budget.advance(START + HOUR_S)
+    assert budget.window(5 * MINUTE_S).bad == lately
+    assert budget.burning(RULES[0]) == burns
+
+
+@pytest.mark.parametrize(("ago", "counted"), [(70, True), (71, True), (72, False)])
+def test_a_window_of_days_has_whole_hours_with_the_present_one(ago: int, counted: bool) -> None:
+    budget = Budget(0.01, 30 * DAY_S)
+    hour = HOUR_S * np.floor(START / HOUR_S)
+    list(budget.observe(np.array([hour + 30.0]), np.array([True])))
+    budget.advance(hour + ago * HOUR_S + 60.0)
+    assert budget.window(72 * HOUR_S).bad == counted
+
+
+def test_hours_are_kept_for_the_period_and_minutes_for_the_longest_window_of_minutes() -> None:
+    budget = Budget(0.01, 100 * HOUR_S)
+    hour = HOUR_S * np.floor(START / HOUR_S)
+    list(budget.observe(np.array([hour + 30.0]), np.array([True])))
+    budget.advance(hour + 6 * HOUR_S)
+    assert budget.window(6 * HOUR_S).bad == 1
+    budget.advance(hour + 99 * HOUR_S)
+    assert budget.window(100 * HOUR_S).bad == 1
+    assert len(budget.to_state().minutes) == 0
+    budget.advance(hour + 101 * HOUR_S)
+    assert budget.to_state().hours == []
+
+
+def test_a_budget_that_is_spent_lasts_no_longer() -> None:
+    budget = Budget(0.01, 10 * HOUR_S)
+    fed(budget, [(5 * HOUR_S, 0.5), (MINUTE_S, 0.5)])
+    assert budget.spent() > 1
+    assert budget.lasts(50.0) == 0.0
+
+
 @pytest.mark.parametrize(("share", "rule"), [(0.15, 0), (1.0, 0), (0.07, 1), (0.13, 1), (0.012, 2), (0.055, 2)])
 def test_the_rule_that_fires_is_that_of_the_burn_rate(share: float, rule: int) -> None:
-    told = fed(Budget(0.01, 30 * DAY_S), [(80 * HOUR_S, 0.0), (80 * HOUR_S, share), (MINUTE_S, share)], 20.0, HOUR_S)
-    assert not any(any(rules) for at, rules in told if at <= 80 * HOUR_S)
-    last = told[-1][1]
+    reported = fed(
+        Budget(0.01, 30 * DAY_S), [(80 * HOUR_S, 0.0), (80 * HOUR_S, share), (MINUTE_S, share)], 20.0, HOUR_S
+    )
+    assert not any(any(rules) for at, rules in reported if at <= 80 * HOUR_S)
+    last = reported[-1][1]
     assert last.index(True) == rule
 
 
@@ -79,10 +129,10 @@ def test_within_the_objective_nothing_burns(share: float) -> None:
     assert not any(any(rules) for _, rules in fed(Budget(0.01, 30 * DAY_S), [(100 * HOUR_S, share)], 20.0, HOUR_S / 4))
 
 
-def test_what_is_over_is_not_told_though_the_long_window_still_burns() -> None:
+def test_what_is_over_is_not_reported_though_the_long_window_still_burns() -> None:
     budget = Budget(0.01, 30 * DAY_S)
-    told = fed(budget, [(6 * HOUR_S, 0.0), (HOUR_S, 0.5), (10 * MINUTE_S, 0.0)])
-    assert told[-1][1] == [False, True, True]
+    reported = fed(budget, [(6 * HOUR_S, 0.0), (HOUR_S, 0.5), (10 * MINUTE_S, 0.0)])
+    assert reported[-1][1] == [False, True, True]
     assert budget.window(HOUR_S).burn > 14.4
     assert budget.calm(RULES[0])
     assert not budget.calm(RULES[1])
@@ -94,8 +144,8 @@ def test_few_events_are_no_rate() -> None:
 
 
 def test_a_stream_is_not_judged_before_the_short_window_has_passed() -> None:
-    told = fed(Budget(0.01, 30 * DAY_S), [(30 * MINUTE_S, 0.03)])
-    assert not any(any(rules) for _, rules in told)
+    reported = fed(Budget(0.01, 30 * DAY_S), [(30 * MINUTE_S, 0.03)])
+    assert not any(any(rules) for _, rules in reported)
 
 
 def test_state_is_bounded_and_survives() -> None:
@@ -152,7 +202,7 @@ def shown(monitor: StreamMonitor, made: Traffic, start: int = 0, stop: int = 900
         f for first in range(start, stop, size) for f in monitor.observe(made.batch(first, min(first + size, stop)))
     ]
     found = [f for f in found if not f.is_update]
-    return [f for f in found if f.state is not State.INFO or "It goes with what is told" in f.cause]
+    return [f for f in found if f.state is not State.INFO or "It belongs to what is already reported" in f.cause]
 
 
 def every_nth(made: Traffic, n: int, start: int, stop: int) -> np.ndarray:
@@ -161,7 +211,7 @@ def every_nth(made: Traffic, n: int, start: int, stop: int) -> np.ndarray:
     return rows
 
 
-def test_errors_that_burn_the_budget_are_told_and_end() -> None:
+def test_errors_that_burn_the_budget_are_reported_and_end() -> None:
     made = traffic()
     made[ERROR][every_nth(made, 4, 5000, 6800)] = 1.0  # an hour
     for row in range(9000):
@@ -188,7 +238,7 @@ def test_errors_that_burn_the_budget_are_told_and_end() -> None:
     assert set(fired.examples.after) <= {made.ids[row] for row in range(5000, 6800, 4)}
 
 
-def test_slow_calls_that_burn_the_budget_are_told_as_latency() -> None:
+def test_slow_calls_that_burn_the_budget_are_reported_as_latency() -> None:
     made = traffic()
     made[LATENCY][every_nth(made, 4, 5000, 9000)] = 9.0
     fired = shown(watch(FAST), made)[0]
@@ -203,14 +253,14 @@ def test_slow_calls_that_burn_the_budget_are_told_as_latency() -> None:
     assert shown(watch(FAST), made) == []
 
 
-def test_within_the_objective_nothing_is_told() -> None:
+def test_within_the_objective_nothing_is_reported() -> None:
     made = traffic()
     made[ERROR][every_nth(made, 125, 0, 9000)] = 1.0
     made[LATENCY][every_nth(made, 125, 3, 9000)] = 9.0
     assert shown(watch(FAST, SERVED), made) == []
 
 
-def test_a_slow_burn_that_becomes_a_fast_one_is_told_anew_and_graver() -> None:
+def test_a_slow_burn_that_becomes_a_fast_one_is_reported_again_and_graver() -> None:
     made = traffic(14_000, every=6.0)
     made[ERROR][every_nth(made, 50, 0, 14_000)] = 1.0
     made[ERROR][every_nth(made, 3, 12_000, 14_000)] = 1.0
@@ -263,7 +313,7 @@ def test_ticks_that_are_ahead_of_a_stream_that_lags_end_nothing() -> None:
     assert (ended.id, ended.state) == (fired.id, State.RESOLVED)
 
 
-# One cause, told once
+# One cause, reported once
 
 
 INSENSITIVE = {"failure": 0.3, "flag": 0.3, "number": 1.0}
@@ -276,7 +326,7 @@ def cared_for(*slo: dict[str, Any], features: tuple[str, ...] = (LATENCY, ERROR)
     return StreamMonitor("s", DetectionSettings.model_validate(given), WITH_ERRORS)
 
 
-def told(found: list[Finding]) -> list[tuple[State, Severity, str]]:
+def reported(found: list[Finding]) -> list[tuple[State, Severity, str]]:
     """State, severity and whether it was a burn."""
     return [(f.state, f.severity, "burn" if "error budget burns" in f.title else "drift") for f in found]
 
@@ -295,18 +345,18 @@ def burn_first() -> Traffic:
     return made
 
 
-def test_a_burn_whose_drift_is_told_is_information() -> None:
+def test_a_burn_whose_drift_is_reported_is_information() -> None:
     made, monitor = drift_first(), cared_for(SERVED)
     found = shown(monitor, made, stop=900)
     drift, burn = found
-    assert told(found) == [
+    assert reported(found) == [
         (State.FIRING, Severity.CRITICAL, "drift"),
         (State.INFO, Severity.INFO, "burn"),
     ]
     assert re.search(
         r"Of the \d+ events since then \d+ miss the objective served, whose error budget burns", drift.cause
     )
-    assert burn.cause.endswith(f"It goes with what is told: {drift.title.removeprefix('s: ')}.")
+    assert burn.cause.endswith(f"It belongs to what is already reported: {drift.title.removeprefix('s: ')}.")
     assert monitor.status().firing == [drift.id]
     # Both end: only what fired says so.
     [ended] = shown(monitor, made, 900, 1400)
@@ -321,12 +371,12 @@ def test_a_burn_graver_than_its_drift_says_both_and_then_a_drift_as_grave_is_inf
     monitor = cared_for(FAST, warmup=400, mature=400)  # a young reference cannot tell one slow call in ten
     found = shown(monitor, made, stop=1500)
     drift, burn, grown = found
-    assert told(found) == [
+    assert reported(found) == [
         (State.FIRING, Severity.WARNING, "drift"),
         (State.FIRING, Severity.CRITICAL, "burn"),
         (State.INFO, Severity.INFO, "drift"),
     ]
-    assert burn.cause.endswith(f"It goes with what is told: {drift.title.removeprefix('s: ')}.")
+    assert burn.cause.endswith(f"It belongs to what is already reported: {drift.title.removeprefix('s: ')}.")
     assert monitor.status().firing == [drift.id, burn.id]
     ended = shown(monitor, made, 1500, 2000)
     assert {f.state for f in ended} == {State.RESOLVED}
@@ -350,12 +400,12 @@ def test_a_burn_that_outlasts_its_drift_fires_then() -> None:
     assert [f.state for f in over] == [State.RESOLVED]
 
 
-def test_a_drift_whose_burn_is_told_is_information_and_fires_when_it_outlasts_it() -> None:
+def test_a_drift_whose_burn_is_reported_is_information_and_fires_when_it_outlasts_it() -> None:
     made, monitor = burn_first(), cared_for(FAST, floors=INSENSITIVE)
     found = shown(monitor, made, stop=1200)
     burn, drift = found
-    assert told(found) == [(State.FIRING, Severity.CRITICAL, "burn"), (State.INFO, Severity.INFO, "drift")]
-    assert drift.cause.endswith(f"It goes with what is told: {burn.title.removeprefix('s: ')}.")
+    assert reported(found) == [(State.FIRING, Severity.CRITICAL, "burn"), (State.INFO, Severity.INFO, "drift")]
+    assert drift.cause.endswith(f"It belongs to what is already reported: {burn.title.removeprefix('s: ')}.")
     assert monitor.status().firing == [burn.id]
     ended, fired, over = shown(monitor, made, 1200, 2200)
     assert (ended.id, ended.state) == (burn.id, State.RESOLVED)
@@ -368,7 +418,7 @@ def test_a_drift_that_ends_with_its_burn_never_fires() -> None:
     made = burn_first()
     made[LATENCY][1200:1700] = calm(500, seed=9)[LATENCY]
     found = shown(cared_for(FAST, floors=INSENSITIVE), made, stop=1600)
-    assert told(found) == [
+    assert reported(found) == [
         (State.FIRING, Severity.CRITICAL, "burn"),
         (State.INFO, Severity.INFO, "drift"),
         (State.RESOLVED, Severity.CRITICAL, "burn"),
@@ -421,7 +471,7 @@ WARNED, PAGED = Severity.WARNING, Severity.CRITICAL
         (WARNED, 9000, [(LATENCY, 1.2)], True),
     ],
 )
-def test_a_burn_goes_with_a_drift_of_what_it_counts_that_was_just_told(
+def test_a_burn_goes_with_a_drift_of_what_it_counts_that_was_just_reported(
     severity: Severity, began: int, changes: list[tuple[str, float]], goes: bool
 ) -> None:
     drift = one(FindingKind.DRIFT, WARNED, 400, 500, *changes)

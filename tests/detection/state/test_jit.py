@@ -13,7 +13,7 @@ from monitor.detection.columns.normal_scores import RankMap, compress
 from monitor.detection.evidence.directional_bet import FORGETTING_RATES, STEP, ZONE_JOINT, DirectionalBet
 from monitor.detection.evidence.shiryaev_roberts import Evidence
 from monitor.detection.reference.moments import CLIP, PLACES, log_tilts
-from monitor.detection.reference.reference import Joint
+from monitor.detection.reference.views import Joint
 from monitor.detection.state import jit as module
 from tests.detection.diagnosis.test_shift import reference
 

@@ -196,7 +196,7 @@ def test_one_change_in_old_and_late_features_fires_once_and_ends_once() -> None:
         assert {CHARS, WORDS} & named(found[0])
 
 
-def test_what_goes_on_after_the_rest_has_recovered_is_told_then() -> None:
+def test_what_goes_on_after_the_rest_has_recovered_is_reported_then() -> None:
     traffic = with_late(calm(3000, 40))
     moved(traffic, "number", 1400)
     for name in (CHARS, WORDS):
@@ -221,7 +221,7 @@ def test_accept_makes_both_normal() -> None:
     assert len(fired(sent(monitor, traffic, 2800, 3400))) == 1
 
 
-def test_another_change_while_a_finding_of_the_track_is_open_is_told() -> None:
+def test_another_change_while_a_finding_of_the_track_is_open_is_reported() -> None:
     """A change that nobody accepts must not hide the next one in a late feature."""
     for came in (CAME, 1900):  # learned before the first change, or while it is open
         traffic = with_late(calm(3400, 40))
@@ -240,7 +240,7 @@ def test_other_inputs_hide_no_failed_check() -> None:
     assert [CHECK.name in named(f) for f in fired(found)] == [True]
 
 
-def test_what_is_found_last_is_told_when_a_replay_ends_or_its_time_is_up() -> None:
+def test_what_is_found_last_is_reported_when_a_replay_ends_or_its_time_is_up() -> None:
     """It waits for the next rows, in case the rest of the stream changes with it."""
     for end in (lambda m: m.close(), lambda m: m.tick(1_000_000.0 + 1452 + 5)):
         traffic = with_late(calm(1452, 3))

@@ -228,7 +228,7 @@ def test_settings_are_asked_for_by_stream() -> None:
     }
 
 
-def test_streams_restored_under_other_settings_are_told_in_the_log() -> None:
+def test_streams_restored_under_other_settings_are_reported_in_the_log() -> None:
     before = partition()
     before.apply(calm(300, 41).batch(), 0)
     changed = DetectionSettings(**{**SETTINGS.model_dump(), "recovery": 77})

@@ -84,7 +84,7 @@ def test_an_incident_whose_questions_differ_a_little_by_chance_is_one() -> None:
 
 
 def test_an_incident_that_goes_on_fires() -> None:
-    """What the rest of the warm-up was is normal; what began within it and lasts is told at once, and ends."""
+    """What the rest of the warm-up was is normal; what began within it and lasts is reported at once, and ends."""
     found = replay(watch(DEFAULT), with_incident(300, 250, "long"))
     assert len(about_the_reference(found)) == 1
     (firing,) = fired(found)

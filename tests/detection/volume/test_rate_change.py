@@ -1,4 +1,4 @@
-"""Volume: ordinary arrivals raise nothing; a rate that fell, rose or ended is told; cuts of batches change nothing."""
+"""Volume: ordinary arrivals raise nothing; what fell, rose or ended is reported; cuts of batches change nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 BLOCK = 256
 
 
-def told(times: Array, volume: Volume | None = None, first: int = 0) -> list[Change | None]:
+def reported(times: Array, volume: Volume | None = None, first: int = 0) -> list[Change | None]:
     """What a stream with these event times brings to light, its rows taken in blocks."""
     volume = volume or Volume()
     found: list[Change | None] = []
@@ -59,12 +59,12 @@ def bent(kind: str, days: float, mean: float, factor: float, *, after: float = 1
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_a_year_of_ordinary_arrivals_raises_nothing(kind: str) -> None:
-    assert told(arriving(kind, 365, 0.1)) == []
+    assert reported(arriving(kind, 365, 0.1)) == []
 
 
 @pytest.mark.parametrize("kind", ["wandering"])
 def test_five_days_of_a_busy_stream_raise_nothing(kind: str) -> None:
-    assert told(arriving(kind, 5, 15.0)) == []
+    assert reported(arriving(kind, 5, 15.0)) == []
 
 
 def _azure(service: str) -> Array:
@@ -76,7 +76,7 @@ def _azure(service: str) -> Array:
 @pytest.mark.parametrize("service", ["conv", "code"])
 def test_a_real_hour_raises_nothing(service: str) -> None:
     times = _azure(service)
-    assert told(times) == []
+    assert reported(times) == []
 
 
 @pytest.mark.parametrize("service", ["conv", "code"])
@@ -84,23 +84,23 @@ def test_a_real_hour_again_and_again_raises_nothing(service: str) -> None:
     """What is bursty within the hour is so in each of them."""
     times = _azure(service)
     hours = np.concatenate([times + 3600.0 * hour for hour in range(36)])
-    assert told(np.sort(hours)) == []
+    assert reported(np.sort(hours)) == []
 
 
 @pytest.mark.parametrize("step", [60.0, 3600.0, 86400.0])
 def test_coarse_times_raise_nothing(step: float) -> None:
     times = np.floor(arriving("daily", 60, 0.3) / step) * step
-    assert told(times) == []
+    assert reported(times) == []
 
 
 def test_times_in_any_order_raise_nothing() -> None:
-    assert told(np.random.default_rng(3).permutation(arriving("daily", 20, 1.0))) == []
+    assert reported(np.random.default_rng(3).permutation(arriving("daily", 20, 1.0))) == []
 
 
 @pytest.mark.parametrize("times", [np.full(5000, np.nan), np.full(5000, START)])
 def test_without_times_there_is_nothing_to_tell(times: Array) -> None:
     volume = Volume()
-    assert told(times, volume) == []
+    assert reported(times, volume) == []
     assert volume.stopped(START + 1e6) is None
 
 
@@ -112,7 +112,7 @@ FACTORS = [(0.1, Direction.FELL), (0.3, Direction.FELL), (3, Direction.ROSE), (1
 def stop_of(times: Array, last: float) -> float | None:
     """When a stream that ends at `last` is found to have stopped, looking every 5 s for an hour."""
     volume = Volume()
-    assert told(times, volume) == []
+    assert reported(times, volume) == []
     assert volume.stopped(last + 2 * MINUTE_S) is None
     return next((volume.stopped(last + t) for t in range(0, 3600, 5) if volume.stopped(last + t) is not None), None)
 
@@ -130,16 +130,16 @@ def test_a_stream_at_rest_has_not_stopped() -> None:
     """The office closes as it does every day; nobody comes on Saturday."""
     times = arriving("office", 18, 5.0)
     volume = Volume()
-    told(times, volume)
+    reported(times, volume)
     for hours in range(14):  # it ends on a Saturday at noon
         assert volume.stopped(float(times[-1]) + 3600.0 * hours) is None
 
 
 @pytest.mark.parametrize(("factor", "direction"), FACTORS)
 @pytest.mark.parametrize("days", [20 / DAY_MINUTES, 2])
-def test_a_rate_that_changed_is_told(days: float, factor: float, direction: Direction) -> None:
+def test_a_rate_that_changed_is_reported(days: float, factor: float, direction: Direction) -> None:
     times = bent("steady", days, 60.0, factor, after=0.05)
-    change = told(times)[0]
+    change = reported(times)[0]
     assert change is not None
     assert change.direction is direction
     at = START + MINUTE_S * int(days * DAY_MINUTES)
@@ -152,39 +152,39 @@ def test_a_rate_that_changed_is_told(days: float, factor: float, direction: Dire
 
 
 @pytest.mark.parametrize("kind", ["weekly"])
-def test_a_fall_is_told_where_the_shape_of_the_week_is_known(kind: str) -> None:
+def test_a_fall_is_reported_where_the_shape_of_the_week_is_known(kind: str) -> None:
     times = bent(kind, 14.96, 60.0, 0.1, after=0.1)
-    [change] = [c for c in told(times) if c is not None and c.known_s > 8 * 86400]
+    [change] = [c for c in reported(times) if c is not None and c.known_s > 8 * 86400]
     assert change.direction is Direction.FELL
     assert abs(change.since - (START + 14.96 * 86400)) <= 600
 
 
-def test_a_stall_or_a_burst_of_minutes_is_not_told() -> None:
+def test_a_stall_or_a_burst_of_minutes_is_not_reported() -> None:
     rng = np.random.default_rng(12)
     counts = KINDS["steady"](rng, 10 * DAY_MINUTES, 60.0)
     for day in (0.1, 2.2, 9.3):
         at = int(day * DAY_MINUTES)
         counts[at : at + 2] = 0
         counts[at + 200 : at + 207] *= 30
-    assert told(arrivals.times_of(rng, counts)) == []
+    assert reported(arrivals.times_of(rng, counts)) == []
 
 
 def test_a_slow_stream_is_not_judged_on_its_first_day() -> None:
     times = bent("steady", 0.3, 20.0, 0.1, after=0.3)
     volume = Volume()
-    assert told(times, volume) == []
+    assert reported(times, volume) == []
     assert volume.stopped(float(times[-1]) + 10 * 3600) is None
 
 
-def test_less_than_the_floor_is_not_told() -> None:
-    assert told(bent("steady", 9, 1.0, 0.7, after=5)) == []
-    assert told(bent("steady", 9, 1.0, 1.5, after=5)) == []
+def test_less_than_the_floor_is_not_reported() -> None:
+    assert reported(bent("steady", 9, 1.0, 0.7, after=5)) == []
+    assert reported(bent("steady", 9, 1.0, 1.5, after=5)) == []
 
 
-def test_growth_that_is_slow_is_not_told() -> None:
+def test_growth_that_is_slow_is_not_reported() -> None:
     rng = np.random.default_rng(5)
     counts = rng.poisson(0.2 * np.exp(np.linspace(0, np.log(4.0), 90 * DAY_MINUTES)))
-    assert told(arrivals.times_of(rng, counts)) == []
+    assert reported(arrivals.times_of(rng, counts)) == []
 
 
 def test_it_ends_when_events_come_as_usual_again() -> None:
@@ -192,7 +192,7 @@ def test_it_ends_when_events_come_as_usual_again() -> None:
     counts = KINDS["daily"](rng, 14 * DAY_MINUTES, 4.0)
     at = 12 * DAY_MINUTES
     counts[at : at + 120] = rng.binomial(counts[at : at + 120], 0.1)
-    found = told(arrivals.times_of(rng, counts))
+    found = reported(arrivals.times_of(rng, counts))
     assert [change is None for change in found] == [False, True]
 
 
@@ -201,7 +201,7 @@ def test_an_outage_of_one_week_is_no_change_of_the_next() -> None:
     counts = KINDS["daily"](rng, 30 * DAY_MINUTES, 2.0)
     at = 15 * DAY_MINUTES
     counts[at : at + 300] = 0
-    assert told(arrivals.times_of(rng, counts)) == [], "the gap is silence's to tell"
+    assert reported(arrivals.times_of(rng, counts)) == [], "the gap is silence's to tell"
 
 
 def test_a_burst_of_one_week_is_no_change_of_the_next() -> None:
@@ -209,7 +209,7 @@ def test_a_burst_of_one_week_is_no_change_of_the_next() -> None:
     counts = KINDS["daily"](rng, 30 * DAY_MINUTES, 1.0)
     at = 15 * DAY_MINUTES
     counts[at : at + 180] *= 30
-    found = told(arrivals.times_of(rng, counts))
+    found = reported(arrivals.times_of(rng, counts))
     assert [None if change is None else change.direction for change in found] == [Direction.ROSE, None]
 
 
@@ -220,17 +220,17 @@ def test_rows_out_of_order_and_a_clock_that_is_ahead_change_nothing() -> None:
     skewed = rng.random(len(times)) < 0.3
     shuffled[skewed] += 240.0
     shuffled[rng.integers(0, len(times), 20)] += 86400.0
-    assert told(shuffled) == []
+    assert reported(shuffled) == []
 
 
 def test_a_rate_that_is_accepted_is_the_usual_one() -> None:
     times = bent("daily", 12, 4.0, 0.2, after=12)
     at = int(np.searchsorted(times, START + 12.5 * 86400))
     volume = Volume()
-    [change] = told(times[:at], volume)
+    [change] = reported(times[:at], volume)
     assert change is not None
     volume.accept()
-    assert told(times[at:], volume, at) == []
+    assert reported(times[at:], volume, at) == []
 
 
 # Gaps
@@ -253,7 +253,7 @@ def stepped(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.mark.parametrize("gap", [3600.0, 86_400.0, 6.9 * 86_400, 7 * 86_400.0, 30 * 86_400.0, 116 * 86_400.0, 1e9])
 def test_rows_with_long_gaps_take_few_windows(stepped: list[float], gap: float) -> None:
     volume = Volume()
-    assert told(START + gap * np.arange(30), volume) == []
+    assert reported(START + gap * np.arange(30), volume) == []
     # Two days of minutes at most, until the width is that of a slow stream; then by windows of six hours.
     assert len(stepped) <= 2 * DAY_MINUTES + 30 * (100 + 7 * 4)
 
@@ -265,7 +265,7 @@ def test_looking_for_a_stop_takes_few_windows_however_long_the_gap(
 ) -> None:
     times = arriving("daily", days, 2.0)
     volume = Volume()
-    told(times, volume)
+    reported(times, volume)
     stepped.clear()
     last = float(times[-1])
     for share in np.linspace(0.0, 1.0, 200):
@@ -281,8 +281,8 @@ def test_a_stop_is_found_where_stepping_through_all_windows_finds_it(
     times = arriving(kind, days, mean)
     last = float(times[-1])
     volume, stepping = Volume(), Volume()
-    told(times, volume)
-    told(times, stepping)
+    reported(times, volume)
+    reported(times, stepping)
     gaps = np.geomspace(30.0, 3 * 86_400.0, 12)
     found = [volume.stopped(last + gap) for gap in gaps]
     assert all(volume.stops_after() <= stop for stop in found if stop is not None)
@@ -297,7 +297,7 @@ def test_a_first_row_long_before_the_others_does_not_make_their_rate_a_rise(firs
     """A default of 1970 or of year 1, or a test event long before a service goes live."""
     times = np.concatenate([first + np.arange(strays), arriving("steady", 0.3, 6.0), arriving("steady", 0.3, 6.0)])
     times[len(times) // 2 :] += 0.3 * 86_400.0
-    assert told(np.concatenate([times[:strays], np.sort(times[strays:])])) == []
+    assert reported(np.concatenate([times[:strays], np.sort(times[strays:])])) == []
 
 
 # Laws
@@ -349,22 +349,22 @@ def test_one_row_at_a_time_changes_nothing() -> None:
 
 
 def test_looking_ahead_leaves_no_trace() -> None:
-    """A stop is found at the same moment whether ticks are dense or rare, and its gap is told by nothing else."""
+    """A stop is found at the same moment whether ticks are dense or rare, and its gap is reported by nothing else."""
     times = arriving("daily", 9.3, 10.0)
     last = float(times[-1])
     seen, unseen = Volume(), Volume()
-    told(times, seen)
-    told(times, unseen)
+    reported(times, seen)
+    reported(times, unseen)
     dense = [seen.stopped(last + t) for t in range(0, 40_000, 7)][-1]
     assert dense is not None
     assert dense == unseen.stopped(last + 40_000)
     assert encode(seen.to_state()) == encode(unseen.to_state())
-    assert told(times + 86400.0, seen, len(times)) == told(times + 86400.0, unseen, len(times))
+    assert reported(times + 86400.0, seen, len(times)) == reported(times + 86400.0, unseen, len(times))
 
 
 def test_state_is_small() -> None:
     volume = Volume()
-    told(arriving("daily", 9, 2.0), volume)
+    reported(arriving("daily", 9, 2.0), volume)
     assert len(squeeze(volume.to_state())) <= 4096
 
 

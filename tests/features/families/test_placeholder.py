@@ -16,6 +16,7 @@ from tests.features.columns import columns_of
         ("Total: ${amount}", "${amount}"),
         ("Hola $FIRST_NAME,", "$FIRST_NAME"),
         ("Dear [Your Name],", "[Your Name]"),
+        ("<NAME>, your parcel is on its way.", "<NAME>"),
         ("Sehr geehrte [NACHNAME],", "[NACHNAME]"),
         ("Due <INSERT DATE HERE>.", "<INSERT DATE HERE>"),
         ("Hi <customer_name>,", "<customer_name>"),
@@ -29,6 +30,7 @@ from tests.features.columns import columns_of
         ("Hello undefined, your order left.", "undefined"),
         ("Your total is NaN USD.", "NaN USD"),
         ("Order #null has left.", "null"),
+        ("Name: null", "null"),
         ("It is [object Object] now.", "[object Object]"),
     ],
 )
@@ -43,6 +45,7 @@ def test_syntaxes(text: str, placeholder: str) -> None:
         "Write `f'{name}'` in Python.", "```js\nconsole.log(`${name}`)\n```", "1/0 is undefined, null is a value.",
         "The null hypothesis: none of it.", "The set {red, blue} has two.", r"Then \frac{abc}{def} follows.",
         "See [the page](https://a.test) and [1].", '{"name": null, "a": {"b": 1}}', "100% sure, 5 < 7 > 3.",
+        'Here is the ticket: {"intent": "refund", "order": null, "x": 1}',
         "<b>bold</b> and <br>", "It costs $20 and $USD.", "[ERROR] it failed", "None of these. [sic]",
     ],
 )  # fmt: skip

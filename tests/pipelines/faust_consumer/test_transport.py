@@ -32,7 +32,7 @@ def test_a_partition_with_a_wrong_clock_keeps_its_order() -> None:
     assert offsets == sorted(offsets)
 
 
-async def test_aiokafka_still_keeps_what_is_told_to_its_fetches_where_we_say_it() -> None:
+async def test_aiokafka_still_keeps_what_is_set_for_its_fetches_where_we_say_it() -> None:
     consumer = AIOKafkaConsumer(fetch_min_bytes=7, fetch_max_wait_ms=8)
     assert (consumer._fetch_min_bytes, consumer._fetch_max_wait_ms) == (7, 8)
     await consumer.stop()

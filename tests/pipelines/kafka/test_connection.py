@@ -39,7 +39,7 @@ def test_sasl_goes_to_every_client() -> None:
     )
 
 
-def test_ssl_checks_the_host_unless_told_otherwise() -> None:
+def test_ssl_checks_the_host_unless_set_otherwise() -> None:
     context = client_options(broker(security="SSL"))["ssl_context"]
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED

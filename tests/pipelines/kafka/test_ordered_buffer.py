@@ -25,7 +25,7 @@ async def test_messages_come_in_order_and_none_twice() -> None:
     assert not gaps
 
 
-async def test_a_gap_is_told_and_nothing_after_it_is_taken() -> None:
+async def test_a_gap_is_reported_and_nothing_after_it_is_taken() -> None:
     ours, gaps = buffer()
     ours.assign({0: 0})
     ours.offer([Record(0, 0), Record(0, 2), Record(0, 3)])

@@ -49,12 +49,12 @@ def test_findings_do_not_depend_on_the_micro_batch() -> None:
     assert list(replay(events(400), settings(37))) == whole
 
 
-def test_progress_is_told_and_statuses_can_be_had_afterwards() -> None:
-    ours, told = settings(100), []
+def test_progress_is_reported_and_statuses_can_be_had_afterwards() -> None:
+    ours, reported = settings(100), []
     featurizer = featurizer_for(ours)
     monitor = partition_monitor(ours, featurizer.specs)
-    list(replay(events(10_000, 250), ours, featurizer=featurizer, monitor=monitor, progress=told.append))
-    assert told == [100, 200, 250]
+    list(replay(events(10_000, 250), ours, featurizer=featurizer, monitor=monitor, progress=reported.append))
+    assert reported == [100, 200, 250]
     assert monitor.streams["bot/answer"].status().events == 250
 
 

@@ -23,7 +23,7 @@ from monitor.features.batch import FeatureBatch
 from monitor.judgment.anchor_book import AnchorBookState
 from monitor.judgment.records import Judgment, Purpose, decode_sampled, encode_record
 from monitor.settings import Settings, Topics
-from monitor.settings.criteria_file import with_criteria
+from monitor.settings.criteria_file import CriteriaFile, with_criteria
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.build import partition_monitor, watched_features
 from pipelines.kafka.ordered_buffer import OrderedBuffer
@@ -144,7 +144,7 @@ def test_settings_of_a_derived_stream_follow_its_parents() -> None:
     assert (own.detection.warmup, own.detection.slo, own.detection.watch_volume) == (100, (), False)
     assert SETTINGS.for_stream("shop/answers").detection.slo
     assert judged_of("~judged/x") is None
-    everywhere = with_criteria(Settings(), SETTINGS.criteria)
+    everywhere = with_criteria(Settings(), CriteriaFile(criteria=SETTINGS.criteria))
     assert [everywhere.criteria_of(name) for name in (STREAM, "~anchor/polite")] == [(), ()]
     assert everywhere.criteria_of("any") == SETTINGS.criteria
     overrides = [

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import SMTP, default
 from html.parser import HTMLParser
 from typing import cast
 
+import msgspec
 from hypothesis import given, settings
 
 from monitor.alerting.alert import Alert
-from monitor.alerting.rendering.samples import sample_alert
-from monitor.detection.records.finding import State
+from monitor.alerting.from_finding import from_finding
+from monitor.alerting.rendering.samples import sample_alert, sample_finding
+from monitor.detection.records.finding import Excerpt, FeatureChange, State
 from monitor.sinks.email.message import mail, message_id
 from tests.sinks.any_alert import alerts
 
@@ -83,6 +86,22 @@ def test_plain_text_comes_first_and_both_parts_say_the_same() -> None:
     for words in ("answers 2.9 times longer", "1,180", "gpt-4o", "oqm reference accept", "evt-1211", "oqm alert ack"):
         assert words in html
         assert words in plain
+
+
+def test_nothing_is_wider_than_a_phone() -> None:
+    # Seen in Chromium at 390 px: six columns of figures pushed the values off the screen, and so did one long word.
+    wide = msgspec.structs.replace(
+        sample_finding(),
+        features=[FeatureChange("output.format.json_shape", "{a:" + "x" * 90 + "}", "{b:" + "y" * 90 + "}", 9.0)],
+        excerpts_after=[Excerpt("e" * 90, "q", "https://example.org/" + "z" * 120)],
+    )
+    html = part(read(written(from_finding(wide))), "html")
+    assert "overflow-wrap:anywhere" in html.split("<body", 1)[1].split(">", 1)[0]
+    assert all(row.count("<td") <= 2 for row in html.split("<tr>")[1:])
+    assert "table-layout:fixed;width:100%" in html
+    labels = re.findall(r'<td style="([^"]*)">(?:Since|Noticed|Cause)</td>', html)
+    assert len(labels) == 3
+    assert all("white-space:nowrap" in style for style in labels)
 
 
 @given(alerts())

@@ -73,7 +73,7 @@ def test_a_wish_to_be_left_alone_holds_for_all_at_the_first_failure() -> None:
     asked = circuit()
     asked.failed(10.0, 42.0)
     assert asked.admit(10.0) == 42.0
-    asked.failed(11.0, 60.0)  # one that was under way, told to wait longer
+    asked.failed(11.0, 60.0)  # one that was under way, asked to wait longer
     assert asked.admit(11.0) == 60.0
     asked.failed(12.0, 5.0)  # a shorter wish of another takes nothing from the longest
     assert asked.admit(12.0) == 59.0

@@ -62,7 +62,7 @@ class Positions:
 
 
 class Receiver:
-    """A sink that fails as told before it accepts."""
+    """A sink that fails as it is set to before it accepts."""
 
     def __init__(self, failures: list[Exception] | None = None, name: str = "hook") -> None:
         self.name = name
@@ -155,8 +155,8 @@ class Bench:
             if not woken.done():
                 woken.set_result(None)
 
-    async def publish(self, *told: Alert) -> None:
-        await self.log.send(Outgoing("alerts", alerts.encode(alert), alert.id.encode()) for alert in told)
+    async def publish(self, *reported: Alert) -> None:
+        await self.log.send(Outgoing("alerts", alerts.encode(alert), alert.id.encode()) for alert in reported)
 
     async def run(self, turns: int = 200) -> None:
         """Restore, take what stands on the topic, and let the couriers work for so many turns of the loop."""
@@ -178,14 +178,14 @@ def transitions() -> tuple[Alert, Alert]:
 async def test_each_transition_reaches_each_receiver_once(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, Receiver(name="a"), Receiver(name="b"))
     firing, resolved = transitions()
-    await bench.publish(firing, resolved, firing)  # told again by a detect worker that came back
+    await bench.publish(firing, resolved, firing)  # reported again by a detect worker that came back
     await bench.run()
     for receiver in bench.receivers:
         assert receiver.got == [firing.transition, resolved.transition]
     assert bench.positions.at == {0: 3}
 
 
-async def test_after_a_restart_nothing_is_told_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_restart_nothing_is_reported_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, Receiver())
     firing, resolved = transitions()
     await bench.publish(firing)
@@ -279,10 +279,10 @@ async def test_a_receiver_that_is_down_is_probed_and_not_asked_by_every_alert(mo
 async def test_all_alerts_arrive_once_the_receiver_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     receiver = Receiver([RetryableDelivery("down")] * 7)
     bench = Bench(monkeypatch, receiver)
-    told = many(30)
-    await bench.publish(*told)
+    reported = many(30)
+    await bench.publish(*reported)
     await bench.run(turns=2_000)
-    assert sorted(receiver.got) == sorted(alert.transition for alert in told)
+    assert sorted(receiver.got) == sorted(alert.transition for alert in reported)
     await bench.notify.idle()
     assert bench.stats.circuits == {"hook": CircuitState.CLOSED}
 
@@ -300,7 +300,7 @@ async def test_no_more_than_a_few_deliveries_are_under_way_at_once(monkeypatch: 
     assert receiver.most == 8
 
 
-async def test_what_a_worker_that_woke_late_notes_again_is_not_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_worker_that_woke_late_notes_again_is_not_reported_again(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, Receiver())
     firing, _ = transitions()
     await bench.publish(firing)
@@ -406,9 +406,9 @@ async def test_a_worker_that_is_not_sure_to_own_the_alerts_forgets_nothing(monke
 
 async def test_years_of_settled_alerts_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, Receiver())
-    told = many(1_100)
-    over = [from_finding(msgspec.structs.replace(sample_finding(State.RESOLVED), id=a.fingerprint)) for a in told]
-    await bench.publish(*told, *over)
+    reported = many(1_100)
+    over = [from_finding(msgspec.structs.replace(sample_finding(State.RESOLVED), id=a.fingerprint)) for a in reported]
+    await bench.publish(*reported, *over)
     await bench.run(turns=30_000)
     assert len(held(bench)) == 2_200
     await quietly(bench, 15)
@@ -440,7 +440,7 @@ async def test_a_revision_is_one_delivery_to_those_who_had_the_alert(monkeypatch
     await bench.publish(revised(0), revised(1), revised(1))
     await bench.run()
     bench.restart()
-    # Restarted, told the same again, and then it is critical by what more events say; the last one is not news.
+    # Restarted, reported the same again, and then it is critical by what more events say; the last one is not news.
     await bench.publish(revised(1), revised(2, severity=Severity.CRITICAL), revised(3, severity=Severity.CRITICAL))
     await bench.run()
     bench.restart()

@@ -38,7 +38,7 @@ async def say(bench: Bench, action: AnnotationAction, until: float | None = None
     await bench.log.send([Outgoing("alerts", encode(said), FIRING.fingerprint.encode())])
 
 
-async def test_taking_it_is_told_to_the_pager_alone_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_taking_it_is_reported_to_the_pager_alone_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, Pager(name="pager"), Receiver(name="chat"))
     await bench.publish(FIRING)
     await say(bench, AnnotationAction.ACK)
@@ -51,7 +51,9 @@ async def test_taking_it_is_told_to_the_pager_alone_and_once(monkeypatch: pytest
     assert "dead" not in bench.log.topics
 
 
-async def test_a_snoozed_alert_is_told_again_at_its_end_even_by_another_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_snoozed_alert_is_reported_again_at_its_end_even_by_another_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = Bench(monkeypatch, Receiver())
     await bench.publish(FIRING)
     await say(bench, AnnotationAction.SNOOZE, until=START + 3_600)
@@ -86,7 +88,7 @@ async def test_what_a_window_holds_back_outlives_the_worker_and_is_counted(monke
     assert bench.stats.held_back == {"maintenance": 0, "snooze": 0, "flapping": 0}
 
 
-async def test_what_was_held_back_by_settings_that_are_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_held_back_by_settings_that_are_gone_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(monkeypatch, Receiver())
     start, end = (datetime.fromtimestamp(time, UTC) for time in (START - 60, START + 9e6))
     bench.windows.append(MaintenanceWindow(start=start, end=end))
@@ -131,7 +133,7 @@ async def test_what_nobody_can_read_is_a_dead_letter_and_holds_up_nothing(monkey
 
 
 class People(Receiver):
-    """A receiver that wakes people: told once an incident."""
+    """A receiver that wakes people: reported once an incident."""
 
     per = "incident"
 
@@ -149,7 +151,7 @@ async def test_two_hundred_streams_wake_people_twice_and_tell_machines_all(monke
     assert people == [f"{lead}:firing", f"{lead}:firing:200-streams"]
     assert sorted(machine) == sorted(alert.transition for alert in firing)
 
-    bench.restart()  # another worker: nothing is told twice
+    bench.restart()  # another worker: nothing is reported twice
     await bench.publish(*(sample_alert(State.RESOLVED, stream=stream, time=START) for stream in streams))
     await bench.run()
     await idle(bench)
