@@ -303,7 +303,7 @@ _TABLE: dict[FindingKind, KindInfo] = {
         next_steps=(
             "Read the failing examples and the evaluator's reasons: do you agree with them?",
             "Look for an alert that the evaluator changed in the same days: then judge some outputs yourself first.",
-            "Look for a change of prompt, model, retrieval or data when it began, and roll it back if it is worse.",
+            "Look for a change of prompt, model, retrieval or data at the time it began; roll it back if it is worse.",
             _ACCEPT,
         ),
         trigger=Trigger.LEADS,
