@@ -1,8 +1,9 @@
 """The services of docker-compose.yml as native processes, with the configuration files that compose mounts.
 
 A real Kafka; featurize, detect and notify each in a process of its own; a real Prometheus that scrapes them and a real
-Alertmanager that Prometheus and notify tell. The demo's assistant publishes, then its provider swaps the model. Only
-addresses and names of topics differ from compose, and times of Alertmanager and Prometheus that would make a test wait.
+Alertmanager that Prometheus and notify report to. The demo's assistant publishes, then its provider swaps the model.
+Only addresses and names of topics differ from compose, and times of Alertmanager and Prometheus that would make a test
+wait; and one more worker judges a sample and keeps the trace store, so that the dashboard of quality has data.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from monitor.demo.traffic import Traffic
 from monitor.publisher import OutputPublisher
 from monitor.settings import load_settings
 from monitor.settings.paths import config_dir
+from monitor.testing.scripted_evaluator import ScriptedEvaluator
 from pipelines.kafka.topics import delete_topics, private_topics
 from tests.brokers.apache import ApacheKafka
 from tests.cli.run_oqm import json_lines, oqm
@@ -42,6 +44,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 COMPOSE = yaml.safe_load((config_dir().parent / "docker-compose.yml").read_text())
 RATE = 120.0
+JUDGE = "judge"
+JUDGES = ["worker", "--role", "judge", "--role", "store"]
 
 
 class Pager:
@@ -150,13 +154,25 @@ def prometheus_files(folder: Path, ports: dict[str, int], alerts: str) -> Path:
     data = yaml.safe_load((source / file).read_text())
     data["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     (found,) = data["scrape_configs"][0].pop("dns_sd_configs")
-    data["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{ports[name]}" for name in found["names"]]}]
+    data["scrape_configs"][0]["static_configs"] = [
+        {"targets": [f"127.0.0.1:{ports[name]}" for name in (*found["names"], JUDGE)]}
+    ]
     assert data["alerting"]["alertmanagers"] == [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]
     data["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alerts.removeprefix("http://")]}]}]
     return written(folder / file, data)
 
 
-def worker_files(folder: Path, broker: str, alerts: str) -> Path:
+def judging(folder: Path, evaluator: str) -> dict[str, Any]:
+    """Settings beside those that are mounted: a criterion that an evaluator judges, and the trace store."""
+    criterion = {"name": "answers", "pass": "addresses what was asked", "evaluator": "main", "sample": {"uniform": 0.2}}
+    return {
+        "streams": [{"match": ANSWER, "criteria": [criterion]}],
+        "evaluators": [{"kind": "chat", "name": "main", "url": evaluator, "model": "scripted"}],
+        "store": {"location": str(folder / "store")},
+    }
+
+
+def worker_files(folder: Path, broker: str, alerts: str, evaluator: str) -> Path:
     """As mounted; names of services become addresses, and topics get names of their own."""
     text = mounted("featurize", "/etc/oqm/monitor.yaml").read_text()
     for name, address in (("kafka:9092", broker), ("http://alertmanager:9093", alerts)):
@@ -164,6 +180,8 @@ def worker_files(folder: Path, broker: str, alerts: str) -> Path:
         text = text.replace(name, address)
     data = yaml.safe_load(text)
     assert "topics" not in data
+    assert not data.keys() & judging(folder, evaluator).keys()
+    data |= judging(folder, evaluator)
     path = written(folder / "monitor.yaml", data)
     topics = private_topics(load_settings(path).topics, uuid.uuid4().hex[:8])
     return written(path, {**data, "topics": topics.model_dump(mode="json")})
@@ -177,15 +195,16 @@ def composed(kafka_broker: ApacheKafka, tmp_path_factory: pytest.TempPathFactory
     with ExitStack() as stack:
         pager = stack.enter_context(Pager())
         alerts = stack.enter_context(alertmanager(alertmanager_files(folder, pager.url), folder))
-        config = worker_files(folder, kafka_broker.address, alerts)
+        evaluator = stack.enter_context(ScriptedEvaluator())
+        config = worker_files(folder, kafka_broker.address, alerts, evaluator.url)
         settings = load_settings(config)
         options = ["--config", str(config)]
         assert COMPOSE["services"]["topics"]["command"] == ["topics"]
         assert oqm("topics", *options).returncode == 0
         stack.callback(delete_topics, settings.broker, settings.topics)
         workers, ports = {}, {}
-        for name in ("featurize", "detect", "notify"):
-            command = COMPOSE["services"][name]["command"]
+        for name in ("featurize", "detect", "notify", JUDGE):
+            command = JUDGES if name == JUDGE else COMPOSE["services"][name]["command"]
             assert command[0] == "worker"
             ports[name] = free_port()
             own = ["--metrics-port", str(ports[name]), "--session-timeout", str(kafka_broker.session_timeout_s)]
@@ -193,10 +212,10 @@ def composed(kafka_broker: ApacheKafka, tmp_path_factory: pytest.TempPathFactory
             workers[name].start()
             stack.callback(workers[name].close)
         run = Composed("", alerts, pager, workers, options)
-        run.wait_for("three workers ready", lambda: all(worker.is_ready for worker in workers.values()))
+        run.wait_for("all workers ready", lambda: all(worker.is_ready for worker in workers.values()))
         # Only now: while they start, its rules would rightly say that they are down.
         run.prometheus = stack.enter_context(prometheus(prometheus_files(folder, ports, alerts), folder))
-        run.wait_for("three workers scraped", lambda: len(run.ask("oqm_worker_ready == 1")) == 3)
+        run.wait_for("all workers scraped", lambda: len(run.ask("oqm_worker_ready == 1")) == len(workers))
         publisher = OutputPublisher(kafka_broker.address, settings.topics.outputs.name)
         stack.callback(publisher.close)
         traffic = Traffic(SupportAssistant(7), publisher.publish, RATE, Fault.SILENT_UPDATE)
@@ -207,6 +226,7 @@ def composed(kafka_broker: ApacheKafka, tmp_path_factory: pytest.TempPathFactory
         traffic.start_fault()
         run.wait_for("a page", lambda: pager.pages("on-call"))
         run.wait_for("the drift on /metrics", lambda: run.ask(f'oqm_stream_state{{state="drift", stream="{ANSWER}"}}'))
+        run.wait_for("estimates of quality", lambda: run.ask(f'oqm_quality_judged_outputs{{stream="{ANSWER}"}} > 0'))
         yield run
 
 
