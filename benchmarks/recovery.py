@@ -189,7 +189,7 @@ def lasting(stream: Stream, outcome: Outcome, events: int) -> None:
                 first = finding
             elif first is not None:
                 outcome.again += fires and resolved > 0
-                resolved += not fires and finding.id == first.id
+                resolved += finding.state is State.RESOLVED and finding.id == first.id
         if first is None and stop > BEFORE + SOUGHT:
             return
         if first is not None and stop > first.raised_at.index + events:

@@ -100,7 +100,7 @@ def _tables(flags: Sequence[Flag]) -> dict[str, ValueTable]:
 def _rules(numbers: Sequence[str], flags: Sequence[Flag], column: dict[str, int]) -> _Rules:
     """The rules of all flags that are read from numbers, whose columns stand where `column` says."""
     any_failure = next((m for m, flag in enumerate(flags) if flag.kind is FlagKind.ANY_FAILURE), None)
-    failures = [m for m, flag in enumerate(flags) if flag.failure and m != any_failure]
+    failures = [m for m, flag in enumerate(flags) if flag.failure and not flag.usual and m != any_failure]
     # A feature that came after the layout was learned is not missed where it has no value.
     counted = {*numbers, *(flag.feature for flag in flags)} - UNCOUNTED
     counted = {name for name in counted if not has_key(name)}

@@ -10,7 +10,8 @@ import msgspec
 from monitor.detection.records.finding import FAMILY_MISSING, TAIL
 
 ANY_FAILURE = "output.any_failure"
-"""Whether any flag that is a fault in itself is true: a few answers broken in several ways are many broken answers."""
+"""Whether any flag is true that is a fault in itself and unusual: a few answers broken in several ways are many broken
+answers."""
 
 
 _MAX_SHARED = 4096
@@ -35,15 +36,21 @@ ENDINGS = {FlagKind.MISSING: FAMILY_MISSING, FlagKind.TAIL: TAIL}
 
 
 class Flag(msgspec.Struct, frozen=True):
-    """One watched flag: of which feature (or family, for `missing`), and what about it."""
+    """One watched flag: of which feature (or family, for `missing`), and what about it.
+
+    `failure` says that its being true is a fault in itself, `usual` that this fault is common in the reference.
+    """
 
     feature: str
     kind: FlagKind
     value: str | float | None = None
     failure: bool = False
+    usual: bool = False
 
 
 @lru_cache(maxsize=_MAX_SHARED)
-def shared_flag(feature: str, kind: FlagKind, value: str | float | None = None, failure: bool = False) -> Flag:
+def shared_flag(
+    feature: str, kind: FlagKind, value: str | float | None = None, failure: bool = False, usual: bool = False
+) -> Flag:
     """A flag; equal flags are one object for all streams: a process watches thousands of streams alike."""
-    return Flag(feature, kind, value, failure)
+    return Flag(feature, kind, value, failure, usual)

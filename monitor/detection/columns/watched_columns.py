@@ -19,11 +19,12 @@ from fnmatch import fnmatchcase
 from sys import intern
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detection.columns.categories import Categories
-from monitor.detection.columns.flag_reader import UNCOUNTED, FlagReader
+from monitor.detection.columns.flag_reader import TRUE_ABOVE, UNCOUNTED, FlagReader
 from monitor.detection.columns.flags import ANY_FAILURE, ENDINGS, Flag, FlagKind, shared_flag
 from monitor.detection.records.declared_features import family_of
 from monitor.detection.state.snapshot_codec import StateRecord
@@ -38,6 +39,10 @@ MIN_SHARE_OF_ZEROS = 0.25
 MIN_RATE_OF_A_COMMON_FLAG = 0.05
 """A flag with a rate between this and one minus this joins the whitened view, unless it is a fault: the scores of rarer
 ones are too far from normal."""
+MAX_RATE_OF_AN_UNUSUAL_FAULT = 0.01
+"""Rate in the reference up to which a fault counts for `ANY_FAILURE`: the smallest change of a fault that is reported.
+A commoner one (letters with a placeholder in 2 % of the answers) raises the rate of "any fault" by itself, and then 5 %
+broken answers took 180 events to be found in place of 157."""
 TAIL_QUANTILE, TAIL_FACTOR = 0.95, 1.25
 """The tail of a time begins above this quantile in the reference, times this factor: one call in fifty, about, so that
 a twentieth of hanging calls doubles its rate several times."""
@@ -60,11 +65,15 @@ def watched(specs: Sequence[FeatureSpec], use: Sequence[str], leave_out: Sequenc
 
 
 class WatchedColumnsState(StateRecord):
-    """Of `WatchedColumns`: of each flag its feature, kind, value, and whether it is a fault."""
+    """Of `WatchedColumns`: of each flag its feature, kind, value, and whether it is a fault.
+
+    `usual` are the positions among the flags of faults that are usual; earlier versions did not know of them.
+    """
 
     numbers: list[str]
     flags: list[tuple[str, FlagKind, str | float | None, bool]]
     common: int
+    usual: list[int] = msgspec.field(default_factory=list)
 
 
 class WatchedColumns:
@@ -116,7 +125,7 @@ class WatchedColumns:
             usual = int(np.median(np.sum(np.isnan(block), axis=1)))
             if usual < len(members):
                 flags.append(shared_flag(name, FlagKind.MISSING, float(usual)))
-        if sum(flag.failure for flag in flags) > 1:
+        if sum(flag.failure and not flag.usual for flag in flags) > 1:
             flags.append(shared_flag(ANY_FAILURE, FlagKind.ANY_FAILURE, failure=True))
         common = _are_common(flags, cls(numbers, flags, 0).flag_rows(values, names, codes))
         ordered = [f for f, yes in zip(flags, common, strict=True) if yes]
@@ -162,7 +171,10 @@ class WatchedColumns:
     def to_state(self) -> WatchedColumnsState:
         """For a snapshot."""
         return WatchedColumnsState(
-            self.numbers, [(f.feature, f.kind, f.value, f.failure) for f in self.flags], self.common
+            self.numbers,
+            [(f.feature, f.kind, f.value, f.failure) for f in self.flags],
+            self.common,
+            [m for m, flag in enumerate(self.flags) if flag.usual],
         )
 
     @classmethod
@@ -170,7 +182,10 @@ class WatchedColumns:
         """The layout that `state` described."""
         return cls(
             [intern(name) for name in state.numbers],
-            [shared_flag(intern(feature), kind, value, failure) for feature, kind, value, failure in state.flags],
+            [
+                shared_flag(intern(feature), kind, value, failure, m in state.usual)
+                for m, (feature, kind, value, failure) in enumerate(state.flags)
+            ],
             state.common,
         )
 
@@ -187,7 +202,8 @@ def _flags_of_category(spec: FeatureSpec, codes: Categories) -> list[Flag]:
 def _made_of(spec: FeatureSpec, seen: NDArray[Any]) -> tuple[bool, list[Flag]]:
     """Whether a feature with these compressed values (n) is watched as a number, and the flags that are made of it."""
     if spec.kind is Kind.FLAG:
-        return False, [shared_flag(spec.name, FlagKind.DECLARED, failure=spec.failure)]
+        usual = spec.failure and len(seen) > 0 and float(np.mean(seen > TRUE_ABOVE)) > MAX_RATE_OF_AN_UNUSUAL_FAULT
+        return False, [shared_flag(spec.name, FlagKind.DECLARED, failure=spec.failure, usual=usual)]
     if not len(seen) and (spec.name in UNCOUNTED or has_key(spec.name)):
         return False, []
     distinct = np.unique(seen)
