@@ -209,6 +209,7 @@ class Worker:
         assert self._ended is not None
         if not stages:  # trace store and judge alone, which have their own threads and consumer groups
             self.stats.assigned = True
+            log.info("worker ready, roles: %s", ", ".join(sorted(self.roles)))
             return await self._ended
         # Not awaited alone: it returns once the group has let this worker in, which may take a broker half a minute.
         starting = asyncio.get_running_loop().create_task(consumer.app.start(), name="start")
