@@ -15,8 +15,8 @@ from monitor.cli import main
 
 
 def _environment(given: dict[str, str]) -> dict[str, str]:
-    """The caller's environment without its own OQM_ variables."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OQM_")}
+    """The caller's environment without its own OQM_ variables, and without a width, which parallel test runs set."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OQM_", "COLUMNS"))}
     return inherited | given
 
 
