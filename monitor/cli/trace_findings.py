@@ -157,7 +157,7 @@ def _state(finding: FindingOfOutput) -> str:
     if finding.state == "info":
         return f"noted {moment(finding.ended_at)}"
     if finding.ended_at is None:
-        return f"firing, since {moment(finding.began_at)}"
+        return f"firing since {moment(finding.began_at)}"
     return f"resolved, from {moment(finding.began_at)} to {moment(finding.ended_at)}"
 
 
