@@ -143,7 +143,10 @@ def test_an_alert_that_this_version_cannot_read_is_said(tmp_path: Path, monkeypa
                         "body": "{}"}]  # fmt: skip
     store.write(incoming)
     store.close()
-    assert "alerts of the stream that are of another version and cannot be read: 1" in record(folder, "e4")["findings"]["unknown"]
+    assert (
+        "alerts of the stream that are of another version and cannot be read: 1"
+        in record(folder, "e4")["findings"]["unknown"]
+    )
 
 
 def test_features_stand_beside_the_outputs_of_the_stream_before_the_output(traces: Path) -> None:
