@@ -33,6 +33,7 @@ from monitor.settings.derived import feedback_detection, judged_detection
 from monitor.settings.gate import Gate
 from monitor.settings.judging import Judging
 from monitor.settings.part import Part
+from monitor.settings.serve import Serve
 from monitor.settings.store import Store
 from monitor.settings.topics import Topics
 from monitor.settings.worker import Delivery, Metrics, Worker
@@ -125,6 +126,7 @@ class Settings(Part):
     )
     judging: Judging = Field(default_factory=Judging)
     gate: Gate = Field(default_factory=Gate)
+    serve: Serve = Field(default_factory=Serve)
     metrics: Metrics = Field(default_factory=Metrics)
     links: LinkTemplates = Field(default_factory=LinkTemplates)
 
