@@ -116,7 +116,7 @@ class DoneRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """It is done. `result` is JSON, and what later claims of the key get, byte for byte."""
 
     fence: int
-    result: msgspec.Raw = msgspec.Raw(b"null")
+    result: msgspec.Raw
 
 
 class FailRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -139,4 +139,4 @@ class ResolveRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     outcome: str
     why: str = ""
-    result: msgspec.Raw = msgspec.Raw(b"null")
+    result: Any = None
