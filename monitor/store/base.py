@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from monitor.errors import OqmError
+from monitor.store.alerts import AlertsKnown, StoredAlert
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
 from monitor.store.query import Search, StoredJudgment, StoredOutput
@@ -39,6 +40,17 @@ class TraceStore(Protocol):
 
     def judgments(self, event: str) -> list[StoredJudgment]:
         """The judgments of the outputs with an id, the oldest first."""
+        ...
+
+    def alerts(self, stream: str) -> list[StoredAlert]:
+        """Alerts of a stream, and of verdicts and feedback on its outputs, by their newest transition; newest first.
+
+        At most one more than `monitor.store.alerts.MAX_ALERTS`, which says that there are more.
+        """
+        ...
+
+    def alerts_known(self) -> AlertsKnown:
+        """For which time the store knows the alerts."""
         ...
 
     def quality(self, asked: Window) -> QualityCounts:
