@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.actions.messages import ClaimRequest, DoneRequest, FailRequest, GateAnswer
+from monitor.actions.messages import ClaimRequest, DoneRequest, ExtendRequest, FailRequest, GateAnswer
 from monitor.actions.policy import Answer, Policy, Reason
 from monitor.gate.catch_up import Ran
 from monitor.gate.journal import Journal, JournalError
@@ -23,6 +23,7 @@ from monitor.gate.wire import Granted, Replayed, Wire
 log = logging.getLogger(__name__)
 
 MAX_WHY_CHARS = 500  # of an error, in the ledger: enough to recognise it
+OVER_S = 0.001  # the shortest lease: one that is given up
 EXTEND_AFTER = 1 / 3  # of the lease: two more attempts fit in before it is over
 
 
@@ -51,17 +52,14 @@ class Claim:
 
     def failed(self, why: str) -> None:
         """Nothing happened, for certain: it may be tried again."""
-        self._end(why, unknown=False)
+        if self._fence is not None:  # else it was never claimed: the monitor knows of the question only
+            self._claims.report(self.key, "fail", FailRequest(fence=self._fence, why=why[:MAX_WHY_CHARS] or "failed"))
 
     def lost(self, why: str) -> None:
-        """It may have happened."""
-        self._end(why, unknown=True)
-
-    def _end(self, why: str, *, unknown: bool) -> None:
-        if self._fence is None:
-            return  # never claimed: the monitor knows of the question only
-        request = FailRequest(fence=self._fence, why=why[:MAX_WHY_CHARS], unknown=unknown)
-        self._claims.report(self.key, "fail", request)
+        """It may have happened: the lease ends now, and what follows is the kind's `on_unknown`."""
+        log.warning("the outcome of %s is unknown: %s", self.key, why)
+        if self._fence is not None:
+            self._claims.report(self.key, "extend", ExtendRequest(fence=self._fence, lease_s=OVER_S))
 
 
 class Claims:
@@ -119,17 +117,20 @@ class Claims:
         body = _json(key, result) if outcome == "done" else None
         self._wire.resolve(key, outcome, why[:MAX_WHY_CHARS], body, self._timeout_s)
 
-    def report(self, key: str, what: str, outcome: DoneRequest | FailRequest) -> None:
+    def report(self, key: str, what: str, outcome: DoneRequest | FailRequest | ExtendRequest) -> None:
         """Say how a claim ended; later, where the monitor does not answer."""
         with self._lock:
             self._due.pop((key, outcome.fence), None)
         try:
             if isinstance(outcome, DoneRequest):
                 self._wire.done(key, outcome.fence, bytes(outcome.result), self._timeout_s)
+            elif isinstance(outcome, FailRequest):
+                self._wire.fail(key, outcome.fence, outcome.why, self._timeout_s)
             else:
-                self._wire.fail(key, outcome.fence, outcome.why, self._timeout_s, unknown=outcome.unknown)
+                self._wire.extend(key, outcome.fence, outcome.lease_s, self._timeout_s)
         except Unreachable:
-            self.journal_later(what, key, outcome)
+            if not isinstance(outcome, ExtendRequest):  # a lease ends by itself
+                self.journal_later(what, key, outcome)
         except GateRefused as error:
             # The function has run: its caller gets its result. That the monitor counts another outcome is for a person.
             log.error("the outcome of %s (%s) does not count: %s", key, what, error)

@@ -21,12 +21,13 @@ from monitor.actions.messages import (
     ResolveRequest,
 )
 from monitor.actions.policy import Policy, Reason
-from monitor.gate.outcomes import GateRefused, Held, InFlight, NotRun, OutcomeUnknown, Rejected, Undone
+from monitor.gate.outcomes import FellBack, GateRefused, Held, InFlight, NotRun, OutcomeUnknown, Rejected, Undone
 from monitor.gate.transport import Reply, Transport, Unreachable
 
 S = TypeVar("S")
 REFUSED = frozenset({400, 401, 403, 409, 413, 415, 422})
 """Statuses of a monitor that has read the request and will not take it however often it is sent."""
+_GONE: dict[str, type[NotRun]] = {"rejected": Rejected, "undone": Undone, "expired": FellBack}
 PROBLEM = "urn:oqm:problem:"
 """Beginning of the type of the monitor's problems: a proxy's 403 has none."""
 
@@ -42,7 +43,6 @@ class Granted(NamedTuple):
     """The claim is ours."""
 
     fence: int
-    lease_until: float
 
 
 class Replayed(NamedTuple):
@@ -78,8 +78,7 @@ class Wire:
         """Raises a `NotRun` where it is neither ours nor done."""
         reply = self._post(key, "claim", claim, timeout_s)
         if reply.status == 201:
-            granted = _decoded(reply, ClaimGranted)
-            return Granted(granted.fence, granted.lease_until)
+            return Granted(_decoded(reply, ClaimGranted).fence)
         if reply.status == 200:
             return Replayed(reply.body)
         raise _not_run(key, reply)
@@ -88,9 +87,9 @@ class Wire:
         """The claim's effect took place."""
         self._accepted(key, "done", DoneRequest(fence=fence, result=msgspec.Raw(result)), timeout_s)
 
-    def fail(self, key: str, fence: int, why: str, timeout_s: float, *, unknown: bool = False) -> None:
-        """Nothing happened; or, with `unknown`, nobody can tell."""
-        self._accepted(key, "fail", FailRequest(fence=fence, why=why, unknown=unknown), timeout_s)
+    def fail(self, key: str, fence: int, why: str, timeout_s: float) -> None:
+        """Nothing happened."""
+        self._accepted(key, "fail", FailRequest(fence=fence, why=why), timeout_s)
 
     def extend(self, key: str, fence: int, lease_s: float, timeout_s: float) -> None:
         """The claim's effect takes longer."""
@@ -98,8 +97,8 @@ class Wire:
 
     def resolve(self, key: str, outcome: str, why: str, result: bytes | None, timeout_s: float) -> None:
         """How an unknown action ended."""
-        value = None if result is None else msgspec.Raw(result)
-        self._accepted(key, "resolve", ResolveRequest(outcome=outcome, why=why, result=value), timeout_s)
+        body = ResolveRequest(outcome=outcome, why=why, result=msgspec.Raw(result or b"null"))
+        self._accepted(key, "resolve", body, timeout_s)
 
     def post(self, path: str, body: bytes, timeout_s: float) -> None:
         """An entry of the journal, whatever it is."""
@@ -155,7 +154,6 @@ def _not_run(key: str, reply: Reply) -> NotRun | GateRefused | Unreachable:
         return InFlight(key, reason)
     if reply.status == 409 and code == "unknown":
         return OutcomeUnknown(key, reason)
-    if reply.status == 410 and code in ("rejected", "undone", "expired"):
-        kinds: dict[str, type[NotRun]] = {"rejected": Rejected, "undone": Undone, "expired": Held}
-        return kinds[code](key, reason)
+    if reply.status == 410 and code in _GONE:
+        return _GONE[code](key, reason)
     return _error(reply)
