@@ -9,10 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from monitor.serve.context import Services
+from monitor.serve.gatekeeper import Gatekeeper
+from monitor.serve.measure import Measurer
 from monitor.serve.process_counts import ProcessCounts
+from monitor.serve.streams import StreamStates
 from monitor.serve.sweeper import Sweeper
 
-PARTS: tuple[Callable[[Services], Any], ...] = (ProcessCounts, Sweeper)
+PARTS: tuple[Callable[[Services], Any], ...] = (ProcessCounts, Sweeper, StreamStates, Measurer, Gatekeeper)
 
 
 def add_parts(services: Services) -> None:

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from monitor.serve.route import Route
-from monitor.serve.routes import actions, approvals, audit, feedback, health, metrics, outcomes, quality, traces, whoami
+from monitor.serve.routes import (
+    actions,
+    approvals,
+    audit,
+    feedback,
+    gate,
+    health,
+    metrics,
+    outcomes,
+    policies,
+    quality,
+    traces,
+    whoami,
+)
 
 ROUTES: tuple[Route, ...] = (
+    *gate.ROUTES,
+    *policies.ROUTES,
     *actions.ROUTES,
     *outcomes.ROUTES,
     *approvals.ROUTES,
