@@ -267,6 +267,7 @@ class Gate:
             self._pid, self._wake = os.getpid(), threading.Event()
             self._wire.transport.forget()
             self.claims.forget()
+            self.journal.forget()
         self._thread = threading.Thread(target=self._run, name="oqm-gate", daemon=True)
         self._thread.start()
 

@@ -246,7 +246,7 @@ class Gatekeeper:
         said = asked.journaled
         assert said is not None
         body = {"at": said.at, "answer": said.answer.value, "reasons": [one.code for one in said.reasons]}
-        subject = f"action:{scope}/{asked.key}"
+        subject = f"gate:{scope}/{asked.key}"  # of the question: there may be no action
         self._services.ledger.write(lambda tx: tx.record(now, requester, "answered_alone", subject, body))
 
     # --- the question -------------------------------------------------------------------------------------------
