@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -29,6 +30,7 @@ from monitor.actions.policy import (
 )
 from monitor.actions.states import Action, NoSuchAction, Proposal, State
 from monitor.config_values.plain_errors import did_you_mean
+from monitor.events.identity import MAX_SEGMENT_CHARS
 from monitor.serve.context import Services
 from monitor.serve.measure import Measured, Measurer, similarity
 from monitor.serve.problem import Problem
@@ -110,7 +112,7 @@ class Gatekeeper:
             undecided=measured.undecided,
             similar=self._similar(asked, kind, scope, text, measured, now) if HoldIf.DUPLICATE in wanted else (),
             stream=self._services.part(StreamStates).state(asked.stream),
-            attributes=asked.attributes,
+            attributes=_segments(asked.attributes),
             confidence=asked.confidence,
             fields=asked.fields,
         )
@@ -272,6 +274,14 @@ class Gatekeeper:
         key = checked_name(asked.key, "key") if asked.key else f"{asked.kind}:{uuid.uuid4()}"
         target = checked_name(asked.target, "target", MAX_TARGET_CHARS) if asked.target else ""
         return msgspec.structs.replace(asked, key=key, target=target)
+
+
+def _segments(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Under the names that alerts give them (`monitor.events.identity.segments`)."""
+    return {
+        name if name.startswith(("model.", "prompt.")) else f"attributes.{name}": value[:MAX_SEGMENT_CHARS]
+        for name, value in attributes.items()
+    }
 
 
 def _wrong(code: str, field: str, what: str) -> Problem:

@@ -29,6 +29,13 @@ def test_the_same_output_passes_on_a_calm_stream_and_is_held_on_a_drifting_one(m
     assert ask(gate, "email:3", DRAFT) == ("hold", ["unsure:"])
 
 
+@pytest.mark.parametrize(("segment", "answer"), [("acme", "hold"), ("other", "pass")])
+def test_an_alert_about_a_segment_holds_its_outputs(monitor: Monitor, gate: Gate, segment: str, answer: str) -> None:
+    alert = OpenAlert(id="a1", kind="drift", title="Apologies", segment={"attributes.tenant": "acme"})
+    monitor.streams.states["outreach/email"] = StreamState(known_at=monitor.now(), alerts=(alert,))
+    assert ask(gate, "email:1", DRAFT, attributes={"tenant": segment})[0] == answer
+
+
 def test_a_draft_that_fails_a_check_is_held_with_the_checks_name(monitor: Monitor, gate: Gate) -> None:
     assert ask(gate, "email:1", PROMISE) == ("hold", ["check:no_promises"])
     assert ask(gate, "email:1", PROMISE) == ("hold", ["check:no_promises"])
