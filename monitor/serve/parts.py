@@ -1,4 +1,4 @@
-"""The table of what a process keeps beside its requests. A new one is a class with start() and close(), and a line here.
+"""The table of what a process keeps beside its requests: a new one is a class with start() and close(), and a line.
 
 Each is made with the process's `Services`, in this order, and found as `ctx.part(Class)`.
 """
