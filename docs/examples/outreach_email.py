@@ -17,7 +17,7 @@ DRAFTS = [
     (7, 1, "anna@example.com", "Hello Anna, I saw that you hire data engineers. Is Tuesday good for a call?"),
     (7, 2, "anna@example.com", "Hi Anna, your team hires data engineers. Would a call on Tuesday work for you?"),
 ]
-"""Lead, step of the campaign, recipient, what the model wrote. The third is the first again, as a queue delivers twice."""
+"""Lead, step of the campaign, recipient, what the model wrote. The third is the first again: a queue delivers twice."""
 
 
 def main(gate: Gate, deliver: Callable[[str, str], None] = lambda to, text: None) -> None:

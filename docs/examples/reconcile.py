@@ -1,7 +1,7 @@
 """Exactly one effect, third way: the receiving system is asked whether it happened, before anything is tried again.
 
-For systems that take no key and can be searched. The kind says `on_unknown: ask`, and `reconcile` is who is asked first;
-a person is, where that cannot tell.
+For systems that take no key and can be searched. The kind says `on_unknown: ask`, and `reconcile` is who is asked
+first; a person is, where that cannot tell.
 
 OQM_URL=http://127.0.0.1:8086 OQM_TOKEN=... python docs/examples/reconcile.py
 """

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.actions.intent import fingerprint, text_hash
+from monitor.actions.intent import action_key, fingerprint, text_hash
 from monitor.actions.messages import GateAnswer, GateRequest
 from monitor.actions.names import checked_name
 from monitor.actions.policy import (
@@ -271,7 +271,7 @@ class Gatekeeper:
                     raise _wrong(f"{needed}-required", needed.value, f"is required for the kind {asked.kind}")
         if asked.confidence is not None and not 0 <= asked.confidence <= 1:
             raise _wrong("invalid-body", "confidence", "must be between 0 and 1")
-        key = checked_name(asked.key, "key") if asked.key else f"{asked.kind}:{uuid.uuid4()}"
+        key = action_key(asked.key) if asked.key else f"{asked.kind}:{uuid.uuid4()}"
         target = checked_name(asked.target, "target", MAX_TARGET_CHARS) if asked.target else ""
         return msgspec.structs.replace(asked, key=key, target=target)
 

@@ -63,6 +63,7 @@ def test_other_words_to_the_same_target_are_held_as_a_duplicate(monitor: Monitor
         ("email", {}, "this kind requires `key`"),
         ("record", {"key": "k"}, "this kind requires `undo`"),
         ("email", {"key": "k\u202e"}, r"key: character 2 is U\+202E"),
+        ("email", {"key": ".."}, "key: must not be '..'"),
         ("email", {"key": "k" * 257}, "key: must have 1 to 256 characters, has 257"),
         ("email", {"key": "k", "fields": {"amount": float("inf")}}, "fields.amount: must be a finite number"),
         ("email", {"key": "k", "confidence": 1.5}, "confidence: must be between 0 and 1"),
