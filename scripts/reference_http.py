@@ -18,6 +18,11 @@ def http() -> str:
     lines = ["## Scopes\n", "| scope | a token with it may |", "|---|---|"]
     lines += [f"| `{scope}` | {meaning} |" for scope, meaning in MEANINGS.items()]
     lines += ["", "## Operations\n"]
+    lines.append(
+        "Beside the answers listed, each may be a [problem](#problemdetail) (`application/problem+json`) whose `type` says "
+        "which: 400, 401 and 403 of the request and its token, 408 and 413 of its body, 422 of a field, 429 and 503 with "
+        "`Retry-After`, 500 and 501.\n"
+    )
     for path, operations in sorted(described["paths"].items()):
         for method, operation in operations.items():
             lines += [f"### {method.upper()} {path}\n", *_operation(operation), ""]
@@ -38,7 +43,9 @@ def _operation(operation: dict[str, Any]) -> Iterator[str]:
         yield f"\nBody: {_type(body['content']['application/json']['schema'])}."
     yield "\n| status | answer |"
     yield "|---|---|"
-    for status, response in operation["responses"].items():
+    for status, response in sorted(operation["responses"].items()):
+        if status == "default":
+            continue
         contents = response.get("content", {})
         shown = ", ".join(f"{_type(content['schema'])} (`{kind}`)" for kind, content in contents.items())
         headers = "".join(f"; header `{name}`: {of['description']}" for name, of in response.get("headers", {}).items())
