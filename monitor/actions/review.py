@@ -123,6 +123,8 @@ class ReviewItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         Of an error, beside that of other items.
     created
         When it came to the queue, seconds since 1970.
+    saw
+        Of a held action: fingerprint, text hash and policy version of what its reviewer was given.
     fence, leased_by, leased_until
         Number of the latest lease, 0 before the first; whose it is, until when.
     """
@@ -151,6 +153,7 @@ class ReviewItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str = ""
     reason: str = ""
     cost: float = 1.0
+    saw: tuple[str, ...] = ()
     fence: int = 0
     leased_by: str = ""
     leased_until: float | None = None
@@ -170,6 +173,36 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fence: int
     note: str = ""
     also: tuple[Also, ...] = ()
+
+
+class ReviewMessage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message of `oqm.reviews`: a decision, and what it is about. Texts are in the trace store alone."""
+
+    item: str
+    kind: Kind
+    stream: str
+    event: str
+    criterion: str
+    opinion: Opinion
+    by: str
+    at: float
+    verdict: bool | None = None
+    evaluator: str = ""
+    identity: str = ""
+    judged_probability: float = 1.0
+    probability: float = 1.0
+    first: str | None = None
+    scope: str = ""
+    key: str = ""
+    also: tuple[Also, ...] = ()
+    v: int = 1
+
+
+def message_of(item: ReviewItem, decision: Decision) -> ReviewMessage:
+    """What the topic says of a decision."""
+    of_item = {name: getattr(item, name) for name in ReviewMessage.__struct_fields__ if hasattr(item, name)}
+    given = {name: getattr(decision, name) for name in ("item", "opinion", "by", "at", "also")}
+    return ReviewMessage(**(of_item | given))
 
 
 class Phase(NamedTuple):

@@ -51,7 +51,7 @@ class People(BaseModel):
         0.1,
         ge=0,
         le=1,
-        description="share of the outputs labelled by one person that a second one labels as well, blind",
+        description="share of the outputs labelled by people that a second person labels as well, blind",
     )
     cost: float = Field(
         1.0,

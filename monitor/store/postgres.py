@@ -90,6 +90,11 @@ class PostgresStore:
         with self._transaction() as connection:
             return sql.judged(connection, sql.judging(event))
 
+    def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return sql.with_verdict(connection, judgments)
+
     def quality(self, asked: Window) -> QualityCounts:
         """As the protocol says."""
         counted = QualityCounts()
