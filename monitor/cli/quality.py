@@ -18,6 +18,7 @@ from monitor.cli.store_option import StoreOption, opened
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
+    from monitor.judgment.calibration import LabelKey, Labels
     from monitor.judgment.quality import Quality
     from monitor.settings import Settings
     from monitor.store.base import TraceStore
@@ -76,8 +77,9 @@ def command(
 ) -> None:
     """Show which share of the outputs passes each criterion, with its interval and how many were judged.
 
-    Verdicts of an evaluation model come from a sample; the rate is that of all outputs. Checks by a program are counts
-    of every output. Where nothing was judged the answer is "cannot tell". Exit code 1: nothing is counted.
+    Verdicts of an evaluation model come from a sample; the rate is that of all outputs. Where people labelled some of
+    them (`oqm review`), the rate by their labels alone and by both stand below. Checks by a program are counts of every
+    output. Where nothing was judged the answer is "cannot tell". Exit code 1: nothing is counted.
     """
     from monitor.settings import load_settings
     from monitor.store.estimating import estimates
@@ -86,7 +88,8 @@ def command(
     window = _window(settings, stream, criterion, segment, slice_, since)
     traces = opened(settings, store)
     try:
-        found = estimates(traces, window, _judged(settings), always_valid=not one_look)
+        labels = _labels(settings, store, window)
+        found = estimates(traces, window, _judged(settings), always_valid=not one_look, labels=labels)
         _refuse_unknown(criterion, found, settings, lambda: _names(estimates(traces, _wide(window))))
         values = _values(traces, window) if window.where and not found else {}
     finally:
@@ -100,6 +103,23 @@ def command(
     if not found:
         notes().print(_nothing(window, values), markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_NONE)
+
+
+def _labels(settings: Settings, store: str | None, window: Window) -> dict[LabelKey, Labels]:
+    """What people say, where there is a ledger."""
+    from monitor.cli.ledger_option import found_ledger
+    from monitor.ledger.labels import labels
+
+    ledger = found_ledger(settings, None, store)
+    if ledger is None:
+        return {}
+    try:
+        since, until = window.period
+        return labels(
+            ledger, since, until, stream=window.stream, criterion=window.criterion, where=window.where, by=window.by
+        )
+    finally:
+        ledger.close()
 
 
 def _values(traces: TraceStore, window: Window) -> dict[str, list[str]]:

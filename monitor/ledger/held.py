@@ -6,11 +6,11 @@ approves or expires actions, and cannot disagree with it for long.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from monitor.actions.review import COST, Kind, ReviewItem, State, item_id
 from monitor.actions.states import State as ActionState
@@ -44,7 +44,7 @@ def put_held(connection: Connection, now: float) -> None:
         _enter(connection, new, now)
 
 
-def _enter(connection: Connection, new: dict[str, Row[Any]], now: float) -> None:
+def _enter(connection: Connection, new: Mapping[str, Any], now: float) -> None:
     insert_items(connection, [_item(name, row, now) for name, row in new.items()])
     # Who asked may not approve, and nobody does so twice: they would be refused, so they do not get it.
     barred = [{"item": name, "person": row.requester} for name, row in new.items()]
@@ -57,13 +57,13 @@ def _enter(connection: Connection, new: dict[str, Row[Any]], now: float) -> None
     bar(connection, barred)
 
 
-def _voters(connection: Connection, row: Row[Any]) -> Sequence[str]:
+def _voters(connection: Connection, row: Any) -> Sequence[str]:
     votes = approval_vote.c
     statement = select(votes.by).where(votes.scope == row.scope, votes.key == row.key, votes.round == row.round)
     return connection.scalars(statement).all()
 
 
-def _item(name: str, row: Row[Any], now: float) -> ReviewItem:
+def _item(name: str, row: Any, now: float) -> ReviewItem:
     return ReviewItem(
         id=name,
         kind=Kind.HELD,
