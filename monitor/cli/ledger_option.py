@@ -1,4 +1,4 @@
-"""How a command finds the ledger: `--ledger` or `OQM_LEDGER`, else the settings, else beside the trace store."""
+"""How a command finds the ledger of actions: `--ledger` or `OQM_LEDGER`, else the settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from monitor.ledger.base import Ledger
     from monitor.settings import Settings
 
 LedgerOption = Annotated[
@@ -18,28 +17,15 @@ LedgerOption = Annotated[
         "--ledger",
         metavar="FOLDER|URL",
         envvar="OQM_LEDGER",
-        help="Where the ledger is; without it, serve.database of the settings, else where the trace store is.",
+        help="Where the ledger is; without it serve.database of the settings, else store.location.",
         show_default=False,
     ),
 ]
 
 
-def location_of(settings: Settings, ledger: str | None, store: str | None) -> str:
+def ledger_address(settings: Settings, ledger: str | None) -> str:
     """The ledger's address. Raises `ConfigError` where nothing says where it is."""
-    location = ledger or settings.serve.database or store or settings.store.location
-    if not location:
-        raise ConfigError("no ledger: give --ledger or --store, or --config with serve.database or store.location")
-    return location
-
-
-def found_ledger(settings: Settings, ledger: str | None, store: str | None) -> Ledger | None:
-    """The ledger, to be read; None where there is none and none was named. Raises `LedgerError`."""
-    from monitor.ledger.base import NoLedger
-    from monitor.ledger.open import open_ledger
-
-    try:
-        return open_ledger(location_of(settings, ledger, store), read_only=True)
-    except NoLedger:
-        if ledger or settings.serve.database:
-            raise
-        return None
+    address = ledger or settings.serve.database or settings.store.location
+    if not address:
+        raise ConfigError("no ledger: give --ledger FOLDER, or --config with serve.database")
+    return address

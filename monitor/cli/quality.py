@@ -13,12 +13,12 @@ from monitor.alerting.rendering.moments import moment
 from monitor.cli.moments import parse_moment
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
+from monitor.cli.people_labels import people_labels
 from monitor.cli.quality_table import print_estimates
 from monitor.cli.store_option import StoreOption, opened
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
-    from monitor.judgment.calibration import LabelKey, Labels
     from monitor.judgment.quality import Quality
     from monitor.settings import Settings
     from monitor.store.base import TraceStore
@@ -88,7 +88,7 @@ def command(
     window = _window(settings, stream, criterion, segment, slice_, since)
     traces = opened(settings, store)
     try:
-        labels = _labels(settings, store, window)
+        labels = people_labels(settings, store, window)
         found = estimates(traces, window, _judged(settings), always_valid=not one_look, labels=labels)
         _refuse_unknown(criterion, found, settings, lambda: _names(estimates(traces, _wide(window))))
         values = _values(traces, window) if window.where and not found else {}
@@ -103,23 +103,6 @@ def command(
     if not found:
         notes().print(_nothing(window, values), markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_NONE)
-
-
-def _labels(settings: Settings, store: str | None, window: Window) -> dict[LabelKey, Labels]:
-    """What people say, where there is a ledger."""
-    from monitor.cli.ledger_option import found_ledger
-    from monitor.ledger.labels import labels
-
-    ledger = found_ledger(settings, None, store)
-    if ledger is None:
-        return {}
-    try:
-        since, until = window.period
-        return labels(
-            ledger, since, until, stream=window.stream, criterion=window.criterion, where=window.where, by=window.by
-        )
-    finally:
-        ledger.close()
 
 
 def _values(traces: TraceStore, window: Window) -> dict[str, list[str]]:

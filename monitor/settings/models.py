@@ -30,6 +30,7 @@ from monitor.detection.settings import DetectionSettings
 from monitor.evaluators.registry import EvaluatorSettings
 from monitor.settings.broker import Broker
 from monitor.settings.derived import feedback_detection, judged_detection
+from monitor.settings.gate import Gate
 from monitor.settings.judging import Judging
 from monitor.settings.part import Part
 from monitor.settings.serve import Serve
@@ -124,6 +125,7 @@ class Settings(Part):
         (), description="evaluation models that judge a sample of the outputs by criteria (streams[].criteria)"
     )
     judging: Judging = Field(default_factory=Judging)
+    gate: Gate = Field(default_factory=Gate)
     serve: Serve = Field(default_factory=Serve)
     metrics: Metrics = Field(default_factory=Metrics)
     links: LinkTemplates = Field(default_factory=LinkTemplates)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from monitor.errors import OqmError
+from monitor.store.alerts import AlertsKnown, StoredAlert
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
 from monitor.store.query import Search, StoredJudgment, StoredOutput
@@ -44,6 +45,17 @@ class TraceStore(Protocol):
 
     def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
         """The keys of those judgments, each given by its day and key, that are stored with a verdict."""
+        ...
+
+    def alerts(self, stream: str) -> list[StoredAlert]:
+        """Alerts of a stream, and of verdicts and feedback on its outputs, by their newest transition; newest first.
+
+        At most one more than `monitor.store.alerts.MAX_ALERTS`, which says that there are more.
+        """
+        ...
+
+    def alerts_known(self) -> AlertsKnown:
+        """For which time the store knows the alerts."""
         ...
 
     def quality(self, asked: Window) -> QualityCounts:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Select, Table, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.store import counts, feedback, migrate, quality, sql
+from monitor.store import alerts, counts, feedback, migrate, quality, sql
+from monitor.store.alerts import AlertsKnown, StoredAlert
 from monitor.store.base import StoreError
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
@@ -75,6 +76,7 @@ class PostgresStore:
             sql.write_prompts(connection, incoming)
             counts.count_outputs(connection, incoming.counted)
             feedback.write_feedback(connection, incoming.feedback)
+            alerts.write_alerts_read(connection, incoming.alerts_read)
             sql.write_positions(connection, incoming)
 
     def find(self, event: str) -> list[StoredOutput]:
@@ -94,6 +96,16 @@ class PostgresStore:
         """As the protocol says."""
         with self._transaction() as connection:
             return sql.with_verdict(connection, judgments)
+
+    def alerts(self, stream: str) -> list[StoredAlert]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return alerts.alerts_of(connection, stream)
+
+    def alerts_known(self) -> AlertsKnown:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return alerts.alerts_known(connection, map(_day_of, _partitions(connection)))
 
     def quality(self, asked: Window) -> QualityCounts:
         """As the protocol says."""
@@ -127,7 +139,7 @@ class PostgresStore:
             _lock(connection)
             counts.delete_before(connection, day)
             for name in _partitions(connection):
-                of_day = int(name.rpartition("_")[2])
+                of_day = _day_of(name)
                 if of_day < day:
                     connection.execute(text(f"drop table {name}"))
                     dropped.add(of_day)
@@ -189,6 +201,10 @@ def _copy_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, 
 def _lock(connection: Connection) -> None:
     """Hold the lock under which schema and partitions change, to the end of the transaction."""
     connection.execute(text(f"select pg_advisory_xact_lock({LOCK})"))
+
+
+def _day_of(partition: str) -> int:
+    return int(partition.rpartition("_")[2])
 
 
 def _partitions(connection: Connection) -> list[str]:
