@@ -62,7 +62,9 @@ def answered(answer: ClaimAnswer, now: float) -> Answer:
     action = view(answer.action)
     match answer.outcome:
         case Outcome.MINE:
-            mine = Claimed(outcome=answer.outcome, action=action, fence=answer.fence, lease_until=answer.lease_until)
+            mine = Claimed(
+                outcome=answer.outcome, action=action, fence=answer.fence, lease_until=answer.lease_until
+            )
             return Answer(201, mine)
         case Outcome.REPLAY:
             replay = Claimed(outcome=answer.outcome, action=action, result=raw(answer.result or b""))
@@ -77,9 +79,7 @@ def answered(answer: ClaimAnswer, now: float) -> Answer:
             detail = "The last claimant did not say how it ended: find out, then `resolve` it as done or failed."
             raise Problem(409, "action-unknown", detail, action=action)
         case Outcome.REJECTED:
-            raise Problem(
-                410, "action-rejected", f"A person has rejected it: {action.why or 'no reason'}.", action=action
-            )
+            raise Problem(410, "action-rejected", f"A person has rejected it: {action.why or 'no reason'}.", action=action)
         case Outcome.EXPIRED:
             instead = f" Its kind says what to do instead: {action.on_timeout}." if action.on_timeout else ""
             detail = f"Nobody decided in time, or it was not claimed in time.{instead}"
@@ -87,9 +87,7 @@ def answered(answer: ClaimAnswer, now: float) -> Answer:
         case Outcome.UNDONE:
             raise Problem(410, "action-undone", "It was done, and undone since: name another occasion.", action=action)
         case Outcome.MISMATCH:
-            detail = (
-                f"The key belongs to an action that differs in: {answer.differs}. Use another key for another action."
-            )
+            detail = f"The key belongs to an action that differs in: {answer.differs}. Use another key for another action."
             raise Problem(422, "action-mismatch", detail, differs=answer.differs, action=action)
 
 

@@ -57,9 +57,7 @@ class UndoBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 def done(ctx: Context, body: DoneBody) -> Answer:
     """It was carried out."""
-    return Answer(
-        200, view(ctx.ledger.done(ctx.action_scope, ctx.path["key"], body.fence, bytes(body.result), ctx.now))
-    )
+    return Answer(200, view(ctx.ledger.done(ctx.action_scope, ctx.path["key"], body.fence, bytes(body.result), ctx.now)))
 
 
 def fail(ctx: Context, body: FailBody) -> Answer:

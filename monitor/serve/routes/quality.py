@@ -90,7 +90,9 @@ def _window(ctx: Context, query: QualityQuery) -> Window:
                 there = f"one of {', '.join((*classes, UNKNOWN))}" if classes else "a value"
                 raise _wrong(f"{parameter}: {name} needs {there} behind the =.")
             where[column] = "" if value == UNKNOWN else value
-    return msgspec.structs.replace(window, stream=query.stream, criterion=query.criterion, where=where, by=tuple(by))
+    return msgspec.structs.replace(
+        window, stream=query.stream, criterion=query.criterion, where=where, by=tuple(by)
+    )
 
 
 def _since(text: str, now: float) -> float:
