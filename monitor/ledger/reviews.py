@@ -52,11 +52,13 @@ class ReviewQueue:
         kinds: Iterable[Kind] = tuple(Kind),
         stream: str | None = None,
         criterion: str | None = None,
+        app: str | None = None,
     ) -> ReviewItem | None:
         """Lease to `by` what is most urgent of what they may decide; None where nothing waits for them.
 
-        `stream` is a name, or a pattern with * at its end. Held actions are taken from the ledger first. The item is as
-        the ledger has it: `monitor.actions.review.shown` hides what its reviewer must not see.
+        `stream` is a name, or a pattern with * at its end; of held actions only those of the scope `app` count, where
+        it is given. Held actions are taken from the ledger first. The item is as the ledger has it:
+        `monitor.actions.review.shown` hides what its reviewer must not see.
         """
         by, lease_s = review.checked_person(by), review.checked_lease(lease_s)
         wanted = tuple(kinds)
@@ -70,7 +72,7 @@ class ReviewQueue:
                 columns.kind.in_(wanted),
                 or_(columns.leased_until.is_(None), columns.leased_until <= now),
                 ~select(1).where(review_barred.c.item == columns.id, review_barred.c.person == by).exists(),
-                *_narrowed(stream, criterion),
+                *_narrowed(stream, criterion, app),
             ]
             urgent = (columns.cost * (now - columns.created + review.FRESH_S)).desc()
             statement = select(columns.id).where(*conditions).order_by(urgent, columns.created, columns.id).limit(1)
@@ -183,11 +185,12 @@ class ReviewQueue:
         kind: Kind | None = None,
         stream: str | None = None,
         criterion: str | None = None,
+        app: str | None = None,
         limit: int = 100,
     ) -> Sequence[ReviewItem]:
         """Items: open ones the most urgent first, others the newest first. At most `limit`, and 1,000."""
         columns = review_item.c
-        conditions = [*_narrowed(stream, criterion), *([columns.kind == kind] if kind else [])]
+        conditions = [*_narrowed(stream, criterion, app), *([columns.kind == kind] if kind else [])]
         if state is not None:
             conditions.append(columns.state == state)
         urgent = columns.cost * (now - columns.created + review.FRESH_S)
@@ -256,7 +259,7 @@ def _decision_on(connection: Connection, item: str) -> Decision | None:
     return Decision(**{**found, "opinion": Opinion(found["opinion"]), "also": also})
 
 
-def _narrowed(stream: str | None, criterion: str | None) -> list[ColumnElement[bool]]:
+def _narrowed(stream: str | None, criterion: str | None, app: str | None) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if stream is not None and stream.endswith("*"):
         conditions.append(review_item.c.stream.startswith(stream[:-1], autoescape=True))
@@ -264,6 +267,8 @@ def _narrowed(stream: str | None, criterion: str | None) -> list[ColumnElement[b
         conditions.append(review_item.c.stream == stream)
     if criterion is not None:
         conditions.append(review_item.c.criterion == criterion)
+    if app is not None:
+        conditions.append(or_(review_item.c.kind != Kind.HELD, review_item.c.scope == app))
     return conditions
 
 

@@ -13,12 +13,14 @@ from monitor.actions.review import (
     Also,
     InvalidReview,
     Kind,
+    NoSuchItem,
     Opinion,
     ReviewItem,
     State,
     item_id,
     shown,
 )
+from monitor.ledger.reviews import ReviewQueue
 from monitor.review.records import (
     Ask,
     Decide,
@@ -35,12 +37,9 @@ from monitor.review.records import (
 
 if TYPE_CHECKING:
     from monitor.ledger.base import Ledger
-    from monitor.ledger.reviews import ReviewQueue
     from monitor.settings import Settings
     from monitor.store.base import TraceStore
     from monitor.store.query import StoredJudgment, StoredOutput
-
-MOST_LISTED = 1_000
 
 
 class Reviewer(Protocol):
@@ -82,8 +81,8 @@ class Desk:
     ----------
     settings
         The words of the criteria.
-    ledger, queue
-        The ledger and its queue.
+    ledger
+        Where the queue is.
     traces
         Where texts are; None: items are shown without.
     by
@@ -92,32 +91,41 @@ class Desk:
         Seconds since 1970, at the time of each call.
     may_approve
         Whether this person may decide held actions; else they are not given any.
+    app
+        The application whose held actions this person sees; None: every one's.
     """
 
     def __init__(
         self,
         settings: Settings,
         ledger: Ledger,
-        queue: ReviewQueue,
         traces: TraceStore | None,
         by: str,
         now: Clock,
         *,
         may_approve: bool = True,
+        app: str | None = None,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._queue = queue
+        self._queue = ReviewQueue(ledger)
         self._traces = traces
         self._by = by
         self._now = now
         self._may_approve = may_approve
+        self._app = app
 
     def next(self, ask: Ask) -> ReviewedItem | None:
         """See `Reviewer`."""
         kinds = _kinds(ask.kind, may_approve=self._may_approve)
         found = self._queue.next(
-            self._by, self._now(), lease_s=ask.lease_s, kinds=kinds, stream=ask.stream, criterion=ask.criterion
+            self._by,
+            self._now(),
+            lease_s=ask.lease_s,
+            kinds=kinds,
+            stream=ask.stream,
+            criterion=ask.criterion,
+            app=self._app,
         )
         return None if found is None else self._shown(found)
 
@@ -126,6 +134,8 @@ class Desk:
         found = self._queue.get(item)
         if found.kind is Kind.HELD and not self._may_approve:
             raise InvalidReview(f"{item}: is a held action, which needs the scope approve")
+        if found.kind is Kind.HELD and self._app not in (None, found.scope):
+            raise NoSuchItem(f"{item}: no such item in the review queue")
         if Also.ANCHOR in decision.also and (not found.criterion or decision.opinion is Opinion.UNSURE):
             raise InvalidReview(f"{item}: an anchor is an output that passes or fails a criterion")
         now = self._now()
@@ -160,7 +170,7 @@ class Desk:
         """See `Reviewer`."""
         now = self._now()
         self._queue.refresh(now)
-        found = self._queue.list(now, kind=kind, stream=stream, criterion=criterion, limit=min(limit, MOST_LISTED))
+        found = self._queue.list(now, kind=kind, stream=stream, criterion=criterion, limit=limit, app=self._app)
         items = tuple(_listed(one, now) for one in found)
         waiting: dict[str, int] = {}
         for (of, state), count in self._queue.waiting().items():

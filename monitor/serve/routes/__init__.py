@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from monitor.serve.route import Route
-from monitor.serve.routes import actions, approvals, audit, feedback, health, metrics, outcomes, quality, traces, whoami
+from monitor.serve.routes import (
+    actions,
+    approvals,
+    audit,
+    feedback,
+    health,
+    metrics,
+    outcomes,
+    quality,
+    reviews,
+    traces,
+    whoami,
+)
 
 ROUTES: tuple[Route, ...] = (
     *actions.ROUTES,
     *outcomes.ROUTES,
     *approvals.ROUTES,
+    *reviews.ROUTES,
     *quality.ROUTES,
     *traces.ROUTES,
     *feedback.ROUTES,
