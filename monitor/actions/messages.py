@@ -120,11 +120,10 @@ class DoneRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class FailRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Nothing happened, and why; or, with `unknown`, the caller cannot tell whether it happened."""
+    """Nothing happened, for certain, and why."""
 
     fence: int
     why: str = ""
-    unknown: bool = False
 
 
 class ExtendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

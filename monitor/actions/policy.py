@@ -147,7 +147,7 @@ class OpenAlert(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     kind: str
     title: str
-    segment: tuple[str, str] | None = None
+    segment: dict[str, str] | None = None
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,7 +173,6 @@ class Similar(msgspec.Struct, frozen=True, kw_only=True):
     """An earlier action of another key that said nearly the same to the same target."""
 
     key: str
-    seconds_ago: float
     similarity: float
 
 
@@ -274,8 +273,8 @@ def _findings(wanted: tuple[HoldIf, ...], policy: KindPolicy, found: Evidence, n
         yield from _drifts(found)
     if HoldIf.DUPLICATE in wanted:
         for other in found.similar:
-            ago = f"{other.seconds_ago:.0f} s ago"
-            yield Reason("duplicate", f"{other.key} said nearly the same to the same target {ago}.", other.key)
+            within = f"in the last {policy.duplicate_within_s:.0f} s"
+            yield Reason("duplicate", f"{other.key} said nearly the same to the same target {within}.", other.key)
     if HoldIf.UNSURE in wanted:
         yield from _not_known(wanted, found, now)
     yield from _too_low(policy, found)
@@ -283,11 +282,9 @@ def _findings(wanted: tuple[HoldIf, ...], policy: KindPolicy, found: Evidence, n
 
 def _drifts(found: Evidence) -> Iterator[Reason]:
     for alert in found.stream.alerts:
-        if alert.segment is not None:
-            name, value = alert.segment
-            # An output that does not say which segment it belongs to may belong to this one.
-            if found.attributes.get(name, value) != value:
-                continue
+        # An output that does not say which segment it belongs to may belong to this one.
+        if any(found.attributes.get(name, value) != value for name, value in (alert.segment or {}).items()):
+            continue
         yield Reason("drift", f"An alert of the stream is open: {alert.title}.", alert.id)
 
 

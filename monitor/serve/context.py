@@ -71,6 +71,14 @@ class Services:
         found: T = self.parts[kind]
         return found
 
+    def close(self) -> None:
+        """Hand over what waits, and release connections and files."""
+        if self.publisher is not None:
+            self.publisher.close()
+        if self.traces is not None:
+            self.traces.close()
+        self.ledger.close()
+
 
 @dataclass(frozen=True, slots=True)
 class Context:

@@ -100,7 +100,7 @@ class Endpoint:
             problem = problem_of(error)
             if problem is None:
                 raise
-            if problem.status >= 500:
+            if problem.status == 503:
                 log.error("request %s (%s): %s", request_id, self._route.name, error)
             response = problem_response(problem, request_id)
         if not body_read and _has_body(request):

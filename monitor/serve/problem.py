@@ -18,8 +18,9 @@ class ProblemDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Why a request was not done, and what to change.
 
     `type` says which problem it is, for programs; `detail` says it for people. `pointer` names the field of the body
-    that is wrong (a JSON path), `differs` what of an action is another than before (kind, fields, text, policy), `retry_after_s` after how many seconds the same request may succeed, `action` the state
-    of the action it was about, and `request_id` finds the request in the server's log.
+    that is wrong (a JSON path), `differs` what of an action is not as before (kind, fields, text, policy),
+    `retry_after_s` after how many seconds the same request may succeed, `action` the action as it is now, and
+    `request_id` finds the request in the server's log.
     """
 
     type: str

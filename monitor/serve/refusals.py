@@ -42,7 +42,7 @@ def problem_of(error: OqmError) -> Problem | None:
         case InvalidAction():
             return Problem(422, "invalid-action", _sentence(error))
         case Mismatch():
-            return Problem(422, "action-mismatch", _sentence(error), differs=error.differs)
+            return Problem(422, "mismatch", _sentence(error), differs=error.differs)
         case StaleFence():
             return Problem(409, "stale-fence", _sentence(error), action=view(error.current))
         case NotAllowed():

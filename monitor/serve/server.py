@@ -89,5 +89,7 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.set_inheritable(True)
     except OSError as error:
         where = f"{host}:{port}"
-        raise ConfigError(f"serve cannot listen on {where}: {error.strerror or error}; set serve.port or --port") from None
+        raise ConfigError(
+            f"serve cannot listen on {where}: {error.strerror or error}; set serve.port or --port"
+        ) from None
     return listener

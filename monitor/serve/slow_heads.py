@@ -7,20 +7,23 @@ connections that send a byte a minute would take all there are (slowloris). Bodi
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-def limited(timeout_s: float) -> type[asyncio.Protocol]:
-    """The protocol class, for `uvicorn.Config(http=...)`."""
-    return type("LimitedHeads", (_LimitedHeads,), {"head_timeout_s": timeout_s})
+def limited(timeout_s: float) -> Any:
+    """Makes the protocol, for `uvicorn.Config(http=...)`; picklable, for several processes."""
+    return partial(_LimitedHeads, timeout_s)
 
 
 class _LimitedHeads(H11Protocol):
-    head_timeout_s: float
-    _head_timer: asyncio.TimerHandle | None = None
+    def __init__(self, head_timeout_s: float, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._head_timeout_s = head_timeout_s
+        self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -39,7 +42,7 @@ class _LimitedHeads(H11Protocol):
         if self.conn.their_state is not h11.IDLE:
             self._forget()
         elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.head_timeout_s, self._too_slow)
+            self._head_timer = self.loop.call_later(self._head_timeout_s, self._too_slow)
 
     def _forget(self) -> None:
         if self._head_timer is not None:

@@ -182,6 +182,12 @@ class Gate(Part):
         default_factory=dict, max_length=MOST_KINDS, description="how often something may fail, by name"
     )
 
+    @model_validator(mode="after")
+    def _names_differ(self) -> Gate:
+        if both := sorted(self.kinds.keys() & self.attempts.keys()):
+            raise MisplacedError("is the name of a kind, too: give it another one", "attempts", both[0])
+        return self
+
     @property
     def policy(self) -> Policy:
         """All kinds and attempts with their version."""

@@ -48,5 +48,7 @@ class Serve(Part):
     @model_validator(mode="after")
     def _certificate_and_key(self) -> Serve:
         if (self.cert_file is None) != (self.key_file is None):
-            raise MisplacedError("cert_file and key_file go together", "cert_file" if self.key_file is None else "key_file")
+            raise MisplacedError(
+                "cert_file and key_file go together", "cert_file" if self.key_file is None else "key_file"
+            )
         return self

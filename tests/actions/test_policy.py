@@ -53,7 +53,7 @@ def test_a_clean_output_passes_on_a_calm_stream_and_is_held_on_a_drifting_one() 
     [({"tenant": "acme"}, Answer.HOLD), ({"tenant": "other"}, Answer.PASS), ({}, Answer.HOLD)],
 )
 def test_an_alert_about_a_segment_holds_what_may_belong_to_it(attributes: dict[str, str], answer: Answer) -> None:
-    alert = msgspec.structs.replace(DRIFT, segment=("tenant", "acme"))
+    alert = msgspec.structs.replace(DRIFT, segment={"tenant": "acme"})
     found = Evidence(stream=StreamState(known_at=NOW, alerts=(alert,)), attributes=attributes)
     assert decide("email", EMAIL, found, NOW).answer is answer
 
@@ -75,12 +75,12 @@ def test_each_finding_has_its_reason() -> None:
     found = Evidence(
         violated=(("concise", "is longer than 120 words"),),
         undecided=(("english", "the text is too short"),),
-        similar=(Similar(key="email:7:1", seconds_ago=65.2, similarity=0.97),),
+        similar=(Similar(key="email:7:1", similarity=0.97),),
         stream=StreamState(known_at=NOW, evaluator_down=("main",)),
     )
     assert reasons(found) == [
         ("check", "concise", "The output is longer than 120 words."),
-        ("duplicate", "email:7:1", "email:7:1 said nearly the same to the same target 65 s ago."),
+        ("duplicate", "email:7:1", "email:7:1 said nearly the same to the same target in the last 600 s."),
         ("unsure", "english", "The check english could not be decided: the text is too short."),
         ("unsure", "main", "The evaluator main is down, so nobody judges this stream's outputs."),
     ]

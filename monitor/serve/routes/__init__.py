@@ -8,9 +8,11 @@ from monitor.serve.routes import (
     approvals,
     audit,
     feedback,
+    gate,
     health,
     metrics,
     outcomes,
+    policies,
     quality,
     reviews,
     traces,
@@ -18,6 +20,8 @@ from monitor.serve.routes import (
 )
 
 ROUTES: tuple[Route, ...] = (
+    *gate.ROUTES,
+    *policies.ROUTES,
     *actions.ROUTES,
     *outcomes.ROUTES,
     *approvals.ROUTES,

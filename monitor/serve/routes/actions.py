@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from monitor.actions.messages import ClaimGranted, ClaimRequest
 from monitor.actions.states import Claim, ClaimAnswer, Outcome, State
 from monitor.serve.action_view import ActionView, raw, view
 from monitor.serve.context import Context
@@ -15,33 +16,17 @@ from monitor.serve.problem import Problem, ProblemDetail
 from monitor.serve.route import Answer, Route
 from monitor.serve.scopes import Scope
 
-MAX_LEASE_S = 86_400.0  # a day: longer, and a claimant that died is noticed too late to matter
-Lease = Annotated[float, Meta(gt=0, le=MAX_LEASE_S, description="For how long the claim holds, in seconds.")]
 Hash = Annotated[str, Meta(max_length=200)]
 
 
-class ClaimBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the claimant is about to do, as it was proposed. `attempt`: the same one again is the same claim."""
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """The action waits for people; ask again, or look at it from time to time."""
 
-    kind: Annotated[str, Meta(min_length=1, max_length=256)]
-    fingerprint: Hash
-    text_hash: Hash = ""
-    policy_version: Hash = ""
-    attempt: Annotated[str, Meta(max_length=256)] = ""
-    lease_s: Lease = 60.0
-
-
-class Claimed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer to a claim: `mine` (act now, then say how it ended, with this fence), `replay` or `held`."""
-
-    outcome: Outcome
+    key: str
     action: ActionView
-    fence: int = 0
-    lease_until: float | None = None
-    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-def claim(ctx: Context, body: ClaimBody) -> Answer:
+def claim(ctx: Context, body: ClaimRequest) -> Answer:
     """The ledger's answer, as a status."""
     asked = Claim(
         scope=ctx.action_scope,
@@ -62,33 +47,33 @@ def answered(answer: ClaimAnswer, now: float) -> Answer:
     action = view(answer.action)
     match answer.outcome:
         case Outcome.MINE:
-            mine = Claimed(
-                outcome=answer.outcome, action=action, fence=answer.fence, lease_until=answer.lease_until
-            )
-            return Answer(201, mine)
+            until = answer.lease_until or now
+            return Answer(201, ClaimGranted(key=action.key, fence=answer.fence, lease_until=until))
         case Outcome.REPLAY:
-            replay = Claimed(outcome=answer.outcome, action=action, result=raw(answer.result or b""))
-            return Answer(200, replay, {"Idempotency-Replayed": "true"})
+            replayed = {"Idempotency-Replayed": "true", "Content-Type": "application/json"}
+            return Answer(200, bytes(raw(answer.result or b"")), replayed)
         case Outcome.HELD:
-            return Answer(202, Claimed(outcome=answer.outcome, action=action))
+            return Answer(202, Held(key=action.key, action=action))
         case Outcome.IN_FLIGHT:
             wait = max(1.0, (answer.lease_until or now) - now)
             detail = "Another claim is live; ask again when its lease is over, or when its outcome is known."
-            raise Problem(409, "action-in-flight", detail, retry_after_s=wait, action=action)
+            raise Problem(409, "in-flight", detail, retry_after_s=wait, action=action)
         case Outcome.UNKNOWN:
             detail = "The last claimant did not say how it ended: find out, then `resolve` it as done or failed."
-            raise Problem(409, "action-unknown", detail, action=action)
+            raise Problem(409, "unknown", detail, action=action)
         case Outcome.REJECTED:
-            raise Problem(410, "action-rejected", f"A person has rejected it: {action.why or 'no reason'}.", action=action)
+            raise Problem(410, "rejected", f"A person has rejected it: {action.why or 'no reason'}.", action=action)
         case Outcome.EXPIRED:
             instead = f" Its kind says what to do instead: {action.on_timeout}." if action.on_timeout else ""
             detail = f"Nobody decided in time, or it was not claimed in time.{instead}"
-            raise Problem(410, "action-expired", detail, action=action)
+            raise Problem(410, "expired", detail, action=action)
         case Outcome.UNDONE:
-            raise Problem(410, "action-undone", "It was done, and undone since: name another occasion.", action=action)
+            raise Problem(410, "undone", "It was done, and undone since: name another occasion.", action=action)
         case Outcome.MISMATCH:
-            detail = f"The key belongs to an action that differs in: {answer.differs}. Use another key for another action."
-            raise Problem(422, "action-mismatch", detail, differs=answer.differs, action=action)
+            detail = (
+                f"The key belongs to an action that differs in: {answer.differs}. Use another key for another action."
+            )
+            raise Problem(422, "mismatch", detail, differs=answer.differs, action=action)
 
 
 class ActionQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -148,14 +133,15 @@ ROUTES = (
         path="/v1/actions/{key}/claim",
         scope=Scope.ACT,
         summary="Ask to carry out an action that was proposed",
-        description=f"At most one claim is live at a time. The header `{HEADER}` (a quoted string, as in the IETF draft) "
-        "stands for `attempt`: a request that is sent again after its answer was lost gets the same claim.",
+        description=f"At most one claim is live at a time. The header `{HEADER}` (a quoted string, as in the IETF "
+        "draft) stands for `attempt`: a request that is sent again after its answer was lost gets the same claim. "
+        "200: it was done before, and the body is its result, byte for byte as it was given.",
         handler=claim,
-        request=ClaimBody,
+        request=ClaimRequest,
         responses={
-            201: Claimed,
-            200: Claimed,
-            202: Claimed,
+            201: ClaimGranted,
+            200: Any,
+            202: Held,
             404: ProblemDetail,
             409: ProblemDetail,
             410: ProblemDetail,

@@ -2,76 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from monitor.actions.messages import DoneRequest, ExtendRequest, FailRequest, ResolveRequest
 from monitor.actions.states import State
 from monitor.serve.action_view import ActionView, view
 from monitor.serve.context import Context
-from monitor.serve.problem import ProblemDetail
+from monitor.serve.problem import Problem, ProblemDetail
 from monitor.serve.route import Answer, Handler, Route
-from monitor.serve.routes.actions import ActionQuery, Lease
+from monitor.serve.routes.actions import ActionQuery
 from monitor.serve.scopes import Scope
-
-Fence = Annotated[int, Meta(ge=1, le=2**53, description="The number that the claim was answered with.")]
-Why = Annotated[str, Meta(min_length=1, max_length=4_000)]
-_NULL = msgspec.Raw(b"null")
-
-
-class DoneBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """It was carried out. `result` is any JSON, and every later claim gets it byte for byte."""
-
-    fence: Fence
-    result: msgspec.Raw = _NULL
-
-
-class FailBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The claimant knows that nothing happened. Who does not know says nothing, and the lease ends as unknown."""
-
-    fence: Fence
-    why: Why
-
-
-class ExtendBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A longer lease, from now on."""
-
-    fence: Fence
-    lease_s: Lease
-
-
-class ResolveBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How an unknown action ended, and how that is known."""
-
-    outcome: Literal["done", "failed"]
-    why: Why
-    result: msgspec.Raw = _NULL
 
 
 class UndoBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Why it is to be undone."""
 
-    why: Why
+    why: Annotated[str, Meta(min_length=1, max_length=4_000)]
 
 
-def done(ctx: Context, body: DoneBody) -> Answer:
+def done(ctx: Context, body: DoneRequest) -> Answer:
     """It was carried out."""
-    return Answer(200, view(ctx.ledger.done(ctx.action_scope, ctx.path["key"], body.fence, bytes(body.result), ctx.now)))
+    return Answer(
+        200, view(ctx.ledger.done(ctx.action_scope, ctx.path["key"], body.fence, bytes(body.result), ctx.now))
+    )
 
 
-def fail(ctx: Context, body: FailBody) -> Answer:
+def fail(ctx: Context, body: FailRequest) -> Answer:
     """Nothing happened."""
     return Answer(200, view(ctx.ledger.failed(ctx.action_scope, ctx.path["key"], body.fence, body.why, ctx.now)))
 
 
-def extend(ctx: Context, body: ExtendBody) -> Answer:
+def extend(ctx: Context, body: ExtendRequest) -> Answer:
     """A longer lease."""
     return Answer(200, view(ctx.ledger.extend(ctx.action_scope, ctx.path["key"], body.fence, body.lease_s, ctx.now)))
 
 
-def resolve(ctx: Context, body: ResolveBody) -> Answer:
+def resolve(ctx: Context, body: ResolveRequest) -> Answer:
     """How an unknown action ended, said by a person or by the application's own query."""
+    if body.outcome not in (State.DONE, State.FAILED):
+        raise Problem(422, "invalid-body", "outcome: must be done or failed.", pointer="$.outcome")
+    if not body.why.strip():
+        raise Problem(422, "invalid-body", "why: say how the outcome is known.", pointer="$.why")
     action = ctx.ledger.resolve(
         ctx.scope_of(ctx.query.app),
         ctx.path["key"],
@@ -79,7 +53,7 @@ def resolve(ctx: Context, body: ResolveBody) -> Answer:
         ctx.requester.identity,
         body.why,
         ctx.now,
-        bytes(body.result),
+        msgspec.json.encode(body.result),
     )
     return Answer(200, view(action))
 
@@ -100,10 +74,10 @@ def _route(verb: str, handler: Handler, request: type[msgspec.Struct], summary: 
 _PERSON_TOO = {"scope": (Scope.ACT, Scope.APPROVE), "query": ActionQuery}
 
 ROUTES = (
-    _route("done", done, DoneBody, "Say that a claimed action was carried out"),
-    _route("fail", fail, FailBody, "Say that nothing happened, so that it may be claimed again"),
-    _route("extend", extend, ExtendBody, "Ask for a longer lease"),
-    _route("resolve", resolve, ResolveBody, "Say how an unknown action ended", **_PERSON_TOO),
+    _route("done", done, DoneRequest, "Say that a claimed action was carried out"),
+    _route("fail", fail, FailRequest, "Say that nothing happened, so that it may be claimed again"),
+    _route("extend", extend, ExtendRequest, "Ask for a longer lease"),
+    _route("resolve", resolve, ResolveRequest, "Say how an unknown action ended", **_PERSON_TOO),
     _route(
         "undo",
         undo,

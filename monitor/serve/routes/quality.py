@@ -90,17 +90,13 @@ def _window(ctx: Context, query: QualityQuery) -> Window:
                 there = f"one of {', '.join((*classes, UNKNOWN))}" if classes else "a value"
                 raise _wrong(f"{parameter}: {name} needs {there} behind the =.")
             where[column] = "" if value == UNKNOWN else value
-    return msgspec.structs.replace(
-        window, stream=query.stream, criterion=query.criterion, where=where, by=tuple(by)
-    )
+    return msgspec.structs.replace(window, stream=query.stream, criterion=query.criterion, where=where, by=tuple(by))
 
 
 def _since(text: str, now: float) -> float:
     try:
-        if text[:1].isdecimal() and text[-1:] in "smhdw":
-            start = now - parse_duration(text)
-        else:
-            start = moment_of(text).seconds
+        is_span = text[:1].isdecimal() and text[-1:] in "smhdw"
+        start = now - parse_duration(text) if is_span else moment_of(text).seconds
     except (ValueError, InvalidEvent):
         raise _wrong("since: must be a time (2026-11-30T13:00:00Z, seconds since 1970) or a span (2h, 7d).") from None
     if not 0 <= start <= now:

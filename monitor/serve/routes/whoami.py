@@ -22,8 +22,16 @@ class Whoami(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def whoami(ctx: Context, _: None) -> Answer:
     """The token of the request."""
     token = ctx.requester
-    return Answer(200, Whoami(name=token.name, scopes=sorted(token.scopes), app=token.app, person=token.person,
-            expires_at=token.expires_at))
+    return Answer(
+        200,
+        Whoami(
+            name=token.name,
+            scopes=sorted(token.scopes),
+            app=token.app,
+            person=token.person,
+            expires_at=token.expires_at,
+        ),
+    )
 
 
 ROUTES = (
