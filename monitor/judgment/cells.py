@@ -79,9 +79,9 @@ def corrected(
         population of which people saw a part.
     always_valid
         Whether the interval shall hold at all looks together: confidence sequences of every rate and every share of a
-        verdict, each at half of `alpha`, in place of Wilson's intervals. MOVER of sequences has no proof; from 30 labels
-        on it was wrong at any of 40 looks in less than 5 % of simulated streams, at two thirds of the width of a union
-        bound.
+        verdict, each at half of `alpha`, in place of Wilson's intervals. MOVER of sequences has no proof; from 30
+        labels on it was wrong at any of 40 looks in less than 5 % of simulated streams, at two thirds of the width of
+        a union bound.
 
     Returns None where people looked at nothing, or the model judged nothing.
     """
@@ -173,7 +173,7 @@ def _at_all_looks(strata: Sequence[_Stratum], pooled: Collection[str], alpha: fl
     below, above = (rates.rate - rates.low) ** 2, (rates.high - rates.rate) ** 2
     for _, share, n, parts in strata:
         if n and parts:
-            # What the share of a verdict moves: the difference of its rate from that of the last one, which has the rest.
+            # What a verdict's share moves: its rate less that of the last verdict, which has the rest of the shares.
             for _, q, interval in parts[:-1]:
                 moves, sequence_of = share * (interval.rate - parts[-1][2].rate), sequence(q * n, n, alpha)
                 arms = sequence_of.rate - sequence_of.low, sequence_of.high - sequence_of.rate
