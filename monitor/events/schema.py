@@ -132,8 +132,8 @@ class OutputEvent(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unkno
     `time` is seconds since 1970 (readers accept RFC 3339 too and convert). `attributes` are free key/value pairs that
     findings may name as the segment that changed (tenant, locale, experiment arm, ...). `reasoning` is what the model
     thought before its answer, where the provider returns it beside `output`. `fallback` says whether another model or a
-    fixed answer stood in for the one that was asked. `causes` names what the output was made from, where that was another
-    output or the result of an action: `oqm cascade` follows it, as it follows `trace.parent_id`.
+    fixed answer stood in for the one that was asked. `causes` names what the output was made from, where that was
+    another output or the result of an action: `oqm cascade` follows it, as it follows `trace.parent_id`.
     """
 
     stream: Annotated[

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from monitor.actions.cascade import Edge
 from monitor.errors import OqmError
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
@@ -39,6 +41,15 @@ class TraceStore(Protocol):
 
     def judgments(self, event: str) -> list[StoredJudgment]:
         """The judgments of the outputs with an id, the oldest first."""
+        ...
+
+    def edges(
+        self, nodes: Sequence[str], limit: int, *, into: bool = False, since_day: int | None = None
+    ) -> list[Edge]:
+        """At most `limit` edges out of some nodes (`monitor.store.edge_rows.node`), or into them.
+
+        `since_day`, in days since 1970, leaves out what was said before: what follows from an output comes after it.
+        """
         ...
 
     def quality(self, asked: Window) -> QualityCounts:

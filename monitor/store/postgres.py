@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Select, Table, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.store import counts, feedback, migrate, quality, sql
+from monitor.actions.cascade import Edge
+from monitor.store import counts, edges, feedback, migrate, quality, sql
 from monitor.store.base import StoreError
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
 from monitor.store.query import Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
-from monitor.store.tables import BY_DAY, output, violation
+from monitor.store.tables import BY_DAY, edge, output, violation
 
 LOCK = 0x6F716D  # "oqm": key of the advisory lock under which schema and partitions change
 CONNECT_TIMEOUT_S = 10  # a server that is up answers in far less; the writer tries again after it
@@ -90,6 +91,13 @@ class PostgresStore:
         with self._transaction() as connection:
             return sql.judged(connection, sql.judging(event))
 
+    def edges(
+        self, nodes: Sequence[str], limit: int, *, into: bool = False, since_day: int | None = None
+    ) -> list[Edge]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return edges.edges_at(connection, nodes, limit, into=into, since_day=since_day)
+
     def quality(self, asked: Window) -> QualityCounts:
         """As the protocol says."""
         counted = QualityCounts()
@@ -156,7 +164,7 @@ class PostgresStore:
             raise StoreError(f"trace store {self._shown}: {why}") from error
 
 
-_COPIED = (output, violation)
+_COPIED = (output, violation, edge)
 """Tables with a row for each event, or more. Judgments and alerts are few, and a judgment may take another's place."""
 
 
