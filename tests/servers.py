@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,18 @@ def postgres(folder: Path) -> Iterator[str]:
         yield server.url
     finally:
         server.remove()
+
+
+def empty_database(server: str) -> str:
+    """Make a database on the server at this URL; gives its URL."""
+    from sqlalchemy import create_engine, text
+
+    name = f"t{uuid.uuid4().hex}"
+    engine = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    engine.dispose()
+    return server.rpartition("/")[0] + f"/{name}"
 
 
 def _accepts(port: int) -> bool:
