@@ -7,6 +7,7 @@ from typing import Protocol
 
 from monitor.actions.cascade import Edge
 from monitor.errors import OqmError
+from monitor.store.alerts import AlertsKnown, StoredAlert
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
 from monitor.store.query import Search, StoredJudgment, StoredOutput
@@ -50,6 +51,17 @@ class TraceStore(Protocol):
 
         `since_day`, in days since 1970, leaves out what was said before: what follows from an output comes after it.
         """
+        ...
+
+    def alerts(self, stream: str) -> list[StoredAlert]:
+        """Alerts of a stream, and of verdicts and feedback on its outputs, by their newest transition; newest first.
+
+        At most one more than `monitor.store.alerts.MAX_ALERTS`, which says that there are more.
+        """
+        ...
+
+    def alerts_known(self) -> AlertsKnown:
+        """For which time the store knows the alerts."""
         ...
 
     def quality(self, asked: Window) -> QualityCounts:

@@ -11,7 +11,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.actions.cascade import Edge
-from monitor.store import counts, edges, feedback, migrate, quality, sql
+from monitor.store import alerts, counts, edges, feedback, migrate, quality, sql
+from monitor.store.alerts import AlertsKnown, StoredAlert
 from monitor.store.base import StoreError
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
@@ -76,6 +77,7 @@ class PostgresStore:
             sql.write_prompts(connection, incoming)
             counts.count_outputs(connection, incoming.counted)
             feedback.write_feedback(connection, incoming.feedback)
+            alerts.write_alerts_read(connection, incoming.alerts_read)
             sql.write_positions(connection, incoming)
 
     def find(self, event: str) -> list[StoredOutput]:
@@ -97,6 +99,16 @@ class PostgresStore:
         """As the protocol says."""
         with self._transaction() as connection:
             return edges.edges_at(connection, nodes, limit, into=into, since_day=since_day)
+
+    def alerts(self, stream: str) -> list[StoredAlert]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return alerts.alerts_of(connection, stream)
+
+    def alerts_known(self) -> AlertsKnown:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return alerts.alerts_known(connection, map(_day_of, _partitions(connection)))
 
     def quality(self, asked: Window) -> QualityCounts:
         """As the protocol says."""
@@ -130,7 +142,7 @@ class PostgresStore:
             _lock(connection)
             counts.delete_before(connection, day)
             for name in _partitions(connection):
-                of_day = int(name.rpartition("_")[2])
+                of_day = _day_of(name)
                 if of_day < day:
                     connection.execute(text(f"drop table {name}"))
                     dropped.add(of_day)
@@ -192,6 +204,10 @@ def _copy_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, 
 def _lock(connection: Connection) -> None:
     """Hold the lock under which schema and partitions change, to the end of the transaction."""
     connection.execute(text(f"select pg_advisory_xact_lock({LOCK})"))
+
+
+def _day_of(partition: str) -> int:
+    return int(partition.rpartition("_")[2])
 
 
 def _partitions(connection: Connection) -> list[str]:

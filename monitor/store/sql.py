@@ -72,6 +72,8 @@ def searching(search: Search) -> Select[Any]:
     conditions: list[ColumnElement[bool]] = []
     if search.stream is not None:
         conditions.append(matches(output.c.stream, search.stream))
+    if search.of_stream is not None:
+        conditions.append(output.c.stream == search.of_stream)
     if search.since is not None:
         conditions.append(output.c.time >= search.since)
     if search.until is not None:

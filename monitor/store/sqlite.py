@@ -20,7 +20,8 @@ from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.actions.cascade import Edge
-from monitor.store import counts, edges, feedback, migrate, quality, sql
+from monitor.store import alerts, counts, edges, feedback, migrate, quality, sql
+from monitor.store.alerts import MAX_ALERTS, AlertsKnown, StoredAlert
 from monitor.store.base import StoreError
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
@@ -70,6 +71,7 @@ class SqliteStore:
             sql.write_prompts(connection, incoming)
             counts.count_outputs(connection, incoming.counted)
             feedback.write_feedback(connection, incoming.feedback)
+            alerts.write_alerts_read(connection, incoming.alerts_read)
             sql.write_positions(connection, incoming)
 
     def find(self, event: str) -> list[StoredOutput]:
@@ -100,6 +102,22 @@ class SqliteStore:
                 with self._transaction(name) as connection:
                     found += edges.edges_at(connection, nodes, limit - len(found), into=into)
         return found
+
+    def alerts(self, stream: str) -> list[StoredAlert]:
+        """As the protocol says."""
+        found: dict[str, StoredAlert] = {}
+        for name in reversed(self._days()):
+            if len(found) > MAX_ALERTS:
+                break
+            with self._transaction(name) as connection:
+                for one in alerts.alerts_of(connection, stream):
+                    found.setdefault(one.id, one)  # the days before have earlier transitions of it
+        return list(found.values())[: MAX_ALERTS + 1]
+
+    def alerts_known(self) -> AlertsKnown:
+        """As the protocol says."""
+        with self._transaction(INDEX) as connection:
+            return alerts.alerts_known(connection, map(_day_of, self._days()))
 
     def quality(self, asked: Window) -> QualityCounts:
         """As the protocol says."""

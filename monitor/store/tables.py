@@ -87,9 +87,17 @@ alert = Table(
     Column("position", BigInteger, primary_key=True),
     Column("stream", Text, nullable=False),
     Column("alert", Text, nullable=False, comment="the alert's id"),
-    Column("body", Text, nullable=False, comment="the transition as published, JSON"),
+    Column("body", Text, nullable=False, comment="the transition, JSON; excerpts as privacy allows"),
     Index("alert_by_stream", "stream"),
     postgresql_partition_by="RANGE (day)",
+)
+
+alerts_read = Table(
+    "alerts_read",
+    metadata,
+    Column("topic", String(64), primary_key=True, comment="id of the topic of alerts"),
+    Column("partition", Integer, primary_key=True),
+    Column("until", Double, nullable=False, comment="all messages up to then are in the store; 0: not read to its end"),
 )
 
 judgment = Table(

@@ -22,6 +22,7 @@ from monitor.settings import Settings
 from monitor.store.base import StoreError, TraceStore
 from monitor.store.open import open_store
 from monitor.store.periods import DAY_S
+from monitor.store.records import Incoming
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.ordered_buffer import Message
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGES = 1_000  # of one transaction: larger ones are hardly quicker, and hold more in memory
 POLL_MS = 500  # longest wait for messages: how soon the thread sees that it shall stop
+NOTE_EVERY_S = 10.0  # up to when alerts are read: `oqm trace` says of outputs after it that it cannot tell
 COMMIT_EVERY_S = 5.0  # the group's offsets, for lag monitors alone
 DROP_EVERY_S = 600.0  # how often days that have ended are looked for
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0  # between tries while the database is away; the wait doubles
@@ -120,7 +122,7 @@ class StoreWriter:
             consumer.close(autocommit=False)
 
     def _read(self, consumer: Any) -> None:
-        committed = dropped = 0.0
+        committed = noted = dropped = 0.0
         while not self._stop.is_set():
             polled = consumer.poll(timeout_ms=POLL_MS)
             self._stats.progress_at = self._clock()
@@ -133,6 +135,9 @@ class StoreWriter:
                 committed = now
             if self._gauges.due(mine=TopicPartition(self._topics.outputs.name, 0) in consumer.assignment()):
                 self._until_it_answers(self._gauges.measure, consumer)
+            if now - noted >= NOTE_EVERY_S:
+                self._note_alerts_read(consumer)
+                noted = now
             if now - dropped >= DROP_EVERY_S:
                 self._drop_ended_days()
                 dropped = now
@@ -154,7 +159,23 @@ class StoreWriter:
     def _positions(self, topic: str) -> dict[int, int]:
         found: dict[int, int] = {}
         self._until_it_answers(lambda store: found.update(store.positions(self._ids[topic])), None)
+        if topic == self._topics.alerts.name:
+            # A store of an earlier version has positions, but no alerts: it gets them from the beginning.
+            known: set[int] = set()
+            self._until_it_answers(lambda store: known.update(store.alerts_known().read_until), None)
+            return {partition: position for partition, position in found.items() if partition in known}
         return found
+
+    def _note_alerts_read(self, consumer: Any) -> None:
+        """Note in the store up to when the alerts of this worker's partitions are in it."""
+        facts, incoming = self._topics.alerts, Incoming()
+        for where in consumer.assignment():
+            if where.topic == facts.name:
+                end = consumer.highwater(where)  # by the last answer of the broker, half a second old at most
+                at_end = end is not None and consumer.position(where) >= end
+                incoming.alerts_read[facts.id, where.partition] = self._clock() if at_end else 0.0
+        if incoming.alerts_read:
+            self._until_it_answers(lambda store: store.write(incoming), consumer)
 
     def _until_it_answers(self, act: Callable[[TraceStore], None], consumer: Any) -> bool:
         """Do `act` with the store, and again while the database is away; False where the writer is stopped meanwhile.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import Column, Double, Integer, String, Text
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
-    """From feedback."""
+    """From the time up to which alerts are known."""
     op.create_table(
         "edge",
         Column("source", Text, primary_key=True),
