@@ -32,6 +32,7 @@ from monitor.settings.broker import Broker
 from monitor.settings.derived import feedback_detection, judged_detection
 from monitor.settings.judging import Judging
 from monitor.settings.part import Part
+from monitor.settings.serve import Serve
 from monitor.settings.store import Store
 from monitor.settings.topics import Topics
 from monitor.settings.worker import Delivery, Metrics, Worker
@@ -123,6 +124,7 @@ class Settings(Part):
         (), description="evaluation models that judge a sample of the outputs by criteria (streams[].criteria)"
     )
     judging: Judging = Field(default_factory=Judging)
+    serve: Serve = Field(default_factory=Serve)
     metrics: Metrics = Field(default_factory=Metrics)
     links: LinkTemplates = Field(default_factory=LinkTemplates)
 

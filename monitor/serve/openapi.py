@@ -1,0 +1,134 @@
+"""The OpenAPI 3.1 document, made of the table of routes and the Structs that they name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from monitor.serve.problem import CONTENT_TYPE, TYPE_PREFIX, ProblemDetail
+from monitor.serve.route import Route
+from monitor.serve.scopes import MEANINGS
+
+_SCHEMA = "#/components/schemas/{name}"
+_SECURITY = "token"
+
+
+def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
+    """The document as JSON values."""
+    structs = [ProblemDetail, *(struct for route in routes for struct in _structs(route))]
+    _, schemas = msgspec.json.schema_components(list(dict.fromkeys(structs)), ref_template=_SCHEMA)
+    paths: dict[str, Any] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Output quality monitor",
+            "version": version,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "description": "Errors are problem details (RFC 9457). Tokens are made by `oqm token create`.",
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                _SECURITY: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Scopes: " + "; ".join(f"`{scope}`: {what}" for scope, what in MEANINGS.items()),
+                }
+            },
+        },
+    }
+
+
+def _structs(route: Route) -> list[Any]:
+    return [one for one in (route.request, *route.responses.values()) if one not in (None, str)]
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "tags": [_tag(route.path)],
+        "responses": {
+            **{str(status): _response(route, status, struct) for status, struct in route.responses.items()},
+            "default": _problem(f"A problem; `type` says which one ({TYPE_PREFIX}...)"),
+        },
+    }
+    if route.description:
+        operation["description"] = route.description
+    if route.scopes:
+        needed = " or ".join(f"`{scope}`" for scope in route.scopes)
+        said = f"Needs the scope {needed}." if len(route.scopes) < len(MEANINGS) else "Needs a token with any scope."
+        operation["description"] = f"{route.description} {said}".strip()
+        operation["security"] = [{_SECURITY: [scope.value]} for scope in route.scopes]
+    else:
+        operation["security"] = []
+    parameters = [_path_parameter(name) for name in re.findall(r"\{(\w+)\}", route.path)] + _query_parameters(route)
+    if parameters:
+        operation["parameters"] = parameters
+    if route.request is not None:
+        content = {"application/json": {"schema": {"$ref": _SCHEMA.format(name=_name(route.request))}}}
+        operation["requestBody"] = {"required": not route.optional_body, "content": content}
+    return operation
+
+
+def _response(route: Route, status: int, struct: Any) -> dict[str, Any]:
+    if isinstance(struct, type) and struct is not str and issubclass(struct, ProblemDetail):
+        found = _problem(_title(status))
+    elif struct is None:
+        found = {"description": _title(status)}
+    elif struct is str:
+        found = {"description": _title(status), "content": {"text/plain": {"schema": {"type": "string"}}}}
+    else:
+        schema = {"$ref": _SCHEMA.format(name=_name(struct))}
+        found = {"description": _title(status), "content": {"application/json": {"schema": schema}}}
+    if headers := route.headers.get(status):
+        found["headers"] = {
+            name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in headers.items()
+        }
+    return found
+
+
+def _problem(description: str) -> dict[str, Any]:
+    schema = {"$ref": _SCHEMA.format(name=_name(ProblemDetail))}
+    return {"description": description, "content": {CONTENT_TYPE: {"schema": schema}}}
+
+
+def _title(status: int) -> str:
+    from http import HTTPStatus
+
+    return HTTPStatus(status).phrase
+
+
+def _name(struct: Any) -> str:
+    """The name that msgspec gives the Struct's schema."""
+    (reference,), _ = msgspec.json.schema_components([struct], ref_template="{name}")
+    return str(reference["$ref"])
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1}
+    return {"name": name, "in": "path", "required": True, "schema": schema, "description": "Percent-encoded UTF-8."}
+
+
+def _query_parameters(route: Route) -> list[dict[str, Any]]:
+    if route.query is None:
+        return []
+    (_,), schemas = msgspec.json.schema_components([route.query], ref_template=_SCHEMA)
+    schema = schemas[_name(route.query)]
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": of}
+        for name, of in schema["properties"].items()
+    ]
+
+
+def _tag(path: str) -> str:
+    parts = [part for part in path.split("/") if part]
+    return parts[1] if parts[0] == "v1" and len(parts) > 1 else "service"
