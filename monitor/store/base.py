@@ -10,7 +10,7 @@ from monitor.errors import OqmError
 from monitor.store.alerts import AlertsKnown, StoredAlert
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
-from monitor.store.query import Search, StoredJudgment, StoredOutput
+from monitor.store.query import OutputId, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
 
 
@@ -51,6 +51,14 @@ class TraceStore(Protocol):
 
         `since_day`, in days since 1970, leaves out what was said before: what follows from an output comes after it.
         """
+        ...
+
+    def outputs_between(self, stream: str, since: float, until: float, limit: int) -> list[OutputId]:
+        """At most `limit` outputs of a stream with a time in [since, until), the oldest first."""
+        ...
+
+    def find_alert(self, identity: str) -> StoredAlert | None:
+        """The newest transition of the alert with an id."""
         ...
 
     def alerts(self, stream: str) -> list[StoredAlert]:

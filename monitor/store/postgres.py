@@ -16,7 +16,7 @@ from monitor.store.alerts import AlertsKnown, StoredAlert
 from monitor.store.base import StoreError
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
-from monitor.store.query import Search, StoredJudgment, StoredOutput
+from monitor.store.query import OutputId, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
 from monitor.store.tables import BY_DAY, edge, output, violation
 
@@ -99,6 +99,16 @@ class PostgresStore:
         """As the protocol says."""
         with self._transaction() as connection:
             return edges.edges_at(connection, nodes, limit, into=into, since_day=since_day)
+
+    def outputs_between(self, stream: str, since: float, until: float, limit: int) -> list[OutputId]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return sql.between(connection, stream, since, until, limit)
+
+    def find_alert(self, identity: str) -> StoredAlert | None:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return alerts.find_alert(connection, identity)
 
     def alerts(self, stream: str) -> list[StoredAlert]:
         """As the protocol says."""

@@ -25,7 +25,8 @@ from monitor.store.alerts import MAX_ALERTS, AlertsKnown, StoredAlert
 from monitor.store.base import StoreError
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
-from monitor.store.query import MAX_RESULTS, Search, StoredJudgment, StoredOutput
+from monitor.store.query import MAX_RESULTS, OutputId, Search, StoredJudgment, StoredOutput
+from monitor.store.periods import DAY_S
 from monitor.store.records import Incoming
 from monitor.store.tables import BY_DAY
 
@@ -102,6 +103,24 @@ class SqliteStore:
                 with self._transaction(name) as connection:
                     found += edges.edges_at(connection, nodes, limit - len(found), into=into)
         return found
+
+    def outputs_between(self, stream: str, since: float, until: float, limit: int) -> list[OutputId]:
+        """As the protocol says."""
+        found: list[OutputId] = []
+        # An event's own time may lie a day before the day that its message came.
+        for name in self._days():
+            if len(found) < limit and since // DAY_S - 1 <= _day_of(name) <= until // DAY_S + 1:
+                with self._transaction(name) as connection:
+                    found += sql.between(connection, stream, since, until, limit - len(found))
+        return sorted(found, key=lambda one: one.time)
+
+    def find_alert(self, identity: str) -> StoredAlert | None:
+        """As the protocol says."""
+        for name in reversed(self._days()):
+            with self._transaction(name) as connection:
+                if (found := alerts.find_alert(connection, identity)) is not None:
+                    return found
+        return None
 
     def alerts(self, stream: str) -> list[StoredAlert]:
         """As the protocol says."""
