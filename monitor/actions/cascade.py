@@ -13,6 +13,7 @@ Pure. May import nothing of this project; the small install has what it needs.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,18 @@ MOST_NODES = 10_000
 """Outputs and actions that one walk lists: more is not read by a person, and would take memory without bound."""
 DEEPEST = 200
 """Levels that one walk goes down: a chain that is longer is a loop."""
+
+
+MAX_NODE_BYTES = 1_024
+"""Of a node in UTF-8, so that two fit into an entry of PostgreSQL's index (2,704 bytes). An id of 512 ASCII characters,
+the longest, is kept as it is; what is longer is known by its hash, which connects as well and finds no output."""
+_HASHED = "sha256:"
+
+
+def node(text: str) -> str:
+    """An id of an event or the key of an action as an end of an edge: a text that databases hold and can index."""
+    encoded = text.encode("utf-8", "replace").replace(b"\0", "\ufffd".encode())
+    return encoded.decode() if len(encoded) <= MAX_NODE_BYTES else _HASHED + hashlib.sha256(encoded).hexdigest()
 
 
 class EdgeKind(StrEnum):

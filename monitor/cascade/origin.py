@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
+from monitor.actions.cascade import node
 from monitor.alerting.alert import Alert, decode
 from monitor.criteria.derived import feedback_of, judged_of
 from monitor.detection.records.finding import State
@@ -17,7 +18,6 @@ from monitor.events.schema import Model, OutputEvent, Prompt
 from monitor.ledger.base import Ledger
 from monitor.ledger.edges import actions_with_key
 from monitor.store.base import TraceStore
-from monitor.store.edge_rows import node
 from monitor.store.periods import DAY_S
 
 MOST_ROOTS = 10_000

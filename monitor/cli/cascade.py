@@ -141,8 +141,8 @@ def _say(came: Remedied, verb: str) -> None:
         console.print(f"not {verb}: {one.key}: {reason}", style="yellow", markup=False, soft_wrap=True)
     if verb == "undone" and came.actions:
         console.print(
-            f"{len(came.actions):,} undo actions are entered, from {came.actions[0].key} on: the applications claim them "
-            "and undo. Look again for what is left.",
+            f"{len(came.actions):,} undo actions are entered, from {came.actions[0].key} on: the applications claim "
+            "them and undo. Look again for what is left.",
             markup=False, soft_wrap=True,
         )  # fmt: skip
     elif came.actions:

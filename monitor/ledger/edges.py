@@ -1,6 +1,6 @@
 """Edges between outputs and actions, from the ledger: an action names the output that it was proposed for, and causes.
 
-The rows of actions are the truth; `action_cause` repeats their `causes` one by one, so that they can be looked up.
+The rows of actions are the truth; `action_cause` repeats their `causes` one by one.
 The undo of an action is no consequence of its output, and left out.
 """
 
@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, text
+from sqlalchemy import Connection, select, text
 
 from monitor.actions.cascade import Edge, EdgeKind
 from monitor.actions.states import UNDO_PREFIX, Action
 from monitor.ledger.base import Ledger
 from monitor.ledger.rows import action_of
-from monitor.ledger.tables import action, action_cause
+from monitor.ledger.tables import action
 
 _COLUMNS = "a.event, a.key, a.stream, a.proposed_at, a.scope"
 # All nodes are one parameter, as in the trace store's lookup: many of them cost a plan and a binding each.
@@ -33,14 +33,6 @@ _CAUSES_OF = (
     f"select c.cause as source, {_COLUMNS} from action a "
     "join action_cause c on c.scope = a.scope and c.key = a.key where a.key in {nodes} and a.undoes is null limit :n"
 )
-
-
-def write_causes(connection: Connection, scope: str, key: str, causes: Iterable[str]) -> None:
-    """Note what led to an action, in the transaction that enters it, or enters it again with other causes."""
-    connection.execute(delete(action_cause).where(action_cause.c.scope == scope, action_cause.c.key == key))
-    rows = [{"cause": cause, "scope": scope, "key": key} for cause in dict.fromkeys(causes) if cause]
-    if rows:
-        connection.execute(insert(action_cause), rows)
 
 
 def edges_at(connection: Connection, nodes: Sequence[str], limit: int, *, into: bool = False) -> list[Edge]:

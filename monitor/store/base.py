@@ -47,7 +47,7 @@ class TraceStore(Protocol):
     def edges(
         self, nodes: Sequence[str], limit: int, *, into: bool = False, since_day: int | None = None
     ) -> list[Edge]:
-        """At most `limit` edges out of some nodes (`monitor.store.edge_rows.node`), or into them.
+        """At most `limit` edges out of some nodes (`monitor.actions.cascade.node`), or into them.
 
         `since_day`, in days since 1970, leaves out what was said before: what follows from an output comes after it.
         """

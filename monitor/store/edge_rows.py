@@ -7,27 +7,15 @@ matter in which order events come, and a rebuilt store has the same edges.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from monitor.actions.cascade import EdgeKind
+from monitor.actions.cascade import EdgeKind, node
 from monitor.events.schema import OutputEvent, Trace
 from monitor.store.texts import storable
 
-MAX_NODE_BYTES = 1_024
-"""Of a node in UTF-8, so that two fit into an entry of PostgreSQL's index (2,704 bytes). An id of 512 ASCII characters,
-the longest, is kept as it is; what is longer is known by its hash, which connects as well and finds no output."""
 SPAN = "span:"
 """Beginning of the name of a span's node. The id of an event may begin so as well; then it is taken for a span."""
-_HASHED = "sha256:"
-
-
-def node(text: str) -> str:
-    """An id of an event or the key of an action as an end of an edge."""
-    kept = storable(text) or ""
-    encoded = kept.encode()
-    return kept if len(encoded) <= MAX_NODE_BYTES else _HASHED + hashlib.sha256(encoded).hexdigest()
 
 
 def edge_rows(event: OutputEvent, day: int, time: float) -> Iterator[dict[str, Any]]:

@@ -24,9 +24,9 @@ from monitor.store import alerts, counts, edges, feedback, migrate, quality, sql
 from monitor.store.alerts import MAX_ALERTS, AlertsKnown, StoredAlert
 from monitor.store.base import StoreError
 from monitor.store.feedback import StoredFeedback, VotesOf
+from monitor.store.periods import DAY_S
 from monitor.store.quality import QualityCounts, Window
 from monitor.store.query import MAX_RESULTS, OutputId, Search, StoredJudgment, StoredOutput
-from monitor.store.periods import DAY_S
 from monitor.store.records import Incoming
 from monitor.store.tables import BY_DAY
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from monitor.actions.cascade import Cascade, Edge, EdgeKind, follow, roots_of
+from monitor.actions.cascade import Cascade, Edge, EdgeKind, follow, node, roots_of
 from monitor.events.schema import OutputEvent, Trace
 from monitor.store.base import TraceStore
-from monitor.store.edge_rows import node
 from monitor.store.open import open_store
 from monitor.store.privacy import Privacy
 from monitor.store.records import Incoming, Place

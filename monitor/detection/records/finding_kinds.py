@@ -507,7 +507,7 @@ _TABLE: dict[FindingKind, KindInfo] = {
     ),
     FindingKind.CASCADE: KindInfo(
         headline="Cascade",
-        meaning="Outputs follow from one another in a loop or a very long chain, or one output led to very many actions.",
+        meaning="Outputs follow from one another in a loop or a long chain, or one output led to very many actions.",
         next_steps=(
             "Stop what sends the last step of the chain: each round costs money, and may act.",
             "See what followed and what can still be undone: oqm cascade, with the first output's id (below).",
