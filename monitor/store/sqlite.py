@@ -109,7 +109,11 @@ class SqliteStore:
         found: list[OutputId] = []
         # An event's own time may lie a day before the day that its message came.
         for name in self._days():
-            if len(found) < limit and since // DAY_S - 1 <= _day_of(name) <= until // DAY_S + 1:
+            if (
+                len(found) < limit
+                and since - DAY_S <= (_day_of(name) + 1) * DAY_S
+                and _day_of(name) * DAY_S < until + DAY_S
+            ):
                 with self._transaction(name) as connection:
                     found += sql.between(connection, stream, since, until, limit - len(found))
         return sorted(found, key=lambda one: one.time)
