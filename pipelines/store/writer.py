@@ -56,6 +56,8 @@ class StoreWriter:
         Called from the thread with the error that ended it.
     clock
         Seconds since 1970.
+    written
+        Called from the thread with what a transaction has written.
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class StoreWriter:
         stats: WorkerStats,
         failed: Callable[[BaseException], None],
         clock: Callable[[], float] = time.time,
+        written: Callable[[Incoming], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._topics = topics
         self._stats = stats
         self._failed = failed
         self._clock = clock
+        self._written = written
         self._gauges = QualityGauges(settings, stats, clock)
         self._maker = RowMaker(topics, settings.store.privacy, settings.store.segment)
         self._ids = {
@@ -147,6 +151,7 @@ class StoreWriter:
         incoming = self._maker.rows(batch)
         if not self._until_it_answers(lambda store: store.write(incoming), consumer):
             return
+        self._written(incoming)
         stats = self._stats
         stats.stored += len(incoming.outputs)
         stats.store_unreadable = self._maker.unreadable

@@ -1,4 +1,4 @@
-"""A cascade to test with: one triage led to a draft, an e-mail, a record and a payment, and to a summary of the record."""
+"""A cascade to test with: a triage led to a draft, an e-mail, a record, a payment, and a summary of the record."""
 
 from __future__ import annotations
 

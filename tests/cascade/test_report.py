@@ -82,7 +82,7 @@ def test_an_action_is_an_origin_and_what_nobody_knows_is_none(both: Both) -> Non
 
 
 def test_in_bulk_what_can_be_undone_is_undone_and_what_has_not_begun_is_rejected(both: Both) -> None:
-    store, ledger = both
+    _, ledger = both
     _, found = told(both, "flagged")
     came = undo_all(ledger, found.with_remedy(Remedy.UNDO), "ada", "wrong answers", NOON + 100)
     assert [(one.key, one.state) for one in came.actions] == [("undo:record-1", State.ALLOWED)]
