@@ -61,5 +61,5 @@ def test_a_loop_of_agents_is_called_out() -> None:
     assert (alert["stream"], alert["kind"], alert["links"]["runbook"]) == (
         ANSWER, "cascade", "config/runbooks/cascade.md",
     )  # fmt: skip
-    assert alert["title"].startswith("Outputs follow from one another in a loop: support-bot/answer came ")
+    assert alert["title"].startswith("Outputs follow from one another in a loop: support-bot/")
     assert record["other_alerts"] == []
