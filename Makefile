@@ -24,7 +24,7 @@ MUTATION_ARGS ?= --limit 40
 # What `make quick` tests: folders that need no broker, as many as two minutes hold. The others, and why they are not
 # among them; a test sees to it that each folder is in one of both lists.
 QUICK_TESTS := $(addprefix tests/, actions alerting config_values criteria detection/columns detection/records detection/state \
-	docs evaluators events features judgment pipelines publisher settings sinks statistics telemetry)
+	docs evaluators events features gate judgment pipelines publisher settings sinks statistics telemetry)
 # additions: each copies the tree and runs what a contributor would. brokers: no tests. cli, demo, notebook: replays and
 # the embedded broker. config: Prometheus, Alertmanager and Grafana's schemas. detection: whole streams, minutes of
 # computing. faults, kafka: a real Kafka. ledger, serve, store: a real PostgreSQL.

@@ -27,7 +27,9 @@ from monitor.cli import (
     reference,
     replay,
     schema,
+    serve,
     streams,
+    token,
     topics,
     trace,
     version,
@@ -55,6 +57,7 @@ def build_app() -> typer.Typer:
     app.callback()(version.option)
     app.command("demo")(demo.command)
     app.command("worker")(worker.command)
+    app.command("serve")(serve.command)
     app.command("replay")(replay.command)
     app.command("features")(features.command)
     app.command("compare")(compare.command)
@@ -71,6 +74,7 @@ def build_app() -> typer.Typer:
     app.command("version")(version.command)
     app.add_typer(alert.group(), name="alert")
     app.add_typer(anchors.group(), name="anchors")
+    app.add_typer(token.group(), name="token")
     app.add_typer(reference.group(), name="reference")
     app.add_typer(events.group(), name="event")
     app.add_typer(deadletter.group(), name="deadletter")

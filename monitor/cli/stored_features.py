@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from monitor.features.base import FeatureSpec
     from monitor.settings import Settings
     from monitor.store.query import StoredOutput
 
@@ -25,9 +26,9 @@ class StoredFeatures:
         self._featurizer = build_featurizer(wanted.families, wanted.embedding, excerpts=False)
 
     @property
-    def units(self) -> dict[str, str]:
-        """The unit of each declared feature, empty for a pure number."""
-        return {spec.name: spec.unit for spec in self._featurizer.specs}
+    def specs(self) -> dict[str, FeatureSpec]:
+        """The declarations of the features, by name."""
+        return {spec.name: spec for spec in self._featurizer.specs}
 
     def of(self, outputs: Sequence[StoredOutput]) -> list[Mapping[str, Any]]:
         """The features of each: numbers, true or false, texts; None where one is missing.

@@ -15,13 +15,14 @@ from monitor.cli.moments import parse_moment
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
 from monitor.cli.store_option import StoreOption, opened
-from monitor.cli.trace_reference import MOST_OUTPUTS, OUTPUTS
+from monitor.cli.trace_reference import LEAST_VALUES, MOST_OUTPUTS, OUTPUTS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from monitor.cli.trace_findings import Findings
     from monitor.cli.trace_reference import Reference
+    from monitor.features.base import FeatureSpec
     from monitor.settings import Settings
     from monitor.store.base import TraceStore
     from monitor.store.feedback import StoredFeedback
@@ -58,6 +59,10 @@ def command(
     """
     from monitor.settings import load_settings
 
+    if 0 < reference < LEAST_VALUES:
+        raise typer.BadParameter(
+            f"0, or at least {LEAST_VALUES}: fewer do not say what is usual", param_hint="--reference"
+        )
     settings = load_settings(config)
     traces = opened(settings, store)
     try:
@@ -83,7 +88,7 @@ class _Known(NamedTuple):
     findings: Findings
     features: Mapping[str, Any]
     reference: Reference | None
-    units: Mapping[str, str]
+    specs: Mapping[str, FeatureSpec]
 
     def as_json(self) -> dict[str, Any]:
         record: dict[str, Any] = msgspec.to_builtins(self.output)
@@ -125,7 +130,7 @@ def _known(found: Sequence[StoredOutput], traces: TraceStore, settings: Settings
             findings=findings,
             features=features,
             reference=reference,
-            units=measure.units,
+            specs=measure.specs,
         )
 
 
@@ -225,7 +230,7 @@ def _print_trace(known: _Known) -> None:
     _print_output(console, one)
     _print_verdicts(console, known.judged, known.said)
     print_findings(console, one, known.findings)
-    print_features(console, known.features, known.reference, known.units)
+    print_features(console, known.features, known.reference, known.specs)
 
 
 def _print_output(console: Console, one: StoredOutput) -> None:

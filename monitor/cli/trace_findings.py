@@ -75,7 +75,7 @@ def findings_of(one: StoredOutput, traces: TraceStore) -> Findings:
     found.sort(key=lambda each: (each.quoted is None, -(each.began_at or 0.0)))
     why = _unknown(known, one.time)
     if unreadable:
-        why = f"{unreadable} alerts of the stream are of another version and cannot be read"
+        why = f"alerts of the stream that are of another version and cannot be read: {unreadable}"
     elif len(stored) > MAX_ALERTS:
         why = f"the stream has more than {MAX_ALERTS} alerts, of which only the newest were looked at"
     return Findings(alerts=found, unknown=why, since=known.since, until=known.until)
@@ -157,7 +157,7 @@ def _state(finding: FindingOfOutput) -> str:
     if finding.state == "info":
         return f"noted {moment(finding.ended_at)}"
     if finding.ended_at is None:
-        return f"firing, since {moment(finding.began_at)}"
+        return f"firing since {moment(finding.began_at)}"
     return f"resolved, from {moment(finding.began_at)} to {moment(finding.ended_at)}"
 
 

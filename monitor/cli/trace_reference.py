@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from monitor.cli.stored_features import StoredFeatures
     from monitor.cli.trace_findings import Findings
+    from monitor.features.base import FeatureSpec
     from monitor.store.base import TraceStore
     from monitor.store.query import StoredOutput
 
@@ -78,11 +79,14 @@ def reference_for(
     changed = findings.changed_since
     before = one.time if changed is None or changed.began_at is None else changed.began_at
     alert = None if changed is None else changed.id
-    outputs = _bounded(traces.search(Search(of_stream=one.stream, until=before, limit=most)))
+    stored = traces.search(Search(of_stream=one.stream, until=before, limit=most))
+    outputs = _bounded(stored)
     none, usual = None, {}
     if len(outputs) < LEAST_VALUES:
         what = "this one" if alert is None else f"alert {alert} began"
-        none = f"the store has {len(outputs)} outputs of the stream from before {what}, {LEAST_VALUES} are needed"
+        none = f"outputs of the stream from before {what} in the store: {len(stored)}, and {LEAST_VALUES} are needed"
+        if len(outputs) < len(stored):
+            none = f"outputs before {what} are so long that {len(outputs)} of them have {MOST_CHARS:,} characters"
     else:
         usual = usual_of(features, measure.of(outputs))
     since = outputs[-1].time if outputs else None
@@ -118,11 +122,18 @@ def _usual(value: Any, values: Sequence[Any], outputs: int) -> Usual:
         share = sum(values) / len(values)
         return Usual(values=len(values), share=share, mark=missing or _mark_share(value, share if value else 1 - share))
     if isinstance(values[0], str):
-        counted = Counter(values)
-        common, number = counted.most_common(1)[0]
-        share = (number if value is None else counted[value]) / len(values)
-        return Usual(values=len(values), share=share, common=common, mark=missing or _mark_share(value, share))
+        return _usual_text(value, values, missing)
     return _usual_number(value, values, missing)
+
+
+def _usual_text(value: str | None, values: Sequence[str], missing: str | None) -> Usual:
+    counted = Counter(values)
+    common, number = counted.most_common(1)[0]
+    share = (number if value is None else counted[value]) / len(values)
+    # Where rare values are usual, as of the first amount that a text states, a rare one says nothing.
+    of_rare = sum(count for count in counted.values() if count < RARE * len(values)) / len(values)
+    mark = missing or (_mark_share(value, share) if of_rare <= 2 * RARE else None)
+    return Usual(values=len(values), share=share, common=common, mark=mark)
 
 
 def _mark_share(value: Any, share: float) -> str | None:
@@ -134,7 +145,10 @@ def _mark_share(value: Any, share: float) -> str | None:
 def _usual_number(value: float | None, values: Sequence[float], missing: str | None) -> Usual:
     import numpy as np
 
-    least, low, median, high, most = np.quantile(values, [0.0, RARE, 0.5, 1 - RARE, 1.0]).tolist()
+    # Values that outputs really have: no fraction of a count.
+    least, low, median, high, most = np.quantile(
+        values, [0.0, RARE, 0.5, 1 - RARE, 1.0], method="inverted_cdf"
+    ).tolist()
     mark = missing
     if value is not None and value > high:
         mark = "above all" if value > most else "above"
@@ -144,7 +158,7 @@ def _usual_number(value: float | None, values: Sequence[float], missing: str | N
 
 
 def print_features(
-    console: Console, features: Mapping[str, Any], reference: Reference | None, units: Mapping[str, str]
+    console: Console, features: Mapping[str, Any], reference: Reference | None, specs: Mapping[str, FeatureSpec]
 ) -> None:
     """The section `features`: a table with the reference, those outside first, or lines without."""
     if reference is None or reference.none:
@@ -161,7 +175,7 @@ def print_features(
         f"before {before} ({moment(reference.since)} to {moment(reference.before)})",
         soft_wrap=True,
     )
-    console.print(_table(features, reference.features, units))
+    _print_beside(console, features, reference.features, specs)
 
 
 _LEGEND = (
@@ -170,36 +184,53 @@ _LEGEND = (
 )
 
 
-def _table(features: Mapping[str, Any], usual: Mapping[str, Usual], units: Mapping[str, str]) -> Any:
+def _print_beside(
+    console: Console, features: Mapping[str, Any], usual: Mapping[str, Usual], specs: Mapping[str, FeatureSpec]
+) -> None:
+    """A table, or on a narrow terminal a line for each feature."""
     from rich.text import Text
 
-    from monitor.alerting.rendering.terminal_text import plain
     from monitor.cli.fitted_table import FittedTable
 
-    table = FittedTable(
-        "feature", "this output", "usual", "outside", prose=("this output", "usual"), caption=Text(_LEGEND)
-    )
-    shown = [name for name, one in usual.items() if features.get(name) is not None or one.mark]
-    for name in sorted(shown, key=lambda each: usual[each].mark is None):
+    table = FittedTable("feature", "this output", "usual", "outside", caption=Text(_LEGEND))
+    lines = []
+    opaque = {name for name, spec in specs.items() if spec.opaque}  # numbers that tell a person nothing: in --json
+    shown = [name for name, one in usual.items() if (features.get(name) is not None or one.mark) and name not in opaque]
+    for name in sorted(shown, key=lambda each: _ORDER.index(usual[each].mark)):
         one, value = usual[name], features.get(name)
         style = "" if one.mark is None else "red" if one.mark in _STRONG else "yellow"
-        table.add_row(
-            name,
-            Text("-" if value is None else plain(str(value)), style=style),
-            _shown(one, value, units.get(name, "")),
-            Text(one.mark or "", style=style),
-        )
-    return table
+        here, beside, mark = _value(value), _beside(one, value, specs.get(name)), one.mark or ""
+        table.add_row(name, Text(here, style=style), beside, Text(mark, style=style))
+        lines.append(Text(f"  {name}: {here}, usual: {beside}{', ' if mark else ''}{mark}", style=style))
+    if table.fits(console.width):
+        console.print(table)
+        return
+    for line in (*lines, Text(_LEGEND)):
+        console.print(line, soft_wrap=True)
 
 
 _STRONG = ("above all", "below all", "never")
 """Marks of what no output of the reference has."""
+_ORDER = (*_STRONG, "missing", "rare", "above", "below", None)
+"""Of the table's rows, by their marks."""
 
 
-def _shown(one: Usual, value: Any, unit: str) -> str:
+def _value(value: Any) -> str:
+    from monitor.alerting.rendering.number_format import amount
+    from monitor.alerting.rendering.terminal_text import plain
+
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return plain(value) if isinstance(value, str) else amount(value)
+
+
+def _beside(one: Usual, value: Any, spec: FeatureSpec | None) -> str:
     from monitor.alerting.rendering.number_format import amount, share
     from monitor.alerting.rendering.terminal_text import plain
 
+    unit = "" if spec is None else spec.unit
     if one.median is not None and one.low is not None and one.high is not None:
         return f"{amount(one.median)} ({amount(one.low)} to {amount(one.high)}) {unit}".rstrip()
     if one.common is not None and one.share is not None:

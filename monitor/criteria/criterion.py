@@ -20,6 +20,8 @@ JUDGED_STREAM = "~judged/"
 """Beginning of the name of the derived stream of a stream's judged outputs."""
 ANCHOR_STREAM = "~anchor/"
 """Beginning of the name of the derived stream of a criterion's anchors."""
+EVALUATOR_STREAM = "~evaluator/"
+"""Beginning of the name of the stream that an evaluator's alerts carry; globs of `streams` match it as any other."""
 
 CriterionName = Annotated[
     str, matching(r"[a-z][a-z0-9_]{0,63}", "a name of 1 to 64 small letters, digits and _, beginning with a letter")

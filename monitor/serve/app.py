@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def build_app(services: Services, routes: Sequence[Route] = ROUTES) -> ASGIApp:
-    """The application. Its start starts the parts of `services`, its end closes them."""
+    """The application. Its start starts the parts of `services`, its end closes them and `services`."""
     routes = (*routes, _openapi(routes))
     limits = Limits.of(services)
     by_path: dict[str, dict[str, Endpoint]] = {}
@@ -50,6 +50,7 @@ def build_app(services: Services, routes: Sequence[Route] = ROUTES) -> ASGIApp:
         finally:
             for part in reversed(started):
                 await anyio.to_thread.run_sync(part.close)
+            await anyio.to_thread.run_sync(services.close)
 
     app = Starlette(
         routes=[StarletteRoute(path, _ByMethod(of), methods=list(of)) for path, of in by_path.items()],

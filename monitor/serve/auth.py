@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from monitor.serve.context import TokenLike
+from monitor.actions.states import Token
+from monitor.ledger.base import Ledger
 from monitor.serve.problem import Problem
 from monitor.serve.scopes import Scope
 
@@ -27,15 +27,15 @@ def secret_of(values: Sequence[str]) -> str:
     return secret
 
 
-def identified(ledger: Any, secret: str, now: float) -> TokenLike:
+def identified(ledger: Ledger, secret: str, now: float) -> Token:
     """The token with this secret, where it is valid at `now`. Raises `Problem` 401: which of them fails is not said."""
-    token: TokenLike | None = ledger.token_find(secret, now)
+    token = ledger.token_find(secret, now)
     if token is None:
         raise _unauthorized("The token is not known, has expired, or was revoked.", "invalid_token")
     return token
 
 
-def allow(token: TokenLike, scopes: Sequence[Scope]) -> None:
+def allow(token: Token, scopes: Sequence[Scope]) -> None:
     """Raises `Problem` 403 where the token has none of these scopes."""
     if not any(scope.value in token.scopes for scope in scopes):
         wanted = " or ".join(scopes)

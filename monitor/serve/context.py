@@ -7,26 +7,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from monitor.actions.states import Token
+from monitor.ledger.base import Ledger
 from monitor.serve.problem import Problem
+from monitor.serve.traces import Traces
+from monitor.telemetry.serve_stats import ServeStats
 
 if TYPE_CHECKING:
+    from monitor.publisher import OutputPublisher
     from monitor.settings import Settings
-    from monitor.store.base import TraceStore
 
 T = TypeVar("T")
 
-
-class TokenLike(Protocol):
-    """A token that was found by its secret."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102  see the class
-    @property
-    def scopes(self) -> Any: ...  # noqa: D102
-    @property
-    def app(self) -> str | None: ...  # noqa: D102
-    @property
-    def person(self) -> str | None: ...  # noqa: D102
+DEFAULT_APP = "default"
+EVERY_APP = "*"
+"""The app of a token of a person who looks at, or decides on, the actions of all applications."""
 
 
 class Part(Protocol):
@@ -57,21 +52,32 @@ class Services:
         Where feedback goes, None without Kafka.
     clock
         Seconds since 1970.
+    stats
+        What this process counts.
     parts
         Parts of other owners by their class: `services.part(StreamStates)`.
     """
 
     settings: Settings
-    ledger: Any
-    traces: TraceStore | None = None
-    publisher: Any = None
+    ledger: Ledger
+    traces: Traces | None = None
+    publisher: OutputPublisher | None = None
     clock: Callable[[], float] = time.time
+    stats: ServeStats = field(default_factory=ServeStats)
     parts: dict[type, Any] = field(default_factory=dict)
 
     def part(self, kind: type[T]) -> T:
-        """The part of this class; the service is built with it (`monitor.serve.parts`)."""
+        """The part of this class; the service is built with it (`PARTS` of `monitor.serve.parts`)."""
         found: T = self.parts[kind]
         return found
+
+    def close(self) -> None:
+        """Hand over what waits, and release connections and files."""
+        if self.publisher is not None:
+            self.publisher.close()
+        if self.traces is not None:
+            self.traces.close()
+        self.ledger.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,7 @@ class Context:
     """
 
     services: Services
-    token: TokenLike | None
+    token: Token | None
     path: Mapping[str, str]
     query: Any
     headers: Mapping[str, str]
@@ -106,19 +112,19 @@ class Context:
         return self.services.settings
 
     @property
-    def ledger(self) -> Any:
+    def ledger(self) -> Ledger:
         """The ledger of actions."""
         return self.services.ledger
 
     @property
-    def traces(self) -> TraceStore:
-        """The trace store; raises `Problem` where the settings have none."""
+    def traces(self) -> Traces:
+        """The trace store, `with ctx.traces.reading() as store`; raises `Problem` where the settings have none."""
         if self.services.traces is None:
             raise Problem(501, "no-trace-store", "This installation has no trace store: set store.location.")
         return self.services.traces
 
     @property
-    def requester(self) -> TokenLike:
+    def requester(self) -> Token:
         """The token, in a route that needs one."""
         if self.token is None:
             raise LookupError("this route is open to everyone: it has no token")
@@ -126,8 +132,21 @@ class Context:
 
     @property
     def action_scope(self) -> str:
-        """The scope (application) of the actions that this token proposes and claims."""
-        return self.requester.app or "default"
+        """The scope (application) of the actions that this token proposes and claims: its own, whatever is asked."""
+        if self.requester.app == EVERY_APP:
+            raise Problem(403, "no-app", f"The token {self.requester.name} is for every app, so it acts for none.")
+        return self.requester.app
+
+    def scope_of(self, asked: str | None) -> str:
+        """The scope of an action that a person looks at or decides on; `asked`: the app that the request names."""
+        return self.scopes_of(asked) or DEFAULT_APP
+
+    def scopes_of(self, asked: str | None) -> str | None:
+        """The same for lists; None: those of all apps. Raises `Problem` 403 for an app that is not the token's."""
+        own = self.requester.app
+        if own == EVERY_APP or asked in (None, own):
+            return asked if own == EVERY_APP else own
+        raise Problem(403, "other-app", f"The token {self.requester.name} is for the app {own}, not for another one.")
 
     def part(self, kind: type[T]) -> T:
         """A part of another owner: see `Services.part`."""

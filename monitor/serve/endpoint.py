@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 import uuid
@@ -14,12 +15,17 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from monitor.actions.states import Token
+from monitor.errors import OqmError
 from monitor.serve.auth import allow, identified, secret_of
 from monitor.serve.body import decode_body, decode_path, decode_query, read_body
-from monitor.serve.context import Context, Services, TokenLike
+from monitor.serve.context import Context, Services
 from monitor.serve.problem import CONTENT_TYPE, Problem
 from monitor.serve.rate_limit import RateLimit
+from monitor.serve.refusals import problem_of
 from monitor.serve.route import Answer, Route
+
+log = logging.getLogger(__name__)
 
 JSON = "application/json"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -61,6 +67,19 @@ class Endpoint:
 
     async def __call__(self, request: Request) -> Response:
         """The answer; problems are answers too, and only errors of ours are raised."""
+        stats, began = self._services.stats, self._limits.clock()
+        stats.in_flight += 1
+        status = 500
+        try:
+            response = await self._answered(request)
+            status = response.status_code
+        finally:
+            stats.in_flight -= 1
+            stats.requests[self._route.name, str(status)] += 1
+            stats.seconds[self._route.name].observe(self._limits.clock() - began)
+        return response
+
+    async def _answered(self, request: Request) -> Response:
         request_id = request_id_of(request)
         body_read = False
         try:
@@ -77,14 +96,19 @@ class Endpoint:
             else:
                 answer = Answer(*handler(context, body))
             response = _response(answer, request_id)
-        except Problem as problem:
+        except OqmError as error:
+            problem = problem_of(error)
+            if problem is None:
+                raise
+            if problem.status == 503:
+                log.error("request %s (%s): %s", request_id, self._route.name, error)
             response = problem_response(problem, request_id)
         if not body_read and _has_body(request):
             # Nobody reads it any more: without this, a client could keep the connection for ever by sending slowly.
             response.headers["Connection"] = "close"
         return response
 
-    async def _token(self, request: Request) -> TokenLike | None:
+    async def _token(self, request: Request) -> Token | None:
         if not self._route.scopes:
             return None
         secret = secret_of(request.headers.getlist("authorization"))
@@ -96,7 +120,7 @@ class Endpoint:
         allow(token, self._route.scopes)
         return token
 
-    def _context(self, request: Request, token: TokenLike | None, request_id: str) -> Context:
+    def _context(self, request: Request, token: Token | None, request_id: str) -> Context:
         query = None
         if self._route.query is not None:
             query = decode_query(request.scope["query_string"], self._route.query)

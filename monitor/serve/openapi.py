@@ -47,7 +47,7 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
 
 
 def _structs(route: Route) -> list[Any]:
-    return [one for one in (route.request, *route.responses.values()) if one not in (None, str)]
+    return [one for one in (route.request, *route.responses.values()) if one not in (None, str, Any)]
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -81,6 +81,8 @@ def _operation(route: Route) -> dict[str, Any]:
 def _response(route: Route, status: int, struct: Any) -> dict[str, Any]:
     if isinstance(struct, type) and struct is not str and issubclass(struct, ProblemDetail):
         found = _problem(_title(status))
+    elif struct is Any:
+        found = {"description": _title(status), "content": {"application/json": {"schema": {}}}}
     elif struct is None:
         found = {"description": _title(status)}
     elif struct is str:

@@ -18,8 +18,9 @@ class ProblemDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Why a request was not done, and what to change.
 
     `type` says which problem it is, for programs; `detail` says it for people. `pointer` names the field of the body
-    that is wrong (a JSON path), `retry_after_s` after how many seconds the same request may succeed, `action` the state
-    of the action it was about, and `request_id` finds the request in the server's log.
+    that is wrong (a JSON path), `differs` what of an action is not as before (kind, fields, text, policy),
+    `retry_after_s` after how many seconds the same request may succeed, `action` the action as it is now, and
+    `request_id` finds the request in the server's log.
     """
 
     type: str
@@ -28,6 +29,7 @@ class ProblemDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     detail: str
     request_id: str = ""
     pointer: str = ""
+    differs: str = ""
     retry_after_s: float | None = None
     action: Any = None
 

@@ -31,6 +31,7 @@ from monitor.evaluators.registry import EvaluatorSettings
 from monitor.settings.broker import Broker
 from monitor.settings.cascades import Cascades
 from monitor.settings.derived import feedback_detection, judged_detection
+from monitor.settings.gate import Gate
 from monitor.settings.judging import Judging
 from monitor.settings.part import Part
 from monitor.settings.serve import Serve
@@ -125,6 +126,7 @@ class Settings(Part):
         (), description="evaluation models that judge a sample of the outputs by criteria (streams[].criteria)"
     )
     judging: Judging = Field(default_factory=Judging)
+    gate: Gate = Field(default_factory=Gate)
     serve: Serve = Field(default_factory=Serve)
     cascades: Cascades = Field(default_factory=Cascades)
     metrics: Metrics = Field(default_factory=Metrics)

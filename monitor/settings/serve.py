@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from monitor.config_values.durations import Duration
+from monitor.config_values.plain_errors import MisplacedError
 from monitor.settings.part import Part
 
 
@@ -40,4 +41,14 @@ class Serve(Part):
     graceful_stop: Duration = Field(
         20.0, gt=0, validate_default=True, description="how long requests in flight may take to finish after SIGTERM"
     )
+    cert_file: str | None = Field(None, description="PEM file of the certificate for HTTPS; null: plain HTTP")
+    key_file: str | None = Field(None, description="PEM file of its key")
     limits: ServeLimits = Field(default_factory=ServeLimits)
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Serve:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise MisplacedError(
+                "cert_file and key_file go together", "cert_file" if self.key_file is None else "key_file"
+            )
+        return self

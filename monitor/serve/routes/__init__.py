@@ -3,9 +3,32 @@
 from __future__ import annotations
 
 from monitor.serve.route import Route
-from monitor.serve.routes import health, whoami
+from monitor.serve.routes import (
+    actions,
+    approvals,
+    audit,
+    feedback,
+    gate,
+    health,
+    metrics,
+    outcomes,
+    policies,
+    quality,
+    traces,
+    whoami,
+)
 
 ROUTES: tuple[Route, ...] = (
-    *health.ROUTES,
+    *gate.ROUTES,
+    *policies.ROUTES,
+    *actions.ROUTES,
+    *outcomes.ROUTES,
+    *approvals.ROUTES,
+    *quality.ROUTES,
+    *traces.ROUTES,
+    *feedback.ROUTES,
+    *audit.ROUTES,
     *whoami.ROUTES,
+    *health.ROUTES,
+    *metrics.ROUTES,
 )

@@ -10,18 +10,28 @@ from monitor.serve.scopes import Scope
 
 
 class Whoami(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A token's name and rights; `app` is whose actions it proposes and claims, `person` who approves with it."""
+    """A token's name and rights; `app` is whose actions it is for, `person` who decides with it."""
 
     name: str
     scopes: list[str]
-    app: str | None = None
-    person: str | None = None
+    app: str
+    person: str = ""
+    expires_at: float | None = None
 
 
 def whoami(ctx: Context, _: None) -> Answer:
     """The token of the request."""
     token = ctx.requester
-    return Answer(200, Whoami(name=token.name, scopes=sorted(token.scopes), app=token.app, person=token.person))
+    return Answer(
+        200,
+        Whoami(
+            name=token.name,
+            scopes=sorted(token.scopes),
+            app=token.app,
+            person=token.person,
+            expires_at=token.expires_at,
+        ),
+    )
 
 
 ROUTES = (
