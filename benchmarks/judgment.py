@@ -216,7 +216,7 @@ def labels(plan: Plan, report: Report) -> None:
                 )
                 for name, is_v in (("pass", True), ("fail", False))
             }
-            both = corrected(cells, {"all": 1.0}, all_judged=True, looked_share=n / size)
+            both = corrected(cells, {"all": 1.0}, all_judged=True)
             assert both is not None
             alone = wilson(float(g.sum()), n)
             finite = (1 - n / size) ** 0.5

@@ -61,6 +61,10 @@ class TraceStore(Protocol):
         """The newest transition of the alert with an id."""
         ...
 
+    def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
+        """The keys of those judgments, each given by its day and key, that are stored with a verdict."""
+        ...
+
     def alerts(self, stream: str) -> list[StoredAlert]:
         """Alerts of a stream, and of verdicts and feedback on its outputs, by their newest transition; newest first.
 

@@ -126,6 +126,16 @@ class SqliteStore:
                     return found
         return None
 
+    def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
+        """As the protocol says."""
+        found: set[str] = set()
+        there = set(self._days())
+        for day in {day for day, _ in judgments}:
+            if (name := _file_of(day)) in there:
+                with self._transaction(name) as connection:
+                    found |= sql.with_verdict(connection, [one for one in judgments if one[0] == day])
+        return found
+
     def alerts(self, stream: str) -> list[StoredAlert]:
         """As the protocol says."""
         found: dict[str, StoredAlert] = {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from monitor.actions.cascade import EdgeKind
@@ -17,15 +18,20 @@ MOST_ALERTS = 1_000
 
 
 class Fresh:
-    """Outputs that follow from something, and alerts. Written by one thread, taken by another."""
+    """Outputs that follow from something, and alerts. Written by one thread, taken by another.
 
-    def __init__(self) -> None:
+    `clock` gives seconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._targets: deque[tuple[float, str]] = deque(maxlen=MOST_WAITING)
         self._alerts: deque[Mapping[str, Any]] = deque(maxlen=MOST_ALERTS)
 
-    def add(self, incoming: Incoming, now: float) -> None:
-        """Note what a transaction has written at `now`, seconds since 1970."""
+    def add(self, incoming: Incoming) -> None:
+        """Note what a transaction has written now."""
+        now = self._clock()
         targets = [row["target"] for row in incoming.edges if row["kind"] != EdgeKind.SPAN.value]
         with self._lock:
             self._targets.extend((now, target) for target in targets)

@@ -76,7 +76,8 @@ class Monitor:
         self.start()
         self.token = self.ledger.token_create("app", ["gate", "act", "read"], self.now())
         self.people = {
-            name: self.ledger.token_create(name, ["approve", "read"], self.now(), person=name) for name in ("ann", "ben")
+            name: self.ledger.token_create(name, ["approve", "read"], self.now(), person=name)
+            for name in ("ann", "ben")
         }
 
     def now(self) -> float:

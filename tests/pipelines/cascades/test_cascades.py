@@ -183,12 +183,14 @@ def test_where_nothing_followed_nothing_is_said(both: Both) -> None:
 
 
 def test_what_was_written_waits_and_is_bounded() -> None:
-    fresh = Fresh()
-    fresh.add(incoming(chained("a", ["s"] * 4)), 10.0)
-    fresh.add(incoming([chain.output("x", "s", 0, trace=Trace(trace_id="t", span_id="0a"))]), 20.0)
+    now = 10.0
+    fresh = Fresh(lambda: now)
+    fresh.add(incoming(chained("a", ["s"] * 4)))
+    now = 20.0
+    fresh.add(incoming([chain.output("x", "s", 0, trace=Trace(trace_id="t", span_id="0a"))]))
     assert fresh.targets(9.0, 10) == []
     assert fresh.targets(10.0, 2) == ["a1", "a2"]
     assert fresh.targets(30.0, 10) == ["a3"]
     for start in range(0, 2 * MOST_WAITING, 1_000):
-        fresh.add(incoming(chained(f"b{start}-", ["s"] * 1_001)), 30.0)
+        fresh.add(incoming(chained(f"b{start}-", ["s"] * 1_001)))
     assert len(fresh.targets(30.0, 10**6)) == MOST_WAITING

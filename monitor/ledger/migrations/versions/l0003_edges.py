@@ -6,11 +6,11 @@ from alembic import op
 from sqlalchemy import Column, Text
 
 revision = "l0003"
-down_revision = "l0001"
+down_revision = "l0002"
 
 
 def upgrade() -> None:
-    """From actions, votes and the audit log."""
+    """From reviews."""
     op.create_table(
         "action_cause",
         Column("cause", Text, primary_key=True),
