@@ -510,8 +510,8 @@ _TABLE: dict[FindingKind, KindInfo] = {
         meaning="Outputs follow from one another in a loop or a long chain, or one output led to very many actions.",
         next_steps=(
             "Stop what sends the last step of the chain: each round costs money, and may act.",
-            "See what followed and what can still be undone: oqm cascade, with the first output's id (below).",
-            "Reject what has not begun and undo what must not stand: oqm cascade with --reject and --undo.",
+            "See what followed and what can still be undone, by the first output's id (below): oqm cascade EVENT",
+            "Reject what has not begun, and undo what must not stand, with --reject and --undo of the same command.",
             "If so much is usual for this stream, raise its limit under cascades in the settings.",
         ),
         trigger=Trigger.ELSEWHERE,

@@ -127,7 +127,7 @@ def test_one_alert_fires_in_a_stream_until_nothing_more_follows(both: Both) -> N
     assert fired.title.startswith("Outputs follow from one another in a loop: shop/triage came 6 times in one chain")
     assert fired.cause == (
         "From a0 (shop/answer) followed 11 outputs (shop/triage 6, shop/answer 5) and 0 actions. The chain has come to "
-        "a10. From 6 on this is reported (cascades.repeats)."
+        "a11. From 6 on this is reported (cascades.repeats)."
     )
     assert fired.examples.after == ["a0", "a11"]
     # Another worker takes over, and it ends there.
