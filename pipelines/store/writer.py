@@ -150,8 +150,7 @@ class StoreWriter:
                 committed = now
             if self._gauges.due(mine=TopicPartition(self._topics.outputs.name, 0) in consumer.assignment()):
                 self._until_it_answers(self._gauges.measure, consumer)
-            if now - noted >= NOTE_EVERY_S:
-                self._note_alerts_read(consumer)
+            if now - noted >= NOTE_EVERY_S and self._note_alerts_read(consumer):
                 noted = now
             if now - dropped >= DROP_EVERY_S:
                 self._drop_ended_days()
@@ -195,16 +194,19 @@ class StoreWriter:
             return {partition: position for partition, position in found.items() if partition in known}
         return found
 
-    def _note_alerts_read(self, consumer: Any) -> None:
-        """Note in the store up to when the alerts of this worker's partitions are in it."""
+    def _note_alerts_read(self, consumer: Any) -> bool:
+        """Note in the store up to when the alerts of this worker's partitions are in it; whether that is known yet."""
         facts, incoming = self._topics.alerts, Incoming()
         for where in consumer.assignment():
             if where.topic == facts.name:
                 end = consumer.highwater(where)  # by the last answer of the broker, half a second old at most
-                at_end = end is not None and consumer.position(where) >= end
+                if end is None:
+                    return False
+                at_end = consumer.position(where) >= end
                 incoming.alerts_read[facts.id, where.partition] = self._clock() if at_end else 0.0
-        if incoming.alerts_read:
-            self._until_it_answers(lambda store: store.write(incoming), consumer)
+        if not incoming.alerts_read:
+            return False
+        return self._until_it_answers(lambda store: store.write(incoming), consumer)
 
     def _until_it_answers(self, act: Callable[[TraceStore], None], consumer: Any) -> bool:
         """Do `act` with the store, and again while the database is away; False where the writer is stopped meanwhile.
