@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.serve.problem import CONTENT_TYPE, TYPE_PREFIX, ProblemDetail
+from monitor.serve.problem import CONTENT_TYPE, TYPE_PREFIX, ProblemDetail, phrase
 from monitor.serve.route import Route
 from monitor.serve.scopes import MEANINGS
 
@@ -80,16 +80,16 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _response(route: Route, status: int, struct: Any) -> dict[str, Any]:
     if isinstance(struct, type) and struct is not str and issubclass(struct, ProblemDetail):
-        found = _problem(_title(status))
+        found = _problem(phrase(status))
     elif struct is Any:
-        found = {"description": _title(status), "content": {"application/json": {"schema": {}}}}
+        found = {"description": phrase(status), "content": {"application/json": {"schema": {}}}}
     elif struct is None:
-        found = {"description": _title(status)}
+        found = {"description": phrase(status)}
     elif struct is str:
-        found = {"description": _title(status), "content": {"text/plain": {"schema": {"type": "string"}}}}
+        found = {"description": phrase(status), "content": {"text/plain": {"schema": {"type": "string"}}}}
     else:
         schema = {"$ref": _SCHEMA.format(name=_name(struct))}
-        found = {"description": _title(status), "content": {"application/json": {"schema": schema}}}
+        found = {"description": phrase(status), "content": {"application/json": {"schema": schema}}}
     if headers := route.headers.get(status):
         found["headers"] = {
             name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in headers.items()
@@ -100,12 +100,6 @@ def _response(route: Route, status: int, struct: Any) -> dict[str, Any]:
 def _problem(description: str) -> dict[str, Any]:
     schema = {"$ref": _SCHEMA.format(name=_name(ProblemDetail))}
     return {"description": description, "content": {CONTENT_TYPE: {"schema": schema}}}
-
-
-def _title(status: int) -> str:
-    from http import HTTPStatus
-
-    return HTTPStatus(status).phrase
 
 
 def _name(struct: Any) -> str:
