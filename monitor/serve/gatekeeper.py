@@ -168,7 +168,7 @@ class Gatekeeper:
             return None  # the ledger refuses it as a mismatch, and counts it
         if known.state in (State.HELD, State.ALLOWED, State.FAILED):
             same = known.text_hash == text and known.policy_version == self.policy.version
-            return known if same else None  # decided anew; earlier votes do not count for another text
+            return known if same else None  # decided again; earlier votes do not count for another text
         return known
 
     def _propose(

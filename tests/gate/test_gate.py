@@ -42,7 +42,7 @@ def test_a_draft_that_fails_a_check_is_held_with_the_checks_name(monitor: Monito
     held = monitor.ledger.get("default", "email:1")
     assert held.payload == {"output": PROMISE}
     assert held.reasons[0].startswith("check(no_promises): The output ")
-    # Another text under the same key is decided anew.
+    # Another text under the same key is decided again.
     assert ask(gate, "email:1", DRAFT) == ("pass", [])
 
 
