@@ -42,6 +42,7 @@ from pipelines.roles import Role
 from pipelines.stages.base import Stage, StageServices
 from pipelines.stages.build_stages import ConsumerHooks, ReplayMode, StageBuilder
 from pipelines.stages.detect import Detect
+from pipelines.stages.draw import salt_of
 from pipelines.stages.notify.configured_sinks import ConfiguredSinks
 from pipelines.stages.notify.stage import Notify
 from pipelines.store.writer import StoreWriter
@@ -179,7 +180,8 @@ class Worker:
                 settings.broker, self._group, stages.values(), self.stats, self._end, folder, time.time
             )
             if Role.STORE in self.roles and settings.store.location:
-                store = StoreWriter(settings, topics, self.stats, self._end_from_thread)
+                salt = salt_of(settings, topics)
+                store = StoreWriter(settings, topics, salt, self.stats, self._end_from_thread)
                 store.start()
                 stack.push_async_callback(asyncio.to_thread, store.stop)
             if Role.JUDGE in self.roles and settings.judged:

@@ -25,6 +25,7 @@ from monitor.cli import (
     quality,
     reference,
     replay,
+    review,
     schema,
     serve,
     streams,
@@ -77,6 +78,7 @@ def build_app() -> typer.Typer:
     app.add_typer(events.group(), name="event")
     app.add_typer(deadletter.group(), name="deadletter")
     app.add_typer(streams.group(), name="streams")
+    app.add_typer(review.group(), name="review")
     return app
 
 

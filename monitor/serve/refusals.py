@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monitor.actions.review import NoSuchItem, NotYours, ReviewError, StaleLease
 from monitor.actions.states import (
     ActionError,
     InvalidAction,
@@ -48,6 +49,14 @@ def problem_of(error: OqmError) -> Problem | None:
             return Problem(_STATUS[error.reason], error.reason.value.replace("_", "-"), _sentence(error))
         case ActionError():
             return Problem(409, "refused", _sentence(error))
+        case NoSuchItem():
+            return Problem(404, "no-such-item", _sentence(error))
+        case StaleLease():
+            return Problem(409, "stale-lease", _sentence(error))
+        case NotYours():
+            return Problem(409, "not-yours", _sentence(error))
+        case ReviewError():
+            return Problem(422, "invalid-review", _sentence(error))
         case LedgerError():
             detail = "The ledger's database does not answer. It is not known whether a change was made: ask again."
             return Problem(503, "ledger-unavailable", detail, retry_after_s=RETRY_DATABASE_S)

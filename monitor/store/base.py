@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from monitor.errors import OqmError
@@ -40,6 +41,10 @@ class TraceStore(Protocol):
 
     def judgments(self, event: str) -> list[StoredJudgment]:
         """The judgments of the outputs with an id, the oldest first."""
+        ...
+
+    def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
+        """The keys of those judgments, each given by its day and key, that are stored with a verdict."""
         ...
 
     def alerts(self, stream: str) -> list[StoredAlert]:

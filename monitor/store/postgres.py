@@ -92,6 +92,11 @@ class PostgresStore:
         with self._transaction() as connection:
             return sql.judged(connection, sql.judging(event))
 
+    def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return sql.with_verdict(connection, judgments)
+
     def alerts(self, stream: str) -> list[StoredAlert]:
         """As the protocol says."""
         with self._transaction() as connection:

@@ -17,6 +17,7 @@ from monitor.store.tables import consumed, judgment, output, prompt, violation
 
 _SEPARATOR = ","
 """Between names of criteria, which are small letters, digits and _."""
+KEYS_AT_ONCE = 400  # keys that one query looks up: older versions of SQLite take 999 parameters
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -116,6 +117,17 @@ def judged(connection: Connection, statement: Select[Any]) -> list[StoredJudgmen
         )
         for row in connection.execute(statement).mappings()
     ]
+
+
+def with_verdict(connection: Connection, judgments: Sequence[tuple[int, str]]) -> set[str]:
+    """The keys of those judgments, by day and key, that are stored with a verdict."""
+    columns, found = judgment.c, set()
+    for start in range(0, len(judgments), KEYS_AT_ONCE):
+        part = judgments[start : start + KEYS_AT_ONCE]
+        days, keys = {day for day, _ in part}, {key for _, key in part}
+        wanted = select(columns.key).where(columns.day.in_(days), columns.key.in_(keys), columns.passed.is_not(None))
+        found |= set(connection.scalars(wanted))
+    return found
 
 
 def _selected() -> Select[Any]:

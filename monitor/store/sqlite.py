@@ -10,7 +10,7 @@ of its file, and the positions last: after a death in between, the same messages
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -88,6 +88,16 @@ class SqliteStore:
             with self._transaction(name) as connection:
                 found += sql.judged(connection, sql.judging(event))
         return sorted(found, key=lambda one: one.judged_at)[:MAX_RESULTS]
+
+    def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
+        """As the protocol says."""
+        found: set[str] = set()
+        there = set(self._days())
+        for day in {day for day, _ in judgments}:
+            if (name := _file_of(day)) in there:
+                with self._transaction(name) as connection:
+                    found |= sql.with_verdict(connection, [one for one in judgments if one[0] == day])
+        return found
 
     def alerts(self, stream: str) -> list[StoredAlert]:
         """As the protocol says."""

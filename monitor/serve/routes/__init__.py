@@ -14,6 +14,7 @@ from monitor.serve.routes import (
     outcomes,
     policies,
     quality,
+    reviews,
     traces,
     whoami,
 )
@@ -24,6 +25,7 @@ ROUTES: tuple[Route, ...] = (
     *actions.ROUTES,
     *outcomes.ROUTES,
     *approvals.ROUTES,
+    *reviews.ROUTES,
     *quality.ROUTES,
     *traces.ROUTES,
     *feedback.ROUTES,

@@ -12,6 +12,7 @@ from monitor.errors import InvalidEvent
 from monitor.events.times import moment_of
 from monitor.judgment.quality import Quality
 from monitor.judgment.slices import CLASSES, Slice
+from monitor.ledger.labels import labels
 from monitor.serve.context import Context
 from monitor.serve.problem import Problem
 from monitor.serve.route import Answer, Route
@@ -54,8 +55,11 @@ def quality(ctx: Context, _: None) -> Answer:
     def judged(stream: str) -> list[str]:
         return [criterion.name for criterion in ctx.settings.criteria_of(stream) if criterion.judged]
 
+    people = labels(
+        ctx.ledger, *window.period, stream=window.stream, criterion=window.criterion, where=window.where, by=window.by
+    )
     with ctx.traces.reading() as store:
-        found = estimates(store, window, judged, always_valid=not query.one_look)
+        found = estimates(store, window, judged, always_valid=not query.one_look, labels=people)
     return Answer(200, QualityAnswer(estimates=[_readable(one, ctx.settings.store.segment) for one in found]))
 
 
