@@ -140,6 +140,7 @@ class Gatekeeper:
         decision = after_attempts(asked.kind, self.policy, asked.failed or 0)
         if asked.journaled is not None and asked.journaled.answer is not Answer.PASS:
             decision = Decision(answer=asked.journaled.answer, reasons=tuple(asked.journaled.reasons))
+            self._record_alone(asked, scope, requester, now)
         if decision.answer in (Answer.PASS, Answer.FALL_BACK):
             return GateAnswer(
                 answer=decision.answer,
