@@ -87,7 +87,7 @@ def test_a_default_warning_gives_way_to_a_short_wait(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "warnings"),
     [
-        ("{decide: checked}", ["hold_if: holds everything: alerts", "hold_if: check holds nothing"]),
+        ("{decide: checked}", ["hold_if: holds everything: the state", "hold_if: check holds nothing"]),
         ("{decide: checked, hold_if: [drift]}", ["hold_if: drift is never seen"]),
         ("{decide: checked, hold_if: [duplicate], on_unknown: retry}", ["on_unknown: retry may act twice"]),
         ("{decide: checked, hold_if: [duplicate], least_quality: 0.9}", ["least_quality: holds everything"]),
