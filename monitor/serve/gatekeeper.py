@@ -37,7 +37,7 @@ from monitor.serve.problem import Problem
 from monitor.serve.streams import StreamStates
 
 SAME_INTENT = 0.6
-"""Cosine of two texts' embeddings from which they say nearly the same. Of AlpacaEval's answers, 93 % of those of two
+"""Cosine of two texts' embeddings from which they say nearly the same. Of AlpacaEval's answers, 94 % of those of two
 models to one instruction are as near, and 0.4 % of those to two instructions (`benchmarks/gate.py --similar`)."""
 MAX_SIMILAR = (
     50  # earlier actions to one target within minutes that are compared; more are a flood, and it is held anyhow
