@@ -247,6 +247,31 @@ async def test_coroutine_functions_stay_such(monitor: Monitor) -> None:
         assert (await gate.ask("draft", key="d")).answer == "pass"
 
 
+async def test_a_cancelled_task_leaves_the_outcome_unknown(monitor: Monitor) -> None:
+    async with AsyncGate(monitor.url, monitor.token, timeout_s=UNTIL) as gate:
+        inside = asyncio.Event()
+
+        @gate.action("email", key="email:1")
+        async def send() -> None:
+            inside.set()
+            await asyncio.Event().wait()
+
+        task = asyncio.ensure_future(send())
+        await asyncio.wait_for(inside.wait(), UNTIL)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        until = monitor.now() + UNTIL
+        while True:
+            assert monitor.now() < until
+            try:
+                await send()
+            except InFlight:  # its report is under way
+                continue
+            except OutcomeUnknown:
+                break
+
+
 @pytest.mark.parametrize(
     ("declared", "error"),
     [
