@@ -115,7 +115,7 @@ class PostgresServer:
             self._process = None
 
     def remove(self) -> None:
-        """Stop it at once and remove its data: a proper end would first write every database of the tests to the disk."""
+        """Stop it at once and remove its data: a proper end would first write every test's database to the disk."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
