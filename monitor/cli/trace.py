@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -15,11 +15,16 @@ from monitor.cli.moments import parse_moment
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
 from monitor.cli.store_option import StoreOption, opened
+from monitor.cli.trace_reference import LEAST_VALUES, MOST_OUTPUTS, OUTPUTS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from monitor.cli.trace_findings import Findings
+    from monitor.cli.trace_reference import Reference
+    from monitor.features.base import FeatureSpec
     from monitor.settings import Settings
+    from monitor.store.base import TraceStore
     from monitor.store.feedback import StoredFeedback
     from monitor.store.query import StoredJudgment, StoredOutput
 
@@ -32,38 +37,101 @@ def command(
     stream: Annotated[
         str | None, typer.Option("--stream", metavar="NAME", help="Only in this stream.", show_default=False)
     ] = None,
+    reference: Annotated[
+        int,
+        typer.Option(
+            "--reference",
+            min=0,
+            max=MOST_OUTPUTS,
+            metavar="N",
+            help="Compare its features with at most N outputs of the stream from before it. 0: with none.",
+        ),
+    ] = OUTPUTS,
     json: AsJson = False,
     store: StoreOption = None,
     config: ConfigFile = None,
 ) -> None:
     """Show an output with all that is known of it: input, prompt, version, steps, calls, checks, judgments, features.
 
-    What users said of it stands there as well. Texts are shown in the form in which privacy lets them be kept. Exit
-    code 1: the store has no such output.
+    What users said of it stands there as well, and the alerts that were open at its time or quote it. Its features
+    stand beside what was usual in the stream before it, or before the first of these alerts began. Texts are shown in
+    the form in which privacy lets them be kept. Exit code 1: the store has no such output.
     """
     from monitor.settings import load_settings
 
+    if 0 < reference < LEAST_VALUES:
+        raise typer.BadParameter(
+            f"0, or at least {LEAST_VALUES}: fewer do not say what is usual", param_hint="--reference"
+        )
     settings = load_settings(config)
     traces = opened(settings, store)
     try:
         found = [one for one in traces.find(event) if stream in (None, one.stream)]
-        judgments = traces.judgments(event) if found else []
-        feedback = traces.feedback(event) if found else []
+        for known in _known(found, traces, settings, reference):
+            if json:
+                print_json(known.as_json())
+            else:
+                _print_trace(known)
     finally:
         traces.close()
-    for one, features in zip(found, _features(found, settings) if found else (), strict=True):
-        judged = [each for each in judgments if each.of(one)]
-        said = [each for each in feedback if each.stream in (None, one.stream)]
-        if json:
-            with_verdicts = {"judgments": msgspec.to_builtins(judged)} if judged else {}
-            if said:
-                with_verdicts["feedback"] = msgspec.to_builtins(said)
-            print_json({**msgspec.to_builtins(one), **with_verdicts, "features": features})
-        else:
-            _print_trace(one, judged, said, features)
     if not found:
         notes().print(f"the trace store has no output with the id {event}", markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_NONE)
+
+
+class _Known(NamedTuple):
+    """An output with what the store and the monitor know of it."""
+
+    output: StoredOutput
+    judged: Sequence[StoredJudgment]
+    said: Sequence[StoredFeedback]
+    findings: Findings
+    features: Mapping[str, Any]
+    reference: Reference | None
+    specs: Mapping[str, FeatureSpec]
+
+    def as_json(self) -> dict[str, Any]:
+        record: dict[str, Any] = msgspec.to_builtins(self.output)
+        for name, several in (("judgments", self.judged), ("feedback", self.said)):
+            if several:
+                record[name] = msgspec.to_builtins(several)
+        record["findings"] = msgspec.to_builtins(self.findings)
+        record["features"] = self.features
+        if self.reference is not None:
+            record["reference"] = msgspec.to_builtins(self.reference)
+        return record
+
+
+MOST_COMPARED = 5
+"""Outputs with the same id that are compared with a reference each: an application that gives all outputs one id would
+have the whole store measured."""
+
+
+def _known(found: Sequence[StoredOutput], traces: TraceStore, settings: Settings, most: int) -> Iterator[_Known]:
+    """What is known of each output, one after the other; `most` outputs are a reference."""
+    from monitor.cli.stored_features import StoredFeatures
+    from monitor.cli.trace_findings import findings_of
+    from monitor.cli.trace_reference import reference_for
+
+    if not found:
+        return
+    event = found[0].id
+    judgments, feedback = traces.judgments(event), traces.feedback(event)
+    measure = StoredFeatures(settings)
+    for number, (one, features) in enumerate(zip(found, measure.of(found), strict=True)):
+        findings = findings_of(one, traces)
+        reference = None
+        if most and number < MOST_COMPARED:
+            reference = reference_for(one, features, findings, traces, measure, most)
+        yield _Known(
+            output=one,
+            judged=[each for each in judgments if each.of(one)],
+            said=[each for each in feedback if each.stream in (None, one.stream)],
+            findings=findings,
+            features=features,
+            reference=reference,
+            specs=measure.specs,
+        )
 
 
 def search(
@@ -137,42 +205,6 @@ def _say_unknown_check(check: str | None, settings: Settings) -> None:
         notes().print(f"no criterion has the name {check}{did_you_mean(check, known)}", markup=False, soft_wrap=True)
 
 
-def _features(found: Sequence[StoredOutput], settings: Settings) -> list[Mapping[str, Any]]:
-    """What the monitor measures of each output, from what is stored of it."""
-    from monitor.cli.features import records
-    from monitor.events import decode_event
-    from monitor.features import build_featurizer
-
-    wanted = settings.features
-    featurizer = build_featurizer(wanted.families, wanted.embedding, excerpts=False)
-    events = [
-        decode_event(msgspec.json.encode(_as_sent(one)), (), default_id=one.id, timestamp=one.time).event
-        for one in found
-    ]
-    batch = featurizer.featurize(events, source="store")
-    measured = [record["features"] for record in records(batch, featurizer.specs)]
-    for event, features in zip(events, measured, strict=True):
-        if event.error == _NOT_KEPT:
-            features["call.outcome.error"] = None  # the store does not say whether the call failed
-    return measured
-
-
-_NOT_KEPT = "not kept"
-"""In place of an error, where the store keeps no output: an event has one of both."""
-
-
-def _as_sent(one: StoredOutput) -> dict[str, Any]:
-    """The output as an event; what is kept only as a hash is left out, for a hash says nothing of the text."""
-    from monitor.store.kept_form import is_hashed
-
-    known = {**one.fields, "stream": one.stream, "id": one.id, "input": one.input}
-    known = {name: value for name, value in known.items() if value is not None and not is_hashed(value)}
-    known["output"] = None if is_hashed(one.output) else one.output
-    if known["output"] is None:
-        known.setdefault("error", _NOT_KEPT)
-    return known
-
-
 def _print_table(found: Iterable[StoredOutput]) -> None:
     from rich.text import Text
 
@@ -190,12 +222,20 @@ def _print_table(found: Iterable[StoredOutput]) -> None:
     tables().print(table)
 
 
-def _print_trace(
-    one: StoredOutput, judged: Sequence[StoredJudgment], said: Sequence[StoredFeedback], features: Mapping[str, Any]
-) -> None:
+def _print_trace(known: _Known) -> None:
+    from monitor.cli.trace_findings import print_findings
+    from monitor.cli.trace_reference import print_features
+
+    console, one = tables(), known.output
+    _print_output(console, one)
+    _print_verdicts(console, known.judged, known.said)
+    print_findings(console, one, known.findings)
+    print_features(console, known.features, known.reference, known.specs)
+
+
+def _print_output(console: Console, one: StoredOutput) -> None:
     from monitor.alerting.rendering.terminal_text import plain
 
-    console = tables()
     console.print(f"[bold]{escape(one.id)}[/] in {escape(one.stream)}, {moment(one.time)}", soft_wrap=True)
     if one.version:
         console.print(f"version: {one.version}", markup=False, soft_wrap=True)
@@ -218,6 +258,11 @@ def _print_trace(
     if rest:
         console.print("\n[bold]other fields[/]")
         console.print(_shown(rest), markup=False, soft_wrap=True)
+
+
+def _print_verdicts(console: Console, judged: Sequence[StoredJudgment], said: Sequence[StoredFeedback]) -> None:
+    from monitor.alerting.rendering.terminal_text import plain
+
     if judged:
         console.print("\n[bold]judgments[/]")
     for judgment in judged:
@@ -230,10 +275,6 @@ def _print_trace(
         console.print(f"  {_said(feedback)}", markup=False, soft_wrap=True)
         if feedback.text:
             console.print(f"    {plain(' '.join(feedback.text.split()))}", markup=False, soft_wrap=True)
-    console.print("\n[bold]features[/] of the texts as they are kept")
-    for name, value in features.items():
-        if value is not None:
-            console.print(f"  {name}: {value}", markup=False, soft_wrap=True)
 
 
 def _said(feedback: StoredFeedback) -> str:

@@ -30,6 +30,10 @@ class LedgerError(OqmError):
     """
 
 
+class NoLedger(LedgerError):
+    """There is none at this address."""
+
+
 class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
     """A message that waits for the courier. `topic` is `actions` or `reviews`; `key` is the message's key in Kafka."""
 

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from monitor.ledger.base import LedgerError
+from monitor.ledger.base import LedgerError, NoLedger
 from monitor.ledger.tables import VERSION_TABLE
 
 _SCRIPTS = Path(__file__).with_name("migrations")
@@ -49,8 +49,10 @@ def upgrade(connection: Connection) -> None:
 def refuse_other_schema(connection: Connection) -> None:
     """Raises `LedgerError` where a reader would read another schema than it knows."""
     found = revision_of(connection)
+    if found is None:
+        raise NoLedger("the database holds no ledger; `oqm serve` makes it")
     if found != head():
         raise LedgerError(
-            f"the ledger has schema {found or 'none'}, this version reads {head()}: start `oqm serve` of this version, "
+            f"the ledger has schema {found}, this version reads {head()}: start `oqm serve` of this version, "
             "which brings it up to date"
         )

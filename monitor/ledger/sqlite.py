@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.ledger import migrate
-from monitor.ledger.base import LedgerError
+from monitor.ledger.base import LedgerError, NoLedger
 from monitor.ledger.sql_ledger import SqlLedger
 from monitor.ledger.writer import Writer, first_line
 
@@ -32,7 +32,7 @@ def open_sqlite(folder: Path, *, read_only: bool = False) -> SqlLedger:
     path = folder / FILE
     if read_only:
         if not path.is_file():
-            raise LedgerError(f"{folder}: holds no ledger; `oqm serve` makes it")
+            raise NoLedger(f"{folder}: holds no ledger; `oqm serve` makes it")
         reader = _engine(path, "ro", _set_up_reader, "begin")
         _prepare(reader, path, migrate.refuse_other_schema)
         return SqlLedger(str(path), reader, None, reader.dispose)

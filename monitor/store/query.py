@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,12 +13,13 @@ MAX_RESULTS = 10_000  # of one search: more is no longer read by a person, and w
 class Search(msgspec.Struct, frozen=True, kw_only=True):
     """Outputs that fit all of what is given; the newest first.
 
-    `stream` is a glob; `since` and `until` are seconds since 1970, the end excluded; `version`, and `text` in input or
-    output, are parts of what they are looked for in, upper and lower case alike; `check` is the name of a criterion
-    that the output violates.
+    `stream` is a glob, `of_stream` a name as it is, whatever characters it has; `since` and `until` are seconds since
+    1970, the end excluded; `version`, and `text` in input or output, are parts of what they are looked for in, upper
+    and lower case alike; `check` is the name of a criterion that the output violates.
     """
 
     stream: str | None = None
+    of_stream: str | None = None
     since: float | None = None
     until: float | None = None
     version: str | None = None
@@ -44,6 +45,14 @@ class StoredOutput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     topic: str
     partition: int
     position: int
+
+
+class OutputId(NamedTuple):
+    """Which output it is: id, time in seconds since 1970, and the event's other fields as JSON."""
+
+    id: str
+    time: float
+    fields: str
 
 
 class StoredJudgment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

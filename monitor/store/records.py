@@ -9,9 +9,13 @@ from typing import Any
 
 import msgspec
 
+from monitor.alerting.alert import Alert
+from monitor.criteria.derived import feedback_of, judged_of
+from monitor.detection.records.finding import Excerpt
 from monitor.events.redaction import mask_each
 from monitor.events.schema import OutputEvent, as_published
 from monitor.judgment.records import Judgment
+from monitor.store.edge_rows import edge_rows
 from monitor.store.judged import CountedOutput, judgment_row
 from monitor.store.kept_form import kept, kept_calls
 from monitor.store.periods import DAY_S
@@ -53,7 +57,7 @@ class Incoming:
 
     Attributes
     ----------
-    outputs, violations, alerts, judgments
+    outputs, violations, alerts, judgments, edges
         Rows of the tables of those names.
     feedback
         Rows of what users say, in the order of the log.
@@ -63,21 +67,25 @@ class Incoming:
         Texts of prompts by their hashes.
     positions
         The next position to be read, by topic id and partition.
+    alerts_read
+        Up to when the topic of alerts is read, in seconds since 1970, by topic id and partition.
     """
 
     outputs: list[dict[str, Any]] = field(default_factory=list)
     violations: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     judgments: list[dict[str, Any]] = field(default_factory=list)
+    edges: list[dict[str, Any]] = field(default_factory=list)
     feedback: list[dict[str, Any]] = field(default_factory=list)
     counted: list[CountedOutput] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    alerts_read: dict[tuple[str, int], float] = field(default_factory=dict)
 
     @property
     def by_day(self) -> tuple[list[dict[str, Any]], ...]:
         """The rows that have a day, in the order of `monitor.store.tables.BY_DAY`."""
-        return self.outputs, self.violations, self.alerts, self.judgments
+        return self.outputs, self.violations, self.alerts, self.judgments, self.edges
 
     def add_outputs(self, events: Sequence[tuple[OutputEvent, Place]], privacy: Privacy) -> None:
         """Output events, each in the form that the policy of its stream allows."""
@@ -101,12 +109,14 @@ class Incoming:
         }
         if "prompt" in fields:
             fields["prompt"] = {name: value for name, value in published["prompt"].items() if name != "text"}
+        time = event.time if event.time is not None else place.time
+        self.edges += edge_rows(event, place.day, time)
         self.outputs.append(
             {
                 **place.columns(),
                 "stream": event.stream,
                 "event": storable(event.id) or "",
-                "time": event.time if event.time is not None else place.time,
+                "time": time,
                 "version": storable(version_of(event)),
                 "session": storable(event.session.id),
                 "trace": storable(event.trace.trace_id),
@@ -127,6 +137,23 @@ class Incoming:
         policy, key = privacy.policy(judgment.stream), privacy.key
         self.judgments.append(judgment_row(judgment, message_time, policy, key, attribute))
 
+    def add_alert(self, alert: Alert, place: Place, privacy: Privacy) -> None:
+        """A transition of an alert; its excerpts, which are masked, only where the stream's texts are kept readable."""
+        policy = privacy.policy(_source(alert.stream))
+        before, after = (
+            [_kept_excerpt(one, policy) for one in excerpts]
+            for excerpts in (alert.excerpts_before, alert.excerpts_after)
+        )
+        kept_alert = msgspec.structs.replace(alert, excerpts_before=before, excerpts_after=after)
+        self.alerts.append(
+            {
+                **place.columns(),
+                "stream": storable(alert.stream) or "",
+                "alert": storable(alert.fingerprint) or "",
+                "body": _json(kept_alert),
+            }
+        )
+
     def _prompt(self, event: OutputEvent, policy: FieldPolicy, key: bytes) -> str | None:
         text, given = event.prompt.text, storable(event.prompt.hash)
         if given is not None and len(given) > MAX_HASH_CHARS:
@@ -141,6 +168,21 @@ class Incoming:
 
 def _text(text: str | None, keep: Keep, key: bytes, masked: str) -> str | None:
     return storable(masked if keep is Keep.MASKED and text is not None else kept(text, keep, key))
+
+
+def _source(stream: str) -> str:
+    """The stream whose outputs an alert is about: of a derived stream that of the outputs that were judged."""
+    derived = judged_of(stream) or feedback_of(stream)
+    return stream if derived is None else derived[0]
+
+
+def _kept_excerpt(excerpt: Excerpt, policy: FieldPolicy) -> Excerpt:
+    readable = (Keep.FULL, Keep.MASKED)  # the hash of an excerpt would equal nothing
+    return Excerpt(
+        event_id=excerpt.event_id,
+        input=excerpt.input if policy.input in readable else "",
+        output=excerpt.output if policy.output in readable else "",
+    )
 
 
 def _sha256(text: str) -> str:

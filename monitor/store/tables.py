@@ -87,9 +87,17 @@ alert = Table(
     Column("position", BigInteger, primary_key=True),
     Column("stream", Text, nullable=False),
     Column("alert", Text, nullable=False, comment="the alert's id"),
-    Column("body", Text, nullable=False, comment="the transition as published, JSON"),
+    Column("body", Text, nullable=False, comment="the transition, JSON; excerpts as privacy allows"),
     Index("alert_by_stream", "stream"),
     postgresql_partition_by="RANGE (day)",
+)
+
+alerts_read = Table(
+    "alerts_read",
+    metadata,
+    Column("topic", String(64), primary_key=True, comment="id of the topic of alerts"),
+    Column("partition", Integer, primary_key=True),
+    Column("until", Double, nullable=False, comment="all messages up to then are in the store; 0: not read to its end"),
 )
 
 judgment = Table(
@@ -182,7 +190,21 @@ feedback = Table(
     Index("feedback_by_hour", "hour"),
 )
 
-BY_DAY = (output, violation, alert, judgment)
+edge = Table(
+    "edge",
+    metadata,
+    Column("source", Text, primary_key=True, comment="id of an event, key of an action, or a span"),
+    Column("target", Text, primary_key=True),
+    Column("day", Integer, primary_key=True, comment="of the message of the event that says so"),
+    Column("kind", String(8), nullable=False),
+    Column("stream", Text, nullable=False, comment="of that event"),
+    Column("time", Double, nullable=False, comment="of that event, seconds since 1970"),
+    Index("edge_by_target", "target"),
+    sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (day)",
+)
+
+BY_DAY = (output, violation, alert, judgment, edge)
 """Tables whose rows end with their day."""
 
 BY_HOUR = (seen, checked, counted, feedback)

@@ -8,6 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.alerting.alert import Alert
+from monitor.alerting.lifecycle.annotation import decode_record
 from monitor.criteria.criterion import ANCHOR_STREAM, JUDGED_STREAM, PREFIX
 from monitor.criteria.derived import FEEDBACK_STREAM
 from monitor.detection.records.log_format import decode_message
@@ -29,13 +31,6 @@ from pipelines.kafka.topics import TopicFacts, TopicMap
 
 DERIVED = (JUDGED_STREAM, ANCHOR_STREAM, FEEDBACK_STREAM)
 """Beginnings of the names of derived streams, whose rows are made of verdicts and votes: they are no outputs."""
-
-
-class _Names(msgspec.Struct):
-    """What is read of an alert; the rest stays as it is published."""
-
-    id: str
-    stream: str
 
 
 class RowMaker:
@@ -116,10 +111,10 @@ class RowMaker:
     def _alert(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is None:
             return
-        names = msgspec.json.decode(message.value, type=_Names)
-        body = message.value.decode("utf-8", "replace").replace("\\u0000", "\\ufffd")
-        row = {**_place(facts, message).columns(), "stream": names.stream, "alert": names.id, "body": body}
-        incoming.alerts.append(row)
+        record = decode_record(message.value)
+        # What a person did about a notification (acknowledged, put off) says nothing of outputs: it is not kept.
+        if isinstance(record, Alert):
+            incoming.add_alert(record, _place(facts, message), self._privacy)
 
     def _feedback(self, incoming: Incoming, facts: TopicFacts, message: Message) -> None:
         if message.value is not None:

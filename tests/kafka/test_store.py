@@ -11,10 +11,13 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from monitor.alerting.alert import encode
+from monitor.alerting.rendering.samples import sample_alert
 from monitor.settings import Settings
 from monitor.store.base import StoreError
 from monitor.store.open import open_store
@@ -191,4 +194,32 @@ def test_while_the_folder_cannot_be_opened_nothing_is_lost_and_readyz_says_it(in
     folder.unlink()
     installation.wait_for("all events stored", lambda: len(stored_ids(installation)) == 50, WITHIN_S)
     installation.wait_for("ready", lambda: worker.ask("/readyz")[0] == 200, WITHIN_S)
+    assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("location", ["sqlite"], indirect=True)
+def test_alerts_are_stored_with_the_time_up_to_which_they_are_read(installation: Installation) -> None:
+    def findings() -> dict[str, Any]:
+        shown = json_lines(oqm("trace", "s-7", "--config", str(installation.folder / "monitor.yaml"), "--json").stdout)
+        return dict(shown[0]["findings"]) if shown else {}
+
+    sent = sample_alert(stream="s", time=1_000.0)  # it began long before the output
+    topic = installation.settings.topics.alerts.name
+    installation.publish(made_event("s", n, long=False) for n in range(20))
+    installation.send(topic, encode(sent), 0)
+    worker = installation.worker("store")
+    installation.wait_for("alerts read", lambda: bool(findings()) and findings()["unknown"] is None, WITHIN_S)
+    assert [one["id"] for one in findings()["alerts"]] == [sent.id]
+    assert worker.stop() == 0
+    # A store of an earlier version has read the topic, and holds no alerts.
+    for path in Path(installation.settings.store.location).glob("*.sqlite"):
+        engine = create_engine(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            connection.execute(text("delete from alert"))
+            connection.execute(text("delete from alerts_read"))
+        engine.dispose()
+    assert "no worker has read the topic of alerts" in findings()["unknown"]
+    worker = installation.worker("store")
+    installation.wait_for("alerts read again", lambda: findings()["unknown"] is None, WITHIN_S)
+    assert [one["id"] for one in findings()["alerts"]] == [sent.id]
     assert worker.stop() == 0
