@@ -24,7 +24,7 @@ from monitor.ledger.review_tables import review_barred, review_decision, review_
 TOPIC = "reviews"
 CLOCK = "clock"
 """Actor of what time alone changes."""
-MAX_LISTED = 1_000
+MAX_LISTED = 1_000  # of one list: more is no longer read by a person
 
 
 class ReviewQueue:
