@@ -19,9 +19,9 @@ def http() -> str:
     lines += [f"| `{scope}` | {meaning} |" for scope, meaning in MEANINGS.items()]
     lines += ["", "## Operations\n"]
     lines.append(
-        "Beside the answers listed, each may be a [problem](#problemdetail) (`application/problem+json`) whose `type` says "
-        "which: 400, 401 and 403 of the request and its token, 408 and 413 of its body, 422 of a field, 429 and 503 with "
-        "`Retry-After`, 500 and 501.\n"
+        "Beside the answers listed, each may be a [problem](#problemdetail) (`application/problem+json`) whose "
+        "`type` says which: 400, 401 and 403 of the request and its token, 408 and 413 of its body, 422 of a field, "
+        "429 and 503 with `Retry-After`, 500 and 501.\n"
     )
     for path, operations in sorted(described["paths"].items()):
         for method, operation in operations.items():

@@ -14,6 +14,7 @@ import typer
 from monitor.cli import (
     alert,
     anchors,
+    cascade,
     check,
     check_config,
     compare,
@@ -68,6 +69,7 @@ def build_app() -> typer.Typer:
     app.command("quality")(quality.command)
     app.command("trace")(trace.command)
     app.command("search")(trace.search)
+    app.command("cascade")(cascade.command)
     app.command("schema")(schema.command)
     app.command("check-config")(check_config.command)
     app.command("version")(version.command)

@@ -44,7 +44,7 @@ def command(
             min=0,
             max=MOST_OUTPUTS,
             metavar="N",
-            help="Compare its features with at most so many outputs of the stream from before it. 0: with none.",
+            help="Compare its features with at most N outputs of the stream from before it. 0: with none.",
         ),
     ] = OUTPUTS,
     json: AsJson = False,

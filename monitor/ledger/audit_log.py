@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from sqlalchemy import Connection, RowMapping, and_, func, select
+from sqlalchemy import Connection, Row, RowMapping, and_, func, select
 
 from monitor.actions.audit import FIRST_HASH, first_broken
 from monitor.actions.states import AuditEntry, Change
@@ -34,14 +34,16 @@ def verify(connection: Connection) -> int | None:
     return min(wrong, default=None)
 
 
-def _chain(connection: Connection, head: object) -> int | None:
+def _chain(connection: Connection, head: Row[tuple[int, str]] | None) -> int | None:
     seq, digest_before = 0, FIRST_HASH
     while page := read(connection, seq, PAGE):
         broken = first_broken(page, (seq, digest_before))
         if broken is not None:
             return broken
         seq, digest_before = page[-1].seq, page[-1].hash
-    return None if head == (seq, digest_before) else seq + 1
+    if head is None:
+        return seq + 1
+    return None if head == (seq, digest_before) else min(seq, head.seq) + 1
 
 
 def _rows(connection: Connection) -> int | None:

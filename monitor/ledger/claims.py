@@ -26,6 +26,7 @@ from monitor.actions.states import (
     StaleFence,
     State,
 )
+from monitor.ledger.causes import write_causes
 from monitor.ledger.entries import (
     TOPIC,
     count_duplicate,
@@ -62,6 +63,7 @@ def propose(tx: GroupTransaction, proposal: Proposal, now: float) -> Action | Ac
     entered = tx.connection.execute(statement).one_or_none()
     if entered is not None:
         what = Change.PROPOSED if entered.number == entered.seq else Change.SUPERSEDED
+        write_causes(tx.connection, entered.scope, entered.key, proposal.causes, replace=what is Change.SUPERSEDED)
         return record_change(tx, entered, what, proposal.requester, now)
     there = action_of(row_at(tx, row["scope"], row["key"]))
     if (there.kind, there.fingerprint) == (row["kind"], row["fingerprint"]):
@@ -77,6 +79,8 @@ def claim(tx: GroupTransaction, asked: Claim, now: float) -> ClaimAnswer:
     granted = _try_claim(tx, asked, now)
     if granted is not None:
         what: dict[str, Any] = {"by": asked.claimant}
+        if asked.proposal is not None and granted.number == granted.seq:
+            write_causes(tx.connection, granted.scope, granted.key, asked.proposal.causes)
         if granted.approvals_needed:
             _use_votes(tx, granted)
             what["round"] = granted.round

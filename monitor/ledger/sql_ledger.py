@@ -43,7 +43,8 @@ class SqlLedger:
     """
 
     def __init__(self, name: str, reader: Engine, writer: Writer | None, close: Callable[[], None]) -> None:
-        self._name, self._reader, self._writer, self._close = name, reader, writer, close
+        self._name, self._reader, self._writer = name, reader, writer
+        self._close: Callable[[], None] | None = close
 
     # Actions
 
@@ -219,7 +220,9 @@ class SqlLedger:
         """As the protocol says."""
         if self._writer is not None:
             self._writer.close()
-        self._close()
+        if self._close is not None:
+            self._close()
+            self._close = None
 
     def _changed(self, work: Callable[[Any], T | ActionError]) -> T:
         """The result of a change. A refusal is returned by the work, not raised, so that its record is committed."""

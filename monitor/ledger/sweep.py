@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
 from monitor.actions.states import FINAL, Change, Due, State
+from monitor.ledger.causes import delete_causes
 from monitor.ledger.entries import CLOCK, is_action, record_change, subject
 from monitor.ledger.tables import action, approval_vote
 from monitor.ledger.transaction import GroupTransaction
@@ -81,6 +82,7 @@ def forget(tx: GroupTransaction, now: float) -> int:
     vote = approval_vote.c
     for row in rows:
         tx.connection.execute(delete(approval_vote).where(vote.scope == row.scope, vote.key == row.key))
+        delete_causes(tx.connection, row.scope, row.key)
         tx.connection.execute(delete(action).where(is_action(row.scope, row.key)))
         body = {"state": row.state, "fence": row.fence}
         tx.record(now, CLOCK, Change.FORGOTTEN, subject(row.scope, row.key), body)

@@ -98,6 +98,15 @@ approval_vote = Table(
     ),
 )
 
+action_cause = Table(
+    "action_cause",
+    metadata,
+    Column("cause", Text, primary_key=True, comment="id of an event or key of an action, of `causes`, one by one"),
+    Column("scope", Text, primary_key=True, comment="of the action that followed"),
+    Column("key", Text, primary_key=True),
+    Index("cause_by_action", "scope", "key"),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -29,6 +29,7 @@ from monitor.criteria.derived import anchored, feedback_of, judged_of
 from monitor.detection.settings import DetectionSettings
 from monitor.evaluators.registry import EvaluatorSettings
 from monitor.settings.broker import Broker
+from monitor.settings.cascades import Cascades
 from monitor.settings.derived import feedback_detection, judged_detection
 from monitor.settings.gate import Gate
 from monitor.settings.judging import Judging
@@ -127,6 +128,7 @@ class Settings(Part):
     judging: Judging = Field(default_factory=Judging)
     gate: Gate = Field(default_factory=Gate)
     serve: Serve = Field(default_factory=Serve)
+    cascades: Cascades = Field(default_factory=Cascades)
     metrics: Metrics = Field(default_factory=Metrics)
     links: LinkTemplates = Field(default_factory=LinkTemplates)
 

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
 
 from monitor.store.counts import insert
-from monitor.store.query import MAX_RESULTS, Search, StoredJudgment, StoredOutput
+from monitor.store.query import MAX_RESULTS, OutputId, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
 from monitor.store.tables import consumed, judgment, output, prompt, violation
 
@@ -93,6 +93,14 @@ def searching(search: Search) -> Select[Any]:
         conditions.append(or_(in_input, output.c.output.icontains(search.text, autoescape=True)))
     newest = (output.c.time.desc(), output.c.partition, output.c.position.desc())
     return _selected().where(and_(True, *conditions)).order_by(*newest).limit(min(search.limit, MAX_RESULTS))
+
+
+def between(connection: Connection, stream: str, since: float, until: float, limit: int) -> list[OutputId]:
+    """At most `limit` outputs of a stream with a time in [since, until), in seconds since 1970, the oldest first."""
+    columns = (output.c.event, output.c.time, output.c.fields)
+    of_time = (output.c.stream == stream, output.c.time >= since, output.c.time < until)
+    rows = connection.execute(select(*columns).where(*of_time).order_by(output.c.time).limit(limit))
+    return [OutputId(row.event, row.time, row.fields) for row in rows]
 
 
 def finding(event: str) -> Select[Any]:

@@ -40,24 +40,25 @@ class Case:
     criteria
         Names of the criteria by which its outputs are judged.
     since
-        When the alert entered the log.
+        When the alert entered the log; of a second look, when the first could not tell.
+    look
+        Which of `monitor.judgment.matters.LOOKS` it is at, from 1: 2 where another worker made the first. Then all
+        outputs of the second look are asked about, as the first one's verdicts are not here.
 
     Attributes
     ----------
-    alert, criteria
-        As given.
-    look
-        Which of `monitor.judgment.matters.LOOKS` it is at, from 1.
+    alert, criteria, look
+        As given; `look` goes on.
     asked
         Whether the questions of this look were sent.
     """
 
-    def __init__(self, alert: Alert, criteria: Sequence[str], since: float) -> None:
+    def __init__(self, alert: Alert, criteria: Sequence[str], since: float, look: int = 1) -> None:
         self.alert = alert
         self.criteria = tuple(criteria)
-        self.look = 1
+        self.look = look
         self.asked = False
-        self._ask_by = since + ASK_AFTER_S
+        self._ask_by = since + (ASK_AFTER_S if look == 1 else SECOND_LOOK_WITHIN_S)
         self._answer_by = 0.0
         self._look_at = since
         self._wanted: set[tuple[str, str]] = set()

@@ -34,9 +34,10 @@ from monitor.judgment.records import Purpose, Side, decode_judgment
 from monitor.settings import Settings
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.topics import LARGEST_EVENT_BYTES, TopicMap
-from pipelines.matters.case import Case, is_asked_about
+from pipelines.matters.case import SECOND_LOOK_WITHIN_S, Case, is_asked_about
 from pipelines.matters.questions import questions
 from pipelines.matters.rows_around import Sides, StreamRows
+from pipelines.matters.second_looks import waiting, waits_for_second_look
 from pipelines.stages.draw import fitting
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,9 @@ criterion."""
 MOST_CASES = 200
 """Alerts whose outputs are waited for at the same time: each takes a look at its partition of the log a minute. The
 oldest are given up first; what was said of them stands."""
+MOST_DONE = 1_000
+"""Ids of alerts that are remembered as dealt with, since a revision of their figures may come before that of the
+conclusion: of the last hours."""
 HOUR_S = 3_600.0
 DELIVERY_S = 60.0  # for the broker to confirm what is sent; then the worker ends, and the alert is taken again
 
@@ -90,6 +94,8 @@ class HarmJudge:
         self._rows: dict[Place, StreamRows] = {}
         self._judged_at: deque[float] = deque()
         self._committed: dict[TopicPartition, int] = {}
+        self._assigned: set[TopicPartition] = set()  # of which the alerts that wait for a second look are not read yet
+        self._done: dict[str, None] = {}  # ids of alerts that are concluded or given up, the oldest first
         self._consumers: list[Any] = []
         self._producer: Any = None
 
@@ -126,9 +132,12 @@ class HarmJudge:
             verdicts.position(where)  # the seek takes effect here: before the first question is sent
         features = self._consumer(None)
         incoming = self._consumer(f"{self._topics.outputs.name}.harm")
-        incoming.subscribe([self._topics.alerts.name], listener=_Forgets(self._cases, self._rows))
+        incoming.subscribe([self._topics.alerts.name], listener=_Owned(self._cases, self._rows, self._assigned))
         while not self._stop.is_set():
-            for where, records in incoming.poll(timeout_ms=POLL_MS).items():
+            polled = incoming.poll(timeout_ms=POLL_MS)
+            while self._assigned:
+                self._find_waiting(self._assigned.pop(), incoming, features)
+            for where, records in polled.items():
                 for record in records:
                     self._alert((where, record.offset), record.value, record.timestamp / 1000.0, features)
             for records in verdicts.poll(timeout_ms=POLL_MS if self._cases else 0).values():
@@ -155,7 +164,19 @@ class HarmJudge:
             return
         if alert.state is State.RESOLVED:
             self._forget([one for one, case in self._cases.items() if case.alert.id == alert.id])
-        if not is_asked_about(alert) or self._clock() - since > OLDEST_ALERT_S:
+        if is_asked_about(alert) and self._clock() - since <= OLDEST_ALERT_S:
+            self._take(place, alert, since, features)
+        elif waits_for_second_look(alert) and self._clock() - since <= SECOND_LOOK_WITHIN_S:
+            # The first look was another worker's, which is gone.
+            self._take(place, alert, since, features, look=2)
+
+    def _find_waiting(self, where: TopicPartition, incoming: Any, features: Any) -> None:
+        """Take up the second looks of a partition that was given to this worker."""
+        for one in waiting(features, where, incoming.position(where), self._clock()):
+            self._take((where, one.offset), one.alert, one.since, features, look=2)
+
+    def _take(self, place: Place, alert: Alert, since: float, features: Any, look: int = 1) -> None:
+        if alert.id in self._done or any(case.alert.id == alert.id for case in self._cases.values()):
             return
         criteria = [criterion.name for criterion in judged_criteria(self._current(), alert)]
         if not criteria or not self._may_judge(alert):
@@ -164,11 +185,14 @@ class HarmJudge:
         rows = StreamRows(features, self._topics, alert)
         rows.look_back(LOOKS[-1].outputs)
         self._forget(list(self._cases)[: max(0, len(self._cases) + 1 - MOST_CASES)])
-        self._cases[place], self._rows[place] = Case(alert, criteria, since), rows
+        self._cases[place], self._rows[place] = Case(alert, criteria, since, look), rows
 
     def _forget(self, places: Iterable[Place]) -> None:
         for place in places:
+            self._done[self._cases[place].alert.id] = None
             del self._cases[place], self._rows[place]
+        while len(self._done) > MOST_DONE:
+            del self._done[next(iter(self._done))]
 
     def _may_judge(self, alert: Alert) -> bool:
         """Whether this hour's limit leaves room for one more."""
@@ -247,7 +271,7 @@ class HarmJudge:
     def _commit(self, incoming: Any) -> None:
         """The group's position: before the first alert of which nothing is concluded.
 
-        A second look is lost in a restart: that the first could not tell stands.
+        A second look does not hold it: that it is to come is in the log of alerts (`second_looks`).
         """
         offsets = {}
         for where in incoming.assignment():
@@ -267,18 +291,21 @@ def judged_criteria(settings: Settings, alert: Alert) -> list[Criterion]:
     return [criterion for criterion in settings.criteria_of(alert.stream) if criterion.judged][:MOST_CRITERIA]
 
 
-class _Forgets(ConsumerRebalanceListener):  # type: ignore[misc]
+class _Owned(ConsumerRebalanceListener):  # type: ignore[misc]
     """Cases of partitions that go to another worker are that worker's: it takes their alerts again."""
 
-    def __init__(self, cases: dict[Place, Case], rows: dict[Place, StreamRows]) -> None:
+    def __init__(self, cases: dict[Place, Case], rows: dict[Place, StreamRows], assigned: set[TopicPartition]) -> None:
         self._cases = cases
         self._rows = rows
+        self._assigned = assigned
 
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Forget them."""
         gone = set(revoked)
+        self._assigned -= gone
         for place in [place for place in self._cases if place[0] in gone]:
             del self._cases[place], self._rows[place]
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Nothing to do: they start at the group's position."""
+        """Note them; their alerts are read from the group's position on, and before it those that wait."""
+        self._assigned |= set(assigned)

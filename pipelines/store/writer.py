@@ -62,6 +62,8 @@ class StoreWriter:
         Called from the thread with the error that ended it.
     clock
         Seconds since 1970.
+    written
+        Called from the thread with what a transaction has written.
     """
 
     def __init__(
@@ -72,12 +74,14 @@ class StoreWriter:
         stats: WorkerStats,
         failed: Callable[[BaseException], None],
         clock: Callable[[], float] = time.time,
+        written: Callable[[Incoming], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._topics = topics
         self._stats = stats
         self._failed = failed
         self._clock = clock
+        self._written = written
         self._gauges = QualityGauges(settings, stats, clock)
         self._maker = RowMaker(topics, settings.store.privacy, settings.store.segment)
         self._ids = {
@@ -146,8 +150,7 @@ class StoreWriter:
                 committed = now
             if self._gauges.due(mine=TopicPartition(self._topics.outputs.name, 0) in consumer.assignment()):
                 self._until_it_answers(self._gauges.measure, consumer)
-            if now - noted >= NOTE_EVERY_S:
-                self._note_alerts_read(consumer)
+            if now - noted >= NOTE_EVERY_S and self._note_alerts_read(consumer):
                 noted = now
             if now - dropped >= DROP_EVERY_S:
                 self._drop_ended_days()
@@ -165,6 +168,7 @@ class StoreWriter:
 
         if not self._until_it_answers(write, consumer):
             return
+        self._written(incoming)
         stats = self._stats
         stats.stored += len(incoming.outputs)
         stats.store_unreadable = self._maker.unreadable
@@ -190,16 +194,19 @@ class StoreWriter:
             return {partition: position for partition, position in found.items() if partition in known}
         return found
 
-    def _note_alerts_read(self, consumer: Any) -> None:
-        """Note in the store up to when the alerts of this worker's partitions are in it."""
+    def _note_alerts_read(self, consumer: Any) -> bool:
+        """Note in the store up to when the alerts of this worker's partitions are in it; whether that is known yet."""
         facts, incoming = self._topics.alerts, Incoming()
         for where in consumer.assignment():
             if where.topic == facts.name:
                 end = consumer.highwater(where)  # by the last answer of the broker, half a second old at most
-                at_end = end is not None and consumer.position(where) >= end
+                if end is None:
+                    return False
+                at_end = consumer.position(where) >= end
                 incoming.alerts_read[facts.id, where.partition] = self._clock() if at_end else 0.0
-        if incoming.alerts_read:
-            self._until_it_answers(lambda store: store.write(incoming), consumer)
+        if not incoming.alerts_read:
+            return False
+        return self._until_it_answers(lambda store: store.write(incoming), consumer)
 
     def _until_it_answers(self, act: Callable[[TraceStore], None], consumer: Any) -> bool:
         """Do `act` with the store, and again while the database is away; False where the writer is stopped meanwhile.

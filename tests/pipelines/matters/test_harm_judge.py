@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,12 +13,14 @@ from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
 from monitor.detection.records.control import Control, ControlAction
 from monitor.detection.records.finding import State
-from monitor.detection.records.judged import FINDING, Harm, from_data
+from monitor.detection.records.judged import FINDING, Harm, Judged, from_data
 from monitor.detection.records.log_format import decode_message
 from monitor.judgment.records import Judgment, Purpose, Side, decode_sampled, encode_record
 from monitor.settings import Settings
 from pipelines.matters import harm_judge
+from pipelines.matters.case import SECOND_LOOK_WITHIN_S
 from pipelines.matters.harm_judge import MOST_AN_HOUR, MOST_CASES, OLDEST_ALERT_S, HarmJudge
+from pipelines.matters.second_looks import waiting
 from tests.pipelines.matters.test_case import questions
 from tests.pipelines.matters.test_rows_around import STREAM, TOPICS, LogConsumer, firing, mixed
 
@@ -166,3 +169,77 @@ def test_what_is_over_is_forgotten_and_so_are_the_oldest_of_too_many(desk: Desk)
         desk.alert(numbered(k), since=desk.now)
     assert len(desk.taken) == MOST_CASES
     assert f"{2:016x}" not in desk.taken
+
+
+def could_not_tell(look: int = 1, harm: Harm = Harm.CANNOT_TELL) -> Judged:
+    return Judged(harm=harm, confidence=0.95, margin=0.15, criteria=[], text="cannot tell", look=look)
+
+
+def test_a_second_look_goes_on_where_another_worker_made_the_first(desk: Desk) -> None:
+    desk.alert(numbered(1, revision=1, judged=could_not_tell()), since=NOW - OLDEST_ALERT_S - 1)
+    assert desk.taken == [f"{1:016x}"]
+    (case,) = desk.judge._cases.values()
+    assert case.look == 2
+    desk.alert(numbered(1, revision=2, judged=could_not_tell()))  # its figures, meanwhile
+    desk.alert(numbered(1))  # its begin, read again
+    assert len(desk.taken) == 1
+    desk.judge._go_on()
+    assert len([topic for topic, _ in desk.producer.sent if topic == "sampled"]) == 40, "those that the test asks"
+    desk.now += 61
+    desk.judge._go_on()
+    (control,) = desk.controls()
+    assert from_data(control.data)[1].look == 2
+    desk.alert(numbered(1, revision=3, judged=could_not_tell()))  # before the revision with the conclusion
+    assert desk.taken == []
+
+
+@pytest.mark.parametrize(
+    "alert",
+    [
+        numbered(1, revision=1, judged=could_not_tell(look=2)),
+        numbered(1, revision=1, judged=could_not_tell(harm=Harm.HARMLESS)),
+        numbered(1, state=State.RESOLVED, judged=could_not_tell()),
+    ],
+)
+def test_what_is_concluded_gets_no_second_look(desk: Desk, alert: Alert) -> None:
+    desk.alert(alert)
+    assert desk.taken == []
+
+
+class AlertLog(LogConsumer):
+    """The messages of a partition of alerts, one each minute before `NOW`."""
+
+    def offsets_for_times(self, asked: dict[TopicPartition, int]) -> dict[TopicPartition, Any]:
+        (at,) = asked.values()
+        offset = next((k for k in range(len(self.messages)) if self.time(k) * 1000 >= at), None)
+        return {ALERTS: None if offset is None else SimpleNamespace(offset=offset)}
+
+    def time(self, offset: int) -> float:
+        return NOW - 60.0 * (len(self.messages) - offset)
+
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Any]]:
+        (records,) = super().poll(timeout_ms).values()
+        for record in records:
+            record.timestamp = self.time(record.offset) * 1000
+        return {ALERTS: records}
+
+
+def test_alerts_that_wait_for_a_second_look_are_found_in_the_log() -> None:
+    judged = could_not_tell()
+    records: list[Alert | bytes] = [
+        numbered(1),
+        numbered(1, revision=1, judged=judged),
+        b'{"record": "annotation"}',
+        numbered(2, revision=1, judged=judged),
+        numbered(3, revision=1, judged=judged),
+        numbered(2, state=State.RESOLVED, judged=judged),
+        numbered(3, revision=2, judged=could_not_tell(look=2)),
+        numbered(4),
+        numbered(1, revision=2, judged=judged),
+        numbered(5, revision=1, judged=judged),  # not before the position of the group: it comes by itself
+    ]
+    log = AlertLog([one if isinstance(one, bytes) else alerts.encode(one) for one in records])
+    (found,) = waiting(log, ALERTS, len(records) - 1, NOW)
+    assert (found.alert.id, found.alert.revision, found.offset) == (f"{1:016x}", 2, 8)
+    assert found.since == log.time(1), "since when the first look could not tell"
+    assert waiting(log, ALERTS, len(records), NOW + 2 * SECOND_LOOK_WITHIN_S) == []
