@@ -216,6 +216,13 @@ class ReviewQueue:
         if changes:
             self._ledger.write(lambda tx: apply_held(tx.connection, changes))
 
+    def oldest(self) -> Mapping[Kind, tuple[int, float]]:
+        """Of each kind with open items how many, and since when the oldest waits."""
+        columns = review_item.c
+        statement = select(columns.kind, func.count(), func.min(columns.created)).where(columns.state == State.OPEN)
+        rows = self._ledger.read(lambda connection: connection.execute(statement.group_by(columns.kind)).all())
+        return {Kind(kind): (count, since) for kind, count, since in rows}
+
     def waiting(self) -> Mapping[tuple[Kind, State], int]:
         """How many items there are by kind and state."""
         columns = review_item.c
