@@ -17,8 +17,8 @@ from monitor.telemetry.worker_stats import WorkerStats
 from tests.telemetry.numbers import busy
 
 UNITS = (
-    "seconds", "timestamp_seconds", "log10", "info", "messages", "items", "streams", "series", "alerts", "alarms", "deliveries",
-    "ratio", "outputs", "estimates", "requests", "actions",
+    "seconds", "timestamp_seconds", "log10", "info", "messages", "streams", "series", "alerts", "alarms", "deliveries",
+    "ratio", "outputs", "items", "estimates", "requests", "actions",
 )  # fmt: skip
 UNITLESS = {
     "oqm_evaluator_down",
