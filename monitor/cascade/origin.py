@@ -106,7 +106,9 @@ def of_alert(traces: TraceStore, alert: Alert) -> Origin:
     if alert.segment:
         chosen = [one for one in found if _is_of(one.fields, alert.segment)] or found
     roots = {node(one.id): stream for one in chosen[:MOST_ROOTS]}
-    return Origin(What.FINDING, alert.id, stream, alert.title, since, until, roots, at_least=len(found) > MOST_ROOTS)
+    first = traces.alerts_known().since  # of the first day that the store holds
+    lacks = len(found) > MOST_ROOTS or first is None or since < first
+    return Origin(What.FINDING, alert.id, stream, alert.title, since, until, roots, at_least=lacks)
 
 
 def source_of(stream: str) -> str:
