@@ -169,27 +169,28 @@ class _Walk:
         level = list(self._owner)
         depth = 0
         while level and depth < self._deepest and not self._found.at_least:
-            # Spans first, as they are no step: what is reached through them is one step from their output.
-            spans = self._expand(level, depth, spans=True)
-            level = self._expand([*level, *spans], depth, spans=False)
+            # A span is no step: what is reached through one is a step from the span's output.
+            spans, fresh = self._expand(level, depth)
+            _, behind = self._expand(spans, depth)
+            level = [*fresh, *behind]
             depth += 1
         self._found.at_least |= bool(level)
         if self._met_again:
             self._found.circle = _circle(self._back)
         return self._found
 
-    def _expand(self, nodes: Sequence[str], depth: int, *, spans: bool) -> list[str]:
-        """The nodes that are new behind these: spans alone, or outputs and actions alone."""
+    def _expand(self, nodes: Sequence[str], depth: int) -> tuple[list[str], list[str]]:
+        """The spans, and the outputs and actions, that are new behind these."""
+        spans: list[str] = []
         fresh: list[str] = []
-        for edges_from in self._edges_from:
-            limit = 2 * self._most
+        limit = 2 * self._most
+        for edges_from in self._edges_from if nodes else ():
             taken = 0
             for edge in edges_from(nodes, limit):
                 taken += 1
-                if (edge.kind is EdgeKind.SPAN) is spans:
-                    self._take(edge, depth, fresh)
+                self._take(edge, depth, spans if edge.kind is EdgeKind.SPAN else fresh)
             self._found.at_least |= taken >= limit
-        return fresh
+        return spans, fresh
 
     def _take(self, edge: Edge, depth: int, fresh: list[str]) -> None:
         source = self._owner[edge.source]
