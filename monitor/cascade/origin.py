@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from monitor.actions.cascade import node
+from monitor.actions.cascade import action_node, node
 from monitor.alerting.alert import Alert, decode
 from monitor.criteria.derived import feedback_of, judged_of
 from monitor.detection.records.finding import State
@@ -89,7 +89,7 @@ def find_origin(traces: TraceStore, ledger: Ledger | None, identity: str) -> Ori
             "",
             title=actions[0].kind,
             since=min(one.proposed_at for one in actions),
-            roots={node(identity): ""},
+            roots={action_node(one.scope, one.key): "" for one in actions},
         )
     return None
 

@@ -19,6 +19,7 @@ import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from monitor.actions.cascade import action_node
 from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
 from monitor.detection.records.control import Control
@@ -158,7 +159,7 @@ class CascadeWatch:
             return []
         since, self._acted_until = self._acted_until, now
         names = self._ledger.read(lambda connection: proposed_since(connection, since, MOST_ACTIONS))
-        return [key for _, key in names]
+        return [action_node(scope, key) for scope, key in names]
 
     def _opened(self, now: float) -> tuple[TraceStore, Ledger | None]:
         settings = self._current()
