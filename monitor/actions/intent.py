@@ -4,7 +4,7 @@ A key names business object and occasion (`email:lead-17:autumn:2`), so that the
 and in whatever words it is proposed. The *fingerprint* covers what must not differ between two proposals of one key
 (recipient, amount): other fields under the same key are a mistake of the caller, not a second action.
 
-Pure, and part of the small install: may import the standard library and `monitor.actions.states` only.
+Pure, and part of the small install: may import the standard library and its neighbours.
 """
 
 from __future__ import annotations
@@ -15,12 +15,25 @@ import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
 
+from monitor.actions.names import checked_name
 from monitor.actions.states import InvalidAction
 
 _PLAIN_EXPONENTS = (-7, 21)  # ECMAScript writes numbers between 1e-7 and 1e21 without an exponent
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 7493: above it readers of JSON may round
 MOST = 10 ** _PLAIN_EXPONENTS[1]  # from here on a whole number is written with an exponent, and reads back as a double
 MAX_DEPTH = 32  # levels of lists and objects in the fields: deeper ones are no declared fields
+
+
+def action_key(text: str) -> str:
+    """The key in normal form (`checked_name`). Raises `InvalidAction`, also for what cannot stand in a URL's path.
+
+    >>> action_key("email:7:1")
+    'email:7:1'
+    """
+    key = checked_name(text, "key")
+    if key in (".", ".."):
+        raise InvalidAction(f"key: must not be {key!r}, which HTTP clients take for a folder")
+    return key
 
 
 def fingerprint(fields: Mapping[str, object]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from monitor.judgment.calibration import FEWEST_LABELS
+
 if TYPE_CHECKING:
     from monitor.judgment.calibration import Agreed, Rate
     from monitor.judgment.quality import Quality
@@ -31,20 +33,22 @@ def rate_in_words(rate: Rate) -> str:
 def people_notes(found: Iterable[Quality], name: Callable[[Quality], str]) -> Iterator[str]:
     """What a reader must know of people's labels; `name` gives that of an estimate."""
     known = [one for one in found if one.with_people is not None]
-    if known:
+    if any(map(has_people, known)):
         yield (
             "In a row with + people, people's labels correct the evaluator: this is the rate by their measure. They "
             "see more of what it failed, so how far both agree on what both rated is no share of all outputs."
         )
     for one in known:
+        if not has_people(one):
+            yield f"{name(one)}: people labelled {one.people:,}; from {FEWEST_LABELS} on they correct the evaluator."
         assert one.with_people is not None
         yield f"{name(one)}: {_said(one, one.with_people)}"
         if one.among_people is not None:
             yield f"{name(one)}: second opinions of people: {_agreement(one.among_people)}"
         if one.borrowed:
             yield (
-                f"{name(one)}: people labelled fewer than 8 of a verdict in one stratum; its share of passes is taken "
-                "from that verdict in all strata."
+                f"{name(one)}: people labelled fewer than 8 of a verdict in one stratum, so the labels of that verdict "
+                "in all strata are taken together."
             )
 
 

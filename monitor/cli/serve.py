@@ -98,6 +98,7 @@ def _application(settings: Settings, log_level: str, log_format: LogFormat) -> A
     from monitor.serve.context import Services
     from monitor.serve.parts import add_parts
     from monitor.serve.traces import Traces
+    from pipelines.courier.courier import Courier
     from pipelines.kafka.connection import client_options
 
     set_up_logging(log_level, log_format)  # a process that was spawned has none yet
@@ -115,4 +116,5 @@ def _application(settings: Settings, log_level: str, log_format: LogFormat) -> A
         ),
     )
     add_parts(services)
+    services.parts[Courier] = Courier(services.ledger, settings.broker, settings.topics, services.clock)
     return build_app(services)

@@ -23,9 +23,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.actions.intent import fingerprint, text_hash
+from monitor.actions.intent import action_key, fingerprint, text_hash
 from monitor.actions.messages import GateAnswer, GateRequest, Journaled, Turn
-from monitor.actions.names import checked_name
 from monitor.actions.policy import Answer, Decision, Policy, Reason, Requires, after_attempts, unreachable
 from monitor.actions.states import InvalidAction
 from monitor.errors import ConfigError
@@ -113,7 +112,7 @@ class Gate:
         names, and the question goes to the journal. Raises `GateRefused` where the question itself is wrong.
         """
         try:
-            key = checked_name(key, "key") if key else ""
+            key = action_key(key) if key else ""
             request = GateRequest(kind=kind, key=key, conversation=_turns(conversation), **proposal)
             digest = fingerprint(request.fields)
         except InvalidAction as error:
@@ -144,7 +143,7 @@ class Gate:
         try:
             request = GateRequest(
                 kind=name,
-                key=checked_name(f"{name}:{key}", "key"),
+                key=action_key(f"{name}:{key}"),
                 failed=failed,
                 conversation=_turns(conversation),
                 **proposal,
@@ -267,6 +266,7 @@ class Gate:
             self._pid, self._wake = os.getpid(), threading.Event()
             self._wire.transport.forget()
             self.claims.forget()
+            self.journal.forget()
         self._thread = threading.Thread(target=self._run, name="oqm-gate", daemon=True)
         self._thread.start()
 

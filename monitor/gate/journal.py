@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,7 @@ class Journal:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._memory: list[Entry] = []
+        self._sending = threading.Lock()
         if folder is not None:
             try:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds texts of outputs
@@ -118,18 +120,26 @@ class Journal:
 
     @contextmanager
     def sending(self) -> Iterator[bool]:
-        """Whether this process may send now: one at a time does. At the end, entries that were sent are removed."""
-        if self._folder is None:
-            yield True
-            return
-        with self._lock_file("journal.sending") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
+        """Whether this process may send now: one at a time does, and of its threads each in turn.
+
+        At the end, entries that were sent are removed.
+        """
+        with self._sending:
+            if self._folder is None:
+                yield True
                 return
-            yield True
-            self._compact()
+            with self._lock_file("journal.sending") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    yield False
+                    return
+                yield True
+                self._compact()
+
+    def forget(self) -> None:
+        """After a fork: a thread of the parent that was sending is the parent's."""
+        self._sending = threading.Lock()
 
     def _read(self) -> tuple[list[Entry], list[bytes]]:
         """Entries that were not sent, and lines that cannot be read."""

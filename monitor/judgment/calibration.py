@@ -25,6 +25,10 @@ _NAMES = {True: "pass", False: "fail"}
 """Of the evaluator's verdicts."""
 
 
+FEWEST_LABELS = 30
+"""People's labels from which a rate is given: with 10, intervals of 95 % covered 67 to 96 % in simulation."""
+
+
 class Rate(msgspec.Struct, frozen=True):
     """A share of all outputs, with the bounds of its interval."""
 
@@ -112,9 +116,17 @@ def calibrate(
     counts = labels.counts
     people = sum(sums.passed + sums.failed for sums in counts.values())
     unsure = sum(sums.missing for sums in counts.values())
-    among = _agreed(labels.doubled)
-    if not people:
-        return Calibration(unsure=unsure, open=labels.open, among_people=among)
+    known = Calibration(
+        people=people,
+        unsure=unsure,
+        open=labels.open,
+        with_people=_agreed(
+            Counter({(passed, said): n for passed in (True, False) for said, n in _said(counts, passed).items()})
+        ),
+        among_people=_agreed(labels.doubled),
+    )
+    if people < FEWEST_LABELS:
+        return known
     by_stratum = {name: Verdicts() for name in strata}
     for (name, _), sums in counts.items():
         by_stratum.setdefault(name, Verdicts()).add(sums)
@@ -137,17 +149,11 @@ def calibrate(
         all_judged=all(each.judged >= each.seen for each in strata.values()),
         always_valid=always_valid,
     )
-    return Calibration(
-        people=people,
+    return msgspec.structs.replace(
+        known,
         alone=None if alone is None else _rate(alone.interval),
         both=None if both is None else _rate(both.interval),
         borrowed=both is not None and bool(both.pooled),
-        unsure=unsure,
-        open=labels.open,
-        with_people=_agreed(
-            Counter({(passed, said): n for passed in (True, False) for said, n in _said(counts, passed).items()})
-        ),
-        among_people=among,
     )
 
 

@@ -6,9 +6,10 @@ The model's own pass rate is off by as much as the model errs. People are right 
     rate = sum over cells of q(h, v) x p(h, v),    q = share of the verdict, p = share that people pass in the cell.
 
 Wilson's interval of each p, combined by MOVER, plus the variance of q (two-phase stratified sampling: Cochran 1977,
-section 12.2); or confidence sequences of all p and q, which hold at every look. Cells with fewer than `FEWEST` labels
-take p from that verdict over all strata. Calibration belongs to one stream, criterion and evaluator version and is
-never carried over. Pure.
+section 12.2); or confidence sequences of all p and q, which hold at every look. Where a cell has fewer than `FEWEST`
+labels, those of its verdict in all strata are taken together, each with the share of outputs that it stands for; of a
+cell without any, nothing is known. Calibration belongs to one stream, criterion and evaluator version and is never
+carried over. Pure.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Cell:
 class Corrected:
     """The pass rate by people's measure, from both.
 
-    `pooled` names the cells that had too few labels to stand alone.
+    `pooled` names the cells, by stratum and verdict, that have too few labels to stand alone.
     """
 
     interval: Interval
@@ -78,7 +79,9 @@ def corrected(
         population of which people saw a part.
     always_valid
         Whether the interval shall hold at all looks together: confidence sequences of every rate and every share of a
-        verdict, each at `alpha` over their number, in place of Wilson's intervals and MOVER.
+        verdict, each at half of `alpha`, in place of Wilson's intervals. MOVER of sequences has no proof; from 30
+        labels on it was wrong at any of 40 looks in less than 5 % of simulated streams, at two thirds of the width of
+        a union bound.
 
     Returns None where people looked at nothing, or the model judged nothing.
     """
@@ -87,30 +90,52 @@ def corrected(
     if not people or not judged:
         return None
     verdicts = sorted({verdict for _, verdict in cells})
-    over_all = {verdict: _over_all_strata(cells, verdict) for verdict in verdicts}
-    # Every rate of a cell, and in each stratum the shares of all verdicts but one, which is what the others leave.
-    each = alpha / (len(shares) * (2 * len(verdicts) - 1)) if always_valid else alpha
-    one = sequence if always_valid else wilson
+    one, each = (sequence, alpha / 2) if always_valid else (wilson, alpha)
+    few = {
+        (stratum, verdict)
+        for (stratum, verdict), cell in cells.items()
+        if len(shares) > 1 and cell.judged and cell.looked_at < FEWEST and stratum in shares
+    }
+    pools = {verdict: _pool(cells, shares, verdict) for _, verdict in few}
     strata: list[_Stratum] = []
-    pooled: list[tuple[str, str]] = []
     for stratum, share in shares.items():
         own = {verdict: cells.get((stratum, verdict), Cell()) for verdict in verdicts}
         n = sum(cell.judged for cell in own.values())
-        few = {verdict for verdict, cell in own.items() if cell.looked_at < FEWEST and len(shares) > 1}
-        pooled += [(stratum, verdict) for verdict in few if own[verdict].judged]
-        used = {verdict: over_all[verdict] if verdict in few else cell for verdict, cell in own.items()}
-        finite = all_judged and not always_valid
-        rates = {
-            verdict: _narrowed(one(cell.passed, cell.looked_at, each), cell if finite else None)
-            for verdict, cell in used.items()
-        }
-        parts = [(verdict, own[verdict].judged / n, rates[verdict]) for verdict in verdicts] if n else []
+        parts = []
+        for verdict, cell in own.items():
+            used = pools.get(verdict, cell)
+            rate = one(used.passed, used.looked_at, each)
+            if all_judged and not always_valid:
+                rate = _narrowed(rate, used)
+            if cell.judged and not cell.looked_at:
+                rate = Interval(rate.rate, 0.0, 1.0)
+            if n:
+                parts.append((verdict, cell.judged / n, rate))
         strata.append(_Stratum(stratum, share, 0.0 if all_judged else n, parts))
-    if always_valid:
-        interval = _at_all_looks(strata, each)
-    else:
-        interval = _at_one_look(strata, {verdict for _, verdict in pooled}, float(ndtri(1 - alpha / 2)))
-    return Corrected(interval, 1 - alpha, people, judged, tuple(sorted(pooled)))
+    z = float(ndtri(1 - alpha / 2))
+    interval = _at_all_looks(strata, pools, each) if always_valid else _at_one_look(strata, pools, z)
+    return Corrected(interval, 1 - alpha, people, judged, tuple(sorted(few)))
+
+
+def _pool(cells: Mapping[tuple[str, str], Cell], shares: Mapping[str, float], verdict: str) -> Cell:
+    """One verdict's labels of all strata together, each label with the share of the outputs that it stands for.
+
+    They count as the number of labels of one weight that would say as much (Kish 1965).
+    """
+    judged = {name: sum(cell.judged for (of, _), cell in cells.items() if of == name) for name in shares}
+    weight = square = passed = number = 0.0
+    for name, share in shares.items():
+        cell = cells.get((name, verdict), Cell())
+        number += cell.judged
+        if cell.looked_at:
+            part = share * cell.judged / judged[name] if judged[name] else 0.0
+            weight += part
+            square += part**2 / cell.looked_at
+            passed += part * cell.passed / cell.looked_at
+    if not square:
+        return Cell(number)
+    effective = weight**2 / square
+    return Cell(number, effective, effective * passed / weight)
 
 
 class _Stratum(NamedTuple):
@@ -137,17 +162,36 @@ def _unjudged(strata: Sequence[_Stratum]) -> Interval:
 
 
 def _at_one_look(strata: Sequence[_Stratum], pooled: Collection[str], z: float) -> Interval:
-    """Rates that share labels, as a verdict's do where some of its cells borrow from the others, are added up with
-    their whole errors; the others are independent."""
+    variance = sum(
+        stratum.share**2 * _variance_of_shares(stratum) / stratum.verdicts for stratum in strata if stratum.verdicts
+    )
+    return weighted_sum(_rates(strata, pooled), variance, z)
+
+
+def _at_all_looks(strata: Sequence[_Stratum], pooled: Collection[str], alpha: float) -> Interval:
+    rates = weighted_sum(_rates(strata, pooled))
+    below, above = (rates.rate - rates.low) ** 2, (rates.high - rates.rate) ** 2
+    for _, share, n, parts in strata:
+        if n and parts:
+            # What a verdict's share moves: its rate less that of the last verdict, which has the rest of the shares.
+            for _, q, interval in parts[:-1]:
+                moves, sequence_of = share * (interval.rate - parts[-1][2].rate), sequence(q * n, n, alpha)
+                arms = sequence_of.rate - sequence_of.low, sequence_of.high - sequence_of.rate
+                lower, upper = arms if moves >= 0 else arms[::-1]
+                below += (moves * lower) ** 2
+                above += (moves * upper) ** 2
+    return Interval(rates.rate, max(0.0, rates.rate - below**0.5), min(1.0, rates.rate + above**0.5))
+
+
+def _rates(strata: Sequence[_Stratum], pooled: Collection[str]) -> list[tuple[float, Interval]]:
+    """The independent parts of the rate. Rates that share labels, as those of a verdict whose cells are taken together,
+    are one part: their errors add up."""
     groups: dict[tuple[str, str], list[tuple[float, Interval]]] = {}
-    variance = 0.0
     for stratum in strata:
         for verdict, q, interval in stratum.parts or [("", 1.0, _unjudged(strata))]:
             of = ("", verdict) if verdict in pooled else (stratum.name, verdict)
             groups.setdefault(of, []).append((stratum.share * q, interval))
-        if stratum.verdicts:
-            variance += stratum.share**2 * _variance_of_shares(stratum) / stratum.verdicts
-    return weighted_sum([(1.0, _whole(group)) for group in groups.values()], variance, z)
+    return [(1.0, _whole(group)) for group in groups.values()]
 
 
 def _whole(parts: Sequence[tuple[float, Interval]]) -> Interval:
@@ -155,38 +199,9 @@ def _whole(parts: Sequence[tuple[float, Interval]]) -> Interval:
     return Interval(*(sum(weight * getattr(one, name) for weight, one in parts) for name in ("rate", "low", "high")))
 
 
-def _at_all_looks(strata: Sequence[_Stratum], alpha: float) -> Interval:
-    """Bounds that hold whatever the rates and shares are within their sequences: a union bound, hence exact."""
-    rate = low = high = 0.0
-    for _, share, n, parts in strata:
-        known = [(q, interval) for _, q, interval in parts] or [(1.0, _unjudged(strata))]
-        rate += share * sum(q * interval.rate for q, interval in known)
-        shares = [sequence(q * n, n, alpha) if n else Interval(q, q, q) for q, _ in known]
-        low += share * _least(shares, [interval.low for _, interval in known])
-        high += share * (1 - _least(shares, [1 - interval.high for _, interval in known]))
-    return Interval(rate, max(0.0, low), min(1.0, high))
-
-
-def _least(shares: Sequence[Interval], values: Sequence[float]) -> float:
-    """The smallest mean of `values` with weights inside of `shares` that add up to 1."""
-    left = 1.0 - sum(share.low for share in shares)
-    total = 0.0
-    for share, value in sorted(zip(shares, values, strict=True), key=lambda pair: pair[1]):
-        more = min(left, share.high - share.low)
-        total += (share.low + more) * value
-        left -= more
-    return total
-
-
-def _over_all_strata(cells: Mapping[tuple[str, str], Cell], verdict: str) -> Cell:
-    """What people say of one verdict, whatever the stratum."""
-    same = [cell for (_, other), cell in cells.items() if other == verdict]
-    return Cell(*(sum(getattr(cell, name) for cell in same) for name in ("judged", "looked_at", "passed")))
-
-
-def _narrowed(interval: Interval, cell: Cell | None) -> Interval:
+def _narrowed(interval: Interval, cell: Cell) -> Interval:
     """The interval with both arms corrected for a finite population, the cell (Cochran 1977, section 2.6)."""
-    if cell is None or not cell.judged:
+    if not cell.judged:
         return interval
     finite = max(0.0, 1 - cell.looked_at / cell.judged) ** 0.5
     return Interval(

@@ -52,12 +52,13 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     people
         How many of them people have labelled as well; of feedback, how many users said so.
     by_people
-        The rate by people's labels alone, of outputs drawn for them; None where there is none.
+        The rate by people's labels alone, of outputs drawn for them; None where there are fewer than 30.
     corrected
         The rate by people's measure from both: the evaluator's verdicts, corrected by what people say of some of them.
+        None where `by_people` is.
     borrowed
-        Whether people labelled so few of one verdict in one stratum that its share of passes is that of the verdict in
-        all strata.
+        Whether people labelled so few of one verdict in one stratum that the labels of that verdict in all strata are
+        taken together.
     people_unsure, people_open
         Outputs that people looked at and could not tell, and that were drawn for them and wait.
     with_people, among_people

@@ -30,18 +30,21 @@ def verify(connection: Connection) -> int | None:
     the first entry that is wrong, or that a row contradicts.
     """
     head = connection.execute(select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1)).one_or_none()
-    wrong = [found for found in (_chain(connection, head), _rows(connection), _missing(connection)) if found]
+    end = None if head is None else (head.seq, head.hash)
+    wrong = [found for found in (_chain(connection, end), _rows(connection), _missing(connection)) if found]
     return min(wrong, default=None)
 
 
-def _chain(connection: Connection, head: object) -> int | None:
+def _chain(connection: Connection, head: tuple[int, str] | None) -> int | None:
     seq, digest_before = 0, FIRST_HASH
     while page := read(connection, seq, PAGE):
         broken = first_broken(page, (seq, digest_before))
         if broken is not None:
             return broken
         seq, digest_before = page[-1].seq, page[-1].hash
-    return None if head == (seq, digest_before) else seq + 1
+    if head is None:
+        return seq + 1
+    return None if head == (seq, digest_before) else min(seq, head[0]) + 1
 
 
 def _rows(connection: Connection) -> int | None:

@@ -69,6 +69,9 @@ def _prepare(engine: Engine, name: str, *, read_only: bool) -> None:
             else:
                 connection.execute(text(f"select pg_advisory_xact_lock({SCHEMA_LOCK})"))
                 migrate.upgrade(connection)
+    except LedgerError:
+        engine.dispose()
+        raise
     except SQLAlchemyError as error:
         engine.dispose()
         raise LedgerError(f"ledger {name}: {first_line(error)}") from error

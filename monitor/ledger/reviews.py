@@ -198,6 +198,21 @@ class ReviewQueue:
         statement = select(review_item).where(*conditions).order_by(order, columns.id).limit(min(limit, MAX_LISTED))
         return self._ledger.read(lambda connection: [item_of(row) for row in connection.execute(statement)])
 
+    def marked(self, criterion: str, also: Also) -> Sequence[tuple[ReviewItem, Decision]]:
+        """What people decided by a criterion and marked as good for something else, the earliest first."""
+        statement = (
+            select(review_item.c.id)
+            .join(review_decision, review_decision.c.item == review_item.c.id)
+            .where(review_item.c.criterion == criterion, review_decision.c.also.contains(f'"{also}"'))
+            .order_by(review_decision.c.at, review_item.c.id)
+        )
+
+        def read(connection: Connection) -> list[tuple[ReviewItem, Decision]]:
+            found = [(_at(connection, name), _decision_on(connection, name)) for name in connection.scalars(statement)]
+            return [(item, decision) for item, decision in found if decision is not None]
+
+        return self._ledger.read(read)
+
     def refresh(self, now: float) -> None:
         """Take held actions into the queue, and close the items of those that wait no longer."""
         self._ledger.write(lambda tx: put_held(tx.connection, now))

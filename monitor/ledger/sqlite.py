@@ -80,6 +80,9 @@ def _prepare(engine: Engine, path: Path, work: Callable[[Connection], None]) -> 
     try:
         with engine.begin() as connection:
             work(connection)
+    except LedgerError:
+        engine.dispose()
+        raise
     except (SQLAlchemyError, sqlite3.Error) as error:
         engine.dispose()
         raise LedgerError(f"ledger {path}: {first_line(error)}") from error

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from monitor.actions.intent import fingerprint, text_hash
+from monitor.actions.intent import action_key, fingerprint, text_hash
 from monitor.actions.messages import GateAnswer, GateRequest
 from monitor.actions.names import checked_name
 from monitor.actions.policy import (
@@ -29,6 +30,7 @@ from monitor.actions.policy import (
 )
 from monitor.actions.states import Action, NoSuchAction, Proposal, State
 from monitor.config_values.plain_errors import did_you_mean
+from monitor.events.identity import MAX_SEGMENT_CHARS
 from monitor.serve.context import Services
 from monitor.serve.measure import Measured, Measurer, similarity
 from monitor.serve.problem import Problem
@@ -110,7 +112,7 @@ class Gatekeeper:
             undecided=measured.undecided,
             similar=self._similar(asked, kind, scope, text, measured, now) if HoldIf.DUPLICATE in wanted else (),
             stream=self._services.part(StreamStates).state(asked.stream),
-            attributes=asked.attributes,
+            attributes=_segments(asked.attributes),
             confidence=asked.confidence,
             fields=asked.fields,
         )
@@ -246,7 +248,7 @@ class Gatekeeper:
         said = asked.journaled
         assert said is not None
         body = {"at": said.at, "answer": said.answer.value, "reasons": [one.code for one in said.reasons]}
-        subject = f"action:{scope}/{asked.key}"
+        subject = f"gate:{scope}/{asked.key}"  # of the question: there may be no action
         self._services.ledger.write(lambda tx: tx.record(now, requester, "answered_alone", subject, body))
 
     # --- the question -------------------------------------------------------------------------------------------
@@ -269,9 +271,17 @@ class Gatekeeper:
                     raise _wrong(f"{needed}-required", needed.value, f"is required for the kind {asked.kind}")
         if asked.confidence is not None and not 0 <= asked.confidence <= 1:
             raise _wrong("invalid-body", "confidence", "must be between 0 and 1")
-        key = checked_name(asked.key, "key") if asked.key else f"{asked.kind}:{uuid.uuid4()}"
+        key = action_key(asked.key) if asked.key else f"{asked.kind}:{uuid.uuid4()}"
         target = checked_name(asked.target, "target", MAX_TARGET_CHARS) if asked.target else ""
         return msgspec.structs.replace(asked, key=key, target=target)
+
+
+def _segments(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Under the names that alerts give them (`monitor.events.identity.segments`)."""
+    return {
+        name if name.startswith(("model.", "prompt.")) else f"attributes.{name}": value[:MAX_SEGMENT_CHARS]
+        for name, value in attributes.items()
+    }
 
 
 def _wrong(code: str, field: str, what: str) -> Problem:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
-from monitor.serve.problem import CONTENT_TYPE, TYPE_PREFIX, ProblemDetail
+from monitor.serve.problem import CONTENT_TYPE, TYPE_PREFIX, ProblemDetail, phrase
 from monitor.serve.route import Route
 from monitor.serve.scopes import MEANINGS
 
@@ -18,11 +18,16 @@ _SECURITY = "token"
 
 def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     """The document as JSON values."""
-    structs = [ProblemDetail, *(struct for route in routes for struct in _structs(route))]
-    _, schemas = msgspec.json.schema_components(list(dict.fromkeys(structs)), ref_template=_SCHEMA)
+    structs = list(dict.fromkeys([ProblemDetail, *(struct for route in routes for struct in _structs(route))]))
+    # All at once: two of one name get the names of their modules as well.
+    references, schemas = msgspec.json.schema_components(structs, ref_template=_SCHEMA)
+    named = _Schemas(dict(zip(structs, references, strict=True)), schemas)
     paths: dict[str, Any] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, named)
+    for route in routes:
+        if route.query is not None:  # its fields are parameters now
+            schemas.pop(named.name(route.query), None)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,18 +51,29 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     }
 
 
+class _Schemas(NamedTuple):
+    """Schemas of all records, and the reference to each."""
+
+    references: Mapping[Any, dict[str, Any]]
+    schemas: dict[str, Any]
+
+    def name(self, struct: Any) -> str:
+        """The name of a record's schema."""
+        return str(self.references[struct]["$ref"]).rpartition("/")[2]
+
+
 def _structs(route: Route) -> list[Any]:
-    return [one for one in (route.request, *route.responses.values()) if one not in (None, str, Any)]
+    return [one for one in (route.request, route.query, *route.responses.values()) if one not in (None, str, Any)]
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation(route: Route, named: _Schemas) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
         "tags": [_tag(route.path)],
         "responses": {
-            **{str(status): _response(route, status, struct) for status, struct in route.responses.items()},
-            "default": _problem(f"A problem; `type` says which one ({TYPE_PREFIX}...)"),
+            **{str(status): _response(route, status, struct, named) for status, struct in route.responses.items()},
+            "default": _problem(f"A problem; `type` says which one ({TYPE_PREFIX}...)", named),
         },
     }
     if route.description:
@@ -69,27 +85,29 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["security"] = [{_SECURITY: [scope.value]} for scope in route.scopes]
     else:
         operation["security"] = []
-    parameters = [_path_parameter(name) for name in re.findall(r"\{(\w+)\}", route.path)] + _query_parameters(route)
+    parameters = [_path_parameter(name) for name in re.findall(r"\{(\w+)\}", route.path)] + _query_parameters(
+        route, named
+    )
     if parameters:
         operation["parameters"] = parameters
     if route.request is not None:
-        content = {"application/json": {"schema": {"$ref": _SCHEMA.format(name=_name(route.request))}}}
+        content = {"application/json": {"schema": named.references[route.request]}}
         operation["requestBody"] = {"required": not route.optional_body, "content": content}
     return operation
 
 
-def _response(route: Route, status: int, struct: Any) -> dict[str, Any]:
+def _response(route: Route, status: int, struct: Any, named: _Schemas) -> dict[str, Any]:
     if isinstance(struct, type) and struct is not str and issubclass(struct, ProblemDetail):
-        found = _problem(_title(status))
+        found = _problem(phrase(status), named)
     elif struct is Any:
-        found = {"description": _title(status), "content": {"application/json": {"schema": {}}}}
+        found = {"description": phrase(status), "content": {"application/json": {"schema": {}}}}
     elif struct is None:
-        found = {"description": _title(status)}
+        found = {"description": phrase(status)}
     elif struct is str:
-        found = {"description": _title(status), "content": {"text/plain": {"schema": {"type": "string"}}}}
+        found = {"description": phrase(status), "content": {"text/plain": {"schema": {"type": "string"}}}}
     else:
-        schema = {"$ref": _SCHEMA.format(name=_name(struct))}
-        found = {"description": _title(status), "content": {"application/json": {"schema": schema}}}
+        schema = named.references[struct]
+        found = {"description": phrase(status), "content": {"application/json": {"schema": schema}}}
     if headers := route.headers.get(status):
         found["headers"] = {
             name: {"description": meaning, "schema": {"type": "string"}} for name, meaning in headers.items()
@@ -97,21 +115,9 @@ def _response(route: Route, status: int, struct: Any) -> dict[str, Any]:
     return found
 
 
-def _problem(description: str) -> dict[str, Any]:
-    schema = {"$ref": _SCHEMA.format(name=_name(ProblemDetail))}
-    return {"description": description, "content": {CONTENT_TYPE: {"schema": schema}}}
-
-
-def _title(status: int) -> str:
-    from http import HTTPStatus
-
-    return HTTPStatus(status).phrase
-
-
-def _name(struct: Any) -> str:
-    """The name that msgspec gives the Struct's schema."""
-    (reference,), _ = msgspec.json.schema_components([struct], ref_template="{name}")
-    return str(reference["$ref"])
+def _problem(description: str, named: _Schemas) -> dict[str, Any]:
+    content = {CONTENT_TYPE: {"schema": named.references[ProblemDetail]}}
+    return {"description": description, "content": content}
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
@@ -119,11 +125,10 @@ def _path_parameter(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": schema, "description": "Percent-encoded UTF-8."}
 
 
-def _query_parameters(route: Route) -> list[dict[str, Any]]:
+def _query_parameters(route: Route, named: _Schemas) -> list[dict[str, Any]]:
     if route.query is None:
         return []
-    (_,), schemas = msgspec.json.schema_components([route.query], ref_template=_SCHEMA)
-    schema = schemas[_name(route.query)]
+    schema = named.schemas[named.name(route.query)]
     required = schema.get("required", [])
     return [
         {"name": name, "in": "query", "required": name in required, "schema": of}

@@ -14,6 +14,15 @@ CONTENT_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:oqm:problem:"
 
 
+_RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""Names of RFC 9110, which Python has from 3.13 on."""
+
+
+def phrase(status: int) -> str:
+    """The name of a status, the same whatever Python runs."""
+    return _RENAMED.get(status) or HTTPStatus(status).phrase
+
+
 class ProblemDetail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a request was not done, and what to change.
 
@@ -68,7 +77,7 @@ class Problem(OqmError):
         """The body of the answer."""
         return ProblemDetail(
             type=TYPE_PREFIX + self.code,
-            title=HTTPStatus(self.status).phrase,
+            title=phrase(self.status),
             status=self.status,
             detail=self.detail,
             request_id=request_id,

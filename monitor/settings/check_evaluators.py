@@ -11,7 +11,11 @@ from monitor.settings.problem import Problem
 
 
 def evaluator_problems(settings: Settings) -> Iterator[Problem]:
-    """Evaluators that no criterion names, and keys that travel unencrypted beyond this machine."""
+    """Evaluators that no criterion names, keys that travel unencrypted beyond this machine, people without a queue."""
+    if not settings.store.location and any(criterion.people for criterion in settings.judged):
+        yield Problem(
+            ("streams",), "`people` of a criterion needs store.location: the role store fills the review queue"
+        )
     named = {criterion.evaluator for criterion in settings.judged}
     for index, config in enumerate(settings.evaluators):
         if config.name not in named:

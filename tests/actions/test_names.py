@@ -27,6 +27,8 @@ def test_any_writing_is_a_name(text: str) -> None:
         ("a\nb", r"character 2 is U\+000A"),
         ("a\x00b", r"character 2 is U\+0000"),
         ("pay\u202eelpmaxe", r"character 4 is U\+202E"),
+        ("a\u2028b", r"character 2 is U\+2028"),
+        ("..", "HTTP clients take out"),
         ("a\ud800", r"character 2 is U\+D800"),
     ],
 )

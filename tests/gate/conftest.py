@@ -1,10 +1,11 @@
-"""The gate as an application meets it: the real service on a port, over a real ledger, with streams that a test sets."""
+"""The gate as an application meets it: the real service on a port over a real ledger, with streams that a test sets."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -105,21 +106,18 @@ class Monitor:
             self._server = None
 
 
+@contextmanager
+def running(address: str, settings: str = SETTINGS) -> Iterator[Monitor]:
+    """The service over the ledger at an address."""
+    made = Monitor(address, parse(Settings, settings, name="test", environ={}))
+    yield made
+    made.stop()
+
+
 @pytest.fixture
 def monitor(tmp_path: Path) -> Iterator[Monitor]:
-    """On SQLite."""
-    yield from _running(str(tmp_path / "ledger"))
-
-
-@pytest.fixture
-def monitor_on_postgres(postgres_database: str) -> Iterator[Monitor]:
-    yield from _running(postgres_database)
-
-
-def _running(address: str) -> Iterator[Monitor]:
-    running = Monitor(address, parse(Settings, SETTINGS, name="test", environ={}))
-    yield running
-    running.stop()
+    with running(str(tmp_path / "ledger")) as made:
+        yield made
 
 
 @pytest.fixture

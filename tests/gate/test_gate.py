@@ -29,6 +29,13 @@ def test_the_same_output_passes_on_a_calm_stream_and_is_held_on_a_drifting_one(m
     assert ask(gate, "email:3", DRAFT) == ("hold", ["unsure:"])
 
 
+@pytest.mark.parametrize(("segment", "answer"), [("acme", "hold"), ("other", "pass")])
+def test_an_alert_about_a_segment_holds_its_outputs(monitor: Monitor, gate: Gate, segment: str, answer: str) -> None:
+    alert = OpenAlert(id="a1", kind="drift", title="Apologies", segment={"attributes.tenant": "acme"})
+    monitor.streams.states["outreach/email"] = StreamState(known_at=monitor.now(), alerts=(alert,))
+    assert ask(gate, "email:1", DRAFT, attributes={"tenant": segment})[0] == answer
+
+
 def test_a_draft_that_fails_a_check_is_held_with_the_checks_name(monitor: Monitor, gate: Gate) -> None:
     assert ask(gate, "email:1", PROMISE) == ("hold", ["check:no_promises"])
     assert ask(gate, "email:1", PROMISE) == ("hold", ["check:no_promises"])
@@ -56,6 +63,7 @@ def test_other_words_to_the_same_target_are_held_as_a_duplicate(monitor: Monitor
         ("email", {}, "this kind requires `key`"),
         ("record", {"key": "k"}, "this kind requires `undo`"),
         ("email", {"key": "k\u202e"}, r"key: character 2 is U\+202E"),
+        ("email", {"key": ".."}, "key: must not be '..'"),
         ("email", {"key": "k" * 257}, "key: must have 1 to 256 characters, has 257"),
         ("email", {"key": "k", "fields": {"amount": float("inf")}}, "fields.amount: must be a finite number"),
         ("email", {"key": "k", "confidence": 1.5}, "confidence: must be between 0 and 1"),

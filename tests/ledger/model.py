@@ -56,7 +56,7 @@ class Model:
             return "mismatch"
         if row.state in ("done", "undone", "rejected", "expired"):
             return {"done": "replay"}.get(row.state, row.state)
-        other = row.text != text or (row.needed > 0 and row.policy != policy)
+        other = (row.text != "" and row.text != text) or (row.needed > 0 and row.policy != policy)
         if row.over(now):
             if not row.retry:
                 return "unknown"

@@ -78,8 +78,8 @@ async def test_what_is_unknown_waits_for_someone_who_knows(
     assert kind_of(await client.post(f"{url}/claim", headers=bot, json=CLAIM)) == (409, "unknown")
     listed = await client.get("/v1/actions?state=unknown", headers=bot)
     assert [one["key"] for one in listed.json()["actions"]] == ["refund:4711"]
-    for body in ({"outcome": "held", "why": "x"}, {"outcome": "done", "why": " "}):
-        assert kind_of(await client.post(f"{url}/resolve", headers=bot, json=body)) == (422, "invalid-body")
+    for wrong in ({"outcome": "held", "why": "x"}, {"outcome": "done", "why": " "}):
+        assert kind_of(await client.post(f"{url}/resolve", headers=bot, json=wrong)) == (422, "invalid-body")
     body: dict[str, Any] = {"outcome": "done", "why": "the bank shows it", "result": {"id": "tr_9"}}
     resolved = await client.post(f"{url}/resolve", headers=bot, json=body)
     assert (resolved.status_code, resolved.json()["state"]) == (200, "done")
