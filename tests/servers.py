@@ -114,12 +114,16 @@ class PostgresServer:
             self._process.wait(30)
             self._process = None
 
-    def remove(self) -> None:
-        """Stop it at once and remove its data: a proper end would first write every database of the tests to the disk."""
+    def crash(self) -> None:
+        """Stop it at once: what is committed is recovered from its log when it starts again."""
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
             self._process = None
+
+    def remove(self) -> None:
+        """Stop it and remove its data; at once, as a proper end first writes every test's database to the disk."""
+        self.crash()
         shutil.rmtree(self._data)
 
 

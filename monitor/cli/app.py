@@ -14,6 +14,7 @@ import typer
 from monitor.cli import (
     alert,
     anchors,
+    audit,
     cascade,
     check,
     check_config,
@@ -76,6 +77,7 @@ def build_app() -> typer.Typer:
     app.add_typer(alert.group(), name="alert")
     app.add_typer(anchors.group(), name="anchors")
     app.add_typer(token.group(), name="token")
+    app.add_typer(audit.group(), name="audit")
     app.add_typer(reference.group(), name="reference")
     app.add_typer(events.group(), name="event")
     app.add_typer(deadletter.group(), name="deadletter")

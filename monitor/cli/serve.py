@@ -104,6 +104,7 @@ def application(settings: Settings, log_level: str, log_format: LogFormat) -> tu
     from monitor.serve.context import Services
     from monitor.serve.parts import add_parts
     from monitor.serve.traces import Traces
+    from pipelines.courier.courier import Courier
     from pipelines.kafka.connection import client_options
 
     set_up_logging(log_level, log_format)  # a process that was spawned has none yet
@@ -121,4 +122,5 @@ def application(settings: Settings, log_level: str, log_format: LogFormat) -> tu
         ),
     )
     add_parts(services)
+    services.parts[Courier] = Courier(services.ledger, settings.broker, settings.topics, services.clock)
     return services, build_app(services)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Row, RowMapping, and_, func, select
+from sqlalchemy import Connection, RowMapping, and_, func, select
 
 from monitor.actions.audit import FIRST_HASH, first_broken
 from monitor.actions.states import AuditEntry, Change
@@ -30,11 +30,12 @@ def verify(connection: Connection) -> int | None:
     the first entry that is wrong, or that a row contradicts.
     """
     head = connection.execute(select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1)).one_or_none()
-    wrong = [found for found in (_chain(connection, head), _rows(connection), _missing(connection)) if found]
+    end = None if head is None else (head.seq, head.hash)
+    wrong = [found for found in (_chain(connection, end), _rows(connection), _missing(connection)) if found]
     return min(wrong, default=None)
 
 
-def _chain(connection: Connection, head: Row[tuple[int, str]] | None) -> int | None:
+def _chain(connection: Connection, head: tuple[int, str] | None) -> int | None:
     seq, digest_before = 0, FIRST_HASH
     while page := read(connection, seq, PAGE):
         broken = first_broken(page, (seq, digest_before))
@@ -43,7 +44,7 @@ def _chain(connection: Connection, head: Row[tuple[int, str]] | None) -> int | N
         seq, digest_before = page[-1].seq, page[-1].hash
     if head is None:
         return seq + 1
-    return None if head == (seq, digest_before) else min(seq, head.seq) + 1
+    return None if head == (seq, digest_before) else min(seq, head[0]) + 1
 
 
 def _rows(connection: Connection) -> int | None:

@@ -167,12 +167,24 @@ class Ledger(Protocol):
         """Entries of the audit log in order."""
         ...
 
+    def audit_end(self) -> tuple[int, str]:
+        """Number and hash of the latest entry; (0, 64 zeros) before the first."""
+        ...
+
     def verify_audit(self) -> int | None:
         """The first entry that is missing, changed, or contradicted by the rows of actions; None: all are right."""
         ...
 
+    def outbox_turn(self, by: str, now: float, for_s: float) -> bool:
+        """Whether the process `by` is the courier, from now on and for so long; one is at a time, so order is kept."""
+        ...
+
+    def outbox_leave(self, by: str) -> None:
+        """The process ends: another one may be the courier at once."""
+        ...
+
     def outbox_take(self, limit: int = 500) -> Sequence[OutboxRow]:
-        """The oldest messages that are not confirmed. Two couriers may take the same ones."""
+        """The oldest messages that are not confirmed."""
         ...
 
     def outbox_sent(self, ids: Sequence[int]) -> None:

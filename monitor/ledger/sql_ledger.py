@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, delete, func, select
+from sqlalchemy import Connection, Engine, delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.actions.states import (
@@ -23,7 +23,7 @@ from monitor.actions.states import (
 from monitor.ledger import audit_log, claims, people, queries, sweep, tokens
 from monitor.ledger.base import LedgerError, OutboxRow, Transaction
 from monitor.ledger.rows import checked_result, checked_scope, checked_text, found_key
-from monitor.ledger.tables import outbox
+from monitor.ledger.tables import audit_head, outbox
 from monitor.ledger.writer import Writer, first_line
 
 T = TypeVar("T")
@@ -143,9 +143,27 @@ class SqlLedger:
         """As the protocol says."""
         return self.read(lambda connection: audit_log.read(connection, after_seq, limit))
 
+    def audit_end(self) -> tuple[int, str]:
+        """As the protocol says."""
+        end = select(audit_head.c.seq, audit_head.c.hash)
+        seq, digest = self.read(lambda connection: connection.execute(end).one())
+        return seq, digest
+
     def verify_audit(self) -> int | None:
         """As the protocol says."""
         return self.read(audit_log.verify)
+
+    def outbox_turn(self, by: str, now: float, for_s: float) -> bool:
+        """As the protocol says."""
+        columns = audit_head.c
+        free = or_(columns.courier == by, columns.courier_until <= now)
+        taken = update(audit_head).where(free).values(courier=by, courier_until=now + for_s)
+        return self.write(lambda tx: bool(tx.connection.execute(taken).rowcount))
+
+    def outbox_leave(self, by: str) -> None:
+        """As the protocol says."""
+        left = update(audit_head).where(audit_head.c.courier == by).values(courier_until=0.0)
+        self.write(lambda tx: tx.connection.execute(left))
 
     def outbox_take(self, limit: int = 500) -> Sequence[OutboxRow]:
         """As the protocol says."""

@@ -128,6 +128,8 @@ audit_head = Table(
     Column("seq", BigInteger, nullable=False),
     Column("hash", String(HASH_CHARS), nullable=False),
     Column("message", BigInteger, nullable=False, comment="id of the latest message of the outbox"),
+    Column("courier", Text, nullable=False, comment="the process whose turn it is to publish the outbox"),
+    Column("courier_until", Double, nullable=False),
 )
 
 outbox = Table(

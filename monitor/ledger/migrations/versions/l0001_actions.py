@@ -108,6 +108,8 @@ def upgrade() -> None:
         Column("seq", BigInteger, nullable=False),
         Column("hash", String(64), nullable=False),
         Column("message", BigInteger, nullable=False),
+        Column("courier", Text, nullable=False),
+        Column("courier_until", Double, nullable=False),
     )
     op.create_table(
         "outbox",
@@ -134,4 +136,6 @@ def upgrade() -> None:
         Column("revoked_at", Double),
     )
     op.create_index("token_by_hash", "token", ["hash"], unique=True)
-    op.execute(f"insert into audit_head (id, seq, hash, message) values (1, 0, '{FIRST}', 0)")
+    op.execute(
+        f"insert into audit_head (id, seq, hash, message, courier, courier_until) values (1, 0, '{FIRST}', 0, '', 0)"
+    )
