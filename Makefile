@@ -27,8 +27,8 @@ QUICK_TESTS := $(addprefix tests/, actions alerting config_values criteria detec
 	docs evaluators events features judgment pipelines publisher settings sinks statistics telemetry)
 # additions: each copies the tree and runs what a contributor would. brokers: no tests. cli, demo, notebook: replays and
 # the embedded broker. config: Prometheus, Alertmanager and Grafana's schemas. detection: whole streams, minutes of
-# computing. faults, kafka: a real Kafka. gate, ledger, review, serve, store: a real PostgreSQL.
-NOT_QUICK := additions brokers cli config demo detection faults gate kafka ledger notebook review serve store
+# computing. faults, kafka: a real Kafka. cascade, gate, ledger, review, serve, store: a real PostgreSQL.
+NOT_QUICK := additions brokers cascade cli config demo detection faults gate kafka ledger notebook review serve store
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick docs venv lint types tests kafka faults flood mutation wheel clean

@@ -59,6 +59,12 @@ class LedgerCounts:
         "kind",
         "what",
     )
+    reviews: Mapping[str, int] = gauge(
+        "oqm_review_waiting_items", "Items of the review queue that wait, by kind.", "kind"
+    )
+    oldest_review_s: Mapping[str, float] = gauge(
+        "oqm_review_oldest_item_seconds", "How long the oldest item of the review queue has waited, by kind.", "kind"
+    )
     outbox: int = gauge("oqm_ledger_outbox_messages", "Messages that wait for the courier to Kafka.")
 
 

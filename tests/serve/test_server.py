@@ -21,6 +21,7 @@ from monitor.ledger.base import Ledger
 from monitor.ledger.open import open_ledger
 from monitor.serve.server import _listener, run_server
 from monitor.settings.serve import Serve
+from tests.cli.run_oqm import one_line_of_error, oqm
 from tests.serve.conftest import CLAIM, Tokens, bearer, proposed
 from tests.servers import free_port
 
@@ -133,10 +134,8 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "monitor.cli", "serve", "--ledger", str(tmp_path), "--port", str(port)]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].startswith(f"oqm: serve cannot listen on 127.0.0.1:{port}: ")
+        said = one_line_of_error(oqm("serve", "--ledger", tmp_path, "--port", str(port)))
+    assert said.startswith(f"oqm: serve cannot listen on 127.0.0.1:{port}: ")
 
 
 @pytest.fixture
