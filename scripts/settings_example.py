@@ -43,6 +43,7 @@ EXAMPLES = {
 #         pass: addresses what was asked and states nothing that the input does not support
 #         evaluator: main           # evaluators[].name
 #         sample: {uniform: 0.02, risky: 0.5}   # of all outputs; of those with a failure flag (refusal, failed check)
+#         people: {passed: 0.05, failed: 0.5}   # of what it judged, drawn for review (docs/howto/review.md)
 #         anchors: anchors/answers.jsonl    # labelled outputs, by which the evaluator itself is watched
 """,
     "maintenance": """\

@@ -1,6 +1,6 @@
 """`follow`: what followed from an output, over streams and services, and what can be said of it.
 
-Nodes are outputs (by the id of their event), actions (by their key) and spans of traces. Edges come from the trace
+Nodes are outputs (by the id of their event), actions (by scope and key) and spans of traces. Edges come from the trace
 store (`trace.parent_id` and `causes` of events) and from the ledger (an action names the output that it was proposed
 for). The walk goes level by level, so it does not matter in which database, or in how many, the edges are; each node
 counts once, so a circle ends.
@@ -39,6 +39,28 @@ def node(text: str) -> str:
     return encoded.decode() if len(encoded) <= MAX_NODE_BYTES else _HASHED + hashlib.sha256(encoded).hexdigest()
 
 
+_ACTION, _BETWEEN = "action:", "\x1f"  # a scope and a key have no control characters
+
+
+def action_node(scope: str, key: str) -> str:
+    """An action as an end of an edge: two applications may have the same key."""
+    return node(f"{_ACTION}{scope}{_BETWEEN}{key}")
+
+
+def action_of_node(name: str) -> tuple[str, str] | None:
+    """Scope and key of an action's node; None for any other."""
+    if not name.startswith(_ACTION) or _BETWEEN not in name:
+        return None
+    scope, _, key = name.removeprefix(_ACTION).partition(_BETWEEN)
+    return scope, key
+
+
+def shown(name: str) -> str:
+    """A node as people know it: the id of an event, the key of an action."""
+    action = action_of_node(name)
+    return name if action is None else action[1]
+
+
 class EdgeKind(StrEnum):
     """What an edge says."""
 
@@ -49,18 +71,17 @@ class EdgeKind(StrEnum):
 
 
 class Edge(NamedTuple):
-    """One step. `stream` and `time` (seconds since 1970) are those of the target; `scope` is that of an action."""
+    """One step. `stream` and `time` (seconds since 1970) are those of the target."""
 
     source: str
     target: str
     kind: EdgeKind
     stream: str
     time: float
-    scope: str = ""
 
 
 class Reached(NamedTuple):
-    """An output or an action that followed.
+    """An output or an action that followed; `id`, `root` and `after` are nodes.
 
     `depth` counts the steps from `root`; `after` is the output or action that it was reached from first. `repeats`
     counts how often its stream has come on the way from the root to it, itself included.
@@ -74,7 +95,6 @@ class Reached(NamedTuple):
     root: str
     after: str
     repeats: int = 1
-    scope: str = ""
 
 
 @dataclass(slots=True)
@@ -169,27 +189,28 @@ class _Walk:
         level = list(self._owner)
         depth = 0
         while level and depth < self._deepest and not self._found.at_least:
-            # Spans first, as they are no step: what is reached through them is one step from their output.
-            spans = self._expand(level, depth, spans=True)
-            level = self._expand([*level, *spans], depth, spans=False)
+            # A span is no step: what is reached through one is a step from the span's output.
+            spans, fresh = self._expand(level, depth)
+            _, behind = self._expand(spans, depth)
+            level = [*fresh, *behind]
             depth += 1
         self._found.at_least |= bool(level)
         if self._met_again:
             self._found.circle = _circle(self._back)
         return self._found
 
-    def _expand(self, nodes: Sequence[str], depth: int, *, spans: bool) -> list[str]:
-        """The nodes that are new behind these: spans alone, or outputs and actions alone."""
+    def _expand(self, nodes: Sequence[str], depth: int) -> tuple[list[str], list[str]]:
+        """The spans, and the outputs and actions, that are new behind these."""
+        spans: list[str] = []
         fresh: list[str] = []
-        for edges_from in self._edges_from:
-            limit = 2 * self._most
+        limit = 2 * self._most
+        for edges_from in self._edges_from if nodes else ():
             taken = 0
             for edge in edges_from(nodes, limit):
                 taken += 1
-                if (edge.kind is EdgeKind.SPAN) is spans:
-                    self._take(edge, depth, fresh)
+                self._take(edge, depth, spans if edge.kind is EdgeKind.SPAN else fresh)
             self._found.at_least |= taken >= limit
-        return fresh
+        return spans, fresh
 
     def _take(self, edge: Edge, depth: int, fresh: list[str]) -> None:
         source = self._owner[edge.source]
@@ -217,7 +238,6 @@ class _Walk:
             before.root,
             source,
             self._repeats(before, edge),
-            edge.scope,
         )
         self._by_id[edge.target] = reached
         self._found.reached.append(reached)

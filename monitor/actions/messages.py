@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from monitor.actions.policy import Answer, Reason
+
+Fence = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+"""The number of a claim: up to what every JSON reader keeps exact, and every database holds."""
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,21 +118,21 @@ class ClaimGranted(msgspec.Struct, frozen=True, kw_only=True):
 class DoneRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """It is done. `result` is JSON, and what later claims of the key get, byte for byte."""
 
-    fence: int
+    fence: Fence
     result: msgspec.Raw
 
 
 class FailRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Nothing happened, for certain, and why."""
 
-    fence: int
+    fence: Fence
     why: str = ""
 
 
 class ExtendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """It takes longer: a lease of `lease_s` seconds from now."""
 
-    fence: int
+    fence: Fence
     lease_s: float
 
 

@@ -24,8 +24,8 @@ LEASE_S = 900.0
 SHORTEST_LEASE_S, LONGEST_LEASE_S = 30.0, 86_400.0
 FRESH_S = 60.0
 """Added to every age: of two items that come at the same moment, the dearer one is first from the start."""
-MAX_NOTE_CHARS = 4_000
-MAX_PERSON_CHARS = 256
+MAX_NOTE_CHARS = 4_000  # a page: what a person writes to explain a label
+MAX_PERSON_CHARS = 256  # no person's name is longer; it is part of a key of the database
 
 
 class ReviewError(OqmError):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from monitor.actions.cascade import Cascade, Reached
+from monitor.actions.cascade import Cascade, Reached, shown
 from monitor.config_values.durations import in_words
 from monitor.settings.cascades import CascadeLimits
 
@@ -102,24 +102,30 @@ def title_of(excess: Excess, tally: Tally, within_s: float) -> str:
 
 
 def cause_of(
-    excess: Excess, tally: Tally, limits: CascadeLimits, circle: tuple[str, ...] = (), *, at_least: bool = False
+    excess: Excess,
+    tally: Tally,
+    limits: CascadeLimits,
+    circle: tuple[str, ...] = (),
+    *,
+    at_least: bool = False,
+    actions_known: bool = True,
 ) -> str:
-    """What followed from what, and which setting says that it is too much."""
+    """What followed from what, and which setting says that it is too much. Without a ledger no actions are known."""
     least = "at least " if at_least else ""
     kinds = sorted(tally.kinds.items(), key=lambda item: (-item[1], item[0]))
     named = ", ".join(f"{stream} {number:,}" for stream, number in kinds[:_NAMED])
     more = f" and {len(kinds) - _NAMED} more streams" if len(kinds) > _NAMED else ""
+    acted = f" and {tally.actions:,} actions" if actions_known else ""
     said = (
-        f"From {tally.root} ({tally.stream}) followed {least}{tally.outputs:,} outputs ({named}{more}) and "
-        f"{least}{tally.actions:,} actions."
+        f"From {shown(tally.root)} ({tally.stream}) followed {least}{tally.outputs:,} outputs ({named}{more}){acted}."
     )
     if excess is Excess.CIRCLE:
-        return f"{said} These name each other as their cause: {' -> '.join(circle[:_NAMED])}."
+        return f"{said} These name each other as their cause: {' -> '.join(map(shown, circle[:_NAMED]))}."
     setting, limit = {
         Excess.LOOP: ("repeats", limits.repeats), Excess.DEPTH: ("depth", limits.depth),
     }.get(excess, ("actions", limits.actions))  # fmt: skip
     last = tally.repeated if excess is Excess.LOOP else tally.deepest
-    newest = f" The chain has come to {last.id}." if last is not None and excess is not Excess.BURST else ""
+    newest = f" The chain has come to {shown(last.id)}." if last is not None and excess is not Excess.BURST else ""
     return f"{said}{newest} From {limit} on this is reported (cascades.{setting})."
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from monitor.actions.cascade import node
+from monitor.actions.cascade import action_node, node
 from monitor.alerting.alert import Alert, decode
 from monitor.criteria.derived import feedback_of, judged_of
 from monitor.detection.records.finding import State
@@ -89,7 +89,7 @@ def find_origin(traces: TraceStore, ledger: Ledger | None, identity: str) -> Ori
             "",
             title=actions[0].kind,
             since=min(one.proposed_at for one in actions),
-            roots={node(identity): ""},
+            roots={action_node(one.scope, one.key): "" for one in actions},
         )
     return None
 
@@ -106,7 +106,9 @@ def of_alert(traces: TraceStore, alert: Alert) -> Origin:
     if alert.segment:
         chosen = [one for one in found if _is_of(one.fields, alert.segment)] or found
     roots = {node(one.id): stream for one in chosen[:MOST_ROOTS]}
-    return Origin(What.FINDING, alert.id, stream, alert.title, since, until, roots, at_least=len(found) > MOST_ROOTS)
+    first = traces.alerts_known().since  # of the first day that the store holds
+    lacks = len(found) > MOST_ROOTS or first is None or since < first
+    return Origin(What.FINDING, alert.id, stream, alert.title, since, until, roots, at_least=lacks)
 
 
 def source_of(stream: str) -> str:

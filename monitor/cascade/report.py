@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import partial
 
 import msgspec
 
-from monitor.actions.cascade import MOST_NODES, Cascade, EdgesFrom, Reached, follow
+from monitor.actions.cascade import (
+    MOST_NODES,
+    Cascade,
+    Edge,
+    EdgesFrom,
+    Reached,
+    action_of_node,
+    follow,
+    shown,
+)
 from monitor.actions.states import UNDO_PREFIX, Action, State
 from monitor.cascade.origin import Origin
 from monitor.ledger.base import Ledger
@@ -111,9 +119,28 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         return [one for one in self.acted if one.remedy is remedy]
 
 
+class StoreEdges:
+    """Looks up edges in a trace store, as `monitor.actions.cascade.follow` asks for them.
+
+    Outputs name an action by its key alone, so what names one follows from each action with that key that was reached.
+    """
+
+    def __init__(self, traces: TraceStore, since_day: int | None) -> None:
+        self._traces = traces
+        self._since_day = since_day
+
+    def __call__(self, nodes: Sequence[str], limit: int) -> list[Edge]:
+        """The edges out of some nodes."""
+        named: dict[str, list[str]] = {}
+        for name in nodes:
+            named.setdefault(shown(name), []).append(name)
+        edges = self._traces.edges(list(named), limit, since_day=self._since_day)
+        return [edge._replace(source=name) for edge in edges for name in named[edge.source]]
+
+
 def lookups(traces: TraceStore, ledger: Ledger | None, since_day: int | None) -> list[EdgesFrom]:
     """Where edges are looked up: the trace store from a day on, and the ledger where there is one."""
-    found: list[EdgesFrom] = [partial(traces.edges, since_day=since_day)]
+    found: list[EdgesFrom] = [StoreEdges(traces, since_day)]
     if ledger is not None:
         found.append(LedgerEdges(ledger))
     return found
@@ -137,11 +164,11 @@ def report(traces: TraceStore, ledger: Ledger | None, origin: Origin, *, most: i
         depth=found.depth,
         streams=_streams(found),
         followed=[
-            OutputThatFollowed(event=one.id, stream=one.stream, time=one.time, depth=one.depth, after=one.after)
+            OutputThatFollowed(event=one.id, stream=one.stream, time=one.time, depth=one.depth, after=shown(one.after))
             for one in found.outputs
         ],
         acted=[] if ledger is None else acted(ledger, found.actions),
-        circle=list(found.circle),
+        circle=[shown(one) for one in found.circle],
     )
 
 
@@ -157,14 +184,14 @@ def _streams(found: Cascade) -> list[StreamThatFollowed]:
 
 def acted(ledger: Ledger, reached: Sequence[Reached]) -> list[ActionThatFollowed]:
     """The actions as the ledger has them now."""
-    names = [(one.scope, one.id) for one in reached]
-    actions = ledger.read(lambda connection: actions_of(connection, names))
+    named = [(one, name) for one in reached if (name := action_of_node(one.id)) is not None]
+    actions = ledger.read(lambda connection: actions_of(connection, [name for _, name in named]))
     found = []
-    for one in reached:
-        action = actions.get((one.scope, one.id))
+    for one, (scope, key) in named:
+        action = actions.get((scope, key))
         if action is None:  # forgotten since
             continue
-        undoing = actions.get((one.scope, UNDO_PREFIX + one.id))
+        undoing = actions.get((scope, UNDO_PREFIX + key))
         found.append(
             ActionThatFollowed(
                 scope=action.scope,
@@ -174,7 +201,7 @@ def acted(ledger: Ledger, reached: Sequence[Reached]) -> list[ActionThatFollowed
                 stream=action.stream,
                 target=action.target,
                 depth=one.depth,
-                after=one.after,
+                after=shown(one.after),
                 proposed_at=action.proposed_at,
                 changed_at=action.changed_at,
                 remedy=remedy_of(action, undoing),

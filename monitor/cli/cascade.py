@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from monitor.cascade.report import ActionThatFollowed, Remedy, Report
     from monitor.cascade.undo import Remedied
     from monitor.ledger.base import Ledger
-    from monitor.settings import Settings
 
 EXIT_NONE = 1  # as grep does: there is no such output, finding or action
 SHOWN = 20  # outputs and actions, each, that are listed: a screen full
@@ -71,7 +71,8 @@ def command(
     traces = opened(settings, store)
     actions = None
     try:
-        actions = _ledger(settings, ledger, store, read_only=not (undo or reject))
+        location = ledger or settings.serve.database or store or settings.store.location
+        actions = _ledger(location, must_be=bool(ledger or settings.serve.database))
         origin = find_origin(traces, actions, identity)
         if origin is None:
             notes().print(_nothing(identity, actions), markup=False, soft_wrap=True)
@@ -88,23 +89,22 @@ def command(
         who = user_name() if by is None else by
         for wanted, remedy in ((undo, Remedy.UNDO), (reject, Remedy.REJECT)):
             if wanted:
-                _remedy(actions, found, remedy, who, why or f"cascade of {identity}", yes)
+                _remedy(location, found, remedy, who, why or f"cascade of {identity}", yes)
     finally:
         if actions is not None:
             actions.close()
         traces.close()
 
 
-def _ledger(settings: Settings, given: str | None, store: str | None, *, read_only: bool) -> Ledger | None:
-    """The ledger; None where nothing was ever written to the one of the settings."""
+def _ledger(location: str, *, must_be: bool) -> Ledger | None:
+    """The ledger, to be read; None where nothing was ever written there, unless it was asked for by name."""
     from monitor.ledger.base import LedgerError
     from monitor.ledger.open import open_ledger
 
-    location = given or settings.serve.database or store or settings.store.location
     try:
-        return open_ledger(location, read_only=read_only)
+        return open_ledger(location, read_only=True)
     except LedgerError as error:
-        if given is not None or settings.serve.database:
+        if must_be:
             raise
         notes().print(f"actions are not known: {error}", markup=False, soft_wrap=True)
         return None
@@ -115,9 +115,10 @@ def _nothing(identity: str, ledger: Ledger | None) -> str:
     return f"the trace store has no output and no finding with the id {identity}{also}"
 
 
-def _remedy(ledger: Ledger, found: Report, remedy: Remedy, by: str, why: str, yes: bool) -> None:
+def _remedy(location: str, found: Report, remedy: Remedy, by: str, why: str, yes: bool) -> None:
     from monitor.cascade.report import Remedy
     from monitor.cascade.undo import reject_all, undo_all
+    from monitor.ledger.open import open_ledger
 
     chosen = found.with_remedy(remedy)
     verb = "undone" if remedy is Remedy.UNDO else "rejected"
@@ -125,14 +126,18 @@ def _remedy(ledger: Ledger, found: Report, remedy: Remedy, by: str, why: str, ye
         notes().print(f"there is nothing that can be {verb}", markup=False)
         return
     more = "; there are more than were found, so look again afterwards" if found.at_least else ""
-    question = f"{len(chosen):,} actions ({_by_kind(chosen)}) are to be {verb}, by {by}{more}. Go on?"
+    question = f"To be {verb}, by {by}: {_by_kind(chosen)}{more}. Go on?"
     try:
         if not yes and not typer.confirm(question, err=True):
             raise typer.Exit(EXIT_NONE)
     except typer.Abort:  # the end of the input: no terminal, and no pipe that answers
-        raise ConfigError(f"{len(chosen):,} actions would be {verb}: nobody can be asked here, so say --yes") from None
+        raise ConfigError(
+            f"{_count(len(chosen), 'action')} would be {verb}: nobody can be asked here, so say --yes"
+        ) from None
     act = undo_all if remedy is Remedy.UNDO else reject_all
-    _say(act(ledger, chosen, by, why, time.time()), verb)
+    with closing(open_ledger(location)) as ledger:
+        came = act(ledger, chosen, by, why, time.time())
+    _say(came, verb)
 
 
 def _say(came: Remedied, verb: str) -> None:
@@ -141,12 +146,12 @@ def _say(came: Remedied, verb: str) -> None:
         console.print(f"not {verb}: {one.key}: {reason}", style="yellow", markup=False, soft_wrap=True)
     if verb == "undone" and came.actions:
         console.print(
-            f"{len(came.actions):,} undo actions are entered, from {came.actions[0].key} on: the applications claim "
-            "them and undo. Look again for what is left.",
+            f"entered: {_count(len(came.actions), 'undo action')}, from {came.actions[0].key} on. The applications "
+            "claim them and undo; look again for what is left.",
             markup=False, soft_wrap=True,
         )  # fmt: skip
     elif came.actions:
-        console.print(f"{len(came.actions):,} actions are rejected, for good", markup=False, soft_wrap=True)
+        console.print(f"rejected, for good: {_count(len(came.actions), 'action')}", markup=False, soft_wrap=True)
     if came.refused:
         raise typer.Exit(EXIT_NONE)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from monitor.judgment.calibration import FEWEST_LABELS
-
 if TYPE_CHECKING:
     from monitor.judgment.calibration import Agreed, Rate
     from monitor.judgment.quality import Quality
@@ -32,6 +30,8 @@ def rate_in_words(rate: Rate) -> str:
 
 def people_notes(found: Iterable[Quality], name: Callable[[Quality], str]) -> Iterator[str]:
     """What a reader must know of people's labels; `name` gives that of an estimate."""
+    from monitor.judgment.calibration import FEWEST_LABELS
+
     known = [one for one in found if one.with_people is not None]
     if any(map(has_people, known)):
         yield (

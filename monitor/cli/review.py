@@ -17,7 +17,7 @@ from monitor.cli.store_option import StoreOption
 if TYPE_CHECKING:
     from monitor.review.records import Listed
 
-EXIT_NONE = 1
+EXIT_NONE = 1  # as grep does: nothing was found
 
 KindOption = Annotated[
     Kind | None,

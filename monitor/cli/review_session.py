@@ -33,6 +33,7 @@ def go_through(reviewer: Reviewer, ask: Ask) -> int:
         if shown > 1:
             tables().print()
         print_item(tables(), item, with_id=False)
+        sys.stdout.flush()  # in a pipe too, what is asked stands before the answer
         notes().print(KEYS if shown == 1 else "p f u s n a c r q", markup=False, style="dim", soft_wrap=True)
         try:
             go_on = _answered(reviewer, item, keys)
@@ -55,6 +56,7 @@ def _answered(reviewer: Reviewer, item: ReviewedItem, keys: Iterator[str]) -> bo
             decision = Decide(fence=item.fence, opinion=_OPINIONS[key], note=note, also=tuple(sorted(also)))
             try:
                 print_decided(tables(), reviewer.decide(item.id, decision))
+                sys.stdout.flush()
             except InvalidReview as error:  # another answer can be given
                 notes().print(str(error), markup=False, style="red", soft_wrap=True)
                 continue

@@ -19,6 +19,7 @@ from monitor.telemetry.logs import LogFormat, set_up_logging
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
+    from monitor.serve.context import Services
     from monitor.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def command(
             if serve.cert_file is None and not _is_local(serve.host):
                 log.warning("tokens travel readable for everyone on the way: set serve.cert_file, or put TLS in front")
 
-        run_server(partial(_application, settings, log_level.value, log_format), serve, ready)
+        run_server(partial(_app, settings, log_level.value, log_format), serve, ready)
         log.info("stopped")
 
 
@@ -90,8 +91,13 @@ def _is_local(host: str) -> bool:
         return host == "localhost"
 
 
-def _application(settings: Settings, log_level: str, log_format: LogFormat) -> ASGIApp:
-    """The application of one process, with what it works with."""
+def _app(settings: Settings, log_level: str, log_format: LogFormat) -> ASGIApp:
+    """The application of one process; a function of its own, so that another process can be told to call it."""
+    return application(settings, log_level, log_format)[1]
+
+
+def application(settings: Settings, log_level: str, log_format: LogFormat) -> tuple[Services, ASGIApp]:
+    """The application of one process, and what it works with."""
     from monitor.ledger.open import open_ledger
     from monitor.publisher import OutputPublisher
     from monitor.serve.app import build_app
@@ -117,4 +123,4 @@ def _application(settings: Settings, log_level: str, log_format: LogFormat) -> A
     )
     add_parts(services)
     services.parts[Courier] = Courier(services.ledger, settings.broker, settings.topics, services.clock)
-    return build_app(services)
+    return services, build_app(services)

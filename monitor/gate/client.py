@@ -260,9 +260,10 @@ class Gate:
 
     def _start_thread(self) -> None:
         """A thread keeps the policy, the leases and the journal up to date; after a fork it is another one."""
-        if self._thread is not None and self._pid == os.getpid():
+        forked = self._pid != os.getpid()
+        if self._thread is not None and self._thread.is_alive() and not forked:
             return
-        if self._thread is not None:
+        if forked:
             self._pid, self._wake = os.getpid(), threading.Event()
             self._wire.transport.forget()
             self.claims.forget()

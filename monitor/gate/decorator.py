@@ -177,8 +177,9 @@ class Declared:
         try:
             result = await function(*bound.args, **_with_key(bound, taken.key, takes_key))
         except BaseException as error:
-            # Not in a thread: a cancelled task must not wait for one, and the outcome must be on its way.
-            self._report_error(taken, error)
+            report = asyncio.get_running_loop().run_in_executor(None, self._report_error, taken, error)
+            if isinstance(error, Exception):  # a task that is cancelled waits for nothing
+                await asyncio.shield(report)
             raise
         await asyncio.shield(asyncio.to_thread(taken.done, result))
         return result

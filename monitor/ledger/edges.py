@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection, select, text
 
-from monitor.actions.cascade import Edge, EdgeKind
+from monitor.actions.cascade import Edge, EdgeKind, action_node, action_of_node
 from monitor.actions.states import UNDO_PREFIX, Action
 from monitor.ledger.base import Ledger
 from monitor.ledger.rows import action_of
 from monitor.ledger.tables import action
 
-_COLUMNS = "a.event, a.key, a.stream, a.proposed_at, a.scope"
+_COLUMNS = "a.key, a.stream, a.proposed_at, a.scope"
 # All nodes are one parameter, as in the trace store's lookup: many of them cost a plan and a binding each.
 _NODES = {"sqlite": "(select value from json_each(:nodes))", "postgresql": "(select unnest(cast(:nodes as text[])))"}
 _BY_EVENT = (
@@ -28,30 +28,52 @@ _BY_CAUSE = (
     f"select c.cause as source, {_COLUMNS} from action_cause c "
     "join action a on a.scope = c.scope and a.key = c.key where c.cause in {nodes} and a.undoes is null limit :n"
 )
-_INTO = f"select a.event as source, {_COLUMNS} from action a where a.key in {{nodes}} and a.undoes is null limit :n"
+_INTO = (
+    f"select a.event as source, null as known, {_COLUMNS} from action a "
+    "where a.key in {nodes} and a.event <> '' and a.undoes is null limit :n"
+)
 _CAUSES_OF = (
-    f"select c.cause as source, {_COLUMNS} from action a "
-    "join action_cause c on c.scope = a.scope and c.key = a.key where a.key in {nodes} and a.undoes is null limit :n"
+    f"select c.cause as source, b.key as known, {_COLUMNS} from action a "
+    "join action_cause c on c.scope = a.scope and c.key = a.key "
+    "left join action b on b.scope = a.scope and b.key = c.cause where a.key in {nodes} and a.undoes is null limit :n"
 )
 
 
 def edges_at(connection: Connection, nodes: Sequence[str], limit: int, *, into: bool = False) -> list[Edge]:
-    """At most `limit` edges out of some outputs or actions to actions, or, with `into`, from anything to actions."""
+    """At most `limit` edges out of outputs or actions to actions, or, with `into`, from anything to actions.
+
+    A node that is no action's (`action_node`) may be an output's id, or the key of an action of any scope, as outputs
+    name it. What an action names as its cause is an action of its own scope, where there is one.
+    """
+    asked: dict[str, list[tuple[str, str | None]]] = {}
+    for name in nodes:
+        action_named = action_of_node(name)
+        scope, key = (None, name) if action_named is None else action_named
+        asked.setdefault(key, []).append((name, scope))
+    outputs = [key for key, names in asked.items() if any(scope is None for _, scope in names)]
     found: list[Edge] = []
-    for statement in (_INTO, _CAUSES_OF) if into else (_BY_EVENT, _BY_CAUSE):
-        if not nodes or len(found) >= limit:
-            break
-        found += [
-            Edge(row.source, row.key, EdgeKind.ACTION, row.stream, row.proposed_at, row.scope)
-            for row in _rows(connection, statement, nodes, limit - len(found))
-            if row.source
-        ]
+    for statement, wanted in ((_INTO, list(asked)), (_CAUSES_OF, list(asked))) if into else (
+        (_BY_EVENT, outputs), (_BY_CAUSE, list(asked)),
+    ):  # fmt: skip
+        if not wanted or len(found) >= limit:
+            continue
+        for row in _rows(connection, statement, wanted, limit - len(found)):
+            for name, scope in asked[row.key if into else row.source]:
+                if scope not in (None, row.scope):
+                    continue
+                ends = (_source(row), name) if into else (name, action_node(row.scope, row.key))
+                found.append(Edge(*ends, EdgeKind.ACTION, row.stream, row.proposed_at))
     return found
+
+
+def _source(row: Any) -> str:
+    """What an action follows from: an action of its scope, where the ledger has it, else what was said."""
+    return action_node(row.scope, row.known) if row.known is not None else str(row.source)
 
 
 def _rows(connection: Connection, statement: str, nodes: Sequence[str], limit: int) -> Iterable[Any]:
     dialect = connection.dialect.name
-    given = json.dumps(list(nodes)) if dialect == "sqlite" else list(nodes)
+    given = json.dumps(nodes) if dialect == "sqlite" else nodes
     return connection.execute(text(statement.format(nodes=_NODES[dialect])), {"nodes": given, "n": limit})
 
 

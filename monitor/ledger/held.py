@@ -7,7 +7,7 @@ approves or expires actions, and cannot disagree with it for long.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, select, update
@@ -22,8 +22,19 @@ MOST_HELD = 10_000
 """The oldest; more than people can decide in a day. The rest comes when these are decided or have expired."""
 
 
-def put_held(connection: Connection, now: float) -> None:
-    """Enter what is held and not in the queue, close what is in the queue and no longer held."""
+class HeldChanges(NamedTuple):
+    """Where the queue differs from the actions that are held: items to enter, who does not get them, items to close."""
+
+    new: Sequence[ReviewItem]
+    barred: Sequence[Mapping[str, str]]
+    ended: Sequence[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.ended)
+
+
+def held_changes(connection: Connection, now: float) -> HeldChanges:
+    """What is held and not in the queue, and what is in the queue and no longer held. Reads only."""
     columns = action.c
     wanted = (
         columns.scope, columns.key, columns.round, columns.approvals, columns.stream, columns.event, columns.requester,
@@ -35,17 +46,7 @@ def put_held(connection: Connection, now: float) -> None:
     by_id = {item_id(Kind.HELD, row.scope, row.key, row.round, row.approvals): row for row in held}
     open_ = select(review_item.c.id).where(review_item.c.kind == Kind.HELD, review_item.c.state == State.OPEN)
     known = set(connection.scalars(open_))
-    ended = sorted(known - by_id.keys())
-    for start in range(0, len(ended), AT_ONCE):
-        over = update(review_item).where(review_item.c.id.in_(ended[start : start + AT_ONCE]))
-        connection.execute(over.values(state=State.CLOSED))
     new = {name: row for name, row in by_id.items() if name not in known}
-    if new:
-        _enter(connection, new, now)
-
-
-def _enter(connection: Connection, new: Mapping[str, Any], now: float) -> None:
-    insert_items(connection, [_item(name, row, now) for name, row in new.items()])
     # Who asked may not approve, and nobody does so twice: they would be refused, so they do not get it.
     barred = [{"item": name, "person": row.requester} for name, row in new.items()]
     barred += [
@@ -54,7 +55,16 @@ def _enter(connection: Connection, new: Mapping[str, Any], now: float) -> None:
         if row.approvals
         for person in _voters(connection, row)
     ]
-    bar(connection, barred)
+    return HeldChanges([_item(name, row, now) for name, row in new.items()], barred, sorted(known - by_id.keys()))
+
+
+def apply_held(connection: Connection, changes: HeldChanges) -> None:
+    """Bring the queue up to date. What has changed since it was read is seen the next time."""
+    for start in range(0, len(changes.ended), AT_ONCE):
+        over = update(review_item).where(review_item.c.id.in_(changes.ended[start : start + AT_ONCE]))
+        connection.execute(over.where(review_item.c.state == State.OPEN).values(state=State.CLOSED))
+    insert_items(connection, changes.new)
+    bar(connection, changes.barred)
 
 
 def _voters(connection: Connection, row: Any) -> Sequence[str]:

@@ -49,6 +49,7 @@ review_barred = Table(
     metadata,
     Column("item", String(ID_CHARS), primary_key=True),
     Column("person", Text, primary_key=True, comment="who does not get it: has skipped it, or given the first opinion"),
+    Index("review_barred_by_person", "person"),
 )
 
 review_decision = Table(

@@ -1,7 +1,7 @@
 """The review queue in the ledger: what waits for people, who has it, and what they decided.
 
-`ReviewQueue` works inside the ledger's own transactions (`Ledger.write`), which come one after another: so two people
-never get the same item, and an item, its second opinion and the entry of the audit log are written together.
+`ReviewQueue` changes items inside the ledger's own transactions (`Ledger.write`), which come one after another: so two
+people never get the same item, and a decision, its second opinion and the entry of the audit log are written together.
 `monitor.actions.review` has the rules; `monitor.ledger.labels` counts decisions for estimates.
 """
 
@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
 from monitor.actions import review
 from monitor.actions.review import Also, Decision, InvalidReview, Kind, NoSuchItem, Opinion, ReviewItem, State
 from monitor.ledger.base import Ledger, Transaction
-from monitor.ledger.held import put_held
+from monitor.ledger.held import apply_held, held_changes
 from monitor.ledger.review_rows import as_json, bar, insert_items, item_of
 from monitor.ledger.review_tables import review_barred, review_decision, review_item
 
 TOPIC = "reviews"
 CLOCK = "clock"
 """Actor of what time alone changes."""
-MAX_LISTED = 1_000
+CANDIDATES = 50
+"""Items that are tried for one request: more than people who ask at the same moment."""
+MAX_LISTED = 1_000  # of one list: more is no longer read by a person
 
 
 class ReviewQueue:
@@ -62,27 +65,21 @@ class ReviewQueue:
         """
         by, lease_s = review.checked_person(by), review.checked_lease(lease_s)
         wanted = tuple(kinds)
-
-        def work(tx: Transaction) -> ReviewItem | None:
-            if Kind.HELD in wanted:
-                put_held(tx.connection, now)
-            columns = review_item.c
-            conditions = [
-                columns.state == State.OPEN,
-                columns.kind.in_(wanted),
-                or_(columns.leased_until.is_(None), columns.leased_until <= now),
-                ~select(1).where(review_barred.c.item == columns.id, review_barred.c.person == by).exists(),
-                *_narrowed(stream, criterion, app),
-            ]
-            urgent = (columns.cost * (now - columns.created + review.FRESH_S)).desc()
-            statement = select(columns.id).where(*conditions).order_by(urgent, columns.created, columns.id).limit(1)
-            chosen = tx.connection.execute(statement).scalar_one_or_none()
-            if chosen is None:
+        if Kind.HELD in wanted:
+            self.refresh(now)
+        conditions = [_free(now), review_item.c.kind.in_(wanted), *_narrowed(stream, criterion, app)]
+        few: int | None = CANDIDATES
+        while True:
+            # Chosen outside of the transaction, which all claims of actions wait for; there only the first that is
+            # still free is taken.
+            chosen, more = self._ledger.read(partial(_candidates, conditions=conditions, by=by, now=now, few=few))
+            if chosen:
+                found = self._ledger.write(partial(_leased, chosen=chosen, by=by, now=now, until=now + lease_s))
+                if found is not None:
+                    return found
+            elif not more:
                 return None
-            values = {"fence": columns.fence + 1, "leased_by": by, "leased_until": now + lease_s}
-            return _updated(tx.connection, chosen, values)
-
-        return self._ledger.write(work)
+            few = None if not chosen else CANDIDATES
 
     def decide(
         self,
@@ -215,7 +212,16 @@ class ReviewQueue:
 
     def refresh(self, now: float) -> None:
         """Take held actions into the queue, and close the items of those that wait no longer."""
-        self._ledger.write(lambda tx: put_held(tx.connection, now))
+        changes = self._ledger.read(lambda connection: held_changes(connection, now))
+        if changes:
+            self._ledger.write(lambda tx: apply_held(tx.connection, changes))
+
+    def oldest(self) -> Mapping[Kind, tuple[int, float]]:
+        """Of each kind with open items how many, and since when the oldest waits."""
+        columns = review_item.c
+        statement = select(columns.kind, func.count(), func.min(columns.created)).where(columns.state == State.OPEN)
+        rows = self._ledger.read(lambda connection: connection.execute(statement.group_by(columns.kind)).all())
+        return {Kind(kind): (count, since) for kind, count, since in rows}
 
     def waiting(self) -> Mapping[tuple[Kind, State], int]:
         """How many items there are by kind and state."""
@@ -223,6 +229,38 @@ class ReviewQueue:
         statement = select(columns.kind, columns.state, func.count()).group_by(columns.kind, columns.state)
         rows = self._ledger.read(lambda connection: connection.execute(statement).all())
         return Counter({(Kind(kind), State(state)): count for kind, state, count in rows})
+
+
+def _free(now: float) -> ColumnElement[bool]:
+    columns = review_item.c
+    return and_(columns.state == State.OPEN, or_(columns.leased_until.is_(None), columns.leased_until <= now))
+
+
+def _candidates(
+    connection: Connection, conditions: Sequence[ColumnElement[bool]], by: str, now: float, few: int | None
+) -> tuple[list[str], bool]:
+    """The ids of the most urgent items that a person may get, of the first `few` (None: of all); whether there are more
+    than were looked at."""
+    columns = review_item.c
+    urgent = (columns.cost * (now - columns.created + review.FRESH_S)).desc()
+    statement = select(columns.id).where(*conditions).order_by(urgent, columns.created, columns.id).limit(few)
+    found = list(connection.scalars(statement))
+    asked = select(review_barred.c.item).where(review_barred.c.person == by)
+    if few is not None:
+        asked = asked.where(review_barred.c.item.in_(found))
+    barred = set(connection.scalars(asked))
+    return [one for one in found if one not in barred][:CANDIDATES], len(found) == few
+
+
+def _leased(tx: Transaction, chosen: Sequence[str], by: str, now: float, until: float) -> ReviewItem | None:
+    """The first that is still free, leased; None where others got them all meanwhile."""
+    columns = review_item.c
+    values = {"fence": columns.fence + 1, "leased_by": by, "leased_until": until}
+    for item in chosen:
+        statement = update(review_item).where(columns.id == item, _free(now)).values(values)
+        if tx.connection.execute(statement).rowcount:
+            return _at(tx.connection, item)
+    return None
 
 
 def _decided(tx: Transaction, decision: Decision) -> Decision:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -224,7 +224,7 @@ class Desk:
             output=output.output if output else None,
             prompt=output.prompt_text if output else None,
             version=output.version if output else None,
-            fields=output.fields if output else {},
+            fields=_known(output.fields) if output else {},
             reason=seen.reason,
             verdict=judged.passed if judged else seen.verdict,
             rationale=judged.rationale if judged else None,
@@ -261,6 +261,11 @@ class Desk:
     def _action(self, item: ReviewItem) -> HeldAction:
         action = self._ledger.get(item.scope, item.key)
         return HeldAction(**{name: getattr(action, name) for name in HeldAction.__struct_fields__})
+
+
+def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that say something."""
+    return {name: value for name, value in fields.items() if value not in (None, {}, [], "")}
 
 
 class Clock(Protocol):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from monitor.actions.messages import Fence
 from monitor.actions.review import (
     LEASE_S,
     LONGEST_LEASE_S,
@@ -35,7 +36,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A decision on an item, with the fence of its lease."""
 
-    fence: Annotated[int, Meta(ge=1)]
+    fence: Fence
     opinion: Opinion
     note: Annotated[str, Meta(max_length=MAX_NOTE_CHARS)] = ""
     also: tuple[Also, ...] = ()
@@ -44,14 +45,14 @@ class Decide(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Release(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An item is given back; with `skip` this person does not get it again."""
 
-    fence: Annotated[int, Meta(ge=1)]
+    fence: Fence
     skip: bool = True
 
 
 class Extend(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A lease of `lease_s` from now on."""
 
-    fence: Annotated[int, Meta(ge=1)]
+    fence: Fence
     lease_s: Lease = LEASE_S
 
 

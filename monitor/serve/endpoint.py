@@ -74,9 +74,11 @@ class Endpoint:
             response = await self._answered(request)
             status = response.status_code
         finally:
+            took_s = self._limits.clock() - began
             stats.in_flight -= 1
             stats.requests[self._route.name, str(status)] += 1
-            stats.seconds[self._route.name].observe(self._limits.clock() - began)
+            stats.seconds[self._route.name].observe(took_s)
+            log.debug("request %s (%s): %d in %.1f ms", request_id_of(request), self._route.name, status, took_s * 1e3)
         return response
 
     async def _answered(self, request: Request) -> Response:

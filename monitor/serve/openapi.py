@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from monitor.actions.names import MAX_NAME_CHARS
 from monitor.serve.problem import CONTENT_TYPE, TYPE_PREFIX, ProblemDetail, phrase
 from monitor.serve.route import Route
 from monitor.serve.scopes import MEANINGS
@@ -121,7 +122,9 @@ def _problem(description: str, named: _Schemas) -> dict[str, Any]:
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    schema = {"type": "string", "minLength": 1}
+    schema: dict[str, Any] = {"type": "string", "minLength": 1}
+    if name == "key":
+        schema["maxLength"] = MAX_NAME_CHARS
     return {"name": name, "in": "path", "required": True, "schema": schema, "description": "Percent-encoded UTF-8."}
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from monitor.serve.context import Context
 from monitor.serve.scopes import Scope
+
+Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+"""A number of an entry in a query: within what a database holds."""
 
 
 class Answer(NamedTuple):

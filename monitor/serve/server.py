@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -36,8 +37,9 @@ def run_server(make_app: Callable[[], ASGIApp], settings: Serve, ready: Callable
     ready
         Called with the URL, once connections are accepted.
 
-    Raises `ConfigError` where it cannot listen.
+    Raises `ConfigError` where it cannot listen, or cannot read its certificate.
     """
+    _check_certificate(settings)
     listener = _listener(settings.host, settings.port)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -79,6 +81,16 @@ def _run_several(config: Callable[..., uvicorn.Config], settings: Serve, listene
         Multiprocess(config(workers=settings.processes), [listener]).run()
 
 
+def _check_certificate(settings: Serve) -> None:
+    if settings.cert_file is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.cert_file, settings.key_file)
+    except OSError as error:  # also what is no certificate: ssl.SSLError is one
+        files = f"serve.cert_file {settings.cert_file} and serve.key_file {settings.key_file}"
+        raise ConfigError(f"{files}: cannot be used: {error.strerror or error}") from None
+
+
 def _listener(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -89,8 +101,7 @@ def _listener(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
         listener.set_inheritable(True)
     except OSError as error:
-        where = f"{host}:{port}"
-        raise ConfigError(
-            f"serve cannot listen on {where}: {error.strerror or error}; set serve.port or --port"
-        ) from None
+        why = error.strerror or error
+        where = "set serve.host and serve.port, or --host and --port"
+        raise ConfigError(f"serve cannot listen on {host}:{port}: {why}; {where}") from None
     return listener

@@ -18,11 +18,12 @@ from monitor.detection.records.finding_kinds import FindingKind
 from monitor.serve.context import Services
 from monitor.store.base import StoreError, TraceStore
 from monitor.store.estimating import default_window, estimates
+from monitor.store.query import Search
 
 log = logging.getLogger(__name__)
 
 REFRESH_S = 5.0  # what is a few seconds old is as good as new: detection itself takes rows in blocks
-QUALITY_EVERY_S = 60.0  # its intervals move slowly, and counting a week of verdicts is no small query
+SLOW_EVERY_S = 60.0  # judged quality moves slowly, and counting a week of verdicts is no small query
 FIRST_WAIT_S = 0.25  # of the first question about a stream: reading it takes milliseconds, or the store is away
 MAX_STREAMS = 1_000  # that are kept up to date; the one that was not asked for longest gives way
 FIRING = "firing"
@@ -52,7 +53,8 @@ class _Alert(msgspec.Struct):
 
 class _Known(msgspec.Struct):
     state: StreamState
-    quality_at: float
+    slow_at: float  # when quality, and whether there are outputs at all, were read
+    has_outputs: bool
 
 
 class StreamStates:
@@ -82,6 +84,8 @@ class StreamStates:
 
     def state(self, stream: str) -> StreamState:
         """What was read last of a stream."""
+        if not stream:
+            return StreamState(why_unknown="the proposal names no stream")
         if self._services.traces is None:
             return StreamState(why_unknown="there is no trace store (store.location)")
         with self._changed:
@@ -107,13 +111,14 @@ class StreamStates:
         with traces.reading() as store:
             until = store.alerts_known().until
             down = self._evaluators_down(store)
-            for stream, before in asked:
-                now = self._services.clock()
+        for stream, before in asked:
+            now = self._services.clock()
+            with traces.reading() as store:  # for each: requests that read the store take turns
                 found = self._read(store, stream, before, None if until is None else min(until, now), down)
-                with self._changed:
-                    if stream in self._known:
-                        self._known[stream] = found
-                    self._changed.notify_all()
+            with self._changed:
+                if stream in self._known:
+                    self._known[stream] = found
+                self._changed.notify_all()
 
     def _read(
         self, store: TraceStore, stream: str, before: _Known | None, known_at: float | None, down: set[str]
@@ -126,18 +131,25 @@ class StreamStates:
                     OpenAlert(id=alert.fingerprint, kind=alert.kind, title=alert.title, segment=alert.segment)
                 )
         now = self._services.clock()
-        quality, quality_at = (before.state.quality, before.quality_at) if before is not None else ((), 0.0)
-        if self._quality and now - quality_at >= QUALITY_EVERY_S:
-            quality, quality_at = self._judged(store, stream, now), now
+        if before is None or now - before.slow_at >= SLOW_EVERY_S or not before.has_outputs:
+            has_outputs = bool(store.search(Search(of_stream=stream, limit=1)))
+            quality, slow_at = self._judged(store, stream, now) if self._quality else (), now
+        else:
+            has_outputs, quality, slow_at = True, before.state.quality, before.slow_at
+        why = ""
+        if not has_outputs:  # a misspelt name has no alerts either
+            known_at, why = None, f"no outputs of the stream {stream[:80]} are stored, so nobody watches it"
+        elif known_at is None:
+            why = "its alerts were not read to their end yet"
         judges = {criterion.evaluator for criterion in self._services.settings.criteria_of(stream)}
         state = StreamState(
             known_at=known_at,
             alerts=tuple(alerts),
             evaluator_down=tuple(sorted(down & judges)),
             quality=quality,
-            why_unknown="" if known_at is not None else "its alerts were not read to their end yet",
+            why_unknown=why,
         )
-        return _Known(state, quality_at)
+        return _Known(state, slow_at, has_outputs)
 
     def _judged(self, store: TraceStore, stream: str, now: float) -> tuple[Quality, ...]:
         criteria = [one.name for one in self._services.settings.criteria_of(stream) if one.judged]

@@ -31,6 +31,9 @@ class ServeStats:
     seconds: defaultdict[str, Histogram] = histogram(
         "oqm_serve_request_seconds", "Time from a request's head to its answer, by route.", "route", default=_histograms
     )
+    gate_answers: Counter[tuple[str, str]] = counter(
+        "oqm_gate_answers_total", "Answers of the gate, by kind of action and what was answered.", "kind", "answer"
+    )
     in_flight: int = gauge("oqm_serve_in_flight_requests", "HTTP requests that are being worked on.")
     sweep_failures: int = counter(
         "oqm_serve_sweep_failures_total", "Times that the ledger could not be asked what is due."
@@ -55,6 +58,12 @@ class LedgerCounts:
         "Requests that would have been a second effect, by kind of action and what they were.",
         "kind",
         "what",
+    )
+    reviews: Mapping[str, int] = gauge(
+        "oqm_review_waiting_items", "Items of the review queue that wait, by kind.", "kind"
+    )
+    oldest_review_s: Mapping[str, float] = gauge(
+        "oqm_review_oldest_item_seconds", "How long the oldest item of the review queue has waited, by kind.", "kind"
     )
     outbox: int = gauge("oqm_ledger_outbox_messages", "Messages that wait for the courier to Kafka.")
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
+from monitor.actions.cascade import shown
 from monitor.alerting.alert import Alert
 from monitor.alerting.from_finding import from_finding
 from monitor.cascade.excess import Excess, cause_of, title_of
@@ -92,13 +93,15 @@ class CascadeAlerts:
             # Two workers that see the same chain raise the same alert; after it has ended, another one.
             id=finding_id(tally.stream, FindingKind.CASCADE, None, {"root": tally.root}, int(now // QUIET_S)),
             kind=FindingKind.CASCADE,
-            cause=cause_of(one.excess, tally, one.limits, one.circle, at_least=one.at_least),
+            cause=cause_of(
+                one.excess, tally, one.limits, one.circle, at_least=one.at_least, actions_known=one.actions_known
+            ),
             driver=None,
-            raised_at=RaisedAt(last, 0, now),
+            raised_at=RaisedAt(shown(last), 0, now),
             began_at=BeganAt(0, 0, 0, tally.first or now),
             features=[],
             segment=None,
-            examples=Examples([], list(dict.fromkeys((tally.root, last)))),
+            examples=Examples([], list(dict.fromkeys(map(shown, (tally.root, last))))),
             title=title_of(one.excess, tally, within),
             severity=Severity.WARNING,
             runbook="runbooks/cascade.md",

@@ -14,7 +14,7 @@ from monitor.store.records import Incoming
 MOST_WAITING = 20_000
 """Outputs that wait to be looked at; with more of them the oldest are left out: a chain that goes on shows in later
 ones, and one that has ended does no more harm."""
-MOST_ALERTS = 1_000
+MOST_ALERTS = 1_000  # between two looks, seconds apart: one fault in hundreds of streams
 
 
 class Fresh:

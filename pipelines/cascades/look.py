@@ -27,13 +27,17 @@ LOOK_BACK_S = 2 * DAY_S
 
 @dataclass(frozen=True, slots=True)
 class Exceeded:
-    """One root from which too much follows; `at_least` where the walk ended at a limit."""
+    """One root from which too much follows.
+
+    `at_least`: the walk ended at a limit. `actions_known`: there is a ledger.
+    """
 
     excess: Excess
     tally: Tally
     limits: CascadeLimits
     circle: tuple[str, ...]
     at_least: bool
+    actions_known: bool
 
 
 def exceeded(
@@ -62,7 +66,7 @@ def exceeded(
         limits = settings.for_stream(tally.stream)
         excess = excess_of(tally, limits, circle)
         if excess is not None:
-            too_much.append(Exceeded(excess, tally, limits, circle, found.at_least))
+            too_much.append(Exceeded(excess, tally, limits, circle, found.at_least, ledger is not None))
     return too_much
 
 

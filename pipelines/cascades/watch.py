@@ -19,6 +19,7 @@ import msgspec
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from monitor.actions.cascade import action_node
 from monitor.alerting import alert as alerts
 from monitor.alerting.alert import Alert
 from monitor.detection.records.control import Control
@@ -45,7 +46,7 @@ LOOK_EVERY_S = 5.0  # a loop of agents makes a round in a second or more: some r
 BUSY_SHARE = 0.05  # of the time that looks may take: with many chains they come less often
 SETTLE_S = 2.0  # after an output is written before it is looked at: its caller's output is often written after it
 MOST_TARGETS = 5_000  # outputs of one look
-MOST_ACTIONS = 5_000
+MOST_ACTIONS = 5_000  # new ones of one look: a ledger takes some hundred a second
 NEW_LEDGER_EVERY_S = 60.0  # how often a ledger is looked for where there is none
 DELIVERY_S = 60.0  # for the broker to confirm an alert; then the worker ends, and its successor sees the chain again
 
@@ -158,7 +159,7 @@ class CascadeWatch:
             return []
         since, self._acted_until = self._acted_until, now
         names = self._ledger.read(lambda connection: proposed_since(connection, since, MOST_ACTIONS))
-        return [key for _, key in names]
+        return [action_node(scope, key) for scope, key in names]
 
     def _opened(self, now: float) -> tuple[TraceStore, Ledger | None]:
         settings = self._current()

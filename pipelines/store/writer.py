@@ -149,7 +149,7 @@ class StoreWriter:
                 consumer.commit()
                 committed = now
             if self._gauges.due(mine=TopicPartition(self._topics.outputs.name, 0) in consumer.assignment()):
-                self._until_it_answers(self._gauges.measure, consumer)
+                self._until_it_answers(self._measure, consumer)
             if now - noted >= NOTE_EVERY_S and self._note_alerts_read(consumer):
                 noted = now
             if now - dropped >= DROP_EVERY_S:
@@ -174,11 +174,17 @@ class StoreWriter:
         stats.store_unreadable = self._maker.unreadable
         stats.store_busy_s += time.monotonic() - began
 
+    def _measure(self, store: TraceStore) -> None:
+        self._gauges.measure(store, self._opened_ledger() if self._people is not None else None)
+
     def _queue(self) -> ReviewQueue:
         """The review queue. Raises `LedgerError`."""
+        return ReviewQueue(self._opened_ledger())
+
+    def _opened_ledger(self) -> Ledger:
         if self._ledger is None:
             self._ledger = open_ledger(self._settings.serve.database or self._settings.store.location)
-        return ReviewQueue(self._ledger)
+        return self._ledger
 
     def _opened(self) -> bool:
         """Whether the store could be opened before the writer was stopped."""

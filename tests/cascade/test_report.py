@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.actions.states import Claim, State
+from monitor.actions.cascade import action_node, roots_of
+from monitor.actions.states import Claim, Proposal, State
 from monitor.cascade.origin import Origin, What, find_origin
 from monitor.cascade.report import Remedy, Report, report
 from monitor.cascade.undo import reject_all, undo_all
 from monitor.ledger.base import Ledger
+from monitor.ledger.edges import LedgerEdges
 from monitor.ledger.open import open_ledger
 from monitor.store.base import TraceStore
 from monitor.store.open import open_store
@@ -107,3 +109,26 @@ def test_causes_of_an_action_are_those_of_its_latest_proposal(both: Both) -> Non
     entered(ledger, "ticket-2", "draft", "", causes=("before", "before", ""), state="allowed")
     assert [one.key for one in told(both, "before")[1].acted] == ["ticket-2"]
     assert told(both, "before")[1].acted[0].after == "before"
+
+
+def test_the_same_key_of_two_applications_is_two_actions(both: Both) -> None:
+    _, ledger = both
+    for scope in ("bank", "shop"):
+        for key, event, causes in (("pay", "before" if scope == "shop" else "", ()), ("receipt", "", ("pay",))):
+            ledger.propose(
+                Proposal(
+                    scope=scope, key=key, kind="money", fingerprint="f", requester="agent", event=event, causes=causes
+                ),
+                NOON + 20,
+            )
+    _, found = told(both, "before")
+    assert [(one.scope, one.key, one.after) for one in found.acted] == [
+        ("shop", "pay", "before"), ("shop", "receipt", "pay"),
+    ]  # fmt: skip
+    _, of_key = told(both, "pay")
+    assert (of_key.began_with, {(one.scope, one.key) for one in of_key.acted}) == (
+        2, {("bank", "receipt"), ("shop", "receipt")},
+    )  # fmt: skip
+    into = LedgerEdges(ledger, into=True)
+    assert roots_of([action_node("shop", "receipt")], [into]) == {"before"}
+    assert roots_of([action_node("bank", "receipt")], [into]) == {action_node("bank", "pay")}

@@ -55,15 +55,15 @@ def test_it_fits_the_terminal_and_has_every_id(traces: Path, columns: str) -> No
 def test_nothing_is_undone_without_an_answer(traces: Path) -> None:
     asked = run(traces, "--undo", answer="")
     assert asked.returncode == 2
-    assert "1 actions would be undone: nobody can be asked here, so say --yes" in asked.stderr
+    assert "1 action would be undone: nobody can be asked here, so say --yes" in asked.stderr
     refused = run(traces, "--undo", answer="n\n")
     assert refused.returncode == 1
-    assert "1 actions (1 record) are to be undone, by ada. Go on?" in refused.stderr
+    assert "To be undone, by ada: 1 record. Go on?" in refused.stderr
     assert state(traces, "undo:record-1") is None
     undone = run(traces, "--undo", "--reject", answer="y\ny\n")
     assert undone.returncode == 0, undone.stderr
-    assert "1 undo actions are entered, from undo:record-1 on" in undone.stderr
-    assert "2 actions are rejected, for good" in undone.stderr
+    assert "entered: 1 undo action, from undo:record-1 on" in undone.stderr
+    assert "rejected, for good: 2 actions" in undone.stderr
     assert (state(traces, "undo:record-1"), state(traces, "money-1")) == ("allowed", "rejected")
     again = run(traces, "--undo", "--yes", answer="")
     assert (again.returncode, again.stderr.strip()) == (0, "there is nothing that can be undone")

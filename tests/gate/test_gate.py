@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from monitor.actions.policy import Answer, OpenAlert, StreamState
@@ -42,7 +43,7 @@ def test_a_draft_that_fails_a_check_is_held_with_the_checks_name(monitor: Monito
     held = monitor.ledger.get("default", "email:1")
     assert held.payload == {"output": PROMISE}
     assert held.reasons[0].startswith("check(no_promises): The output ")
-    # Another text under the same key is decided anew.
+    # Another text under the same key is decided again.
     assert ask(gate, "email:1", DRAFT) == ("pass", [])
 
 
@@ -78,6 +79,15 @@ def test_a_wrong_question_is_refused_with_what_to_change(
         gate.ask(kind, **more)  # type: ignore[arg-type]
 
 
+def test_answers_are_counted_by_kind(monitor: Monitor, gate: Gate) -> None:
+    ask(gate, "email:1", DRAFT)
+    ask(gate, "email:2", PROMISE)
+    gate.failed_attempt("voice_intent", "call-1", 2)
+    shown = httpx.get(f"{monitor.url}/metrics", timeout=30).text
+    for kind, answer in (("email", "pass"), ("email", "hold"), ("voice_intent", "hand_over")):
+        assert f'oqm_gate_answers_total{{answer="{answer}",kind="{kind}"}} 1.0' in shown
+
+
 def test_a_key_of_other_fields_is_a_mismatch(gate: Gate) -> None:
     gate.ask("email", key="email:1", output=DRAFT, fields={"to": "anna@x.example"})
     with pytest.raises(GateRefused, match="email:1") as raised:
@@ -95,3 +105,46 @@ def test_the_client_has_the_policy_and_keeps_it(monitor: Monitor, gate: Gate) ->
     assert gate.policy == monitor.services.settings.gate.policy
     gate.refresh()  # 304: it stays
     assert gate.policy == monitor.services.settings.gate.policy
+
+
+def post(monitor: Monitor, token: str, **body: object) -> tuple[int, dict[str, object]]:
+    answer = httpx.post(f"{monitor.url}/v1/gate", json=body, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    return answer.status_code, answer.json()
+
+
+@pytest.mark.parametrize(("kind", "answer"), [("draft", "pass"), ("email", "hold"), ("money", "hold")])
+def test_who_says_that_it_decided_by_itself_passes_only_what_the_policy_lets(
+    monitor: Monitor, kind: str, answer: str
+) -> None:
+    alone = {"at": 0, "answer": "pass", "reasons": []}
+    body = {"kind": kind, "key": "k", "stream": "outreach/email", "output": PROMISE, "journaled": alone}
+    status, said = post(monitor, monitor.token, **body)
+    assert (status, said["answer"]) == (200, answer)
+    assert [one.what for one in monitor.ledger.audit() if one.subject == "gate:default/k"] == ["answered_alone"]
+
+
+def test_an_application_can_neither_approve_nor_name_what_its_kind_decides(monitor: Monitor, gate: Gate) -> None:
+    for extra in ("decide", "on_unknown", "downstream_key", "approvals_needed", "policy_version", "scope"):
+        status, problem = post(monitor, monitor.token, kind="money", key="pay:1", **{extra: "pass"})
+        assert (status, problem["type"]) == (422, "urn:oqm:problem:invalid-body")
+    held = gate.ask("money", key="pay:1", fields={"amount": 5}, undo="I can undo it", confidence=1.0)
+    binding = {name: getattr(held, name) for name in ("fingerprint", "text_hash", "policy_version")}
+    for key in ("pay:1", "pay%3A1"):
+        answer = httpx.post(
+            f"{monitor.url}/v1/approvals/{key}/approve",
+            json=binding,
+            headers={"Authorization": f"Bearer {monitor.token}"},
+            timeout=30,
+        )
+        assert answer.status_code == 403
+    assert gate.ask("money", key="pay:1", fields={"amount": 5}).answer is Answer.HOLD
+
+
+def test_a_token_without_the_right_and_one_of_another_app_are_kept_out(monitor: Monitor, gate: Gate) -> None:
+    reader = monitor.ledger.token_create("reader", ["read"], monitor.now())
+    assert post(monitor, reader, kind="draft")[0] == 403
+    other = monitor.ledger.token_create("other", ["gate"], monitor.now(), app="other")
+    gate.ask("email", key="email:1", output=DRAFT, fields={"to": "a"})
+    # The same key of another application is another action.
+    assert post(monitor, other, kind="email", key="email:1", output=DRAFT, fields={"to": "b"})[0] == 200
+    assert {one.scope for one in monitor.ledger.list()} == {"default", "other"}

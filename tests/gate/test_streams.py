@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from monitor.store.open import open_store
 from monitor.store.privacy import Privacy
 from monitor.store.records import Incoming
 from pipelines.store.rows import RowMaker
-from tests.store.judged_stream import NOON, TOPICS, Message
+from tests.store.judged_stream import NOON, TOPICS, Log, Message, judgment, output_rows
 
 SETTINGS = """
 streams:
@@ -54,6 +55,12 @@ def one(number: int, kind: FindingKind = FindingKind.DRIFT, state: State = State
     return msgspec.structs.replace(alert, fingerprint=f"{number:016x}", kind=kind, **{"segment": None, **changes})
 
 
+def write_output(store: TraceStore, stream: str = "support") -> None:
+    event = {"id": "e1", "stream": stream, "time": NOON, "output": "Hello"}
+    message = Message(0, 0, json.dumps(event).encode(), int(NOON * 1000))
+    store.write(RowMaker(TOPICS, Privacy()).rows([(TOPICS.outputs.name, message)]))  # type: ignore[list-item]
+
+
 def write(store: TraceStore, *records: Alert, until: float = NOON + 58) -> None:
     maker = RowMaker(TOPICS, Privacy())
     messages = [
@@ -67,6 +74,7 @@ def write(store: TraceStore, *records: Alert, until: float = NOON + 58) -> None:
 
 def test_open_alerts_about_outputs_are_the_state(services: Services, store: TraceStore) -> None:
     segment = {"tenant": "acme"}
+    write_output(store)
     write(
         store,
         one(1, title="Apologies in 42 %"),
@@ -99,6 +107,10 @@ def test_a_calm_stream_is_calm_and_a_store_that_was_not_read_to_its_end_is_not(
     write(store, until=0.0)
     states._known["support"] = None
     states.refresh()
+    # A misspelt name has no alerts either.
+    assert "no outputs of the stream support are stored" in states.state("support").why_unknown
+    write_output(store)
+    states.refresh()
     assert states.state("support") == StreamState(why_unknown="its alerts were not read to their end yet")
     write(store)
     states.refresh()
@@ -110,6 +122,26 @@ def test_a_calm_stream_is_calm_and_a_store_that_was_not_read_to_its_end_is_not(
     assert alert.title == "Later"
 
 
+def test_judged_quality_is_read_where_a_kind_asks_for_it(services: Services, store: TraceStore) -> None:
+    log = Log()
+    log.append(output_rows(range(100)))
+    for number in range(50):
+        log.append(judgment(number, passed=number % 10 != 0, criterion="good"))
+    store.write(log.rows())
+    write_output(store)
+    write(store)
+    text = SETTINGS + "gate: {kinds: {email: {decide: checked, least_quality: 0.9}}}\n"
+    services.settings = parse(Settings, text, name="test", environ={})
+    states = StreamStates(services)
+    states._known["support"] = None
+    states.refresh()
+    [quality] = states.state("support").quality
+    assert (quality.criterion, quality.judged) == ("good", 50)
+    assert quality.low < 0.9 < quality.high
+    states.refresh()  # within a minute it stays as it was read
+    assert states.state("support").quality == (quality,)
+
+
 @pytest.mark.parametrize("kind", ["none", "away"])
 def test_without_a_store_nothing_is_known(kind: str, services: Services, tmp_path: Path) -> None:
     services.traces = None if kind == "none" else Traces(str(tmp_path / "no" / "such"))
@@ -119,3 +151,4 @@ def test_without_a_store_nothing_is_known(kind: str, services: Services, tmp_pat
     states.close()
     assert found.known_at is None
     assert found.why_unknown
+    assert states.state("").why_unknown == "the proposal names no stream"

@@ -25,7 +25,7 @@ from monitor.actions.states import NotAllowed, Proposal
 from monitor.actions.states import State as ActionState
 from monitor.ledger.base import Ledger
 from monitor.ledger.open import open_ledger
-from monitor.ledger.reviews import ReviewQueue
+from monitor.ledger.reviews import CANDIDATES, ReviewQueue
 from tests.review.made import NOW, item
 
 
@@ -108,6 +108,19 @@ def test_what_is_given_back_goes_to_someone_else(queue: ReviewQueue) -> None:
     assert other is not None
     queue.release(other.id, "bob", other.fence, skip=False)
     assert queue.next("bob", NOW) is not None
+
+
+def test_who_has_skipped_many_gets_what_lies_behind_them(queue: ReviewQueue) -> None:
+    queue.put([item(n, created=NOW - 1_000 + n) for n in range(CANDIDATES + 3)])
+    for _ in range(CANDIDATES + 2):
+        found = queue.next("ann", NOW)
+        assert found is not None
+        queue.release(found.id, "ann", found.fence)
+    last = queue.next("ann", NOW)
+    assert last is not None
+    assert last.event == f"e{CANDIDATES + 2}"
+    assert queue.next("ann", NOW) is None
+    assert queue.oldest() == {Kind.SAMPLE: (CANDIDATES + 3, NOW - 1_000)}
 
 
 def test_a_lease_is_extended(queue: ReviewQueue) -> None:

@@ -173,6 +173,24 @@ async def test_nothing_that_is_sent_becomes_a_header(client: httpx.AsyncClient, 
     assert answers[-1].status_code == 400
 
 
+async def test_a_number_that_no_database_holds_is_refused(
+    client: httpx.AsyncClient, tokens: Tokens, ledger: Ledger
+) -> None:
+    proposed(ledger)
+    headers = tokens(*Scope, app="shop", person="ann")
+    # All fields that some route knows, each with what would fit, but for the fence.
+    fitting = {"result": 1, "why": "w", "lease_s": 60.0, "opinion": "pass"}
+    for route in ROUTES:
+        if route.request is not None and "fence" in (names := route.request.__struct_fields__):
+            body = {"fence": 10**30, **{name: value for name, value in fitting.items() if name in names}}
+            answer = await client.post(url_of(route), headers=headers, json=body)
+            assert (kind_of(answer), answer.json()["pointer"]) == ((422, "invalid-body"), "$.fence")
+    for query in ("/v1/actions?before=", "/v1/approvals?before=", "/v1/audit?after="):
+        for number in (-1, 2**63, 10**30):
+            answer = await client.get(f"{query}{number}", headers=headers)
+            assert kind_of(answer) == (422, "invalid-query")
+
+
 class Asked:
     """The application, asked by someone who may everything."""
 

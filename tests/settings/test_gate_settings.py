@@ -11,6 +11,9 @@ from monitor.actions.policy import Answer, Decide, HoldIf
 from monitor.errors import ConfigError
 from monitor.settings import load_settings
 from scripts.settings_example import PART_EXAMPLES
+from tests.settings.test_checks import check
+
+CHECK = "streams: [{match: '*', criteria: [{name: short, check: {feature: output.length.words, most: 9}}]}]\n"
 
 
 def errors(tmp_path: Path, text: str) -> list[str]:
@@ -79,3 +82,22 @@ def test_a_default_warning_gives_way_to_a_short_wait(tmp_path: Path) -> None:
     path = tmp_path / "monitor.yaml"
     path.write_text("gate: {kinds: {email: {decide: checked, expires: 20m}}}\n")
     assert load_settings(path).gate.policy.kinds["email"].warn_before_s == 300
+
+
+@pytest.mark.parametrize(
+    ("text", "warnings"),
+    [
+        ("{decide: checked}", ["hold_if: holds everything: the state", "hold_if: check holds nothing"]),
+        ("{decide: checked, hold_if: [drift]}", ["hold_if: drift is never seen"]),
+        ("{decide: checked, hold_if: [duplicate], on_unknown: retry}", ["on_unknown: retry may act twice"]),
+        ("{decide: checked, hold_if: [duplicate], least_quality: 0.9}", ["least_quality: holds everything"]),
+        ("{decide: pass}", []),
+        ("{decide: checked}\nstore: {location: traces}\n" + CHECK, []),
+    ],
+)
+def test_what_holds_everything_or_nothing_is_said(tmp_path: Path, text: str, warnings: list[str]) -> None:
+    found_errors, found = check(tmp_path, f"gate:\n  kinds:\n    email: {text}\n")
+    assert found_errors == []
+    assert len(found) == len(warnings)
+    for line, warning in zip(found, warnings, strict=True):
+        assert line.startswith(f"3 gate.kinds.email.{warning}")

@@ -18,7 +18,7 @@ from tests.telemetry.numbers import busy
 
 UNITS = (
     "seconds", "timestamp_seconds", "log10", "info", "messages", "streams", "series", "alerts", "alarms", "deliveries",
-    "ratio", "outputs", "estimates", "requests", "actions",
+    "ratio", "outputs", "items", "estimates", "requests", "actions",
 )  # fmt: skip
 UNITLESS = {
     "oqm_evaluator_down",

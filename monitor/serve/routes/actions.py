@@ -13,7 +13,7 @@ from monitor.serve.action_view import ActionView, raw, view
 from monitor.serve.context import Context
 from monitor.serve.idempotency import HEADER, attempt_of
 from monitor.serve.problem import Problem, ProblemDetail
-from monitor.serve.route import Answer, Route
+from monitor.serve.route import Answer, Number, Route
 from monitor.serve.scopes import Scope
 
 Hash = Annotated[str, Meta(max_length=200)]
@@ -90,7 +90,7 @@ class ActionsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     stream: str | None = None
     event: str | None = None
     app: str | None = None
-    before: Annotated[int, Meta(ge=1)] | None = None
+    before: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 

@@ -11,7 +11,7 @@ from monitor.actions.states import State
 from monitor.serve.action_view import ActionView, view
 from monitor.serve.context import Context
 from monitor.serve.problem import Problem, ProblemDetail
-from monitor.serve.route import Answer, Route
+from monitor.serve.route import Answer, Number, Route
 from monitor.serve.routes.actions import ActionQuery, Actions, ActionsQuery, Hash, page
 from monitor.serve.scopes import Scope
 
@@ -36,7 +36,7 @@ class ApprovalsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     kind: str | None = None
     stream: str | None = None
     app: str | None = None
-    before: Annotated[int, Meta(ge=1)] | None = None
+    before: Number | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 

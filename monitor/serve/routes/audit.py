@@ -10,14 +10,14 @@ from msgspec import Meta
 from monitor.actions.states import AuditEntry
 from monitor.serve.context import EVERY_APP, Context
 from monitor.serve.problem import Problem
-from monitor.serve.route import Answer, Route
+from monitor.serve.route import Answer, Number, Route
 from monitor.serve.scopes import Scope
 
 
 class AuditQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which entries: those after `after`, the `seq` of the last one that is known."""
 
-    after: Annotated[int, Meta(ge=0)] = 0
+    after: Number = 0
     limit: Annotated[int, Meta(ge=1, le=1000)] = 1000
 
 

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from monitor.actions.states import FINAL
+from monitor.ledger.reviews import ReviewQueue
 from monitor.ledger.tables import action
 from monitor.serve.context import Context
 from monitor.serve.process_counts import ProcessCounts
@@ -59,6 +60,9 @@ def ledger_counts(ctx: Context) -> LedgerCounts:
     counts.actions = {(kind, state): count for kind, state, count, _ in rows}
     counts.oldest_s = {(kind, state): max(0.0, ctx.now - oldest) for kind, state, _, oldest in rows}
     counts.duplicates = Counter({(one.kind, one.what.value): one.count for one in ctx.ledger.duplicates()})
+    waiting = ReviewQueue(ctx.ledger).oldest()
+    counts.reviews = {kind: count for kind, (count, _) in waiting.items()}
+    counts.oldest_review_s = {kind: max(0.0, ctx.now - since) for kind, (_, since) in waiting.items()}
     counts.outbox = ctx.ledger.outbox_waiting()
     return counts
 

@@ -48,6 +48,7 @@ def upgrade() -> None:
     op.create_table(
         "review_barred", Column("item", String(32), primary_key=True), Column("person", Text, primary_key=True)
     )
+    op.create_index("review_barred_by_person", "review_barred", ["person"])
     op.create_table(
         "review_decision",
         Column("item", String(32), primary_key=True),
