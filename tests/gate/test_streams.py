@@ -151,4 +151,3 @@ def test_without_a_store_nothing_is_known(kind: str, services: Services, tmp_pat
     states.close()
     assert found.known_at is None
     assert found.why_unknown
-    assert states.state("").why_unknown == "the proposal names no stream"
