@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import msgspec
@@ -47,7 +48,7 @@ class CachedPolicy:
         self._kept = _Kept(etag=etag, policy=policy)
         if self._path is None:
             return
-        new = self._path.with_suffix(".new")
+        new = self._path.with_suffix(f".{os.getpid()}")  # several processes may share the folder
         try:
             new.write_bytes(msgspec.json.encode(self._kept))
             new.replace(self._path)

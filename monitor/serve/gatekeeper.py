@@ -54,6 +54,7 @@ class Gatekeeper:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.policy: Policy = services.settings.gate.policy
+        self._counting = threading.Lock()
         self._locks = tuple(threading.Lock() for _ in range(STRIPES))
 
     def start(self) -> None:
@@ -63,21 +64,30 @@ class Gatekeeper:
         """Nothing to end."""
 
     def answer(self, asked: GateRequest, scope: str, requester: str, now: float) -> GateAnswer:
-        """The answer, recorded. Raises `Problem`, `ActionError` and `LedgerError`.
+        """The answer, recorded and counted. Raises `Problem`, `ActionError` and `LedgerError`.
 
         `scope` is the application's, `requester` who asks, by its token.
         """
         asked = self._valid(asked)
         if asked.kind in self.policy.attempts:
-            return self._attempt(asked, scope, requester, now)
+            answer = self._attempt(asked, scope, requester, now)
+        else:
+            answer = self._action(asked, scope, requester, now)
+        with self._counting:
+            self._services.stats.gate_answers[asked.kind, answer.answer.value] += 1
+        return answer
+
+    def _action(self, asked: GateRequest, scope: str, requester: str, now: float) -> GateAnswer:
+        """What was decided about this action, or is now."""
         kind = self.policy.kinds[asked.kind]
         digest, text = fingerprint(asked.fields), text_hash(asked.output)
         known = self._known(scope, asked.key, digest, text, asked.kind)
+        if asked.journaled is not None:
+            self._record_alone(asked, scope, requester, now)
         if known is not None:
             return self._of(known, kind)
         if asked.journaled is not None and asked.journaled.answer is Answer.FALL_BACK:
             # The application has gone on without it: there is no action, only the fact that nobody was asked.
-            self._record_alone(asked, scope, requester, now)
             return GateAnswer(
                 answer=Answer.FALL_BACK,
                 key=asked.key,
@@ -90,8 +100,6 @@ class Gatekeeper:
         with self._locks[hash((scope, asked.target)) % STRIPES]:
             decision, measured = self._decide(asked, kind, scope, text, now)
             action = self._propose(asked, kind, decision, measured, scope, requester, now)
-        if asked.journaled is not None:
-            self._record_alone(asked, scope, requester, now)
         return self._of(action, kind, decision.reasons)
 
     # --- deciding -----------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class _Written(msgspec.Struct, array_like=True):
     seconds: dict[str, tuple[list[int], float]]
     in_flight: int
     sweep_failures: int
+    gate_answers: list[tuple[str, str, int]]
 
 
 class ProcessCounts:
@@ -57,6 +58,7 @@ class ProcessCounts:
             seconds={route: (histogram.counts(), histogram.total) for route, histogram in dict(stats.seconds).items()},
             in_flight=stats.in_flight,
             sweep_failures=stats.sweep_failures,
+            gate_answers=[(*labels, count) for labels, count in dict(stats.gate_answers).items()],
         )
         # Renamed, so that no reader sees half of it.
         new = self._file.with_suffix(".new")
@@ -75,6 +77,8 @@ class ProcessCounts:
                 total.requests[route, status] += count
             for route, (counts, seconds) in written.seconds.items():
                 total.seconds.setdefault(route, Histogram(REQUEST_BOUNDS)).add(counts, seconds)
+            for kind, answer, count in written.gate_answers:
+                total.gate_answers[kind, answer] += count
             total.sweep_failures += written.sweep_failures
             if time.time() - file.stat().st_mtime < GONE_AFTER_S:
                 total.in_flight += written.in_flight

@@ -111,13 +111,14 @@ class StreamStates:
         with traces.reading() as store:
             until = store.alerts_known().until
             down = self._evaluators_down(store)
-            for stream, before in asked:
-                now = self._services.clock()
+        for stream, before in asked:
+            now = self._services.clock()
+            with traces.reading() as store:  # for each: requests that read the store take turns
                 found = self._read(store, stream, before, None if until is None else min(until, now), down)
-                with self._changed:
-                    if stream in self._known:
-                        self._known[stream] = found
-                    self._changed.notify_all()
+            with self._changed:
+                if stream in self._known:
+                    self._known[stream] = found
+                self._changed.notify_all()
 
     def _read(
         self, store: TraceStore, stream: str, before: _Known | None, known_at: float | None, down: set[str]

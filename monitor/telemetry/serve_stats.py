@@ -31,6 +31,9 @@ class ServeStats:
     seconds: defaultdict[str, Histogram] = histogram(
         "oqm_serve_request_seconds", "Time from a request's head to its answer, by route.", "route", default=_histograms
     )
+    gate_answers: Counter[tuple[str, str]] = counter(
+        "oqm_gate_answers_total", "Answers of the gate, by kind of action and what was answered.", "kind", "answer"
+    )
     in_flight: int = gauge("oqm_serve_in_flight_requests", "HTTP requests that are being worked on.")
     sweep_failures: int = counter(
         "oqm_serve_sweep_failures_total", "Times that the ledger could not be asked what is due."

@@ -12,6 +12,8 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from aiokafka.structs import RecordMetadata
@@ -27,6 +29,7 @@ INTERVAL_S = 0.5  # between looks at an empty outbox: the feed is for readers th
 TURN_S = 30.0  # a courier that died is followed after this; a batch takes well under a second
 AT_ONCE = 500  # messages of a batch: about 500 kB
 RETRY_S = 5.0  # after the broker refused or did not answer
+BATCH_ENDS_S = 3.0  # at the end, for the batch under way: a broker that is well confirms in milliseconds
 ID_HEADER = "oqm-id"
 
 
@@ -74,6 +77,7 @@ class Courier:
         self._topics = {"actions": topics.actions.name, "reviews": topics.reviews.name}
         self._producer: Callable[[], Producer] = producer or (lambda: LogProducer(broker))
         self._stop = threading.Event()
+        self._cancel: Callable[[], object] | None = None
         self._thread = threading.Thread(target=self._run, name="oqm-courier", daemon=True)
         self.sent = 0
         """Messages that this process has published."""
@@ -85,6 +89,12 @@ class Courier:
     def close(self) -> None:
         """End after the batch that is under way; another process may go on at once."""
         self._stop.set()
+        self._thread.join(BATCH_ENDS_S)
+        if (cancel := self._cancel) is not None and self._thread.is_alive():
+            # A broker that accepts connections and says nothing would hold the process's end for minutes. The loop may
+            # have ended since it was looked at.
+            with suppress(RuntimeError):
+                cancel()
         self._thread.join()
 
     def _run(self) -> None:
@@ -92,6 +102,8 @@ class Courier:
         while not self._stop.is_set():
             try:
                 asyncio.run(self._publish_until_stopped())
+            except asyncio.CancelledError:
+                log.info("stopped while Kafka did not answer; what waits is sent by the next process")
             except (BrokerError, LedgerError) as error:
                 if not failing:
                     log.warning("oqm.actions and oqm.reviews wait, nothing is lost: %s", error)
@@ -103,6 +115,9 @@ class Courier:
     async def _publish_until_stopped(self) -> None:
         """Over one connection, which is made when there is something to send."""
         producer: Producer | None = None
+        task = asyncio.current_task()
+        assert task is not None
+        self._cancel = partial(asyncio.get_running_loop().call_soon_threadsafe, task.cancel)
         try:
             while not self._stop.is_set():
                 waiting = await asyncio.to_thread(self._take)
@@ -116,6 +131,7 @@ class Courier:
                 await asyncio.to_thread(self._ledger.outbox_sent, [row.id for row in waiting])
                 self.sent += len(waiting)
         finally:
+            self._cancel = None
             if producer is not None:
                 await producer.stop()
             self._ledger.outbox_leave(self._name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,36 @@ def test_a_kind_whose_receiver_takes_the_key_is_tried_again(gate: Gate) -> None:
     with pytest.raises(TimeoutError):
         act()
     assert act() == "sent"
+
+
+@pytest.mark.parametrize(("kind", "effects"), [("email", 1), ("record", 1)])
+def test_a_process_that_dies_after_the_effect_does_it_once(
+    monitor: Monitor, gate: Gate, tmp_path: Path, kind: str, effects: int
+) -> None:
+    """With `ask` nobody tries again; with `retry` the receiver, here a folder, acts once for a key."""
+
+    @gate.action(kind, key=f"{kind}:1", undo="remove the file")
+    def act(die: bool, *, idempotency_key: str) -> str:
+        (tmp_path / idempotency_key).touch()
+        if die:
+            os._exit(9)
+        return "made"
+
+    child = os.fork()
+    if child == 0:
+        act(True)
+    os.waitpid(child, 0)
+    with pytest.raises(InFlight):  # its lease is still on
+        act(False)
+    monitor.ahead_s = 61
+    if kind == "email":
+        with pytest.raises(OutcomeUnknown):
+            act(False)
+        monitor.ledger.due(monitor.now())
+        assert monitor.ledger.get("default", "email:1").state is State.UNKNOWN
+    else:
+        assert act(False) == "made"
+    assert len(list(tmp_path.glob(f"{kind}:*"))) == effects
 
 
 def test_people_decide_about_money(monitor: Monitor, gate: Gate) -> None:

@@ -79,6 +79,15 @@ def test_a_wrong_question_is_refused_with_what_to_change(
         gate.ask(kind, **more)  # type: ignore[arg-type]
 
 
+def test_answers_are_counted_by_kind(monitor: Monitor, gate: Gate) -> None:
+    ask(gate, "email:1", DRAFT)
+    ask(gate, "email:2", PROMISE)
+    gate.failed_attempt("voice_intent", "call-1", 2)
+    shown = httpx.get(f"{monitor.url}/metrics", timeout=30).text
+    for kind, answer in (("email", "pass"), ("email", "hold"), ("voice_intent", "hand_over")):
+        assert f'oqm_gate_answers_total{{answer="{answer}",kind="{kind}"}} 1.0' in shown
+
+
 def test_a_key_of_other_fields_is_a_mismatch(gate: Gate) -> None:
     gate.ask("email", key="email:1", output=DRAFT, fields={"to": "anna@x.example"})
     with pytest.raises(GateRefused, match="email:1") as raised:

@@ -25,7 +25,7 @@ from monitor.store.open import open_store
 from monitor.store.privacy import Privacy
 from monitor.store.records import Incoming
 from pipelines.store.rows import RowMaker
-from tests.store.judged_stream import NOON, TOPICS, Message
+from tests.store.judged_stream import NOON, TOPICS, Log, Message, judgment, output_rows
 
 SETTINGS = """
 streams:
@@ -120,6 +120,26 @@ def test_a_calm_stream_is_calm_and_a_store_that_was_not_read_to_its_end_is_not(
     [alert] = states.state("support").alerts
     assert isinstance(alert, OpenAlert)
     assert alert.title == "Later"
+
+
+def test_judged_quality_is_read_where_a_kind_asks_for_it(services: Services, store: TraceStore) -> None:
+    log = Log()
+    log.append(output_rows(range(100)))
+    for number in range(50):
+        log.append(judgment(number, passed=number % 10 != 0, criterion="good"))
+    store.write(log.rows())
+    write_output(store)
+    write(store)
+    text = SETTINGS + "gate: {kinds: {email: {decide: checked, least_quality: 0.9}}}\n"
+    services.settings = parse(Settings, text, name="test", environ={})
+    states = StreamStates(services)
+    states._known["support"] = None
+    states.refresh()
+    [quality] = states.state("support").quality
+    assert (quality.criterion, quality.judged) == ("good", 50)
+    assert quality.low < 0.9 < quality.high
+    states.refresh()  # within a minute it stays as it was read
+    assert states.state("support").quality == (quality,)
 
 
 @pytest.mark.parametrize("kind", ["none", "away"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,3 +108,32 @@ def test_one_process_at_a_time_and_the_next_when_it_leaves(ledger: Ledger) -> No
     assert not ledger.outbox_turn("a", NOW + 32, 30)
     ledger.outbox_leave("b")
     assert ledger.outbox_turn("a", NOW + 32, 30)
+
+
+class Silent(Log):
+    """A broker that accepts connections and never answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Event()
+        self.stopped = False
+
+    async def start(self) -> None:
+        self.asked.set()
+        await asyncio.Event().wait()
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+
+def test_its_end_does_not_wait_for_a_broker_that_never_answers(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH_ENDS_S", 0.01)
+    log = Silent()
+    ledger.propose(proposal(), NOW)
+    courier = running(ledger, log)
+    courier.start()
+    assert log.asked.wait(60)
+    courier.close()
+    assert log.stopped
+    assert ledger.outbox_waiting() == 1
+    assert ledger.outbox_turn("next", NOW, 30)
