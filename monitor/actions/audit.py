@@ -29,7 +29,7 @@ def encode_body(body: dict[str, Any]) -> str:
 def entry_hash(seq: int, at: float, actor: str, what: str, subject: str, body: str, previous: str) -> str:
     """SHA-256, as hexadecimal digits, of the JSON array [previous, seq, at, actor, what, subject, body] in UTF-8.
 
-    Numbers as Python's `repr` writes them, no spaces, nothing escaped but what JSON demands: what `json.dumps(...,
+    Times as Python's `repr` writes them, no spaces, nothing escaped but what JSON demands: what `json.dumps(...,
     ensure_ascii=False, separators=(",", ":"))` gives.
     """
     return hashlib.sha256(_encoder.encode([previous, seq, at, actor, what, subject, body])).hexdigest()

@@ -75,13 +75,14 @@ def verify(
 
 def list_(
     after: Annotated[int, typer.Option(min=0, metavar="SEQ", help="Only entries after this one.")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_SHOWN, metavar="N", help="At most this many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_SHOWN, metavar="N", help="The largest number of entries.")] = 50,
     ledger: LedgerOption = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Entries of the audit log, in order; with --json one object a line."""
-    from rich.table import Table
+    """Entries of the audit log, in order; with --json one object a line, with its body and hashes."""
+    from rich.markup import escape
+    from rich.table import Column, Table
 
     from monitor.ledger.open import open_ledger
     from monitor.settings import load_settings
@@ -95,9 +96,9 @@ def list_(
         for entry in found:
             print_json(entry)
         return
-    table = Table("seq", "at", "actor", "what", "subject", "body")
+    table = Table("seq", "at", Column("actor", overflow="fold"), "what", Column("subject", overflow="fold"))
     for entry in found:
-        table.add_row(str(entry.seq), moment(entry.at), entry.actor, entry.what, entry.subject, entry.body)
+        table.add_row(str(entry.seq), moment(entry.at), escape(entry.actor), entry.what, escape(entry.subject))
     tables().print(table)
 
 

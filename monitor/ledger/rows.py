@@ -149,6 +149,13 @@ def lease_end(now: float, lease_s: float) -> float:
     return now + lease_s
 
 
+def checked_fence(fence: int) -> int:
+    """A fence that a row can have. Raises `InvalidAction`."""
+    if not 0 <= fence < 2**63:
+        raise InvalidAction("fence: must be a number that a claim was answered with")
+    return fence
+
+
 def checked_result(result: bytes) -> bytes:
     """What `done` may keep. Raises `InvalidAction`."""
     if len(result) > MAX_RESULT_BYTES:

@@ -22,7 +22,7 @@ from monitor.actions.states import (
 )
 from monitor.ledger import audit_log, claims, people, queries, sweep, tokens
 from monitor.ledger.base import LedgerError, OutboxRow, Transaction
-from monitor.ledger.rows import checked_result, checked_scope, checked_text, found_key
+from monitor.ledger.rows import checked_fence, checked_result, checked_scope, checked_text, found_key
 from monitor.ledger.tables import audit_head, outbox
 from monitor.ledger.writer import Writer, first_line
 
@@ -59,16 +59,19 @@ class SqlLedger:
     def done(self, scope: str, key: str, fence: int, result: bytes, now: float) -> Action:
         """As the protocol says."""
         scope, key, kept = checked_scope(scope), found_key(key), checked_result(result)
+        checked_fence(fence)
         return self._changed(lambda tx: claims.done(tx, scope, key, fence, kept, now))
 
     def failed(self, scope: str, key: str, fence: int, why: str, now: float) -> Action:
         """As the protocol says."""
         scope, key, why = checked_scope(scope), found_key(key), checked_text(why, "why")
+        checked_fence(fence)
         return self._changed(lambda tx: claims.failed(tx, scope, key, fence, why, now))
 
     def extend(self, scope: str, key: str, fence: int, lease_s: float, now: float) -> Action:
         """As the protocol says."""
         scope, key = checked_scope(scope), found_key(key)
+        checked_fence(fence)
         return self._changed(lambda tx: claims.extend(tx, scope, key, fence, lease_s, now))
 
     def resolve(

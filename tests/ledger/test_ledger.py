@@ -388,6 +388,18 @@ def test_a_lease_is_a_time(ledger: Ledger, lease_s: float) -> None:
         ledger.claim(claim_of(proposal(), lease_s=lease_s), NOW)
 
 
+@pytest.mark.parametrize("fence", [-1, 2**63, 10**30])
+def test_a_fence_is_a_number_of_a_claim(ledger: Ledger, fence: int) -> None:
+    ledger.propose(proposal(), NOW)
+    for say in (
+        lambda: ledger.done("shop", "order-1", fence, b"", NOW),
+        lambda: ledger.failed("shop", "order-1", fence, "", NOW),
+        lambda: ledger.extend("shop", "order-1", fence, 1.0, NOW),
+    ):
+        with pytest.raises(InvalidAction, match="fence: must be"):
+            say()
+
+
 def test_hostile_text_stays_text(ledger: Ledger) -> None:
     key = "'; drop table action; -- \U0001f600 注文 %s {0} \\"
     ledger.propose(proposal(key, target="' or 1=1 --", payload={"<b>": "' or '1'='1"}), NOW)

@@ -61,7 +61,7 @@ class Machine(RuleBasedStateMachine):
 
     def fence(self, key: str, off: int) -> int:
         row = self.model.rows.get(key)
-        return off + (row.fence if row is not None else 1)
+        return max(0, off + (row.fence if row is not None else 1))
 
     @rule(key=KEYS, changed=CHANGED, needed=st.sampled_from([0, 1, 2]), retry=st.booleans(), undo=st.booleans())
     def proposed(self, key: str, changed: str, needed: int, retry: bool, undo: bool) -> None:

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from monitor.actions.states import Action, Change, NotAllowed, OnUnknown, Outcome, Proposal, StaleFence, State
-from monitor.ledger.base import Ledger, LedgerError
+from monitor.ledger.base import Ledger, LedgerError, Transaction
 from monitor.ledger.open import open_ledger
 from tests.ledger.made import LEASE_S, NOW, claim_of, held, proposal
 from tests.servers import PostgresServer
@@ -218,6 +218,32 @@ def test_a_commit_without_an_answer_is_found_in_the_chain(postgres_database: str
     assert [entry.what for entry in ledger.audit()] == ["proposed"]
     assert ledger.verify_audit() is None
     ledger.close()
+
+
+def test_a_process_that_is_stopped_in_a_write_holds_up_others_for_a_while_only(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from monitor.ledger import postgres as module
+
+    monkeypatch.setattr(module, "STALLED_MS", 500)
+    with two(postgres_database) as (stalled, other):
+        inside, goes_on = threading.Event(), threading.Event()
+
+        def work(tx: Transaction) -> int:
+            if not inside.is_set():
+                inside.set()
+                goes_on.wait(60)
+            return tx.record(NOW, "x", "y", "z", {}).seq
+
+        seqs: list[int] = []
+        thread = threading.Thread(target=lambda: seqs.append(stalled.write(work)))
+        thread.start()
+        inside.wait(60)
+        assert other.propose(proposal(), NOW).seq == 1  # the server has ended the other's session
+        goes_on.set()
+        thread.join()
+        assert seqs == [2]  # on a new connection
+        assert other.verify_audit() is None
 
 
 def test_a_restart_of_the_server_is_waited_for(tmp_path: Path) -> None:
