@@ -75,7 +75,7 @@ def verify(
 
 def list_(
     after: Annotated[int, typer.Option(min=0, metavar="SEQ", help="Only entries after this one.")] = 0,
-    limit: Annotated[int, typer.Option(min=1, max=MAX_SHOWN, metavar="N", help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_SHOWN, metavar="N", help="At most this many.")] = 50,
     ledger: LedgerOption = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
