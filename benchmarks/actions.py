@@ -47,9 +47,15 @@ PROTOCOLS = ("look, act, note", "lease, retry", "lease, ask", "lease, key", "one
 PROCESSES = 4
 LEASE_S = 0.3  # a few times what a claim and its effect take on a busy machine, so that few leases end by load alone
 STALLS = 0.01  # share of claims that sleep past their lease before they act
-LIFE_S = 0.4  # mean time to a process's death
-ACTIONS = 120  # of one round
 CUT_EVERY_S = 1.5  # between two faults of PostgreSQL
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Actions of one round, and the mean time to a process's death in seconds."""
+
+    actions: int = 120
+    life_s: float = 0.4
 
 
 @dataclass
@@ -109,6 +115,7 @@ class Job:
     deliveries: list[tuple[int, str]]
     finished: Path
     seed: int
+    life_s: float
 
 
 def proposal_of(protocol: str, key: str) -> Proposal:
@@ -127,7 +134,7 @@ def proposal_of(protocol: str, key: str) -> Proposal:
 def work(job: Job) -> None:
     """One life of a process: it dies at a random time, or ends when all is done."""
     rng = random.Random(job.seed)
-    threading.Timer(rng.expovariate(1 / LIFE_S), os._exit, (9,)).start()
+    threading.Timer(rng.expovariate(1 / job.life_s), os._exit, (9,)).start()
     ledger = open_patiently(job.address)
     file = os.open(job.finished, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     todo = list(job.deliveries)
@@ -193,7 +200,7 @@ def stall(rng: random.Random) -> None:
         time.sleep(LEASE_S * 1.6)
 
 
-def run_round(protocol: str, address: str, folder: Path, seed: int, account: Account) -> None:
+def run_round(protocol: str, address: str, folder: Path, seed: int, account: Account, scale: Scale) -> None:
     """Deliver some actions to processes that die, and add what became of them."""
     rng = random.Random(seed)
     world = World(folder / "world.sqlite", unique=protocol == "lease, key")
@@ -201,14 +208,14 @@ def run_round(protocol: str, address: str, folder: Path, seed: int, account: Acc
     for table in ("noted", "effect_here"):
         ledger.write(lambda tx, table=table: tx.connection.execute(text(f"create table {table} (key text)")))  # type: ignore[misc]
     ledger.close()
-    keys = [f"k{number}" for number in range(ACTIONS)]
+    keys = [f"k{number}" for number in range(scale.actions)]
     delivered = [key for key in keys for _ in range(rng.choice((1, 1, 2, 3)))]
     rng.shuffle(delivered)
-    live(protocol, address, folder, world, list(enumerate(delivered)), seed, account)
+    live(protocol, address, folder, world, list(enumerate(delivered)), seed, account, scale.life_s)
     time.sleep(LEASE_S * 2)
     ledger = open_patiently(address)
     ledger.due(time.time())
-    unknown = {one.key for one in patiently(lambda: ledger.list(state=State.UNKNOWN, limit=ACTIONS))}
+    unknown = {one.key for one in patiently(lambda: ledger.list(state=State.UNKNOWN, limit=scale.actions))}
     here = patiently(lambda: ledger.read(lambda c: [key for (key,) in c.execute(text("select key from effect_here"))]))
     account.broken += patiently(ledger.verify_audit) is not None
     ledger.close()
@@ -236,6 +243,7 @@ def live(
     deliveries: list[tuple[int, str]],
     seed: int,
     account: Account,
+    life_s: float,
 ) -> None:
     """Start processes again until every delivery is finished."""
     context = multiprocessing.get_context("fork")
@@ -254,7 +262,7 @@ def live(
             rest = [one for one in deliveries[number::PROCESSES] if one[0] not in finished]
             if rest:
                 seed += 1_000
-                job = Job(protocol, address, world, rest, file, seed + number)
+                job = Job(protocol, address, world, rest, file, seed + number, life_s)
                 processes[number] = context.Process(target=work, args=(job,))
                 processes[number].start()
         if not processes:
@@ -300,7 +308,7 @@ class Saboteur:
                     )
 
 
-def study(protocol: str, deaths: int, server: PostgresServer | None, seed: int = 1) -> Account:
+def study(protocol: str, deaths: int, server: PostgresServer | None, seed: int = 1, scale: Scale = Scale()) -> Account:
     """Rounds of one protocol until so many processes have died."""
     account = Account(protocol)
     begun = time.monotonic()
@@ -310,7 +318,7 @@ def study(protocol: str, deaths: int, server: PostgresServer | None, seed: int =
             with tempfile.TemporaryDirectory() as made:
                 folder = Path(made)
                 address = str(folder / "ledger") if server is None else new_database(server)
-                run_round(protocol, address, folder, seed, account)
+                run_round(protocol, address, folder, seed, account, scale)
     account.faults = saboteur.faults
     account.seconds = time.monotonic() - begun
     return account

@@ -65,7 +65,7 @@ class Writer:
     name
         The ledger as messages name it, without a password.
     patience_s
-        After which a caller gets `LedgerError`.
+        After which a caller gets `LedgerError`; None: `PATIENCE_S`.
     """
 
     def __init__(
@@ -73,9 +73,10 @@ class Writer:
         engine: Engine,
         turn: Callable[[], AbstractContextManager[None]],
         name: str,
-        patience_s: float = PATIENCE_S,
+        patience_s: float | None = None,
     ) -> None:
-        self._engine, self._turn, self._name, self._patience_s = engine, turn, name, patience_s
+        self._engine, self._turn, self._name = engine, turn, name
+        self._patience_s = PATIENCE_S if patience_s is None else patience_s
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closed = False
         self._closing = threading.Lock()
