@@ -15,11 +15,13 @@ RUN python -m build --wheel --no-isolation --outdir /wheels . \
 FROM python:3.11.13-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin oqm
 COPY --from=build /opt/oqm /opt/oqm
+# A volume that is mounted here belongs to the user: the ledger of `oqm serve`.
+RUN install -d -o oqm -g oqm /var/lib/oqm
 # What is compiled when it is first called is kept in /tmp, the only folder that it may write to.
 # Metrics and probes are asked from outside the container; which ports are published is the operator's choice.
 ENV PATH=/opt/oqm/bin:$PATH PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1 NUMBA_CACHE_DIR=/tmp/numba OQM_METRICS_HOST=0.0.0.0
 USER 10001:10001
-EXPOSE 9464
+EXPOSE 9464 8086
 # Unhealthy is what a restart would mend; whether the streams are watched is asked at /readyz.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=90s --retries=4 \
   CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9464/healthz', timeout=4)"]

@@ -23,12 +23,12 @@ MUTATION_ARGS ?= --limit 40
 
 # What `make quick` tests: folders that need no broker, as many as two minutes hold. The others, and why they are not
 # among them; a test sees to it that each folder is in one of both lists.
-QUICK_TESTS := $(addprefix tests/, alerting config_values criteria detection/columns detection/records detection/state \
+QUICK_TESTS := $(addprefix tests/, actions alerting config_values criteria detection/columns detection/records detection/state \
 	docs evaluators events features judgment pipelines publisher settings sinks statistics telemetry)
 # additions: each copies the tree and runs what a contributor would. brokers: no tests. cli, demo, notebook: replays and
 # the embedded broker. config: Prometheus, Alertmanager and Grafana's schemas. detection: whole streams, minutes of
-# computing. faults, kafka: a real Kafka. store: a real PostgreSQL.
-NOT_QUICK := additions brokers cli config demo detection faults kafka notebook store
+# computing. faults, kafka: a real Kafka. cascade, gate, ledger, review, serve, store: a real PostgreSQL.
+NOT_QUICK := additions brokers cascade cli config demo detection faults gate kafka ledger notebook review serve store
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick docs venv lint types tests kafka faults flood mutation wheel clean

@@ -1,12 +1,13 @@
 """Estimates of judged quality, held against simulations in which the truth is known.
 
-    python -m benchmarks.judgment [--full] [--only live,people,labels,anchors,suites] [--markdown FILE] [--data DIR]
+    python -m benchmarks.judgment [--full] [--only SECTION,SECTION] [--markdown FILE] [--data DIR]
 
 live: the pass rate of a stream from an unequal sample, looked at once and 390 times, beside the unweighted mean of the
 verdicts and the usual estimate weighted by inverse probability with Wald's interval. people: a lenient evaluation model
 corrected by people, with strata. labels: the same on the public labels of XSTest (900 answers labelled by people and by
-a model). anchors: years in which the evaluator stays the same or becomes more lenient. suites: the same cases before
-and after a change. Coverage is the share of runs whose interval holds the truth.
+a model). reviewed: the same labels in strata, drawn for people by verdict as the review queue draws them, and a stream
+whose corrected rate is looked at 40 times. anchors: years in which the evaluator stays the same or becomes more
+lenient. suites: the same cases before and after a change. Coverage is the share of runs whose interval holds the truth.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from scipy.stats import binom
 
 from benchmarks.corpora import ROOT
 from benchmarks.report import Report
+from benchmarks.reviewed import labels_in_strata, watched_labels
 from monitor.judgment.anchors import AnchorWatch
 from monitor.judgment.cells import Cell, corrected
 from monitor.judgment.estimates import StratumCounts, estimate
@@ -216,7 +218,7 @@ def labels(plan: Plan, report: Report) -> None:
                 )
                 for name, is_v in (("pass", True), ("fail", False))
             }
-            both = corrected(cells, {"all": 1.0}, all_judged=True, looked_share=n / size)
+            both = corrected(cells, {"all": 1.0}, all_judged=True)
             assert both is not None
             alone = wilson(float(g.sum()), n)
             finite = (1 - n / size) ** 0.5
@@ -370,7 +372,20 @@ def suites(plan: Plan, report: Report) -> None:
     )
 
 
-SECTIONS = {"live": live, "people": people, "labels": labels, "anchors": anchors, "suites": suites}
+def reviewed(plan: Plan, report: Report) -> None:
+    """People's labels as the review queue brings them: on XSTest, and on a stream that is looked at again and again."""
+    labels_in_strata(plan.runs(5_000, 300), plan.data, report)
+    watched_labels(plan.runs(400, 20), report)
+
+
+SECTIONS = {
+    "live": live,
+    "people": people,
+    "labels": labels,
+    "reviewed": reviewed,
+    "anchors": anchors,
+    "suites": suites,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

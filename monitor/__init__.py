@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from monitor.detection import StreamMonitor
     from monitor.events import OutputEvent
+    from monitor.gate import AsyncGate, Gate
     from monitor.notebook import Watch, compare, replay
     from monitor.publisher import OutputPublisher
 
-__all__ = ["OutputEvent", "OutputPublisher", "StreamMonitor", "Watch", "compare", "replay"]
+__all__ = ["AsyncGate", "Gate", "OutputEvent", "OutputPublisher", "StreamMonitor", "Watch", "compare", "replay"]
 
 _HOMES = {
+    "AsyncGate": "monitor.gate",
+    "Gate": "monitor.gate",
     "OutputEvent": "monitor.events",
     "OutputPublisher": "monitor.publisher",
     "StreamMonitor": "monitor.detection",

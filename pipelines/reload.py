@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 Reread: TypeAlias = Callable[[], tuple[Settings, list[str]]]
 """Reads the settings again: them, and their warnings. Raises `ConfigError`."""
 
-AT_RESTART = ("broker", "topics", "features", "worker", "store", "evaluators", "judging", "metrics")
+AT_RESTART = ("broker", "topics", "features", "worker", "store", "serve", "evaluators", "judging", "metrics")
 """Sections that open connections, own topics, or define what a row of the log holds."""
 ALERTING_AT_RESTART = ("group_window", "flapping")
 """The state of incidents and of flapping is built with these from the whole log of alerts."""

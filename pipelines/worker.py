@@ -27,6 +27,8 @@ from monitor.errors import BrokerError
 from monitor.settings import Settings
 from monitor.sinks.base import Sink
 from monitor.telemetry.worker_stats import WorkerStats
+from pipelines.cascades.fresh import Fresh
+from pipelines.cascades.watch import CascadeWatch
 from pipelines.faust_consumer.consumer import FaustConsumer, GroupMembership
 from pipelines.feature_log.ticks import TICK_EVERY_S
 from pipelines.judge.worker import JudgeWorker
@@ -42,6 +44,7 @@ from pipelines.roles import Role
 from pipelines.stages.base import Stage, StageServices
 from pipelines.stages.build_stages import ConsumerHooks, ReplayMode, StageBuilder
 from pipelines.stages.detect import Detect
+from pipelines.stages.draw import salt_of
 from pipelines.stages.notify.configured_sinks import ConfiguredSinks
 from pipelines.stages.notify.stage import Notify
 from pipelines.store.writer import StoreWriter
@@ -179,9 +182,13 @@ class Worker:
                 settings.broker, self._group, stages.values(), self.stats, self._end, folder, time.time
             )
             if Role.STORE in self.roles and settings.store.location:
-                store = StoreWriter(settings, topics, self.stats, self._end_from_thread)
+                fresh, salt = Fresh(), salt_of(settings, topics)
+                store = StoreWriter(settings, topics, salt, self.stats, self._end_from_thread, written=fresh.add)
                 store.start()
                 stack.push_async_callback(asyncio.to_thread, store.stop)
+                watch = CascadeWatch(lambda: self.settings, topics, fresh, self._end_from_thread)
+                watch.start()
+                stack.push_async_callback(asyncio.to_thread, watch.stop)
             if Role.JUDGE in self.roles and settings.judged:
                 judge = JudgeWorker(settings, topics, self.stats, self._end_from_thread)
                 judge.start()

@@ -21,8 +21,8 @@ from monitor.detection.records.finding_kinds import KINDS, SeverityRule, Trigger
 from monitor.evaluators.registry import EVALUATORS, kind_of
 from monitor.features.registry import default_extractors
 from monitor.sinks.registry import SINKS, SinkType
-from monitor.telemetry.metrics import METRICS
-from scripts import reference_folders, reference_records
+from monitor.telemetry.metrics import METRICS, SERVE_METRICS
+from scripts import reference_folders, reference_http, reference_records
 from scripts.settings_example import example
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -129,9 +129,12 @@ def findings() -> str:
 
 def metrics() -> str:
     """Every metric."""
-    lines = [f"# Metrics\n\n{_NOTE}", "| metric | kind | labels | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{m.name}` | {m.kind.value} | {', '.join(m.labels)} | {cell(m.meaning)} |" for m in METRICS]
-    return "\n".join([*lines, ""])
+    lines = [f"# Metrics\n\n{_NOTE}"]
+    for title, some in (("Of a worker", METRICS), ("Of `oqm serve`", SERVE_METRICS)):
+        lines += [f"## {title}\n", "| metric | kind | labels | meaning |", "|---|---|---|---|"]
+        lines += [f"| `{m.name}` | {m.kind.value} | {', '.join(m.labels)} | {cell(m.meaning)} |" for m in some]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def sinks(kinds: Sequence[SinkType] = SINKS) -> str:
@@ -207,6 +210,15 @@ def alerts() -> str:
     return f"# Alerts\n\n{_NOTE}\n{reference_records.alerts()}\n"
 
 
+def http() -> str:
+    """The HTTP API."""
+    about = (
+        "What `oqm serve` answers ([how to run it](../operations/serve.md)). The same as an OpenAPI 3.1 document: "
+        "`GET /openapi.json`."
+    )
+    return f"# HTTP API\n\n{_NOTE}\n{about}\n\n{reference_http.http()}\n"
+
+
 def folders() -> str:
     """Which folder holds what."""
     below = "Imports point down only: [architecture](../architecture.md#layers)."
@@ -224,6 +236,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "evaluators.md": evaluators,
     "events.md": events,
     "alerts.md": alerts,
+    "http.md": http,
     "folders.md": folders,
 }
 

@@ -43,6 +43,7 @@ EXAMPLES = {
 #         pass: addresses what was asked and states nothing that the input does not support
 #         evaluator: main           # evaluators[].name
 #         sample: {uniform: 0.02, risky: 0.5}   # of all outputs; of those with a failure flag (refusal, failed check)
+#         people: {passed: 0.05, failed: 0.5}   # of what it judged, drawn for review (docs/howto/review.md)
 #         anchors: anchors/answers.jsonl    # labelled outputs, by which the evaluator itself is watched
 """,
     "maintenance": """\
@@ -57,6 +58,30 @@ EXAMPLES = {
     "sinks": "# Keys of every sink: name (unique), routes (globs), min_severity (info, warning, critical).\n",
 }
 """What a list may hold, shown as comments because its default is empty or short."""
+
+PART_EXAMPLES = {
+    "gate": """\
+#   kinds:                          # other keys of a kind: docs/howto/gate.md
+#     draft: {decide: pass, on_timeout: pass, on_monitor_down: pass}
+#     email:
+#       decide: checked             # pass, checked, approval
+#       hold_if: [check, drift, duplicate, unsure]
+#       requires: [key]
+#       expires: 4h
+#     record: {decide: checked, requires: [key, undo], on_unknown: retry, downstream_key: true}
+#     money:
+#       decide: approval            # a person approves every time, however sure the application is
+#       two_above: 1000             # by the declared field `amount`
+#       requires: [key]
+#       expires: 24h
+#       warn_before: 2h
+#       on_timeout: fall_back
+#       on_monitor_down: fall_back
+#   attempts:
+#     voice_intent: {most: 2, then: hand_over}
+""",
+}
+"""What a section of mappings may hold."""
 
 _COLUMN = 42
 _WIDTH = 120
@@ -77,6 +102,8 @@ def _section(model: BaseModel, indent: str) -> Iterator[str]:
             yield "\n"
         if _is_part(value):
             yield _line(f"{indent}{name}:", meaning)
+            if not indent:
+                yield from PART_EXAMPLES.get(name, "").splitlines(keepends=True)
             yield from _section(value, indent + "  ")
         elif name in EXAMPLES and not indent:
             yield from (f"# {line}\n" for line in textwrap.wrap(meaning[0].upper() + meaning[1:] + ".", _WIDTH - 2))

@@ -10,7 +10,7 @@ with one broker, while the other computes.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -31,6 +31,23 @@ def _required() -> list[str]:
 
 def _never_passed() -> list[str]:
     return [marker for marker in _required() if marker not in _passed]
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real PostgreSQL, one for all tests of a process."""
+    from tests.servers import postgres
+
+    with postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres_server: str) -> str:
+    """The URL of an empty database there, for one test."""
+    from tests.servers import empty_database
+
+    return empty_database(postgres_server)
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook

@@ -13,6 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,9 +114,16 @@ class PostgresServer:
             self._process.wait(30)
             self._process = None
 
+    def crash(self) -> None:
+        """Stop it at once: what is committed is recovered from its log when it starts again."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(30)
+            self._process = None
+
     def remove(self) -> None:
-        """Stop it and remove its data."""
-        self.stop()
+        """Stop it and remove its data; at once, as a proper end first writes every test's database to the disk."""
+        self.crash()
         shutil.rmtree(self._data)
 
 
@@ -128,6 +136,18 @@ def postgres(folder: Path) -> Iterator[str]:
         yield server.url
     finally:
         server.remove()
+
+
+def empty_database(server: str) -> str:
+    """Make a database on the server at this URL; gives its URL."""
+    from sqlalchemy import create_engine, text
+
+    name = f"t{uuid.uuid4().hex}"
+    engine = create_engine(server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    engine.dispose()
+    return server.rpartition("/")[0] + f"/{name}"
 
 
 def _accepts(port: int) -> bool:

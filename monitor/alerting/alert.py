@@ -24,6 +24,7 @@ from monitor.detection.records.finding import (
     Severity,
     State,
 )
+from monitor.detection.records.followed import Followed
 from monitor.detection.records.judged import Judged
 
 SCHEMA_VERSION = 1
@@ -37,6 +38,9 @@ SEVERITY_NOW = "severity_now"
 
 JUDGED = "judged"
 """Annotation that says whether outputs became worse, by verdicts on outputs before and after."""
+
+FOLLOWED = "followed"
+"""Annotation that says how many outputs and actions followed from the outputs of the alert."""
 
 LASTED = "lasted"
 """Annotation with the duration of what the alert is about."""
@@ -78,6 +82,7 @@ class Revised(StrEnum):
     CAUSE = "cause"  # another feature comes first
     FIGURES = "figures"
     JUDGED = "judged"  # whether the change makes outputs worse
+    FOLLOWED = "followed"  # how many outputs and actions followed
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +143,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     revised: Annotated[list[Revised], Meta(description="What this revision says otherwise than the one before.")] = []
     judged: Annotated[
         Judged | None, Meta(description="Whether it makes outputs worse, by verdicts on outputs before and after.")
+    ] = None
+    followed: Annotated[
+        Followed | None, Meta(description="What followed from its outputs, where events and actions say so.")
     ] = None
     previous_labels: Annotated[
         dict[str, str] | None, Meta(description="Labels before, where the severity among them changed.")

@@ -12,7 +12,16 @@ from pathlib import PurePosixPath
 
 import msgspec
 
-from monitor.alerting.alert import JUDGED, LASTED, RESOLVED_BECAUSE, Alert, ChangedFeature, Links, transition_key
+from monitor.alerting.alert import (
+    FOLLOWED,
+    JUDGED,
+    LASTED,
+    RESOLVED_BECAUSE,
+    Alert,
+    ChangedFeature,
+    Links,
+    transition_key,
+)
 from monitor.alerting.rendering import moments, number_format
 from monitor.alerting.rendering.alert_facts import largest, segment_text
 from monitor.alerting.rendering.links import LinkTemplates, fill
@@ -109,6 +118,7 @@ def from_finding(
         revision=finding.revision,
         measured_events=finding.measured_events,
         judged=finding.judged,
+        followed=finding.followed,
     )
 
 
@@ -223,6 +233,8 @@ def _annotations(finding: Finding, title: str, changes: list[ChangedFeature]) ->
         annotations["threshold"] = f"{finding.threshold:.2f}"
     if finding.judged is not None:
         annotations[JUDGED] = plain(finding.judged.text)
+    if finding.followed is not None:
+        annotations[FOLLOWED] = plain(finding.followed.text)
     if finding.resolution is not None:
         annotations[RESOLVED_BECAUSE] = plain(ended_by(finding.resolution))
         if long := lasted(finding.resolution):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from monitor.cli.connection import Connection, with_connection
+from monitor.cli.ledger_option import LedgerOption
 from monitor.cli.options import AsJson, ConfigFile, existing
 from monitor.cli.output import notes, print_json, tables
 from monitor.cli.store_option import StoreOption
@@ -64,6 +65,11 @@ def add(
         bool | None,
         typer.Option("--passed/--failed", help="What people say of the outputs given by --event.", show_default=False),
     ] = None,
+    reviewed: Annotated[
+        bool,
+        typer.Option("--reviewed", help="Outputs that reviewers labelled and marked as anchors (`oqm review`, key a)."),
+    ] = False,
+    ledger: LedgerOption = None,
     store: StoreOption = None,
     config: ConfigFile = None,
 ) -> None:
@@ -74,18 +80,23 @@ def add(
     from monitor.criteria.anchors import append_anchors, read_anchors
     from monitor.settings import load_settings
 
-    if (source is None) == (not event):
-        raise ConfigError("give --from FILE, or --event ID with --passed or --failed")
+    if (source is not None) + bool(event) + reviewed != 1:
+        raise ConfigError("give --from FILE, or --event ID with --passed or --failed, or --reviewed")
     if event and passed is None:
         raise ConfigError("--event: say what people say of it: --passed or --failed")
-    if source is not None and passed is not None:
-        raise ConfigError("--from: the labels stand in the file, under `passed`")
+    if not event and passed is not None:
+        where = (
+            "the labels stand in the file, under `passed`" if source is not None else "the labels are the reviewers'"
+        )
+        raise ConfigError(f"{'--from' if source is not None else '--reviewed'}: {where}")
     settings = load_settings(config)
     [chosen] = _chosen(settings, criterion)
     path = str(chosen.anchors)
     found = list(read_anchors(existing([source])[0]).values()) if source is not None else []
     if event:
-        found = _stored(settings, store, event, bool(passed))
+        found = _stored(settings, store, [(one, bool(passed)) for one in event], "--event ")
+    elif reviewed:
+        found = _stored(settings, store, _reviewed(settings, ledger, store, criterion), "")
     added = append_anchors(path, found)
     total = read_anchors(path)
     good = sum(anchor.passed for anchor in total.values())
@@ -192,8 +203,28 @@ def _chosen(settings: Settings, name: str | None) -> list[Criterion]:
     return [anchored[name]]
 
 
-def _stored(settings: Settings, store: str | None, events: Sequence[str], passed: bool) -> list[Anchor]:
-    """Outputs of the trace store as anchors, in the form in which privacy keeps their texts."""
+def _reviewed(settings: Settings, ledger: str | None, store: str | None, criterion: str) -> list[tuple[str, bool]]:
+    """The ids of what reviewers marked as anchors, with their labels."""
+    from monitor.actions.review import Also, Opinion
+    from monitor.cli.ledger_option import ledger_address
+    from monitor.ledger.open import open_ledger
+    from monitor.ledger.reviews import ReviewQueue
+
+    opened = open_ledger(
+        ledger_address(settings, ledger or (None if settings.serve.database else store)), read_only=True
+    )
+    try:
+        marked = ReviewQueue(opened).marked(criterion, Also.ANCHOR)
+    finally:
+        opened.close()
+    return [(item.event, decision.opinion is Opinion.PASS) for item, decision in marked]
+
+
+def _stored(settings: Settings, store: str | None, labelled: Sequence[tuple[str, bool]], what: str) -> list[Anchor]:
+    """Outputs of the trace store as anchors, in the form in which privacy keeps their texts.
+
+    `labelled` has ids and labels; `what` stands before an id in errors.
+    """
     from monitor.criteria.anchors import Anchor
     from monitor.store.kept_form import is_hashed
     from monitor.store.open import open_store
@@ -204,15 +235,15 @@ def _stored(settings: Settings, store: str | None, events: Sequence[str], passed
     traces = open_store(location, read_only=True)
     found: list[Anchor] = []
     try:
-        for event in events:
+        for event, passed in labelled:
             outputs = traces.find(event)
             if not outputs:
-                raise ConfigError(f"--event {event}: the trace store has no output with this id")
+                raise ConfigError(f"{what}{event}: the trace store has no output with this id")
             one = outputs[0]
             texts = {"output": one.output, "input": one.input, "prompt": one.prompt_text}
             known = {name: text for name, text in texts.items() if text is not None and not is_hashed(text)}
             if "output" not in known:
-                raise ConfigError(f"--event {event}: the trace store keeps no text of its output (store.privacy)")
+                raise ConfigError(f"{what}{event}: the trace store keeps no text of its output (store.privacy)")
             found.append(Anchor(passed=passed, event=one.id, **known))
     finally:
         traces.close()

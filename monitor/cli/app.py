@@ -14,6 +14,8 @@ import typer
 from monitor.cli import (
     alert,
     anchors,
+    audit,
+    cascade,
     check,
     check_config,
     compare,
@@ -25,8 +27,11 @@ from monitor.cli import (
     quality,
     reference,
     replay,
+    review,
     schema,
+    serve,
     streams,
+    token,
     topics,
     trace,
     version,
@@ -54,6 +59,7 @@ def build_app() -> typer.Typer:
     app.callback()(version.option)
     app.command("demo")(demo.command)
     app.command("worker")(worker.command)
+    app.command("serve")(serve.command)
     app.command("replay")(replay.command)
     app.command("features")(features.command)
     app.command("compare")(compare.command)
@@ -64,15 +70,19 @@ def build_app() -> typer.Typer:
     app.command("quality")(quality.command)
     app.command("trace")(trace.command)
     app.command("search")(trace.search)
+    app.command("cascade")(cascade.command)
     app.command("schema")(schema.command)
     app.command("check-config")(check_config.command)
     app.command("version")(version.command)
     app.add_typer(alert.group(), name="alert")
     app.add_typer(anchors.group(), name="anchors")
+    app.add_typer(token.group(), name="token")
+    app.add_typer(audit.group(), name="audit")
     app.add_typer(reference.group(), name="reference")
     app.add_typer(events.group(), name="event")
     app.add_typer(deadletter.group(), name="deadletter")
     app.add_typer(streams.group(), name="streams")
+    app.add_typer(review.group(), name="review")
     return app
 
 

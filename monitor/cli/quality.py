@@ -13,6 +13,7 @@ from monitor.alerting.rendering.moments import moment
 from monitor.cli.moments import parse_moment
 from monitor.cli.options import AsJson, ConfigFile
 from monitor.cli.output import notes, print_json, tables
+from monitor.cli.people_labels import people_labels
 from monitor.cli.quality_table import print_estimates
 from monitor.cli.store_option import StoreOption, opened
 from monitor.errors import ConfigError
@@ -76,8 +77,9 @@ def command(
 ) -> None:
     """Show which share of the outputs passes each criterion, with its interval and how many were judged.
 
-    Verdicts of an evaluation model come from a sample; the rate is that of all outputs. Checks by a program are counts
-    of every output. Where nothing was judged the answer is "cannot tell". Exit code 1: nothing is counted.
+    Verdicts of an evaluation model come from a sample; the rate is that of all outputs. Where people labelled some of
+    them (`oqm review`), the rate by their labels alone and by both stand below. Checks by a program are counts of every
+    output. Where nothing was judged the answer is "cannot tell". Exit code 1: nothing is counted.
     """
     from monitor.settings import load_settings
     from monitor.store.estimating import estimates
@@ -86,7 +88,8 @@ def command(
     window = _window(settings, stream, criterion, segment, slice_, since)
     traces = opened(settings, store)
     try:
-        found = estimates(traces, window, _judged(settings), always_valid=not one_look)
+        labels = people_labels(settings, store, window)
+        found = estimates(traces, window, _judged(settings), always_valid=not one_look, labels=labels)
         _refuse_unknown(criterion, found, settings, lambda: _names(estimates(traces, _wide(window))))
         values = _values(traces, window) if window.where and not found else {}
     finally:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from monitor.alerting.rendering.moments import moment
+from monitor.cli.people_rates import has_people, people_notes, people_rates, percent, rate_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +28,8 @@ def print_estimates(console: Console, found: Sequence[Quality]) -> None:
     """
     from rich.measure import Measurement
 
+    from monitor.alerting.rendering.terminal_text import plain
+
     table = _table(found)
     if Measurement.get(console, console.options.update(width=WIDEST), table).maximum <= console.width:
         console.print(table)
@@ -34,6 +37,8 @@ def print_estimates(console: Console, found: Sequence[Quality]) -> None:
         for one in found:
             console.print(_name(one), style="bold", markup=False)
             console.print(f"  {_sentence(one)}", markup=False)
+            for who, rate in people_rates(one, _who(one)):
+                console.print(f"  {rate_in_words(rate)}: {one.people:,} labelled, by {plain(who)}", markup=False)
     lines = list(_notes(found))
     for line in lines[:MOST_NOTES]:
         console.print(line, markup=False)
@@ -49,7 +54,7 @@ def _table(found: Sequence[Quality]) -> Table:
     from monitor.alerting.rendering.terminal_text import plain
 
     by = list(dict.fromkeys(name for one in found for name in one.by))
-    several = len({_who(one) for one in found if one.method.value != "every_output"}) > 1
+    several = len({_who(one) for one in found if one.method.value != "every_output"}) > 1 or any(map(has_people, found))
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("stream", "criterion", *by):
         table.add_column(heading, no_wrap=True)
@@ -69,6 +74,12 @@ def _table(found: Sequence[Quality]) -> Table:
             Text(interval), Text(judged), Text(f"{one.missing:,}" if sample else "-"),
         ]  # fmt: skip
         table.add_row(*cells, *([Text(plain(_who(one)))] if several else []))
+        for who, rate in people_rates(one, _who(one)):
+            of_people = [
+                Text(f"{percent(rate.rate)} %"), Text(f"{percent(rate.low)} to {percent(rate.high)}"),
+                Text(f"{one.people:,} of {one.seen:,}"), Text(f"{one.people_unsure:,}"), Text(plain(who)),
+            ]  # fmt: skip
+            table.add_row(*cells[: 2 + len(by)], *of_people)
     return table
 
 
@@ -116,7 +127,11 @@ def _notes(found: Sequence[Quality]) -> Iterator[str]:
             yield f"Intervals hold for one look at outputs since {since}: for a report, not for watching."
         who = sorted({one.evaluator for one in sampled if one.evaluator})
         if who and not any(one.people for one in sampled):
-            yield f"Verdicts are a model's ({', '.join(who)}), with its errors: no person has looked at them yet."
+            waiting = sum(one.people_open for one in sampled)
+            queue = f"; {waiting:,} outputs wait for one in the review queue (oqm review)" if waiting else ""
+            models = ", ".join(who)
+            yield f"Verdicts are a model's ({models}), with its errors: no person has looked at them yet{queue}."
+        yield from people_notes(sampled, _name)
     if any(one.method.value == "feedback" for one in found):
         yield (
             "What users say (feedback_...) is the share among those who answered. Who answers chooses to, so it is no "
@@ -146,15 +161,3 @@ def _notes(found: Sequence[Quality]) -> Iterator[str]:
         if one.rate is None:
             why = f"all {one.missing:,} verdicts are missing" if one.missing else "nothing was judged"
             yield f"{_name(one)}: {CANNOT_TELL}, as {why}."
-
-
-def percent(share: float | None) -> str:
-    """`92.2`; nothing that is below 100 is shown as 100, and nothing above 0 as 0."""
-    if share is None:
-        return "-"
-    shown = f"{100 * share:.1f}"
-    if shown == "100.0" and share < 1:
-        return ">99.9"
-    if shown == "0.0" and share > 0:
-        return "<0.1"
-    return "100" if shown == "100.0" else "0" if shown == "0.0" else shown

@@ -108,7 +108,7 @@ def command(
         return found, warnings
 
     set_up_logging(log_level.value, log_format)
-    with _errors_in_the_log(log_format):
+    with errors_in_the_log(log_format):
         settings, warnings = read()
         for warning in warnings:
             log.warning("%s", warning)
@@ -128,7 +128,7 @@ def command(
 
 
 @contextmanager
-def _errors_in_the_log(log_format: LogFormat) -> Iterator[None]:
+def errors_in_the_log(log_format: LogFormat) -> Iterator[None]:
     """With a JSON log, the error that ends the worker is a JSON line as well, not a line for people."""
     try:
         yield

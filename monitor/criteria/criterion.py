@@ -20,6 +20,8 @@ JUDGED_STREAM = "~judged/"
 """Beginning of the name of the derived stream of a stream's judged outputs."""
 ANCHOR_STREAM = "~anchor/"
 """Beginning of the name of the derived stream of a criterion's anchors."""
+EVALUATOR_STREAM = "~evaluator/"
+"""Beginning of the name of the stream that an evaluator's alerts carry; globs of `streams` match it as any other."""
 
 CriterionName = Annotated[
     str, matching(r"[a-z][a-z0-9_]{0,63}", "a name of 1 to 64 small letters, digits and _, beginning with a letter")
@@ -34,6 +36,30 @@ class Sample(BaseModel):
     uniform: float = Field(0.02, gt=0, le=1, description="share of all outputs, drawn at random")
     risky: float | None = Field(
         None, gt=0, le=1, description="share of the outputs for which a failure flag is raised (refusal, failed check)"
+    )
+
+
+class People(BaseModel):
+    """Which judged outputs people look at as well, so that they correct the evaluation model.
+
+    Each share is above 0: of a verdict that nobody looks at, nobody could say how often it is wrong.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    passed: float = Field(0.05, gt=0, le=1, description="share of the outputs that the evaluator passed")
+    failed: float = Field(0.5, gt=0, le=1, description="share of the outputs that it failed")
+    second_opinion: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="share of the outputs labelled by people that a second person labels as well, blind",
+    )
+    cost: float = Field(
+        1.0,
+        gt=0,
+        le=1_000,
+        description="cost of an error, beside that of other criteria: dearer ones are reviewed earlier",
     )
 
 
@@ -67,6 +93,10 @@ class Criterion(BaseModel):
         description="file of outputs that people labelled by this criterion, by its path from the working folder: JSON "
         "lines or CSV with `output`, `passed` and, if known, `input` and `prompt`; judged daily to watch the evaluator",
     )
+    people: People | None = Field(
+        None,
+        description="which judged outputs go to the review queue; without it, none: the evaluator is not corrected",
+    )
     anchors_per_day: int = Field(30, ge=1, le=10_000, description="anchors judged a day, in turn")
 
     @model_validator(mode="after")
@@ -81,6 +111,8 @@ class Criterion(BaseModel):
             raise MisplacedError(
                 "is for criteria with an `evaluator`: a check gives the same verdict every time", "anchors"
             )
+        if self.people is not None and self.evaluator is None:
+            raise MisplacedError("is for criteria with an `evaluator`, whose verdicts people correct", "people")
         if self.check is None:
             if self.share is not None:
                 raise MisplacedError(

@@ -52,6 +52,8 @@ class SupportAssistant:
         self._languages: Mapping[str, Any] = texts["languages"]
         self._random = random.Random(seed)
         self._count = 0
+        self._ticket: str | None = None  # the latest triage that no answer has followed yet
+        self._round: str | None = None  # the latest output of a loop of agents
 
     def event(self, time: float, fault: Fault = Fault.NONE, fault_age_s: float = 0.0) -> OutputEvent:
         """The next output, produced at `time` (seconds since 1970), `fault_age_s` seconds into a fault."""
@@ -91,9 +93,11 @@ class SupportAssistant:
             slowness = 10.0
         first = slowness * math.exp(rng.gauss(-1.1, 0.28)) * (1 + input_tokens / 30_000)
         total = first + slowness * output_tokens / rng.uniform(70, 100) + (call.duration_s or 0.0)
+        identity = f"demo-{self._count:06d}"
         return OutputEvent(
             stream=TRIAGE if triage else ANSWER,
-            id=f"demo-{self._count:06d}",
+            id=identity,
+            causes=self._causes(identity, triage=triage, looping=fault is Fault.AGENT_LOOP),
             time=time,
             input=question,
             output=output,
@@ -109,6 +113,19 @@ class SupportAssistant:
             trace=Trace(trace_id=f"{rng.getrandbits(128):032x}", span_id=f"{rng.getrandbits(64):016x}"),
             attributes={"locale": code, "channel": rng.choice(["web", "web", "app", "mail"])},
         )
+
+    def _causes(self, identity: str, *, triage: bool, looping: bool) -> list[str]:
+        """What an output follows from: an answer from a ticket; in a loop, begun by an answer, from the one before."""
+        if looping:
+            before = self._round
+            if before is not None or not triage:
+                self._round = identity
+            return [] if before is None else [before]
+        if triage:
+            self._ticket = identity
+            return []
+        ticket, self._ticket = self._ticket, None
+        return [] if ticket is None else [ticket]
 
     def _call(self, dependency: Sequence[str], fault: Fault) -> Call:
         name, operation = dependency

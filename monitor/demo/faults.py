@@ -21,6 +21,7 @@ class Fault(StrEnum):
     SLO_BURN = "slo-burn"
     VOLUME_DROP = "volume-drop"
     VOLUME_SURGE = "volume-surge"
+    AGENT_LOOP = "agent-loop"
     NONE = "none"
 
     @property
@@ -53,6 +54,7 @@ _STORIES = {
     Fault.SLO_BURN: "Eight calls in a thousand hang: too few to be a change, and far more than the objective allows.",
     Fault.VOLUME_DROP: "A filter upstream drops most requests; the few that pass are answered as ever.",
     Fault.VOLUME_SURGE: "A client retries in a loop: four times as many requests, each answered and paid for.",
+    Fault.AGENT_LOOP: "Triage and assistant hand a question to each other, round after round; each output looks right.",
     Fault.NONE: "Nothing happens: the monitor has to stay quiet.",
 }
 

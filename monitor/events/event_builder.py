@@ -15,7 +15,19 @@ from monitor.events import opentelemetry
 from monitor.events.content import calls_tools_only
 from monitor.events.json_object import MAX_DEPTH
 from monitor.events.reasons import Reason
-from monitor.events.schema import MAX_STREAM_NAME, Call, Latency, Model, OutputEvent, Prompt, Session, Trace, Usage
+from monitor.events.schema import (
+    MAX_CAUSES,
+    MAX_ID,
+    MAX_STREAM_NAME,
+    Call,
+    Latency,
+    Model,
+    OutputEvent,
+    Prompt,
+    Session,
+    Trace,
+    Usage,
+)
 from monitor.events.times import moment_of
 
 MAX_AGE_S = 24 * 3600.0
@@ -145,6 +157,21 @@ def _keep_later(fields: dict[str, Any], unknown: dict[str, Any]) -> None:
             fields[name] = _BOOLEANS[value.strip().lower()]
         elif value is not None and type(value) is not kind:
             unknown[name] = fields.pop(name)
+    causes = fields.get("causes")
+    if causes is not None and (named := _causes(causes)) is not None:
+        fields["causes"] = named
+    elif causes is not None:
+        unknown["causes"] = fields.pop("causes")
+
+
+def _causes(content: Any) -> list[str] | None:
+    """Ids of what the output follows from: a list, or one as a text; None of what is neither. Empty ones count not."""
+    named = [content] if type(content) is str else content
+    if type(named) is not list:
+        return None
+    named = [cause for cause in named if cause not in (None, "")]
+    fits = len(named) <= MAX_CAUSES and all(type(cause) is str and len(cause) <= MAX_ID for cause in named)
+    return named if fits else None
 
 
 def _keep_later_numbers(fields: dict[str, Any], unknown: dict[str, Any]) -> None:

@@ -19,6 +19,8 @@ from msgspec import Meta
 MAX_STREAM_NAME = 256  # characters: a name is a key in every topic and table, and stands in each alert
 MAX_ID = 512  # characters: room for a URL or two joined UUIDs; ids are kept for each example
 
+MAX_CAUSES = 100  # of one event: a summary of a hundred outputs names them all; each is a row of the trace store
+
 # Finish reason of a streamed output whose reader went away. It is a part of an output, so its text is not measured; the
 # call is, and how many readers leave shows in the shares of the finish reasons.
 ABANDONED = "abandoned"
@@ -29,6 +31,7 @@ StreamName: TypeAlias = Annotated[
     Meta(min_length=1, max_length=MAX_STREAM_NAME, pattern=r"^(?=[\s\S]*\S)(?![\s\S]*[\x00-\x1f\x7f])"),
 ]
 EventId: TypeAlias = Annotated[str, Meta(max_length=MAX_ID)]
+Cause: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]
 # 2^53: the largest range of integers that every JSON reader keeps exact.
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 NonNegative: TypeAlias = Annotated[float, Meta(ge=0)]
@@ -129,7 +132,8 @@ class OutputEvent(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unkno
     `time` is seconds since 1970 (readers accept RFC 3339 too and convert). `attributes` are free key/value pairs that
     findings may name as the segment that changed (tenant, locale, experiment arm, ...). `reasoning` is what the model
     thought before its answer, where the provider returns it beside `output`. `fallback` says whether another model or a
-    fixed answer stood in for the one that was asked.
+    fixed answer stood in for the one that was asked. `causes` names what the output was made from, where that was
+    another output or the result of an action: `oqm cascade` follows it, as it follows `trace.parent_id`.
     """
 
     stream: Annotated[
@@ -182,6 +186,13 @@ class OutputEvent(msgspec.Struct, omit_defaults=True, kw_only=True, forbid_unkno
     fallback: Annotated[
         bool | None, Meta(description="Whether another model or a fixed answer stood in for the one that was asked.")
     ] = None
+    causes: Annotated[
+        list[Cause],
+        Meta(
+            max_length=MAX_CAUSES,
+            description="What the output follows from: ids of other events, or keys of actions whose results it used.",
+        ),
+    ] = msgspec.field(default_factory=list)
     attributes: Annotated[
         dict[str, Any],
         Meta(description="Keys and values that the application adds (tenant, locale, ...); segments are made of them."),

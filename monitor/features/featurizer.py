@@ -106,6 +106,10 @@ class Featurizer:
         self._keyed = tuple(family for family in self.extractors if isinstance(family, KeyedExtractor))
         self._failed: Counter[str] = Counter()
 
+    def batch(self, events: Sequence[OutputEvent]) -> EventBatch:
+        """The events as extractors read them, for who measures only some of the features; nothing is computed yet."""
+        return EventBatch(events, self._table, self._embedder)
+
     @property
     def failures(self) -> Counter[str]:
         """Failures so far, by family."""

@@ -8,19 +8,18 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
-from monitor.judgment.estimates import StratumCounts, estimate
+from monitor.judgment.calibration import Agreed, Calibration, Labels, Rate, calibrate
+from monitor.judgment.estimates import estimate
 from monitor.judgment.intervals import sequence
+from monitor.judgment.verdicts import Verdicts
 from monitor.statistics.rates import wilson
 
 ALPHA = 0.05
 """Error of an interval: 95 % is what readers expect without being asked."""
-SAME_WEIGHTS = 1e-6
-"""Relative difference of the effective from the plain number of verdicts up to which all had one probability."""
 
 
 class Method(StrEnum):
@@ -51,7 +50,20 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     judged
         Outputs with a verdict of the evaluation model, checked by the program, or rated up or down by a user.
     people
-        How many of them people have looked at as well.
+        How many of them people have labelled as well; of feedback, how many users said so.
+    by_people
+        The rate by people's labels alone, of outputs drawn for them; None where there are fewer than 30.
+    corrected
+        The rate by people's measure from both: the evaluator's verdicts, corrected by what people say of some of them.
+        None where `by_people` is.
+    borrowed
+        Whether people labelled so few of one verdict in one stratum that the labels of that verdict in all strata are
+        taken together.
+    people_unsure, people_open
+        Outputs that people looked at and could not tell, and that were drawn for them and wait.
+    with_people, among_people
+        How far the evaluator agrees with people, and a person's second opinion with the first, on the outputs that both
+        rated: failures are looked at more often, so this is no share of all outputs. None where there are none.
     missing
         Outputs that were drawn and got no verdict, or a rating in the middle of its scale. They count neither as
         passing nor as failing.
@@ -82,6 +94,13 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     always_valid: bool
     judged: int
     people: int = 0
+    by_people: Rate | None = None
+    corrected: Rate | None = None
+    borrowed: bool = False
+    people_unsure: int = 0
+    people_open: int = 0
+    with_people: Agreed | None = None
+    among_people: Agreed | None = None
     missing: int
     if_missing: tuple[float, float] | None = None
     evaluator: str | None = None
@@ -92,47 +111,6 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     unjudged_share: float = 0.0
     since: float
     until: float
-
-
-@dataclass(slots=True)
-class Verdicts:
-    """Verdicts of one stratum, summed.
-
-    `weight`, `weight_squared` and `weight_passed` are sums of one over the probability with which each was drawn, of
-    its square, and of the first over those that passed. `first` and `last` are the times of the outputs.
-    """
-
-    passed: int = 0
-    failed: int = 0
-    missing: int = 0
-    weight: float = 0.0
-    weight_squared: float = 0.0
-    weight_passed: float = 0.0
-    first: float = float("inf")
-    last: float = float("-inf")
-
-    def add(self, other: Verdicts) -> None:
-        """Take those of another part of the stratum."""
-        self.passed += other.passed
-        self.failed += other.failed
-        self.missing += other.missing
-        self.weight += other.weight
-        self.weight_squared += other.weight_squared
-        self.weight_passed += other.weight_passed
-        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
-
-    def counts(self, seen: int) -> StratumCounts:
-        """What the estimate takes of a stratum of which `seen` outputs were counted.
-
-        Where the probability changed within the window (a spent budget, other settings), verdicts are weighted by one
-        over it (Hajek 1971), and count as the number of equally weighted ones that would say as much (Kish 1965).
-        """
-        judged = self.passed + self.failed
-        effective = self.weight**2 / self.weight_squared if self.weight_squared else 0.0
-        if not judged or effective >= judged * (1 - SAME_WEIGHTS):
-            return StratumCounts(seen, self.passed, self.failed, self.missing)
-        passed = effective * self.weight_passed / self.weight
-        return StratumCounts(seen, passed, max(0.0, effective - passed), self.missing)
 
 
 def by_sample(
@@ -146,10 +124,11 @@ def by_sample(
     by: Mapping[str, str] | None = None,
     evaluator: tuple[str, str] | None = None,
     identities: int = 1,
+    labels: Labels | None = None,
 ) -> Quality:
     """The estimate from verdicts and counts of outputs, each by stratum (`risky+uniform`).
 
-    `evaluator` is name and identity.
+    `evaluator` is name and identity; `labels` is what people say of outputs that it judged.
     """
     # A verdict can come before the count of its hour is written, never by more than the store's lag.
     drawn = {name: each.passed + each.failed + each.missing for name, each in verdicts.items()}
@@ -162,6 +141,7 @@ def by_sample(
     missing = sum(each.missing for each in verdicts.values())
     number = found.seen if found is not None else 0
     known = found if found is not None and judged else None
+    people = Calibration() if labels is None else calibrate(strata, labels, alpha=ALPHA, always_valid=always_valid)
     return Quality(
         stream=stream,
         criterion=criterion,
@@ -172,6 +152,14 @@ def by_sample(
         level=1 - ALPHA,
         always_valid=always_valid,
         judged=judged,
+        people=people.people,
+        by_people=people.alone,
+        corrected=people.both,
+        borrowed=people.borrowed,
+        people_unsure=people.unsure,
+        people_open=people.open,
+        with_people=people.with_people,
+        among_people=people.among_people,
         missing=missing,
         if_missing=known.if_missing if known else None,
         evaluator=evaluator[0] if evaluator else None,

@@ -166,6 +166,14 @@ class Conversion:
             self._refuse(path, content, "a list")
         return [self.free(f"{path}.{i}", item, 1) for i, item in enumerate(content)]
 
+    def names(self, path: str, content: Any) -> list[str]:
+        """Identifiers: a list of them, or one."""
+        if isinstance(content, (list, tuple, Set)) and not hasattr(content, "_asdict"):
+            return [self.name(f"{path}.{i}", item) for i, item in enumerate(content) if item not in (None, "")]
+        one = self.name(path, content)
+        self._converted(path, content, "a list")
+        return [one] if one else []
+
     def free(self, path: str, content: Any, depth: int) -> Any:
         """Whatever the application has put there, as JSON."""
         kind = type(content)
@@ -301,6 +309,9 @@ _FIELDS: dict[str, Callable[[Conversion, str, Any], Any]] = {
     "session": _part(Session, {"id": _C.name, "turn": _C.count}, "id"),
     "trace": _part(Trace, dict.fromkeys(Trace.__struct_fields__, _C.name), "trace_id"),
     "action": _C.mapping,
+    "causes": _C.names,
+    "reasoning": _C.text,
+    "fallback": _free,
     "attributes": _C.mapping,
     "extra": _C.mapping,
 }

@@ -15,7 +15,7 @@ from msgspec.structs import astuple
 
 from monitor.errors import InvalidEvent
 from monitor.events import OutputEvent, Reason, decode_event
-from monitor.events.schema import MAX_ID, Call, Latency, Model, Prompt, Session, Trace, Usage
+from monitor.events.schema import MAX_CAUSES, MAX_ID, Call, Latency, Model, Prompt, Session, Trace, Usage
 from monitor.publisher.coerce import MAX_DEPTH, NO_MILLISECONDS, Conversion, encoder
 from monitor.publisher.field_errors import WrongType, WrongValue
 
@@ -48,6 +48,7 @@ def encode(event: OutputEvent, *, strict: bool = False) -> tuple[bytes, bytes, l
 
 _NONE = type(None)
 _TEXT = frozenset((str, _NONE))
+_FLAG = frozenset((bool, _NONE))
 _NUMBER = frozenset((float, int))
 _SCALARS = frozenset((str, int, float, bool, _NONE))
 _MAX_COUNT = 2**53  # as `monitor.events.schema.Count` has it
@@ -91,6 +92,10 @@ def _is_as_declared(event: OutputEvent) -> bool:
         and (event.trace == _NO_TRACE or _TEXT.issuperset(map(type, astuple(event.trace))))
         and type(event.calls) is list
         and (not event.calls or all(map(_is_plain_call, event.calls)))
+        and type(event.reasoning) in _TEXT
+        and type(event.fallback) in _FLAG
+        and type(event.causes) is list
+        and (not event.causes or _are_causes(event.causes))
         and type(event.attributes) is dict
         and (not event.attributes or _is_plain(event.attributes, 0))
         and type(event.steps) is list
@@ -107,6 +112,10 @@ def _is_amount(content: Any) -> bool:
 
 def _is_count(content: Any) -> bool:
     return content is None or (type(content) is int and 0 <= content <= _MAX_COUNT)
+
+
+def _are_causes(content: list[Any]) -> bool:
+    return len(content) <= MAX_CAUSES and all(type(cause) is str and 0 < len(cause) <= MAX_ID for cause in content)
 
 
 def _is_plain_call(call: Any) -> bool:

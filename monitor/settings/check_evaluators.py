@@ -11,7 +11,8 @@ from monitor.settings.problem import Problem
 
 
 def evaluator_problems(settings: Settings) -> Iterator[Problem]:
-    """Evaluators that no criterion names, and keys that travel unencrypted beyond this machine."""
+    """Evaluators that no criterion names, keys that travel unencrypted beyond this machine, people without a queue."""
+    yield from _people_without_queue(settings)
     named = {criterion.evaluator for criterion in settings.judged}
     for index, config in enumerate(settings.evaluators):
         if config.name not in named:
@@ -20,6 +21,16 @@ def evaluator_problems(settings: Settings) -> Iterator[Problem]:
         if isinstance(config, HttpEvaluatorConfig) and _in_clear_text(config):
             what = "is not encrypted: texts and key can be read on the way; use https"
             yield Problem(("evaluators", index, "url"), what, error=False)
+
+
+def _people_without_queue(settings: Settings) -> Iterator[Problem]:
+    if settings.store.location:
+        return
+    for index, stream in enumerate(settings.streams):
+        for place, criterion in enumerate(stream.criteria):
+            if criterion.people is not None:
+                what = "needs store.location: the worker's role store fills the review queue"
+                yield Problem(("streams", index, "criteria", place, "people"), what)
 
 
 def _in_clear_text(config: HttpEvaluatorConfig) -> bool:

@@ -17,6 +17,7 @@ from monitor.errors import ConfigError
 from monitor.settings import Settings, load_settings, read_settings_text
 from monitor.settings.check_evaluators import evaluator_problems
 from monitor.settings.check_features import feature_problems
+from monitor.settings.check_gate import gate_problems
 from monitor.settings.check_routes import route_problems
 from monitor.settings.check_thresholds import threshold_problems
 from monitor.settings.check_values import file_problems, link_problems, pattern_problems, value_problems
@@ -63,6 +64,7 @@ def problems(settings: Settings) -> list[Problem]:
         *file_problems(settings),
         *link_problems(settings),
         *evaluator_problems(settings),
+        *gate_problems(settings),
     ]
 
 

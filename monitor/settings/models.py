@@ -29,9 +29,12 @@ from monitor.criteria.derived import anchored, feedback_of, judged_of
 from monitor.detection.settings import DetectionSettings
 from monitor.evaluators.registry import EvaluatorSettings
 from monitor.settings.broker import Broker
+from monitor.settings.cascades import Cascades
 from monitor.settings.derived import feedback_detection, judged_detection
+from monitor.settings.gate import Gate
 from monitor.settings.judging import Judging
 from monitor.settings.part import Part
+from monitor.settings.serve import Serve
 from monitor.settings.store import Store
 from monitor.settings.topics import Topics
 from monitor.settings.worker import Delivery, Metrics, Worker
@@ -123,6 +126,9 @@ class Settings(Part):
         (), description="evaluation models that judge a sample of the outputs by criteria (streams[].criteria)"
     )
     judging: Judging = Field(default_factory=Judging)
+    gate: Gate = Field(default_factory=Gate)
+    serve: Serve = Field(default_factory=Serve)
+    cascades: Cascades = Field(default_factory=Cascades)
     metrics: Metrics = Field(default_factory=Metrics)
     links: LinkTemplates = Field(default_factory=LinkTemplates)
 

@@ -99,6 +99,22 @@ class FeedbackTopic(Topic):
     retention: Duration = Field(90 * 86_400.0, gt=0, validate_default=True, description="how long messages are kept")
 
 
+class ActionsTopic(Topic):
+    """Changes of actions that the gate holds and applications claim, as JSON; keyed by action."""
+
+    name: TopicName = Field("oqm.actions", description="topic's name")
+    partitions: int = Field(4, ge=1, le=10_000, description="number of partitions")
+    retention: Duration = Field(365 * 86_400.0, gt=0, validate_default=True, description="how long messages are kept")
+
+
+class ReviewsTopic(Topic):
+    """What people decide in the review queue, as JSON; keyed by event id."""
+
+    name: TopicName = Field("oqm.reviews", description="topic's name")
+    partitions: int = Field(4, ge=1, le=10_000, description="number of partitions")
+    retention: Duration = Field(365 * 86_400.0, gt=0, validate_default=True, description="how long messages are kept")
+
+
 class Topics(Part):
     """The Kafka topics; `oqm topics` creates them."""
 
@@ -112,6 +128,8 @@ class Topics(Part):
     sampled: SampledTopic = Field(default_factory=SampledTopic)
     judgments: JudgmentsTopic = Field(default_factory=JudgmentsTopic)
     feedback: FeedbackTopic = Field(default_factory=FeedbackTopic)
+    actions: ActionsTopic = Field(default_factory=ActionsTopic)
+    reviews: ReviewsTopic = Field(default_factory=ReviewsTopic)
 
     @property
     def parts(self) -> dict[str, Topic | StateTopic | OutboxTopic]:

@@ -66,6 +66,14 @@ def alerts_of(connection: Connection, stream: str) -> list[StoredAlert]:
     return [one for one in found if stream in (one.stream, *_sources(one.stream))]
 
 
+def find_alert(connection: Connection, identity: str) -> StoredAlert | None:
+    """The last transition of the alert with an id."""
+    columns = alert.c
+    newest = select(alert).where(columns.alert == identity).order_by(columns.day.desc(), columns.position.desc())
+    row = connection.execute(newest.limit(1)).one_or_none()
+    return None if row is None else StoredAlert(stream=row.stream, id=row.alert, day=row.day, body=row.body)
+
+
 def _derived_from(stream: str) -> list[ColumnElement[bool]]:
     """Conditions on names: `~judged/shop/answers/polite` has verdicts on outputs of `shop/answers`, not of `shop`."""
     name = re.sub(r"([\\%_])", r"\\\1", stream)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from monitor.actions.cascade import Edge
 from monitor.errors import OqmError
 from monitor.store.alerts import AlertsKnown, StoredAlert
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
-from monitor.store.query import Search, StoredJudgment, StoredOutput
+from monitor.store.query import OutputId, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
 
 
@@ -40,6 +42,27 @@ class TraceStore(Protocol):
 
     def judgments(self, event: str) -> list[StoredJudgment]:
         """The judgments of the outputs with an id, the oldest first."""
+        ...
+
+    def edges(
+        self, nodes: Sequence[str], limit: int, *, into: bool = False, since_day: int | None = None
+    ) -> list[Edge]:
+        """At most `limit` edges out of some nodes (`monitor.actions.cascade.node`), or into them.
+
+        `since_day`, in days since 1970, leaves out what was said before: what follows from an output comes after it.
+        """
+        ...
+
+    def outputs_between(self, stream: str, since: float, until: float, limit: int) -> list[OutputId]:
+        """At most `limit` outputs of a stream with a time in [since, until), the oldest first."""
+        ...
+
+    def find_alert(self, identity: str) -> StoredAlert | None:
+        """The newest transition of the alert with an id."""
+        ...
+
+    def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
+        """The keys of those judgments, each given by its day and key, that are stored with a verdict."""
         ...
 
     def alerts(self, stream: str) -> list[StoredAlert]:

@@ -5,13 +5,15 @@ Called by `oqm quality` and by the worker that exports them as metrics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import msgspec
 
+from monitor.judgment.calibration import LabelKey, Labels
 from monitor.judgment.feedback import criterion_of
-from monitor.judgment.quality import Quality, Verdicts, by_check, by_sample, by_votes
+from monitor.judgment.quality import Quality, by_check, by_sample, by_votes
+from monitor.judgment.verdicts import Verdicts
 from monitor.store.base import TraceStore
 from monitor.store.periods import DAY_S, HOUR_S, HOURS_A_DAY
 from monitor.store.quality import QualityCounts, Window
@@ -44,11 +46,12 @@ def estimates(
     judged: Callable[[str], list[str]] = lambda _: [],
     *,
     always_valid: bool = True,
+    labels: Mapping[LabelKey, Labels] | None = None,
 ) -> list[Quality]:
     """All estimates of a window, sorted by stream, criterion and group, of several evaluators the newest first.
 
     `judged` gives the names of the criteria that an evaluator judges of a stream, by the settings: where it has judged
-    nothing yet, the estimate says so. Raises `StoreError`.
+    nothing yet, the estimate says so. `labels` is what people say of the outputs of the window. Raises `StoreError`.
     """
     counts = store.quality(window)
     found = [*_checks(counts, window), *_feedback(store, counts, window, always_valid=always_valid)]
@@ -57,7 +60,7 @@ def estimates(
         of_identity = streams.setdefault((key.stream, key.criterion), {})
         of_identity.setdefault((key.evaluator, key.identity), {})[key.group] = strata
     for (stream, criterion), evaluators in streams.items():
-        found += _of_criterion(store, window, counts, stream, criterion, evaluators, always_valid)
+        found += _of_criterion(store, window, counts, stream, criterion, evaluators, always_valid, labels or {})
     for stream, group in counts.outputs:
         for criterion in judged(stream):
             wanted = window.criterion in (None, criterion)
@@ -80,6 +83,7 @@ def _of_criterion(
     criterion: str,
     evaluators: Evaluators,
     always_valid: bool,
+    labels: Mapping[LabelKey, Labels],
 ) -> Iterator[Quality]:
     """The estimates of a criterion. Verdicts of several evaluators are not mixed: each has its part of the window."""
     evaluators = _with_missing(evaluators)
@@ -104,6 +108,7 @@ def _of_criterion(
                 by=_named(window, group),
                 evaluator=evaluator,
                 identities=len(evaluators),
+                labels=labels.get(LabelKey(stream, criterion, *evaluator, group)),
             )
 
 

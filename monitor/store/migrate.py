@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -22,6 +23,7 @@ def _config(connection: Connection) -> Config:
     return config
 
 
+@cache
 def head() -> str:
     """The revision that this version of the program reads and writes."""
     found = ScriptDirectory(str(_SCRIPTS)).get_current_head()

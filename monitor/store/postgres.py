@@ -10,14 +10,15 @@ from sqlalchemy import Connection, Select, Table, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.store import alerts, counts, feedback, migrate, quality, sql
+from monitor.actions.cascade import Edge
+from monitor.store import alerts, counts, edges, feedback, migrate, quality, sql
 from monitor.store.alerts import AlertsKnown, StoredAlert
 from monitor.store.base import StoreError
 from monitor.store.feedback import StoredFeedback, VotesOf
 from monitor.store.quality import QualityCounts, Window
-from monitor.store.query import Search, StoredJudgment, StoredOutput
+from monitor.store.query import OutputId, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
-from monitor.store.tables import BY_DAY, output, violation
+from monitor.store.tables import BY_DAY, edge, output, violation
 
 LOCK = 0x6F716D  # "oqm": key of the advisory lock under which schema and partitions change
 CONNECT_TIMEOUT_S = 10  # a server that is up answers in far less; the writer tries again after it
@@ -91,6 +92,28 @@ class PostgresStore:
         """As the protocol says."""
         with self._transaction() as connection:
             return sql.judged(connection, sql.judging(event))
+
+    def edges(
+        self, nodes: Sequence[str], limit: int, *, into: bool = False, since_day: int | None = None
+    ) -> list[Edge]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return edges.edges_at(connection, nodes, limit, into=into, since_day=since_day)
+
+    def outputs_between(self, stream: str, since: float, until: float, limit: int) -> list[OutputId]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return sql.between(connection, stream, since, until, limit)
+
+    def find_alert(self, identity: str) -> StoredAlert | None:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return alerts.find_alert(connection, identity)
+
+    def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
+        """As the protocol says."""
+        with self._transaction() as connection:
+            return sql.with_verdict(connection, judgments)
 
     def alerts(self, stream: str) -> list[StoredAlert]:
         """As the protocol says."""
@@ -168,7 +191,7 @@ class PostgresStore:
             raise StoreError(f"trace store {self._shown}: {why}") from error
 
 
-_COPIED = (output, violation)
+_COPIED = (output, violation, edge)
 """Tables with a row for each event, or more. Judgments and alerts are few, and a judgment may take another's place."""
 
 

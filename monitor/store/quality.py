@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import ColumnElement, Connection, FromClause, case, func, select
 
-from monitor.judgment.quality import Verdicts
 from monitor.judgment.records import Purpose
+from monitor.judgment.verdicts import Verdicts
 from monitor.store.periods import DAY_S, HOUR_S
 from monitor.store.sql import matches
 from monitor.store.tables import checked, judgment, seen

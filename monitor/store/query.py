@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -45,6 +45,14 @@ class StoredOutput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     topic: str
     partition: int
     position: int
+
+
+class OutputId(NamedTuple):
+    """Which output it is: id, time in seconds since 1970, and the event's other fields as JSON."""
+
+    id: str
+    time: float
+    fields: str
 
 
 class StoredJudgment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

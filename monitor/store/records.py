@@ -15,6 +15,7 @@ from monitor.detection.records.finding import Excerpt
 from monitor.events.redaction import mask_each
 from monitor.events.schema import OutputEvent, as_published
 from monitor.judgment.records import Judgment
+from monitor.store.edge_rows import edge_rows
 from monitor.store.judged import CountedOutput, judgment_row
 from monitor.store.kept_form import kept, kept_calls
 from monitor.store.periods import DAY_S
@@ -56,7 +57,7 @@ class Incoming:
 
     Attributes
     ----------
-    outputs, violations, alerts, judgments
+    outputs, violations, alerts, judgments, edges
         Rows of the tables of those names.
     feedback
         Rows of what users say, in the order of the log.
@@ -74,6 +75,7 @@ class Incoming:
     violations: list[dict[str, Any]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
     judgments: list[dict[str, Any]] = field(default_factory=list)
+    edges: list[dict[str, Any]] = field(default_factory=list)
     feedback: list[dict[str, Any]] = field(default_factory=list)
     counted: list[CountedOutput] = field(default_factory=list)
     prompts: dict[str, str] = field(default_factory=dict)
@@ -83,7 +85,7 @@ class Incoming:
     @property
     def by_day(self) -> tuple[list[dict[str, Any]], ...]:
         """The rows that have a day, in the order of `monitor.store.tables.BY_DAY`."""
-        return self.outputs, self.violations, self.alerts, self.judgments
+        return self.outputs, self.violations, self.alerts, self.judgments, self.edges
 
     def add_outputs(self, events: Sequence[tuple[OutputEvent, Place]], privacy: Privacy) -> None:
         """Output events, each in the form that the policy of its stream allows."""
@@ -107,12 +109,14 @@ class Incoming:
         }
         if "prompt" in fields:
             fields["prompt"] = {name: value for name, value in published["prompt"].items() if name != "text"}
+        time = event.time if event.time is not None else place.time
+        self.edges += edge_rows(event, place.day, time)
         self.outputs.append(
             {
                 **place.columns(),
                 "stream": event.stream,
                 "event": storable(event.id) or "",
-                "time": event.time if event.time is not None else place.time,
+                "time": time,
                 "version": storable(version_of(event)),
                 "session": storable(event.session.id),
                 "trace": storable(event.trace.trace_id),

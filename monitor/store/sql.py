@@ -11,12 +11,13 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
 
 from monitor.store.counts import insert
-from monitor.store.query import MAX_RESULTS, Search, StoredJudgment, StoredOutput
+from monitor.store.query import MAX_RESULTS, OutputId, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
 from monitor.store.tables import consumed, judgment, output, prompt, violation
 
 _SEPARATOR = ","
 """Between names of criteria, which are small letters, digits and _."""
+KEYS_AT_ONCE = 400  # keys that one query looks up: older versions of SQLite take 999 parameters
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -94,6 +95,14 @@ def searching(search: Search) -> Select[Any]:
     return _selected().where(and_(True, *conditions)).order_by(*newest).limit(min(search.limit, MAX_RESULTS))
 
 
+def between(connection: Connection, stream: str, since: float, until: float, limit: int) -> list[OutputId]:
+    """At most `limit` outputs of a stream with a time in [since, until), in seconds since 1970, the oldest first."""
+    columns = (output.c.event, output.c.time, output.c.fields)
+    of_time = (output.c.stream == stream, output.c.time >= since, output.c.time < until)
+    rows = connection.execute(select(*columns).where(*of_time).order_by(output.c.time).limit(limit))
+    return [OutputId(row.event, row.time, row.fields) for row in rows]
+
+
 def finding(event: str) -> Select[Any]:
     """The statement for the outputs with an id: one, or several where two streams use the same id."""
     return _selected().where(output.c.event == event).order_by(output.c.time.desc()).limit(MAX_RESULTS)
@@ -116,6 +125,17 @@ def judged(connection: Connection, statement: Select[Any]) -> list[StoredJudgmen
         )
         for row in connection.execute(statement).mappings()
     ]
+
+
+def with_verdict(connection: Connection, judgments: Sequence[tuple[int, str]]) -> set[str]:
+    """The keys of those judgments, by day and key, that are stored with a verdict."""
+    columns, found = judgment.c, set()
+    for start in range(0, len(judgments), KEYS_AT_ONCE):
+        part = judgments[start : start + KEYS_AT_ONCE]
+        days, keys = {day for day, _ in part}, {key for _, key in part}
+        wanted = select(columns.key).where(columns.day.in_(days), columns.key.in_(keys), columns.passed.is_not(None))
+        found |= set(connection.scalars(wanted))
+    return found
 
 
 def _selected() -> Select[Any]:

@@ -1,7 +1,7 @@
 """The trace store in SQLite: a folder with one file a day, and one for what has no day.
 
     traces/index.sqlite              prompts, counts of outputs by hour, feedback, and how far the log has been read
-    traces/2026-11-30.sqlite         outputs, violations, alerts and judgments of that day
+    traces/2026-11-30.sqlite         outputs, violations, alerts, judgments and edges of that day
 
 A day ends by deleting its file, which gives the space back at once. Rows are written day by day, each in a transaction
 of its file, and the positions last: after a death in between, the same messages come again and their rows are there.
@@ -10,7 +10,7 @@ of its file, and the positions last: after a death in between, the same messages
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,17 +19,21 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from monitor.store import alerts, counts, feedback, migrate, quality, sql
+from monitor.actions.cascade import Edge
+from monitor.store import alerts, counts, edges, feedback, migrate, quality, sql
 from monitor.store.alerts import MAX_ALERTS, AlertsKnown, StoredAlert
 from monitor.store.base import StoreError
 from monitor.store.feedback import StoredFeedback, VotesOf
+from monitor.store.periods import DAY_S
 from monitor.store.quality import QualityCounts, Window
-from monitor.store.query import MAX_RESULTS, Search, StoredJudgment, StoredOutput
+from monitor.store.query import MAX_RESULTS, OutputId, Search, StoredJudgment, StoredOutput
 from monitor.store.records import Incoming
 from monitor.store.tables import BY_DAY
 
 INDEX = "index.sqlite"
 MAX_OPEN_FILES = 8  # days that are kept open: writes go to the last ones, and each open file takes memory for its pages
+MAX_OPEN_TO_READ = 40
+"""The same of a reader, which looks into every day at each step of a cascade: the 30 days that are kept by default."""
 BUSY_TIMEOUT_S = 10.0  # how long a writer waits for a reader's checkpoint; a reader never waits for the writer (WAL)
 
 
@@ -88,6 +92,49 @@ class SqliteStore:
             with self._transaction(name) as connection:
                 found += sql.judged(connection, sql.judging(event))
         return sorted(found, key=lambda one: one.judged_at)[:MAX_RESULTS]
+
+    def edges(
+        self, nodes: Sequence[str], limit: int, *, into: bool = False, since_day: int | None = None
+    ) -> list[Edge]:
+        """As the protocol says."""
+        found: list[Edge] = []
+        for name in self._days():
+            if len(found) < limit and (since_day is None or _day_of(name) >= since_day):
+                with self._transaction(name) as connection:
+                    found += edges.edges_at(connection, nodes, limit - len(found), into=into)
+        return found
+
+    def outputs_between(self, stream: str, since: float, until: float, limit: int) -> list[OutputId]:
+        """As the protocol says."""
+        found: list[OutputId] = []
+        # An event's own time may lie a day before the day that its message came.
+        for name in self._days():
+            if (
+                len(found) < limit
+                and since - DAY_S <= (_day_of(name) + 1) * DAY_S
+                and _day_of(name) * DAY_S < until + DAY_S
+            ):
+                with self._transaction(name) as connection:
+                    found += sql.between(connection, stream, since, until, limit - len(found))
+        return sorted(found, key=lambda one: one.time)
+
+    def find_alert(self, identity: str) -> StoredAlert | None:
+        """As the protocol says."""
+        for name in reversed(self._days()):
+            with self._transaction(name) as connection:
+                if (found := alerts.find_alert(connection, identity)) is not None:
+                    return found
+        return None
+
+    def with_verdict(self, judgments: Sequence[tuple[int, str]]) -> set[str]:
+        """As the protocol says."""
+        found: set[str] = set()
+        there = set(self._days())
+        for day in {day for day, _ in judgments}:
+            if (name := _file_of(day)) in there:
+                with self._transaction(name) as connection:
+                    found |= sql.with_verdict(connection, [one for one in judgments if one[0] == day])
+        return found
 
     def alerts(self, stream: str) -> list[StoredAlert]:
         """As the protocol says."""
@@ -187,7 +234,7 @@ class SqliteStore:
         if engine is None:
             engine = self._opened(name)
         self._engines[name] = engine  # the last one is the one used last
-        while len(self._engines) > MAX_OPEN_FILES:
+        while len(self._engines) > (MAX_OPEN_TO_READ if self._read_only else MAX_OPEN_FILES):
             self._forget(next(iter(self._engines)))
         return engine
 

@@ -190,7 +190,21 @@ feedback = Table(
     Index("feedback_by_hour", "hour"),
 )
 
-BY_DAY = (output, violation, alert, judgment)
+edge = Table(
+    "edge",
+    metadata,
+    Column("source", Text, primary_key=True, comment="id of an event, key of an action, or a span"),
+    Column("target", Text, primary_key=True),
+    Column("day", Integer, primary_key=True, comment="of the message of the event that says so"),
+    Column("kind", String(8), nullable=False),
+    Column("stream", Text, nullable=False, comment="of that event"),
+    Column("time", Double, nullable=False, comment="of that event, seconds since 1970"),
+    Index("edge_by_target", "target"),
+    sqlite_with_rowid=False,
+    postgresql_partition_by="RANGE (day)",
+)
+
+BY_DAY = (output, violation, alert, judgment, edge)
 """Tables whose rows end with their day."""
 
 BY_HOUR = (seen, checked, counted, feedback)

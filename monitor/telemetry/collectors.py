@@ -64,10 +64,10 @@ class WorkerCollector(Collector):
 
     def collect(self) -> Iterator[Family]:
         """One family per metric of the worker itself."""
-        yield _family(BUILD, [((self._version, platform.python_version()), 1.0)])
-        yield _family(READY, [((), float(self._stats.ready))])
+        yield build_info(self._version)
+        yield family(READY, [((), float(self._stats.ready))])
         for metric, samples in samples_of(self._stats):
-            yield _family(metric, samples)
+            yield family(metric, samples)
 
     def describe(self) -> Iterator[Family]:
         """Nothing: so that registering reads no numbers."""
@@ -103,7 +103,7 @@ class StreamCollector(Collector):
         by_state = dict.fromkeys(StreamState, 0)
         for status in statuses.values():
             by_state[status.state] += 1
-        yield _family(STREAMS, (((state.value,), count) for state, count in by_state.items()))
+        yield family(STREAMS, (((state.value,), count) for state, count in by_state.items()))
 
         shown = sorted(statuses.values(), key=lambda status: (_URGENCY[status.state], status.stream))
         shown = shown[: self._max_streams]
@@ -114,20 +114,25 @@ class StreamCollector(Collector):
             room -= capped_series(status)
             detailed += 1
         every = sum(capped_series(status) for status in statuses.values())
-        yield _family(STREAMS_LEFT_OUT, [((), len(statuses) - len(shown))])
-        yield _family(SERIES_LEFT_OUT, [((), every - (self._max_series - room))])
+        yield family(STREAMS_LEFT_OUT, [((), len(statuses) - len(shown))])
+        yield family(SERIES_LEFT_OUT, [((), every - (self._max_series - room))])
         behind = sum(status.behind_s is not None for status in statuses.values())
-        yield _family(STREAMS_BEHIND, [((), behind)])
+        yield family(STREAMS_BEHIND, [((), behind)])
         for each in STREAM_METRICS:
             streams = shown[:detailed] if each.per in (Per.FEATURE, Per.SEGMENT) else shown
-            yield _family(each.metric, (sample for status in streams for sample in each.samples(status)))
+            yield family(each.metric, (sample for status in streams for sample in each.samples(status)))
 
     def describe(self) -> Iterator[Family]:
         """Nothing: so that registering reads no numbers."""
         return iter(())
 
 
-def _family(metric: Metric, samples: Samples) -> Family:
+def build_info(version: str) -> Family:
+    """`oqm_build_info` for this version of the package."""
+    return family(BUILD, [((version, platform.python_version()), 1.0)])
+
+
+def family(metric: Metric, samples: Samples) -> Family:
     """The family with its samples; one that is not a number is left out: a missing value is missing, never zero."""
     match metric.kind:
         case MetricKind.COUNTER:

@@ -45,3 +45,12 @@ class Histogram:
             reached += count
             rows.append((bound, float(reached)))
         return rows
+
+    def counts(self) -> list[int]:
+        """Counts by bucket, not cumulative, the one above the last bound at the end."""
+        return list(self._counts)
+
+    def add(self, counts: Iterable[int], total: float) -> None:
+        """Add what another histogram with the same bounds has counted."""
+        self._counts = [own + other for own, other in zip(self._counts, counts, strict=True)]
+        self.total += total

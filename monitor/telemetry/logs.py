@@ -37,7 +37,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False)
 
 
-LIBRARIES = ("aiokafka", "kafka", "faust", "mode", "httpx")
+LIBRARIES = ("aiokafka", "alembic", "kafka", "faust", "mode", "httpx", "uvicorn")
 """They log each step of what works: below `debug` only their warnings are of use."""
 
 

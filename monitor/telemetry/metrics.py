@@ -1,4 +1,4 @@
-"""Every metric that a worker exports, collected from where each is declared: for the documentation and the tests.
+"""Every metric of the worker and the HTTP service, collected from where each is declared: for documentation and tests.
 
 Dashboards, alerting rules and `docs/reference/metrics.md` are checked against this table.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from monitor.telemetry.collectors import BUILD, READY, SERIES_LEFT_OUT, STREAMS, STREAMS_BEHIND, STREAMS_LEFT_OUT
 from monitor.telemetry.metric import Metric, MetricKind, declared_in
+from monitor.telemetry.serve_stats import SERVE_METRICS
 from monitor.telemetry.stream_metrics import STREAM_METRICS
 from monitor.telemetry.worker_stats import WorkerStats
 
-__all__ = ["METRICS", "Metric", "MetricKind"]
+__all__ = ["METRICS", "SERVE_METRICS", "Metric", "MetricKind"]
 
 METRICS: tuple[Metric, ...] = (
     BUILD,
@@ -22,4 +23,4 @@ METRICS: tuple[Metric, ...] = (
     STREAMS_BEHIND,
     *(each.metric for each in STREAM_METRICS),
 )
-"""All of them, in the order in which they are exported."""
+"""All of the worker, in the order in which they are exported. `SERVE_METRICS` has those of `oqm serve`."""

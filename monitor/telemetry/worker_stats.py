@@ -202,6 +202,21 @@ class WorkerStats:
     quality_high: Mapping[tuple[str, str], float] = gauge(
         "oqm_quality_high_ratio", "Upper bound of oqm_quality_ratio.", "stream", "criterion"
     )
+    quality_corrected: Mapping[tuple[str, str], float] = gauge(
+        "oqm_quality_corrected_ratio",
+        "Share that passes by people's measure: oqm_quality_ratio corrected by what people say; from 30 labels on.",
+        "stream",
+        "criterion",
+    )
+    quality_corrected_low: Mapping[tuple[str, str], float] = gauge(
+        "oqm_quality_corrected_low_ratio", "Lower bound of oqm_quality_corrected_ratio.", "stream", "criterion"
+    )
+    quality_corrected_high: Mapping[tuple[str, str], float] = gauge(
+        "oqm_quality_corrected_high_ratio", "Upper bound of oqm_quality_corrected_ratio.", "stream", "criterion"
+    )
+    quality_people: Mapping[tuple[str, str], int] = gauge(
+        "oqm_quality_labelled_outputs", "Judged outputs that people have labelled.", "stream", "criterion"
+    )
     quality_judged: Mapping[tuple[str, str], int] = gauge(
         "oqm_quality_judged_outputs", "Outputs with a verdict that oqm_quality_ratio rests on.", "stream", "criterion"
     )

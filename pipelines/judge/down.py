@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from monitor.alerting.alert import encode
 from monitor.alerting.from_finding import from_finding
 from monitor.config_values.durations import in_words
+from monitor.criteria.criterion import EVALUATOR_STREAM
 from monitor.detection.records.finding import (
     BeganAt,
     Ended,
@@ -35,9 +36,6 @@ from pipelines.kafka.producer import LogProducer, Outgoing
 from pipelines.stages.notify.alert_log import read_alerts
 
 log = logging.getLogger(__name__)
-
-STREAM = "~evaluator/"
-"""Beginning of the name of the stream that an evaluator's alerts carry; globs of `streams` match it as any other."""
 
 
 class DownAlerts:
@@ -62,7 +60,7 @@ class DownAlerts:
 
     async def restore(self, desks: Mapping[str, Desk], now: float) -> None:
         """Read which alerts of these evaluators fire. Raises `BrokerError`."""
-        names = {STREAM + name: name for name in desks}
+        names = {EVALUATOR_STREAM + name: name for name in desks}
         for entry in await read_alerts(self._settings, now):
             alert = entry.alert
             if entry.fires and alert.kind is FindingKind.EVALUATOR_DOWN and alert.stream in names:
@@ -97,7 +95,7 @@ class DownAlerts:
         )
 
     def _finding(self, name: str, cause: str, began: float, raised: float) -> Finding:
-        stream = STREAM + name
+        stream = EVALUATOR_STREAM + name
         # By the millisecond: an evaluator that goes down again is another alert.
         number = round(began * 1000.0)
         return Finding(

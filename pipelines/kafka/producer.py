@@ -69,6 +69,9 @@ class LogProducer:
         )
         try:
             await producer.start()
+        except asyncio.CancelledError:
+            await producer.stop()
+            raise
         except (KafkaError, OSError) as error:
             await producer.stop()
             if isinstance(error, UnknownError):

@@ -57,6 +57,8 @@ class TopicMap:
     sampled: TopicFacts
     judgments: TopicFacts
     feedback: TopicFacts
+    actions: TopicFacts
+    reviews: TopicFacts
 
     @property
     def positions_partition(self) -> int:
@@ -85,6 +87,8 @@ def private_topics(topics: Topics, run: str) -> Topics:
             "sampled": renamed(topics.sampled, retention=forever),
             "judgments": renamed(topics.judgments, retention=forever),
             "feedback": renamed(topics.feedback, retention=forever),
+            "actions": renamed(topics.actions, retention=forever),
+            "reviews": renamed(topics.reviews, retention=forever),
         }
     )
 
@@ -113,6 +117,8 @@ def _wanted(topics: Topics) -> list[NewTopic]:
         topic(topics.sampled.name, topics.sampled.partitions, kept(topics.sampled.retention, LARGEST_EVENT_BYTES)),
         topic(topics.judgments.name, topics.judgments.partitions, kept(topics.judgments.retention)),
         topic(topics.feedback.name, topics.feedback.partitions, kept(topics.feedback.retention)),
+        topic(topics.actions.name, topics.actions.partitions, kept(topics.actions.retention)),
+        topic(topics.reviews.name, topics.reviews.partitions, kept(topics.reviews.retention)),
     ]
 
 

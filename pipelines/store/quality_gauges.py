@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from monitor.judgment.quality import Method, Quality
+from monitor.ledger.base import Ledger
+from monitor.ledger.labels import labels
 from monitor.settings import Settings
 from monitor.store.base import TraceStore
 from monitor.store.estimating import default_window, estimates
@@ -45,12 +47,18 @@ class QualityGauges:
             return False
         return self._clock() >= self._due
 
-    def measure(self, store: TraceStore) -> None:
-        """Make the estimates of the default window and export them. Raises `StoreError`."""
+    def measure(self, store: TraceStore, ledger: Ledger | None = None) -> None:
+        """Make the estimates of the default window and export them; people's labels are in the ledger.
+
+        Raises `StoreError` and `LedgerError`.
+        """
         began = self._clock()
         judged = self._settings.criteria_of
         window = default_window(began)
-        found = estimates(store, window, lambda stream: [one.name for one in judged(stream) if one.judged])
+        people = labels(ledger, *window.period) if ledger is not None else None
+        found = estimates(
+            store, window, lambda stream: [one.name for one in judged(stream) if one.judged], labels=people
+        )
         self._export(_newest(found))
         took = self._clock() - began
         self._due = began + max(EVERY_S, took / BUSY_SHARE)
@@ -64,6 +72,11 @@ class QualityGauges:
         stats.quality_rate = {key: one.rate for key, one in keys if one.rate is not None}
         stats.quality_low = {key: one.low for key, one in keys if one.low is not None}
         stats.quality_high = {key: one.high for key, one in keys if one.high is not None}
+        corrected = [(key, one.corrected) for key, one in keys if one.corrected is not None]
+        stats.quality_corrected = {key: rate.rate for key, rate in corrected}
+        stats.quality_corrected_low = {key: rate.low for key, rate in corrected}
+        stats.quality_corrected_high = {key: rate.high for key, rate in corrected}
+        stats.quality_people = {key: one.people for key, one in keys if one.method is Method.SAMPLE}
         stats.quality_judged = {key: one.judged for key, one in keys}
         stats.quality_missing = {key: one.missing for key, one in keys}
         stats.quality_seen = {key: one.seen for key, one in keys}

@@ -18,6 +18,9 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError
 
 from monitor.errors import BrokerError
+from monitor.ledger.base import Ledger, LedgerError
+from monitor.ledger.open import open_ledger
+from monitor.ledger.reviews import ReviewQueue
 from monitor.settings import Settings
 from monitor.store.base import StoreError, TraceStore
 from monitor.store.open import open_store
@@ -27,6 +30,7 @@ from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.kafka.connection import client_options
 from pipelines.kafka.ordered_buffer import Message
 from pipelines.kafka.topics import TopicMap
+from pipelines.store.people import PeopleDraw
 from pipelines.store.quality_gauges import QualityGauges
 from pipelines.store.rows import RowMaker
 
@@ -50,27 +54,34 @@ class StoreWriter:
         Broker, topics and the store's section.
     topics
         The topics as they are on the broker.
+    salt
+        Key of the draw, by which judged outputs are drawn for people as well.
     stats
         Counts of what is written, and why nothing is at present, for metrics and /readyz.
     failed
         Called from the thread with the error that ended it.
     clock
         Seconds since 1970.
+    written
+        Called from the thread with what a transaction has written.
     """
 
     def __init__(
         self,
         settings: Settings,
         topics: TopicMap,
+        salt: bytes,
         stats: WorkerStats,
         failed: Callable[[BaseException], None],
         clock: Callable[[], float] = time.time,
+        written: Callable[[Incoming], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._topics = topics
         self._stats = stats
         self._failed = failed
         self._clock = clock
+        self._written = written
         self._gauges = QualityGauges(settings, stats, clock)
         self._maker = RowMaker(topics, settings.store.privacy, settings.store.segment)
         self._ids = {
@@ -80,6 +91,9 @@ class StoreWriter:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="oqm-store", daemon=True)
         self._store: TraceStore | None = None
+        wanted = any(criterion.people is not None for criterion in settings.judged)
+        self._people = PeopleDraw(settings.criteria_of, salt) if wanted else None
+        self._ledger: Ledger | None = None
 
     def start(self) -> None:
         """Begin to read and write."""
@@ -96,8 +110,9 @@ class StoreWriter:
         except BaseException as error:
             self._failed(BrokerError(f"store: Kafka: {error}") if isinstance(error, KafkaError) else error)
         finally:
-            if self._store is not None:
-                self._store.close()
+            for opened in (self._store, self._ledger):
+                if opened is not None:
+                    opened.close()
 
     def _work(self) -> None:
         if not self._opened():
@@ -134,7 +149,7 @@ class StoreWriter:
                 consumer.commit()
                 committed = now
             if self._gauges.due(mine=TopicPartition(self._topics.outputs.name, 0) in consumer.assignment()):
-                self._until_it_answers(self._gauges.measure, consumer)
+                self._until_it_answers(self._measure, consumer)
             if now - noted >= NOTE_EVERY_S and self._note_alerts_read(consumer):
                 noted = now
             if now - dropped >= DROP_EVERY_S:
@@ -144,12 +159,32 @@ class StoreWriter:
     def _write(self, consumer: Any, batch: Sequence[tuple[str, Message]]) -> None:
         began = time.monotonic()
         incoming = self._maker.rows(batch)
-        if not self._until_it_answers(lambda store: store.write(incoming), consumer):
+
+        def write(store: TraceStore) -> None:
+            # The queue before the rows: after a death in between, the same judgments come again and draw the same.
+            if self._people is not None and incoming.judgments:
+                self._queue().put(self._people.items(incoming.judgments, store.with_verdict))
+            store.write(incoming)
+
+        if not self._until_it_answers(write, consumer):
             return
+        self._written(incoming)
         stats = self._stats
         stats.stored += len(incoming.outputs)
         stats.store_unreadable = self._maker.unreadable
         stats.store_busy_s += time.monotonic() - began
+
+    def _measure(self, store: TraceStore) -> None:
+        self._gauges.measure(store, self._opened_ledger() if self._people is not None else None)
+
+    def _queue(self) -> ReviewQueue:
+        """The review queue. Raises `LedgerError`."""
+        return ReviewQueue(self._opened_ledger())
+
+    def _opened_ledger(self) -> Ledger:
+        if self._ledger is None:
+            self._ledger = open_ledger(self._settings.serve.database or self._settings.store.location)
+        return self._ledger
 
     def _opened(self) -> bool:
         """Whether the store could be opened before the writer was stopped."""
@@ -191,7 +226,7 @@ class StoreWriter:
                 if self._store is None:
                     self._store = open_store(self._settings.store.location)
                 act(self._store)
-            except StoreError as error:
+            except (StoreError, LedgerError) as error:
                 if self._stats.store_error is None:
                     log.warning("the trace store does not answer; its outputs wait in the log: %s", error)
                 self._stats.store_error, self._stats.store_away = str(error), 1
@@ -209,7 +244,13 @@ class StoreWriter:
     def _drop_ended_days(self) -> None:
         before = int((self._clock() - self._settings.store.retention) // DAY_S)
         dropped: list[int] = []
-        self._until_it_answers(lambda store: dropped.append(store.drop_before(before)), None)
+
+        def drop(store: TraceStore) -> None:
+            if self._people is not None:
+                self._queue().close_before(before * DAY_S, self._clock())
+            dropped.append(store.drop_before(before))
+
+        self._until_it_answers(drop, None)
         if dropped and dropped[0]:
             log.info("trace store: %d days have ended and are removed", dropped[0])
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from monitor.telemetry.metrics import METRICS, MetricKind
+from monitor.telemetry.metrics import METRICS, SERVE_METRICS, MetricKind
 
 _NAME = re.compile(r"(?<![\w:])oqm_[a-z0-9_]+(?![\w:])")
-KNOWN = {metric.name for metric in METRICS} | {
+KNOWN = {metric.name for metric in (*METRICS, *SERVE_METRICS)} | {
     metric.name + suffix
-    for metric in METRICS
+    for metric in (*METRICS, *SERVE_METRICS)
     if metric.kind is MetricKind.HISTOGRAM
     for suffix in ("_bucket", "_sum", "_count")
 }

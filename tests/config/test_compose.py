@@ -22,7 +22,7 @@ FILE = ROOT / "docker-compose.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 EACH = pytest.mark.parametrize("name", SERVICES)
-OURS = ("topics", "featurize", "detect", "notify")
+OURS = ("topics", "featurize", "detect", "notify", "serve")
 
 
 @EACH

@@ -49,3 +49,17 @@ def test_with_a_scripted_evaluator_the_alert_says_that_it_matters() -> None:
     (criterion,) = record["judged"]["criteria"]
     assert criterion["judged_before"] == criterion["judged_after"] == 20
     assert criterion["failed_after"] > criterion["failed_before"]
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_a_loop_of_agents_is_called_out() -> None:
+    done = oqm_process("demo", "--quick", "--json", "--fault", "agent-loop", "--duration", "110")
+    assert done.returncode == 0, done
+    record = json.loads(done.stdout)
+    alert = record["alert"]
+    assert (alert["stream"], alert["kind"], alert["links"]["runbook"]) == (
+        ANSWER, "cascade", "config/runbooks/cascade.md",
+    )  # fmt: skip
+    assert alert["title"].startswith("Outputs follow from one another in a loop: support-bot/")
+    assert record["other_alerts"] == []

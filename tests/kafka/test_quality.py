@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from monitor.judgment.records import Judgment
+from monitor.ledger.open import open_ledger
+from monitor.ledger.reviews import ReviewQueue
 from monitor.store.base import StoreError
 from monitor.store.open import open_store
 from monitor.testing.scripted_evaluator import ScriptedEvaluator
@@ -26,7 +28,13 @@ pytestmark = pytest.mark.kafka
 
 CRITERIA = [
     {"name": "short", "check": {"feature": "output.length.words", "most": 30}},
-    {"name": "good", "pass": "is short", "evaluator": "main", "sample": {"uniform": 0.2, "risky": 1.0}},
+    {
+        "name": "good",
+        "pass": "is short",
+        "evaluator": "main",
+        "sample": {"uniform": 0.2, "risky": 1.0},
+        "people": {"passed": 0.2, "failed": 1.0},
+    },
 ]
 EVENTS = 1_200
 LONG = 10  # one output in ten violates the check, and fails by the evaluator's verdict
@@ -88,6 +96,10 @@ async def test_estimates_count_each_output_and_verdict_once_though_workers_are_k
     assert good["missing"] == 0
     (traced,) = json_lines(oqm("trace", "s-10", *options).stdout)
     assert [one["passed"] for one in traced["judgments"]] == [False]
+    for_people = in_review(database)
+    failed = {event for event, verdict in for_people if not verdict}
+    assert failed == {f"s-{n}" for n in range(0, EVENTS, LONG)}  # all of them: their share is 1
+    assert 0 < len(for_people) - len(failed) < good["judged"] - len(failed)
 
     workers["store"].kill()  # the store made again from the log has the same
     before = found()
@@ -98,11 +110,20 @@ async def test_estimates_count_each_output_and_verdict_once_though_workers_are_k
             break
         await asyncio.sleep(1.0)
     assert found() == before
+    assert in_review(database) == for_people
     assert all(worker.stop() == 0 for worker in workers.values())
 
 
 def verdicts(judgments: list[Judgment]) -> set[str]:
     return {judgment.event for judgment in judgments}
+
+
+def in_review(database: str) -> list[tuple[str, bool | None]]:
+    ledger = open_ledger(database, read_only=True)
+    try:
+        return sorted((one.event, one.verdict) for one in ReviewQueue(ledger).list(0.0, limit=1_000))
+    finally:
+        ledger.close()
 
 
 def _drop(database: str) -> None:

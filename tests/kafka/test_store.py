@@ -10,15 +10,24 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from monitor.actions.messages import GateRequest
 from monitor.alerting.alert import encode
 from monitor.alerting.rendering.samples import sample_alert
+from monitor.ledger.open import open_ledger
+from monitor.serve.context import Services
+from monitor.serve.gatekeeper import Gatekeeper
+from monitor.serve.measure import Measurer
+from monitor.serve.streams import StreamStates
+from monitor.serve.traces import Traces
 from monitor.settings import Settings
+from monitor.settings.yaml_loader import parse
 from monitor.store.base import StoreError
 from monitor.store.open import open_store
 from monitor.store.query import MAX_RESULTS, Search, StoredOutput
@@ -223,3 +232,33 @@ def test_alerts_are_stored_with_the_time_up_to_which_they_are_read(installation:
     installation.wait_for("alerts read again", lambda: findings()["unknown"] is None, WITHIN_S)
     assert [one["id"] for one in findings()["alerts"]] == [sent.id]
     assert worker.stop() == 0
+
+
+@pytest.mark.parametrize("location", ["postgres"], indirect=True)
+def test_the_gate_lets_the_same_output_pass_until_an_alert_of_its_stream_is_stored(installation: Installation) -> None:
+    address = installation.settings.store.location
+    written = "gate: {kinds: {email: {decide: checked, hold_if: [drift, unsure]}}}"
+    services = Services(
+        settings=parse(Settings, written, name="test", environ={}),
+        ledger=open_ledger(address),
+        traces=Traces(address),
+    )
+    states = StreamStates(services)
+    services.parts = {StreamStates: states, Measurer: Measurer(services)}
+    keeper, number = Gatekeeper(services), count()
+
+    def ask() -> tuple[str, list[str]]:
+        asked = GateRequest(kind="email", key=f"email:{next(number)}", stream="s", output="Hello")
+        answer = keeper.answer(asked, "default", "app", services.clock())
+        return answer.answer.value, [reason.code for reason in answer.reasons]
+
+    worker = installation.worker("store")
+    states.start()
+    assert ask() == ("hold", ["unsure"])  # nobody watches this stream yet
+    installation.publish(made_event("s", n, long=False) for n in range(20))
+    installation.wait_for("calm", lambda: ask() == ("pass", []), WITHIN_S)
+    installation.send(installation.settings.topics.alerts.name, encode(sample_alert(stream="s", time=1_000.0)), 0)
+    installation.wait_for("held", lambda: ask() == ("hold", ["drift"]), WITHIN_S)
+    assert worker.stop() == 0
+    states.close()
+    services.close()

@@ -28,6 +28,19 @@ CHAT = "kind: chat, name: main, model: m"
             CRITERION + "evaluators:\n  - {kind: classifier, name: main}\n  - {kind: classifier, name: main}\n",
             "4 evaluators[1].name: two evaluators have the same name: main",
         ),
+        (
+            CRITERION.replace("main}", "main,\n people: {}}") + "evaluators: [{kind: classifier, name: main}]\n",
+            "2 streams[0].criteria[0].people: needs store.location",
+        ),
+        (
+            CRITERION.replace("main}", "main,\n people: {failed: 0}}")
+            + "evaluators: [{kind: classifier, name: main}]\n",
+            "2 streams[0].criteria[0].people.failed: ",
+        ),
+        (
+            "streams: [{match: s, criteria: [{name: good, check: {contains: a},\n people: {}}]}]\n",
+            "2 streams[0].criteria[0].people: is for criteria with an `evaluator`",
+        ),
         (f"evaluators:\n  - {{{CHAT}}}\n", "2 evaluators[0].url: "),
         ("evaluators:\n  - {kind: chatt, name: main}\n", "2 evaluators[0]: kind must be one of 'chat'"),
         (f"evaluators:\n  - {{{CHAT}, url: 'http://localhost', api_key: ''}}\n", "2 evaluators[0].api_key: "),

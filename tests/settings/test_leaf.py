@@ -32,3 +32,8 @@ def test_settings_and_help_load_no_detector(statement: str) -> None:
 
 def test_publishing_loads_no_numbers_either() -> None:
     assert (HEAVY | {"numpy", "pydantic", "rich", "yaml"}) & loaded_by("from monitor import OutputPublisher") == set()
+
+
+def test_the_gate_needs_the_small_install_only() -> None:
+    extras = HEAVY | {"numpy", "pydantic", "rich", "yaml", "sqlalchemy", "starlette", "httpx", "kafka"}
+    assert extras & loaded_by("from monitor import Gate, AsyncGate; from monitor.gate import Held") == set()

@@ -319,3 +319,16 @@ def test_the_default_window_starts_at_a_midnight() -> None:
     assert early.since == late.since
     assert early.since % 24 == 0
     assert early.until * 3_600 > NOON
+
+
+def test_judgments_with_a_verdict_are_known_by_day_and_key(store: TraceStore) -> None:
+    log = Log()
+    log.append(judgment(1))
+    log.append(judgment(2, None))
+    log.append(judgment(3, time=NOON - 86_400))
+    incoming = log.rows()
+    keys = [(row["day"], row["key"]) for row in incoming.judgments]
+    assert store.with_verdict(keys) == set()
+    store.write(incoming)
+    assert store.with_verdict([*keys, (1, "other")]) == {keys[0][1], keys[2][1]}
+    assert store.with_verdict([]) == set()

@@ -11,14 +11,14 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.telemetry.metric import counter, declared_in
-from monitor.telemetry.metrics import METRICS, Metric, MetricKind
+from monitor.telemetry.metrics import METRICS, SERVE_METRICS, Metric, MetricKind
 from monitor.telemetry.server import worker_registry
 from monitor.telemetry.worker_stats import WorkerStats
 from tests.telemetry.numbers import busy
 
 UNITS = (
     "seconds", "timestamp_seconds", "log10", "info", "messages", "streams", "series", "alerts", "alarms", "deliveries",
-    "ratio", "outputs", "estimates",
+    "ratio", "outputs", "items", "estimates", "requests", "actions",
 )  # fmt: skip
 UNITLESS = {
     "oqm_evaluator_down",
@@ -37,7 +37,7 @@ def exported() -> str:
     return generate_latest(worker_registry(busy(), version="1.2.3", max_streams=10, max_series=100)).decode()
 
 
-@pytest.mark.parametrize("metric", METRICS, ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", [*METRICS, *SERVE_METRICS], ids=lambda m: m.name)
 def test_names_follow_prometheus_rules(metric: Metric) -> None:
     assert re.fullmatch(r"oqm_[a-z][a-z0-9]*(_[a-z0-9]+)*", metric.name)
     assert metric.name.endswith("_total") == (metric.kind is MetricKind.COUNTER)
@@ -52,7 +52,7 @@ def test_names_follow_prometheus_rules(metric: Metric) -> None:
 
 
 def test_no_name_is_declared_twice() -> None:
-    assert len({metric.name for metric in METRICS}) == len(METRICS)
+    assert len({metric.name for metric in (*METRICS, *SERVE_METRICS)}) == len(METRICS) + len(SERVE_METRICS)
 
 
 def test_what_is_exported_is_what_is_declared() -> None:

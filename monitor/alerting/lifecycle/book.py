@@ -205,6 +205,8 @@ def _revised(known: Alert, alert: Alert) -> Alert:
         revised.append(Revised.CAUSE)
     if alert.judged != known.judged:
         revised.append(Revised.JUDGED)
+    if alert.followed != known.followed:
+        revised.append(Revised.FOLLOWED)
     if is_at_least(known.severity, alert.severity):
         lower = {} if alert.severity is known.severity else {SEVERITY_NOW: alert.severity.value}
         return msgspec.structs.replace(

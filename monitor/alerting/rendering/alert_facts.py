@@ -84,6 +84,11 @@ def judged(alert: Alert) -> str:
     return said + (f" With this it is {lower}, it fired as {alert.severity.value}." if lower else "")
 
 
+def followed(alert: Alert) -> str:
+    """How many outputs and actions followed from its outputs, and how to see them; empty where that is not known."""
+    return "" if alert.followed is None else f"{alert.followed.text}: oqm cascade {alert.id}"
+
+
 def cause_alone(alert: Alert) -> str:
     """The cause without the reason of the end, for renderings that show that in another place."""
     return alert.cause.partition(" Resolved: ")[0]

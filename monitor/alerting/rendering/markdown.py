@@ -12,6 +12,7 @@ from monitor.alerting.alert import Alert, is_update
 from monitor.alerting.rendering.alert_facts import (
     also_in,
     cause_alone,
+    followed,
     judged,
     largest,
     noticed,
@@ -52,6 +53,7 @@ def _lines(alert: Alert) -> Iterator[str]:
         "Noticed": noticed(alert),
         "Refined": escape(refined(alert)) if alert.state is State.FIRING else "",
         "Judged": escape(judged(alert)),
+        "Followed": escape(followed(alert)),
         "Where": escape(segment_text(alert.segment)) if alert.segment else "",
         "Cause": escape(cause_alone(alert)),
         "Also in": ", ".join(escape(stream) for stream in also_in(alert)),

@@ -13,6 +13,7 @@ from monitor.alerting.alert import Alert, ChangedFeature
 from monitor.alerting.rendering.alert_facts import (
     also_in,
     cause_alone,
+    followed,
     judged,
     largest,
     noticed,
@@ -111,6 +112,7 @@ def _facts(alert: Alert, columns: int) -> Iterator[str]:
     if alert.state is State.FIRING:
         yield from _fact("Refined", refined(alert), columns)
     yield from _fact("Judged", judged(alert), columns)
+    yield from _fact("Followed", followed(alert), columns)
     if alert.segment:
         yield from _fact("Where", segment_text(alert.segment), columns)
     yield from _fact("Cause", cause_alone(alert) or (_DRIVERS[alert.driver] if alert.driver else ""), columns)

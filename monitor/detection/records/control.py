@@ -20,6 +20,7 @@ class ControlAction(StrEnum):
     DEPLOY = "deploy"  # a deploy marker: a change of behaviour from here on was intended; re-learn
     SETTINGS = "settings"  # changed settings of this stream, `data` holds them
     JUDGED = "judged"  # verdicts on outputs before and after a finding's change: `monitor.detection.records.judged`
+    FOLLOWED = "followed"  # what followed from a finding's outputs: `monitor.detection.records.followed`
     REMOVE = "remove"  # the stream is no longer wanted: its state goes, its open alerts are resolved
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from monitor.config_values.durations import in_words
 from monitor.detection.records.finding_kinds import FindingKind as FindingKind
+from monitor.detection.records.followed import Followed
 from monitor.detection.records.judged import Judged
 from monitor.detection.records.severity import Severity as Severity
 
@@ -170,6 +171,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     revision: int = 0  # times that it was measured again, on more rows, and reported so
     measured_events: int | None = None  # events since the change that the latest revision was measured on
     judged: Judged | None = None  # whether it makes outputs worse, by verdicts on outputs before and after
+    followed: Followed | None = None  # what followed from its outputs, where events and actions say so
 
     @property
     def opens(self) -> bool:

@@ -48,6 +48,7 @@ class FindingKind(StrEnum):
     THRESHOLD = "threshold"
     EVALUATOR_CHANGED = "evaluator_changed"
     EVALUATOR_DOWN = "evaluator_down"
+    CASCADE = "cascade"
 
     @classmethod
     def _missing_(cls, value: object) -> FindingKind | None:
@@ -500,6 +501,18 @@ _TABLE: dict[FindingKind, KindInfo] = {
             "Read what it answered: is it the key, the billing, the model or the address?",
             "Mend that in `evaluators`, and restart the workers that judge; the alert resolves with its next verdict.",
             "Until then judgments of its criteria are missing: take no rate of quality for the state of now.",
+        ),
+        trigger=Trigger.ELSEWHERE,
+        severity=SeverityRule.WARNING,
+    ),
+    FindingKind.CASCADE: KindInfo(
+        headline="Cascade",
+        meaning="Outputs follow from one another in a loop or a long chain, or one output led to very many actions.",
+        next_steps=(
+            "Stop what sends the last step of the chain: each round costs money, and may act.",
+            "See what followed and what can still be undone, by the first output's id (below): oqm cascade EVENT",
+            "Reject what has not begun, and undo what must not stand, with --reject and --undo of the same command.",
+            "If so much is usual for this stream, raise its limit under cascades in the settings.",
         ),
         trigger=Trigger.ELSEWHERE,
         severity=SeverityRule.WARNING,

@@ -247,11 +247,11 @@ class PartitionMonitor:
         if action is ControlAction.REMOVE:
             end = Resolution(how=Ended.REMOVED, why="stream removed", by=control.by, time=control.time)
             return self._end(stream, owned, end, offset)
-        if action is ControlAction.JUDGED:
-            judged = owned.judge(control)
+        if action in (ControlAction.JUDGED, ControlAction.FOLLOWED):
+            revised = owned.judge(control) if action is ControlAction.JUDGED else owned.follow(control)
             owned.applied = offset
             self._changed.add(stream)
-            return judged
+            return revised
         findings: list[Finding] = []
         if isinstance(owned.monitor, Newcomer):
             if action is ControlAction.SETTINGS:

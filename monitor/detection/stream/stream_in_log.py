@@ -9,6 +9,7 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
+from monitor.detection.records import followed as followed_record
 from monitor.detection.records.control import Control
 from monitor.detection.records.finding import Finding, State
 from monitor.detection.records.judged import from_data, severity_by
@@ -121,13 +122,31 @@ class StreamInLog:
         self.open[identity] = revised
         return [revised]
 
+    def follow(self, control: Control) -> list[Finding]:
+        """The finding that a control row `followed` is about, as a revision with the numbers; none if it is over.
+
+        Larger numbers take the place of smaller ones: a row that is sent again after a restart changes nothing. Raises
+        `InvalidEvent` for a row that cannot be read.
+        """
+        identity, followed = followed_record.from_data(control.data)
+        known = self.open.get(identity)
+        if known is None or not followed.follows(known.followed):
+            return []
+        revised = msgspec.structs.replace(known, followed=followed, revision=known.revision + 1)
+        self.open[identity] = revised
+        return [revised]
+
     def _with_verdicts(self, finding: Finding) -> Finding:
         known = self.open.get(finding.id)
-        if known is None or known.judged is None:
+        if known is None or (known.judged is None and known.followed is None):
             return finding
         revision = known.revision + finding.is_update
-        severity = severity_by(finding.severity, finding.kind, known.judged)
-        return msgspec.structs.replace(finding, judged=known.judged, severity=severity, revision=revision)
+        severity = finding.severity
+        if known.judged is not None:
+            severity = severity_by(severity, finding.kind, known.judged)
+        return msgspec.structs.replace(
+            finding, judged=known.judged, followed=known.followed, severity=severity, revision=revision
+        )
 
     # State
 

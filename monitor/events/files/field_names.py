@@ -77,7 +77,7 @@ INTS = frozenset(
     ("usage.input_tokens", "usage.output_tokens", "usage.context_limit", "usage.reasoning_tokens", "session.turn")
 )
 
-STRUCTURED = frozenset(("steps", "calls", "action", "attributes", "extra", *_PARTS))
+STRUCTURED = frozenset(("steps", "calls", "action", "causes", "attributes", "extra", *_PARTS))
 
 
 def is_clock(cell: Any) -> bool:

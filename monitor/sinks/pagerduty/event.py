@@ -13,6 +13,7 @@ from typing import Any, Literal
 from monitor.alerting.alert import Alert
 from monitor.alerting.rendering.alert_facts import (
     also_in,
+    followed,
     judged,
     largest,
     refined,
@@ -107,6 +108,7 @@ def _details(alert: Alert) -> dict[str, Any]:
         "2 since": since(alert),
         "2 refined": _chars(refined(alert), _MAX_TEXT_CHARS),
         "2 judged": _chars(judged(alert), _MAX_TEXT_CHARS),
+        "2 followed": _chars(followed(alert), _MAX_TEXT_CHARS),
         "3 where": _chars(segment_text(alert.segment), _MAX_TEXT_CHARS) if alert.segment else "",
         "4 what changed": {
             _chars(change.name, _MAX_NAME_CHARS): f"{_chars(change.before_text, 60)} -> {_chars(change.after_text, 60)}"

@@ -16,6 +16,7 @@ from monitor.alerting.rendering import plain_text
 from monitor.alerting.rendering.alert_facts import (
     also_in,
     commands,
+    followed,
     judged,
     largest,
     noticed,
@@ -94,7 +95,7 @@ def _blocks(alert: Alert) -> Iterator[dict[str, Any]]:
         yield from _section([why[:1].upper() + why[1:]], _ROOM["cause"])
     else:
         yield from _section([escape(_cut(alert.cause, 400))], _ROOM["cause"])
-    yield from _section([escape(_cut(judged(alert), 600))], _ROOM["judged"])
+    yield from _section([escape(_cut(judged(alert), 600)), escape(followed(alert))], _ROOM["judged"])
     if alert.also_in:
         yield from _section([f"*Also in* {', '.join(_name(stream) for stream in also_in(alert))}"], _ROOM["also"])
     if alert.state is not State.RESOLVED:
@@ -117,7 +118,7 @@ def _update(alert: Alert) -> Iterator[dict[str, Any]]:
     where = f" · in {escape(segment_text(alert.segment))}" if alert.segment else ""
     first = f"{_name(alert.stream)} · {alert.severity.value}{where}"
     yield from _section([first, escape(refined(alert)), escape(_cut(alert.cause, 400))], _ROOM["cause"])
-    yield from _section([escape(_cut(judged(alert), 600))], _ROOM["judged"])
+    yield from _section([escape(_cut(judged(alert), 600)), escape(followed(alert))], _ROOM["judged"])
     yield from _section(_changes(alert.changes), _ROOM["changes"])
     yield {"type": "context", "elements": [_mrkdwn(f"alert {_code(alert.fingerprint)}")]}
 

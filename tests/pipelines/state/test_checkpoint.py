@@ -64,6 +64,8 @@ def topics(features_id: str = "features-1", partitions: int = 4, outputs_id: str
         sampled=TopicFacts("oqm.sampled", "sampled-1", 4),
         judgments=TopicFacts("oqm.judgments", "judgments-1", 4),
         feedback=TopicFacts("oqm.feedback", "feedback-1", 4),
+        actions=TopicFacts("oqm.actions", "actions-1", 4),
+        reviews=TopicFacts("oqm.reviews", "reviews-1", 4),
     )
 
 

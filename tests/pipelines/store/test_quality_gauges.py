@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
+from monitor.actions.review import Opinion
+from monitor.ledger.open import open_ledger
+from monitor.ledger.reviews import ReviewQueue
 from monitor.settings import Settings
 from monitor.store.base import TraceStore
 from monitor.store.open import open_store
 from monitor.telemetry.worker_stats import WorkerStats
 from pipelines.store.quality_gauges import EVERY_S, QualityGauges
+from tests.review.made import item
 from tests.store.judged_stream import NOON, Log, judgment, output_rows
 
 
@@ -95,3 +99,29 @@ def test_slow_estimates_are_made_less_often(store: TraceStore) -> None:
 
 def test_without_criteria_nothing_is_measured() -> None:
     assert not QualityGauges(Settings(), WorkerStats(), Clock()).due(mine=True)
+
+
+def test_the_corrected_rate_is_exported_from_enough_labels_on(store: TraceStore, tmp_path: Path) -> None:
+    ledger = open_ledger(str(tmp_path / "ledger"))
+    queue = ReviewQueue(ledger)
+    labelled: dict[str, Any] = {
+        "time": NOON,
+        "identity": "new",
+        "judged_probability": 0.5,
+        "probability": 1.0,
+        "created": NOON,
+    }
+    queue.put([item(n, **labelled) for n in range(40)])
+    stats = WorkerStats()
+    gauges = QualityGauges(settings(), stats, Clock())
+    for labels, corrected in ((10, set()), (30, {("support", "helpful")})):
+        for _ in range(labels):
+            found = queue.next("ann", NOON)
+            assert found is not None
+            queue.decide(found.id, "ann", found.fence, Opinion.PASS if int(found.id, 16) % 4 else Opinion.FAIL, NOON)
+        gauges.measure(store, ledger)
+        assert set(stats.quality_corrected) == corrected
+    key = ("support", "helpful")
+    assert stats.quality_people[key] == 40
+    assert stats.quality_corrected_low[key] < stats.quality_corrected[key] < stats.quality_rate[key] == 1.0
+    ledger.close()
