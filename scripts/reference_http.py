@@ -72,7 +72,7 @@ def _type(schema: dict[str, Any]) -> str:
     """A schema in a few words; records by their links."""
     if reference := schema.get("$ref"):
         name = reference.rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        return f"[{name}](#{name.lower().replace('.', '')})"
     if "anyOf" in schema:
         return " or ".join(_type(one) for one in schema["anyOf"])
     if "enum" in schema:

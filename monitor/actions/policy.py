@@ -185,12 +185,14 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         For each violated check its name and what the output does ("is longer than 120 words").
     undecided
         For each check that could not be decided its name and why.
+    stream
+        None where the proposal names no stream.
     """
 
     violated: tuple[tuple[str, str], ...] = ()
     undecided: tuple[tuple[str, str], ...] = ()
     similar: tuple[Similar, ...] = ()
-    stream: StreamState = StreamState()
+    stream: StreamState | None = None
     attributes: dict[str, str] = {}
     confidence: float | None = None
     fields: dict[str, object] = {}
@@ -204,7 +206,9 @@ def decide(kind: str, policy: KindPolicy, found: Evidence, now: float) -> Decisi
     """
     if policy.decide is Decide.PASS:
         return Decision(answer=Answer.PASS)
-    wanted = tuple(HoldIf) if policy.decide is Decide.APPROVAL else policy.hold_if
+    wanted = policy.hold_if
+    if policy.decide is Decide.APPROVAL:  # it is held anyhow: what nobody asked about is no news to those who approve
+        wanted = tuple(each for each in HoldIf if each is not HoldIf.DRIFT or found.stream is not None)
     reasons = tuple(_findings(wanted, policy, found, now))
     if policy.decide is Decide.APPROVAL:
         reasons = (Reason("approval", f"{kind} needs a person's approval every time."), *reasons)
@@ -281,7 +285,7 @@ def _findings(wanted: tuple[HoldIf, ...], policy: KindPolicy, found: Evidence, n
 
 
 def _drifts(found: Evidence) -> Iterator[Reason]:
-    for alert in found.stream.alerts:
+    for alert in found.stream.alerts if found.stream is not None else ():
         # An output that does not say which segment it belongs to may belong to this one.
         if any(found.attributes.get(name, value) != value for name, value in (alert.segment or {}).items()):
             continue
@@ -295,6 +299,9 @@ def _not_known(wanted: tuple[HoldIf, ...], found: Evidence, now: float) -> Itera
     if HoldIf.DRIFT not in wanted:
         return
     state = found.stream
+    if state is None:
+        yield Reason("unsure", "The proposal names no stream, so nothing is known of its state.")
+        return
     if state.known_at is None:
         why = state.why_unknown or "its alerts were never read"
         yield Reason("unsure", f"The state of the stream is not known: {why}.")
@@ -309,9 +316,10 @@ def _not_known(wanted: tuple[HoldIf, ...], found: Evidence, now: float) -> Itera
 def _too_low(policy: KindPolicy, found: Evidence) -> Iterator[Reason]:
     if policy.least_quality is not None:
         asked = f"{policy.least_quality:.0%} are asked for"
-        if not found.stream.quality:
+        known = found.stream.quality if found.stream is not None else ()
+        if not known:
             yield Reason("quality", f"The judged quality of the stream is not known, and {asked}.")
-        for quality in found.stream.quality:
+        for quality in known:
             if quality.low < policy.least_quality:
                 shown = f"{quality.low:.1%} to {quality.high:.1%} of the outputs pass {quality.criterion}"
                 yield Reason("quality", f"{shown} (by {quality.judged} judged), and {asked}.", quality.criterion)

@@ -19,7 +19,7 @@ _OPINIONS = {"p": Opinion.PASS, "f": Opinion.FAIL, "u": Opinion.UNSURE}
 _MARKS = {"a": Also.ANCHOR, "c": Also.SUITE, "r": Also.REFERENCE}
 KEYS = "p pass, f fail, u cannot tell, s skip, n note, a anchor, c case of a suite, r reference, q quit"
 _INTERRUPT = "\x03"
-_ENDS = ("\x04", "q")
+_END = "q"
 
 
 def go_through(reviewer: Reviewer, ask: Ask) -> int:
@@ -72,7 +72,7 @@ def _answered(reviewer: Reviewer, item: ReviewedItem, keys: Iterator[str]) -> bo
             notes().print(f"when decided, also for: {marked}", markup=False)
         elif key == "n":
             note = _line("note: ")
-        elif key in _ENDS:
+        elif key == _END:
             _give_back(reviewer, item, skip=False)
             return False
         else:
@@ -96,7 +96,10 @@ def _keys() -> Iterator[str]:
 
     if sys.stdin.isatty():
         while True:
-            key = click.getchar()
+            try:
+                key = click.getchar()
+            except EOFError:  # Ctrl-D
+                return
             if key == _INTERRUPT:
                 raise KeyboardInterrupt
             yield key.lower()

@@ -61,7 +61,10 @@ class Transport:
         except ValueError:
             raise ConfigError(f"Gate(url={url!r}): the port must be between 0 and 65535") from None
         self._host, self._path = parts.hostname, parts.path.rstrip("/")
-        self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        try:
+            self._tls = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
+        except OSError as error:
+            raise ConfigError(f"Gate(ca_file={ca_file!r}): cannot be read: {error.strerror or error}") from None
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()

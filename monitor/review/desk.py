@@ -34,6 +34,8 @@ from monitor.review.records import (
     Release,
     ReviewedItem,
 )
+from monitor.store.kept_form import masked
+from monitor.store.privacy import Keep
 
 if TYPE_CHECKING:
     from monitor.ledger.base import Ledger
@@ -140,7 +142,13 @@ class Desk:
             raise InvalidReview(f"{item}: an anchor is an output that passes or fails a criterion")
         now = self._now()
         made = self._queue.decide(
-            item, self._by, decision.fence, decision.opinion, now, note=decision.note, also=decision.also
+            item,
+            self._by,
+            decision.fence,
+            decision.opinion,
+            now,
+            note=self._kept(found.stream, decision.note),
+            also=decision.also,
         )
         judged = self._judged(found)
         return Decided(
@@ -200,10 +208,15 @@ class Desk:
             topic=output.topic,
             partition=output.partition,
             position=output.position,
-            reason=flag.reason or f"flagged by {self._by}",
+            reason=self._kept(output.stream, flag.reason) or f"flagged by {self._by}",
             cost=COST[kind],
         )
         return Flagged(id=item.id, new=bool(self._queue.put([item])))
+
+    def _kept(self, stream: str, text: str) -> str:
+        """What a person wrote, which may quote an output: masked, unless outputs of the stream are kept in full."""
+        keep = self._settings.store.privacy.policy(stream).output
+        return text if keep is Keep.FULL else str(masked(text))
 
     def _shown(self, item: ReviewItem) -> ReviewedItem:
         seen = shown(item)

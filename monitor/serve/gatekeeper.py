@@ -119,7 +119,7 @@ class Gatekeeper:
             violated=measured.violated,
             undecided=measured.undecided,
             similar=self._similar(asked, kind, scope, text, measured, now) if HoldIf.DUPLICATE in wanted else (),
-            stream=self._services.part(StreamStates).state(asked.stream),
+            stream=self._services.part(StreamStates).state(asked.stream) if asked.stream else None,
             attributes=_segments(asked.attributes),
             confidence=asked.confidence,
             fields=asked.fields,

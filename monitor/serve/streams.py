@@ -84,8 +84,6 @@ class StreamStates:
 
     def state(self, stream: str) -> StreamState:
         """What was read last of a stream."""
-        if not stream:
-            return StreamState(why_unknown="the proposal names no stream")
         if self._services.traces is None:
             return StreamState(why_unknown="there is no trace store (store.location)")
         with self._changed:

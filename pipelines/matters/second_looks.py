@@ -21,7 +21,7 @@ from pipelines.matters.case import SECOND_LOOK_WITHIN_S
 
 MOST_MESSAGES = 20_000
 """Messages of a partition of `oqm.alerts` that are read, the latest: far more than a day has, in some seconds."""
-POLL_MS = 200
+POLL_MS = 200  # of one wait for messages: the end of the log is seen by its offsets, so a short wait only asks again
 
 
 @dataclass(frozen=True, slots=True)

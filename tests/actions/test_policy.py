@@ -71,6 +71,12 @@ def test_a_state_that_is_not_known_is_never_calm(stream: StreamState, says: str)
     assert reasons(Evidence(stream=stream)) == [("unsure", "", f"The state of the stream is not known: {says}.")]
 
 
+def test_a_proposal_without_a_stream_is_not_calm_and_no_news_to_those_who_approve() -> None:
+    says = "The proposal names no stream, so nothing is known of its state."
+    assert reasons(Evidence()) == [("unsure", "", says)]
+    assert [code for code, *_ in reasons(Evidence(fields={"amount": 5}), MONEY)] == ["approval"]
+
+
 def test_each_finding_has_its_reason() -> None:
     found = Evidence(
         violated=(("concise", "is longer than 120 words"),),

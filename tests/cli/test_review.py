@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -42,7 +43,7 @@ def settings(tmp_path: Path) -> Path:
     store.close()
     ledger = open_ledger(str(traces))
     queue = ReviewQueue(ledger)
-    drawn = {"time": now, "judged_probability": 1.0, "probability": 0.5}
+    drawn: dict[str, Any] = {"time": now, "judged_probability": 1.0, "probability": 0.5}
     queue.put([item(n, created=now - 10 + n, verdict=n > 1, **drawn) for n in range(1, 4)])
     ledger.close()
     return path

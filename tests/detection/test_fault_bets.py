@@ -72,13 +72,15 @@ def test_bets_on_a_skewed_flag_in_the_whitened_view_are_fair(rate: float) -> Non
 
 
 def test_faults_do_not_join_the_whitened_view() -> None:
+    """A fault as common as a flag does not; neither do rare ones, which together make the flag of any fault."""
     specs = [
         FeatureSpec(FAULT, Kind.FLAG, "", failure=True),
         FeatureSpec("output.length.empty", Kind.FLAG, "", failure=True),
+        FeatureSpec("output.format.refused", Kind.FLAG, "", failure=True),
         FeatureSpec(FLAG, Kind.FLAG, ""),
     ]
     rng = np.random.default_rng(1)
-    values = np.log1p((rng.random((400, 3)) < 0.15).astype(np.float64))
+    values = np.log1p((rng.random((400, 4)) < (0.15, 0.005, 0.005, 0.15)).astype(np.float64))
 
     class NoCategories:
         columns: dict[str, list[str]] = {}  # noqa: RUF012

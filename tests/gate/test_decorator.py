@@ -82,7 +82,7 @@ def test_values_cannot_make_the_key_of_another_object(gate: Gate) -> None:
 def test_what_is_declared_as_no_effect_may_be_tried_again(monitor: Monitor, gate: Gate) -> None:
     attempts = []
 
-    @gate.action("email", key="email:1", text="text", nothing_happened=ConnectionRefusedError)
+    @gate.action("email", key="email:1", stream="mail", text="text", nothing_happened=ConnectionRefusedError)
     def send(text: str) -> str:
         attempts.append(text)
         if len(attempts) == 1:
@@ -101,7 +101,7 @@ def test_what_is_declared_as_no_effect_may_be_tried_again(monitor: Monitor, gate
 
 
 def unclear(gate: Gate, kind: str, attempts: list[int], **declared: object) -> Callable[[], str]:
-    @gate.action(kind, key=f"{kind}:1", **declared)
+    @gate.action(kind, key=f"{kind}:1", stream="mail", **declared)
     def act() -> str:
         attempts.append(1)
         if len(attempts) == 1:
@@ -149,7 +149,7 @@ def test_a_process_that_dies_after_the_effect_does_it_once(
 ) -> None:
     """With `ask` nobody tries again; with `retry` the receiver, here a folder, acts once for a key."""
 
-    @gate.action(kind, key=f"{kind}:1", undo="remove the file")
+    @gate.action(kind, key=f"{kind}:1", stream="mail", undo="remove the file")
     def act(die: bool, *, idempotency_key: str) -> str:
         (tmp_path / idempotency_key).touch()
         if die:
@@ -211,7 +211,7 @@ def test_what_expired_is_told_apart_and_otherwise_is_called(monitor: Monitor, ga
 def test_two_at_once_run_it_once(gate: Gate) -> None:
     inside, leave = threading.Event(), threading.Event()
 
-    @gate.action("email", key="email:1", text="text")
+    @gate.action("email", key="email:1", stream="mail", text="text")
     def send(text: str) -> str:
         inside.set()
         assert leave.wait(UNTIL)
@@ -231,7 +231,7 @@ def test_two_at_once_run_it_once(gate: Gate) -> None:
 def test_the_lease_of_a_function_that_takes_long_is_extended(monitor: Monitor, make_gate: Callable[..., Gate]) -> None:
     gate = make_gate(lease_s=3.0)
 
-    @gate.action("email", key="email:1")
+    @gate.action("email", key="email:1", stream="mail")
     def send() -> None:
         first = monitor.ledger.get("default", "email:1").lease_until
         until = monitor.now() + UNTIL
@@ -248,7 +248,7 @@ def test_an_outcome_that_cannot_be_reported_is_reported_later(
 ) -> None:
     gate = make_gate(cache=tmp_path)
 
-    @gate.action("email", key="email:1")
+    @gate.action("email", key="email:1", stream="mail")
     def send() -> str:
         monitor.stop()
         return "sent"
@@ -262,7 +262,7 @@ def test_an_outcome_that_cannot_be_reported_is_reported_later(
 async def test_coroutine_functions_stay_such(monitor: Monitor) -> None:
     async with AsyncGate(monitor.url, monitor.token, timeout_s=UNTIL) as gate:
 
-        @gate.action("email", key="email:{n}")
+        @gate.action("email", key="email:{n}", stream="mail")
         async def send(n: int, idempotency_key: str) -> str:
             await asyncio.sleep(0)
             if n == 2:
@@ -282,7 +282,7 @@ async def test_a_cancelled_task_leaves_the_outcome_unknown(monitor: Monitor) -> 
     async with AsyncGate(monitor.url, monitor.token, timeout_s=UNTIL) as gate:
         inside = asyncio.Event()
 
-        @gate.action("email", key="email:1")
+        @gate.action("email", key="email:1", stream="mail")
         async def send() -> None:
             inside.set()
             await asyncio.Event().wait()

@@ -211,6 +211,7 @@ def test_a_token_that_is_wrong_is_an_error_and_no_outage(monitor: Monitor) -> No
         ({"url": "http://monitor:99999"}, "port"),
         ({"token": ""}, "oqm token create"),
         ({"token": "a\r\nX: y"}, "oqm token create"),
+        ({"url": "https://monitor", "ca_file": "/no/such"}, "ca_file='/no/such'.: cannot be read"),
         ({"timeout_s": 0}, "timeout_s and refresh_s must be above 0"),
         ({"lease_s": 1e9}, "lease_s"),
         ({"cache": "/proc/nowhere"}, "cannot be used for the journal"),

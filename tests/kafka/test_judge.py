@@ -138,7 +138,7 @@ async def test_a_budget_is_not_spent_again_after_a_restart(
             asked = counted(judge, "oqm_judgments_total") + counted(judge, "oqm_judgments_left_out_total")
             return asked >= (drawn if not before else drawn / 3)
 
-        await asyncio.to_thread(installation.wait_for, "all drawn outputs seen", done, 90)
+        await asyncio.to_thread(installation.wait_for, "all drawn outputs seen", done, 240)
         judge.kill()
     assert flow.running
     judgments = await read_judgments(installation)

@@ -71,7 +71,8 @@ def test_an_alert_says_whether_outputs_became_worse_though_the_judge_is_killed(
     assert revised.severity is Severity.CRITICAL
     assert "concise failed before 0 of 20, after 20 of 20 (people: not yet), +100 points" in revised.judged.text
     judgments = [one for one in asyncio.run(read_judgments(installation)) if one.purpose is Purpose.DIAGNOSTIC]
-    assert len({one.event for one in judgments}) == 40
+    # A judge that is killed after it has asked is followed by one that takes later outputs since the change.
+    assert 40 <= len({one.event for one in judgments}) <= 60
     for one in judgments:
         assert (one.stream, one.finding) == ("judged", first.fingerprint)
         assert one.side is (Side.BEFORE if int(one.event.removeprefix("judged-")) < 400 else Side.AFTER)

@@ -85,7 +85,7 @@ async def test_estimates_count_each_output_and_verdict_once_though_workers_are_k
             return False
         return known["good"]["judged"] == len(verdicts(await read_judgments(installation))) >= EVENTS // LONG
 
-    for _ in range(60):
+    for _ in range(180):
         if await complete():
             break
         await asyncio.sleep(1.0)
@@ -105,7 +105,7 @@ async def test_estimates_count_each_output_and_verdict_once_though_workers_are_k
     before = found()
     _drop(database)
     workers["store"] = installation.worker("store")
-    for _ in range(60):
+    for _ in range(180):
         if _is_there(database) and await complete():
             break
         await asyncio.sleep(1.0)

@@ -155,6 +155,19 @@ def test_an_output_is_flagged_by_an_application_and_listed(desk: Callable[..., H
     assert listed.waiting == {"flagged": 1}
 
 
+def test_notes_and_reasons_are_masked_as_outputs_are(desk: Callable[..., HttpDesk], ledger: Ledger) -> None:
+    ann = desk("ann")
+    made = ann.flag(Flag(event="e1", criterion="helpful", reason="it names bob@example.com"))
+    found = ann.next(Ask())
+    assert found is not None
+    assert "bob@example.com" not in found.reason
+    ann.decide(made.id, Decide(fence=found.fence, opinion=Opinion.FAIL, note="bob@example.com must not be there"))
+    decision = ReviewQueue(ledger).decision(made.id)
+    assert decision is not None
+    assert decision.note.endswith("must not be there")
+    assert "bob@" not in decision.note
+
+
 def test_tokens_without_the_scope_or_a_person_do_not_review(desk: Callable[..., HttpDesk]) -> None:
     with pytest.raises(ServiceError, match="403"):
         desk("ann", "read").next(Ask())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from monitor.actions.states import FINAL
+from monitor.ledger.base import LedgerError
 from monitor.ledger.reviews import ReviewQueue
 from monitor.ledger.tables import action
 from monitor.serve.context import Context
@@ -21,6 +23,8 @@ from monitor.serve.route import Answer, Route
 from monitor.telemetry.collectors import build_info, family
 from monitor.telemetry.metric import samples_of
 from monitor.telemetry.serve_stats import LedgerCounts, ServeStats
+
+log = logging.getLogger(__name__)
 
 
 class ServeCollector(Collector):
@@ -42,9 +46,14 @@ class ServeCollector(Collector):
 
 
 def metrics(ctx: Context, _: None) -> Answer:
-    """All metrics as text. Without the ledger, its own are missing rather than zero: a `LedgerError` is the answer."""
+    """All metrics as text. While the ledger does not answer, what it holds is missing rather than zero."""
+    try:
+        counts = ledger_counts(ctx)
+    except LedgerError as error:
+        log.warning("metrics without what the ledger holds: %s", error)
+        counts = None
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(ServeCollector(ctx.part(ProcessCounts).total(), ledger_counts(ctx)))
+    registry.register(ServeCollector(ctx.part(ProcessCounts).total(), counts))
     return Answer(200, generate_latest(registry), {"Content-Type": CONTENT_TYPE_LATEST})
 
 

@@ -104,7 +104,13 @@ def test_without_criteria_nothing_is_measured() -> None:
 def test_the_corrected_rate_is_exported_from_enough_labels_on(store: TraceStore, tmp_path: Path) -> None:
     ledger = open_ledger(str(tmp_path / "ledger"))
     queue = ReviewQueue(ledger)
-    labelled = {"time": NOON, "identity": "new", "judged_probability": 0.5, "probability": 1.0, "created": NOON}
+    labelled: dict[str, Any] = {
+        "time": NOON,
+        "identity": "new",
+        "judged_probability": 0.5,
+        "probability": 1.0,
+        "created": NOON,
+    }
     queue.put([item(n, **labelled) for n in range(40)])
     stats = WorkerStats()
     gauges = QualityGauges(settings(), stats, Clock())
