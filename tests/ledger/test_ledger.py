@@ -197,6 +197,7 @@ def test_rejected_is_final_and_expired_is_no_rejection(ledger: Ledger) -> None:
     assert ledger.claim(claim_of(held()), NOW).outcome is Outcome.REJECTED
     warned = ledger.due(NOW + 3000)
     assert [(one.what, one.action.key, one.action.state) for one in warned] == [(Change.WARNED, "order-2", State.HELD)]
+    assert ledger.due(NOW + 3001) == []
     late = NOW + 3600
     # Before any sweep: it is over all the same.
     assert ledger.claim(claim_of(held("order-2")), late).outcome is Outcome.EXPIRED

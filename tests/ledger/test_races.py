@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, text
 from monitor.actions.states import Action, Change, NotAllowed, OnUnknown, Outcome, Proposal, StaleFence, State
 from monitor.ledger.base import Ledger, LedgerError, Transaction
 from monitor.ledger.open import open_ledger
+from monitor.ledger.transaction import GroupTransaction
 from tests.ledger.made import LEASE_S, NOW, claim_of, held, proposal
 from tests.servers import PostgresServer
 
@@ -192,30 +193,29 @@ def test_a_connection_that_is_cut_is_followed_by_another(postgres_database: str)
     ledger.close()
 
 
-def test_a_commit_without_an_answer_is_found_in_the_chain(postgres_database: str) -> None:
-    """The connection breaks after the server has committed, before it says so: nothing is done twice."""
-    from monitor.ledger import transaction as module
-    from monitor.ledger.transaction import GroupTransaction
-
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_commit_without_an_answer_is_looked_up_in_the_chain(
+    postgres_database: str, monkeypatch: pytest.MonkeyPatch, applied: bool
+) -> None:
+    """The connection breaks in the commit, after the server has applied it or before: it is applied once."""
     ledger = open_ledger(postgres_database)
     flush, broken = GroupTransaction.flush, []
 
-    def committed_and_cut(self: GroupTransaction) -> None:
+    def flush_and_cut(self: GroupTransaction) -> None:
         flush(self)
         if not broken:
             broken.append(True)
             driver = self.connection.connection.driver_connection
             assert driver is not None
-            driver.commit()
+            if applied:
+                driver.commit()
             driver.close()
 
-    module.GroupTransaction.flush = committed_and_cut  # type: ignore[method-assign]
-    try:
-        assert ledger.propose(proposal(), NOW).seq == 1
-    finally:
-        module.GroupTransaction.flush = flush  # type: ignore[method-assign]
+    monkeypatch.setattr(GroupTransaction, "flush", flush_and_cut)
+    assert ledger.write(lambda tx: tx.record(NOW, "x", "y", "z", {}).seq) == 1
     assert broken
-    assert [entry.what for entry in ledger.audit()] == ["proposed"]
+    assert [entry.what for entry in ledger.audit()] == ["y"]
+    assert ledger.propose(proposal(), NOW).seq == 2
     assert ledger.verify_audit() is None
     ledger.close()
 
