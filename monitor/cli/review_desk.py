@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.ledger_option import ledger_address
+from monitor.cli.output import notes
 from monitor.errors import ConfigError
 
 if TYPE_CHECKING:
     from monitor.review.desk import Reviewer
+    from monitor.store.base import TraceStore
 
 UrlOption = Annotated[
     str | None,
@@ -75,7 +77,6 @@ def desk(
     from monitor.ledger.open import open_ledger
     from monitor.review.desk import Desk
     from monitor.settings import load_settings
-    from monitor.store.open import open_store
 
     settings = load_settings(config)
     location = store or settings.store.location
@@ -83,7 +84,7 @@ def desk(
     open_ledger(address, read_only=True).close()  # a wrong address is said, and makes no new ledger
     queue = open_ledger(address)
     try:
-        traces = open_store(location, read_only=True) if location else None
+        traces = _traces(location)
         try:
             yield Desk(settings, queue, traces, by or _user(), time.time)
         finally:
@@ -91,6 +92,20 @@ def desk(
                 traces.close()
     finally:
         queue.close()
+
+
+def _traces(location: str) -> TraceStore | None:
+    """Where outputs are shown from; None, said on stderr, where it is not there: what is held is decided all the same."""
+    from monitor.store.base import StoreError
+    from monitor.store.open import open_store
+
+    if not location:
+        return None
+    try:
+        return open_store(location, read_only=True)
+    except StoreError as error:
+        notes().print(f"texts of outputs are not shown: {error}", markup=False)
+        return None
 
 
 def _user() -> str:

@@ -170,5 +170,20 @@ def test_held_actions_are_shown_as_they_will_be_carried_out(settings: Path) -> N
     ledger.close()
 
 
+def test_what_is_held_is_shown_before_any_output_is_stored(tmp_path: Path) -> None:
+    from monitor.actions.states import Proposal
+
+    ledger = open_ledger(str(tmp_path))
+    proposal = Proposal(
+        scope="shop", key="refund:1", kind="money", fingerprint="f", requester="agent",
+        text_hash="t", policy_version="p", approvals_needed=1, expires_at=time.time() + 600,
+    )  # fmt: skip
+    ledger.propose(proposal, time.time())
+    ledger.close()
+    shown = oqm("review", "next", "--ledger", tmp_path, "--store", tmp_path, "--as", "ann")
+    assert "action: money refund:1" in shown.stdout
+    assert "texts of outputs are not shown: " in shown.stderr
+
+
 def test_opinions_are_those_of_the_queue() -> None:
     assert [one.value for one in Opinion] == ["pass", "fail", "unsure"]
