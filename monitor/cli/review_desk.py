@@ -95,7 +95,7 @@ def desk(
 
 
 def _traces(location: str) -> TraceStore | None:
-    """Where outputs are shown from; None, said on stderr, where it is not there: what is held is decided all the same."""
+    """Where outputs are shown from. None, said on stderr, where it is not there: what is held is decided anyway."""
     from monitor.store.base import StoreError
     from monitor.store.open import open_store
 
