@@ -13,6 +13,9 @@ from monitor.serve.problem import Problem
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+REST_WITHIN_S = 1.0
+"""For the rest of a body that is dropped: what an honest client has sent already, or sends at once."""
+
 
 async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
     """The whole body. Raises `Problem` 413 or 408, which end the connection: the rest of the body is not read."""
@@ -32,6 +35,23 @@ async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes
         raise Problem(408, "slow-body", detail, headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise Problem(400, "incomplete-body", "The connection ended before the body was complete.") from None
+
+
+async def rest_has_come(request: Request, max_bytes: int) -> bool:
+    """Read and drop a body that nobody wants, as far as it comes at once; whether that was all of it.
+
+    A connection that is closed with bytes unread is reset, and a client that still sends may lose the answer.
+    """
+    dropped = 0
+    try:
+        async with asyncio.timeout(REST_WITHIN_S):
+            async for chunk in request.stream():
+                dropped += len(chunk)
+                if dropped > max_bytes:
+                    return False
+    except (TimeoutError, ClientDisconnect):
+        return False
+    return True
 
 
 def decode_body(body: bytes, wanted: type[S], *, optional: bool = False) -> S:

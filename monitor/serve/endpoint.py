@@ -18,7 +18,7 @@ from starlette.responses import Response
 from monitor.actions.states import Token
 from monitor.errors import OqmError
 from monitor.serve.auth import allow, identified, secret_of
-from monitor.serve.body import decode_body, decode_path, decode_query, read_body
+from monitor.serve.body import decode_body, decode_path, decode_query, read_body, rest_has_come
 from monitor.serve.context import Context, Services
 from monitor.serve.problem import CONTENT_TYPE, Problem
 from monitor.serve.rate_limit import RateLimit
@@ -83,13 +83,13 @@ class Endpoint:
 
     async def _answered(self, request: Request) -> Response:
         request_id = request_id_of(request)
-        body_read = False
+        body_begun = False
         try:
             token = await self._token(request)
             body = None
             if self._route.request is not None:
+                body_begun = True
                 received = await read_body(request, self._limits.body_bytes, self._limits.body_timeout_s)
-                body_read = True
                 body = decode_body(received, self._route.request, optional=self._route.optional_body)
             context = self._context(request, token, request_id)
             handler = self._route.handler
@@ -105,7 +105,7 @@ class Endpoint:
             if problem.status == 503:
                 log.error("request %s (%s): %s", request_id, self._route.name, error)
             response = problem_response(problem, request_id)
-        if not body_read and _has_body(request):
+        if not body_begun and _has_body(request) and not await rest_has_come(request, self._limits.body_bytes):
             # Nobody reads it any more: without this, a client could keep the connection for ever by sending slowly.
             response.headers["Connection"] = "close"
         return response
