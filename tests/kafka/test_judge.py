@@ -129,8 +129,9 @@ async def test_a_budget_is_not_spent_again_after_a_restart(
     flow = installation.worker("featurize", "detect")
     for part in range(2):
         judge = installation.worker("judge")
-        installation.publish(made_event("s0", n, long=False) for n in range(part * 200, part * 200 + 200))
-        await asyncio.to_thread(installation.wait_for_events, {"s0": part * 200 + 200}, 180)
+        # One in 64 is judged at the lowest scale of the draw: of so many that none is, has a probability of 1e-8.
+        installation.publish(made_event("s0", n, long=False) for n in range(part * 1_000, part * 1_000 + 1_000))
+        await asyncio.to_thread(installation.wait_for_events, {"s0": part * 1_000 + 1_000}, 180)
         drawn = sum(len(one.asked) for one in await read_sampled(installation))
         # The second judge sees about half of all that was drawn, and again what the first had not committed.
         wanted = drawn / 3 if part else drawn
