@@ -64,7 +64,7 @@ class Account:
 
     protocol: str
     effects: Counter[int] = field(default_factory=Counter)
-    """How many actions had so many effects."""
+    """The number of actions by their number of effects."""
     unknown: int = 0
     happened: int = 0
     lost: int = 0
@@ -309,7 +309,7 @@ class Saboteur:
 
 
 def study(protocol: str, deaths: int, server: PostgresServer | None, seed: int = 1, scale: Scale = Scale()) -> Account:
-    """Rounds of one protocol until so many processes have died."""
+    """Rounds of one protocol, repeated until the asked number of processes has died."""
     account = Account(protocol)
     begun = time.monotonic()
     with Saboteur(server) as saboteur:
@@ -380,7 +380,7 @@ def line(account: Account) -> str:
 
 
 def rate(address: str, threads: int, seconds: float) -> tuple[float, float, float]:
-    """Actions (claim and done) a second by so many threads of a process; median and 99th percentile of both, in ms."""
+    """Actions (claim and done) a second with this number of threads; median and 99th percentile of both, in ms."""
     ledger = open_ledger(address)
     times: list[float] = []
     until = time.perf_counter() + seconds
@@ -421,7 +421,7 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="500 deaths for each line, not 20")
-    parser.add_argument("--deaths", type=int, help="so many deaths for each line")
+    parser.add_argument("--deaths", type=int, help="number of deaths for each line")
     parser.add_argument("--rates", action="store_true", help="claims a second, and nothing else")
     parser.add_argument("--only", choices=("sqlite", "postgres"), help="one database")
     given = parser.parse_args()

@@ -53,7 +53,7 @@ def edges(number: int, seed: int = 2) -> list[tuple[str, str]]:
 
 
 def write(address: str, made: Sequence[tuple[str, str]], days: int) -> None:
-    """Write edges into a store, one after the other over so many days."""
+    """Write edges into a store, spread evenly over a number of days."""
     store = open_store(address)
     for start in range(0, len(made), AT_ONCE):
         rows: list[dict[str, Any]] = [

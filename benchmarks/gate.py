@@ -91,7 +91,7 @@ def serve(address: str, port: int, secret: Any) -> None:
 
 @contextmanager
 def service(address: str) -> Iterator[tuple[str, str]]:
-    """URL and token of a service in a process of its own."""
+    """URL and token of a service that runs in a separate process."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]

@@ -243,7 +243,7 @@ class _Walk:
         self._found.reached.append(reached)
 
     def _repeats(self, before: Reached, edge: Edge) -> int:
-        """How often the stream of an edge's target has come on the way to it. An action has no stream of its own."""
+        """How often the stream of an edge's target occurs on the path to it; 0 for an action, which has no stream."""
         if edge.kind is EdgeKind.ACTION:
             return 0
         one: Reached | None = before

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def people_labels(settings: Settings, store: str | None, window: Window) -> dict[LabelKey, Labels]:
-    """The labels; none where the settings name no ledger of its own, and there is none beside the trace store.
+    """The labels; none where the settings name no ledger and the trace store has none beside it.
 
     Raises `LedgerError` where there is one, and it cannot be read.
     """

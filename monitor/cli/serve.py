@@ -92,7 +92,7 @@ def _is_local(host: str) -> bool:
 
 
 def _app(settings: Settings, log_level: str, log_format: LogFormat) -> ASGIApp:
-    """The application of one process; a function of its own, so that another process can be told to call it."""
+    """The ASGI application of one process. A module-level function, so that other processes can call it by name."""
     return application(settings, log_level, log_format)[1]
 
 
